@@ -1,0 +1,10 @@
+-- The control account, made by the image with no privilege at all, gets what the service needs:
+-- to see all sessions, to end those of other accounts, and to get in when the node is full.
+-- CONNECTION ADMIN also covers a few settings (max_connections, init_connect): there is nothing narrower.
+GRANT PROCESS, CONNECTION ADMIN ON *.* TO session_control@'%';
+ALTER USER session_control@'%' REQUIRE SSL;
+
+-- An account to make sessions with.
+CREATE DATABASE shop;
+CREATE USER app@'%' IDENTIFIED BY 'app-for-trials-only';
+GRANT ALL ON shop.* TO app@'%';

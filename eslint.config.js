@@ -1,0 +1,77 @@
+import tseslint from 'typescript-eslint';
+
+// Which folder may import what (README, "Layout and arrows"). A folder that is not here may import anything.
+const ARROWS = {
+  'src/domain/**': { local: '^\\.\\./(?!errors\\.ts$)', packages: '^(?!node:|\\.)' },
+  'src/http/**': {
+    local: '^\\.\\./(?!domain/|errors\\.ts$)',
+    packages: '^(mysql2|winston|yaml|zod)(/|$)',
+  },
+  'src/mysql/**': {
+    local: '^\\.\\./(?!domain/|errors\\.ts$)',
+    packages: '^(?!node:|\\.|mysql2(/|$))',
+  },
+  'src/registry/**': {
+    local: '^\\.\\./(?!domain/|errors\\.ts$|yaml-(file|keys)\\.ts$)',
+    packages: '^(?!node:|\\.|zod$)',
+  },
+  'src/identity/**': { local: '^\\.\\./(?!domain/|errors\\.ts$)', packages: '^(?!node:|\\.)' },
+  'src/app.ts': {
+    local: '^\\./(?!domain/|http/|errors\\.ts$)',
+    packages: '^(mysql2|winston|yaml|zod)(/|$)',
+  },
+  'src/{config,yaml-file,yaml-keys}.ts': {
+    local: '^\\./(?!domain/|yaml-(file|keys)\\.ts$)',
+    packages: '^(express|mysql2|winston)(/|$)',
+  },
+  'src/logger.ts': { local: '^\\.', packages: '^(?!node:|winston$)' },
+  'src/errors.ts': { local: '^\\.', packages: '.' },
+};
+
+const NO_PROCESS = {
+  'no-restricted-globals': [
+    'error',
+    { name: 'process', message: 'Only main.ts touches the process.' },
+  ],
+};
+
+export default tseslint.config(
+  { ignores: ['dist/', 'coverage/'] },
+  tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      // Wrong on winston.transports.Console, and where errors are serialised.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      '@typescript-eslint/no-misused-spread': 'off',
+    },
+  },
+  { files: ['*.js'], extends: [tseslint.configs.disableTypeChecked] },
+  { files: ['src/**'], ignores: ['src/main.ts'], rules: NO_PROCESS },
+  Object.entries(ARROWS).map(([files, { local, packages }]) => ({
+    files: [files],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: local,
+              message: `${files} must not import this part (see the arrows in the README).`,
+            },
+            { regex: packages, message: `${files} must not import this package.` },
+            { regex: '^(node:)?process$', message: 'Only main.ts touches the process.' },
+          ],
+        },
+      ],
+    },
+  })),
+);

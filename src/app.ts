@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+import express, { type Express, type RequestHandler } from 'express';
+import type { Identity } from './domain/caller.ts';
+import type { SessionService } from './domain/session-service.ts';
+import { ServiceError } from './errors.ts';
+import { answerError, noSuchApi } from './http/answer-error.ts';
+import { overrideMethod } from './http/method-override.ts';
+import { facts } from './http/request-facts.ts';
+import { logRequest, type EventLog } from './http/request-log.ts';
+import { apiRoutes, type RequestLimits } from './http/routes.ts';
+import { parseQuery } from './http/validators.ts';
+
+/** What the app is made of. */
+export interface AppParts {
+  readonly sessions: SessionService;
+  readonly identity: Identity;
+  readonly limits: RequestLimits;
+  readonly log: EventLog;
+  /** Express's setting: whom to believe about the client's address. */
+  readonly trustProxy: boolean | number | string;
+}
+
+/** The HTTP side of the service, the middleware in its order. It neither listens nor reads the environment. */
+export function createApp({ sessions, identity, limits, log, trustProxy }: AppParts): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('trust proxy', trustProxy);
+  app.set('query parser', parseQuery);
+  app.use(nameRequest);
+  app.use(logRequest(log));
+  app.use(requireHost);
+  app.use(overrideMethod);
+  app.use(apiRoutes(sessions, identity, limits, log));
+  app.use(noSuchApi);
+  app.use(answerError);
+  return app;
+}
+
+const nameRequest: RequestHandler = (req, res, next) => {
+  Object.assign(facts(res), {
+    requestId: randomBytes(16).toString('hex'),
+    language: req.get('x-language')?.toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us',
+    wireMethod: req.method,
+  });
+  res.set({ 'X-Request-Id': facts(res).requestId, 'Cache-Control': 'no-store' });
+  next();
+};
+
+// Node would answer this itself, with an empty body.
+const requireHost: RequestHandler = (req, _res, next) => {
+  if (req.httpVersion === '1.1' && req.headers.host === undefined) {
+    throw new ServiceError('malformed_http', {
+      'en-us': 'The header Host is missing.',
+      'zh-cn': '缺少请求头Host。',
+    });
+  }
+  next();
+};

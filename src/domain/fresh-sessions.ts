@@ -1,0 +1,72 @@
+import { ServiceError } from '../errors.ts';
+import type { ControlConnection, KillResult, ProcessList } from './node.ts';
+import type { Session } from './session.ts';
+
+/** Promise 1: a KILL goes out only for what a process list of at most this age shows. */
+const MAX_LIST_AGE_MS = 2000;
+
+/** Picks the user sessions out of a process list, by id. */
+export type SelectSessions = (list: ProcessList) => ReadonlyMap<bigint, Session>;
+
+/** The user sessions of a node over one control connection, from a list that is read again before it is too old to kill by. */
+export class FreshSessions {
+  /** Those of the first list: whom the caller can have meant. */
+  readonly meant: ReadonlyMap<bigint, Session>;
+  readonly #connection: ControlConnection;
+  readonly #select: SelectSessions;
+  readonly #now: () => number;
+  #present: ReadonlyMap<bigint, Session>;
+  #askedAt: number;
+
+  private constructor(
+    connection: ControlConnection,
+    select: SelectSessions,
+    now: () => number,
+    list: ProcessList,
+  ) {
+    this.#connection = connection;
+    this.#select = select;
+    this.#now = now;
+    this.meant = select(list);
+    this.#present = this.meant;
+    this.#askedAt = list.askedAt;
+  }
+
+  /** Reads the first list. Throws `node_unavailable`. */
+  static async read(
+    connection: ControlConnection,
+    select: SelectSessions,
+    now: () => number,
+  ): Promise<FreshSessions> {
+    return new FreshSessions(connection, select, now, await connection.list());
+  }
+
+  /** Ends a session if it is still the one that was meant. Never throws: what was killed before must be told whatever happens here. */
+  async end(session: Session): Promise<KillResult> {
+    try {
+      if (this.#isStale()) await this.#readAgain();
+    } catch (cause) {
+      const trouble =
+        cause instanceof ServiceError ? cause : new ServiceError('internal', undefined, { cause });
+      return { outcome: 'not_sent', trouble };
+    }
+    // An id that now stands for another endpoint was given anew: the session that was meant has gone.
+    if (this.#present.get(session.id)?.host !== session.host) return { outcome: 'not_found' };
+    return this.#connection.kill(session);
+  }
+
+  async #readAgain(): Promise<void> {
+    const list = await this.#connection.list();
+    this.#present = this.#select(list);
+    this.#askedAt = list.askedAt;
+    if (!this.#isStale()) return;
+    throw new ServiceError('node_unavailable', {
+      'en-us': `The node took more than ${MAX_LIST_AGE_MS} ms to give its process list, too long to kill by it.`,
+      'zh-cn': `节点返回会话列表的时间超过${MAX_LIST_AGE_MS}毫秒，不能据此终止会话。`,
+    });
+  }
+
+  #isStale(): boolean {
+    return this.#now() - this.#askedAt > MAX_LIST_AGE_MS;
+  }
+}

@@ -1,0 +1,113 @@
+import { isIPv6 } from 'node:net';
+import { sessionOf, type ProcessListRow, type Session } from './session.ts';
+
+/** What the guard must know besides the row. */
+export interface Guard {
+  /** The id of the control connection that read the list. */
+  readonly ownId: bigint;
+  /** The account of the control connection: every session under it is ours, from whichever host. */
+  readonly controlAccount: string;
+  /** Configured accounts, in addition to the built-in ones. */
+  readonly internalUsers: readonly string[];
+  /** False also lets sessions of the node's Unix socket (host `localhost`, no port) count as clients. */
+  readonly requireClientPort: boolean;
+}
+
+/** Why a row is not a user session. */
+export type InternalReason =
+  | 'bad_id'
+  | 'own_connection'
+  | 'control_account'
+  | 'internal_user'
+  | 'internal_command'
+  | 'no_client_endpoint';
+
+/**
+ * Accounts that serve no client: the servers' own, and those of the clouds that host them.
+ * `root` and `aurora` are people on most fleets, so they are not here.
+ * Sources: sql_show.cc of MySQL and MariaDB for the first three; the servers' reserved accounts;
+ * the clouds' documentation for the rest.
+ */
+const INTERNAL_USERS: ReadonlySet<string> = new Set([
+  ...['system user', 'event_scheduler', 'unauthenticated user'],
+  ...['mysql.session', 'mysql.sys', 'mysql.infoschema', 'mariadb.sys'],
+  ...['rdsadmin', 'rdsrepladmin', 'rdsproxyadmin', 'rdstopmgr', 'rdshm'],
+  ...['rdsbackup', 'rdsmetric', 'rdsrepl', 'rdsproxy', 'dsc_readonly'],
+  ...['aliyun_root', 'aurora_proxy', 'rds_service', 'replicator'],
+  ...['ociadmin', 'ocimonitor', 'ocirpl', 'azure_superuser', 'cloudsqladmin'],
+]);
+
+const INTERNAL_COMMANDS: ReadonlySet<string> = new Set([
+  'daemon',
+  'connect',
+  'connect out',
+  'table dump',
+  'delayed insert',
+  'clone',
+]);
+
+const INTERNAL_COMMAND_PREFIXES = [
+  'binlog dump',
+  'slave',
+  'replica',
+  'register ',
+  'group replication',
+] as const;
+
+/**
+ * Why a row is an internal thread, or undefined when it is provably a user session: the one question that decides
+ * what may be killed. What it cannot make sense of is internal.
+ */
+export function internalReason(row: ProcessListRow, guard: Guard): InternalReason | undefined {
+  if (row.id === null || !/^[1-9]\d{0,19}$/.test(row.id)) return 'bad_id';
+  if (BigInt(row.id) === guard.ownId) return 'own_connection';
+  const user = (row.user ?? '').toLowerCase();
+  if (user === guard.controlAccount.toLowerCase()) return 'control_account';
+  if (isInternalUser(user, guard)) return 'internal_user';
+  if (isInternalCommand((row.command ?? '').toLowerCase())) return 'internal_command';
+  if (!isClientEndpoint(row.host ?? '', guard)) return 'no_client_endpoint';
+  return undefined;
+}
+
+/** The user sessions of a process list by id. An id that the list shows twice is nobody's: neither row is a session. */
+export function userSessions(
+  rows: readonly ProcessListRow[],
+  guard: Guard,
+): ReadonlyMap<bigint, Session> {
+  const sessions = new Map<bigint, Session>();
+  const seen = new Set<bigint>();
+  for (const row of rows) {
+    if (!hasReadableId(row)) continue;
+    const session = sessionOf(row);
+    const isRepeated = seen.has(session.id);
+    seen.add(session.id);
+    if (isRepeated) sessions.delete(session.id);
+    else if (internalReason(row, guard) === undefined) sessions.set(session.id, session);
+  }
+  return sessions;
+}
+
+function hasReadableId(row: ProcessListRow): row is ProcessListRow & { readonly id: string } {
+  return row.id !== null && /^\d{1,20}$/.test(row.id);
+}
+
+function isInternalUser(user: string, guard: Guard): boolean {
+  if (user === '' || INTERNAL_USERS.has(user)) return true;
+  return guard.internalUsers.some((internal) => internal.toLowerCase() === user);
+}
+
+function isInternalCommand(command: string): boolean {
+  if (command === '' || INTERNAL_COMMANDS.has(command)) return true;
+  return INTERNAL_COMMAND_PREFIXES.some((prefix) => command.startsWith(prefix));
+}
+
+function isClientEndpoint(host: string, guard: Guard): boolean {
+  if (host === 'localhost') return !guard.requireClientPort;
+  // An event worker whose definer is u@'fd00::a:5' lists that address without a port, which reads like port 5 of fd00::a.
+  if (isIPv6(host)) return false;
+  const colon = host.lastIndexOf(':');
+  const address = host.slice(0, colon);
+  const port = host.slice(colon + 1);
+  if (colon < 1 || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65535) return false;
+  return !address.includes(':') || isIPv6(address);
+}

@@ -1,0 +1,79 @@
+import { isIPv4 } from 'node:net';
+import type { ServiceError } from '../errors.ts';
+import type { ProcessListRow, Session } from './session.ts';
+
+/** The three ids of the URL that name a node. */
+export interface NodeKey {
+  readonly projectId: string;
+  readonly instanceId: string;
+  readonly nodeId: string;
+}
+
+/** One MySQL-compatible server, and how to reach it with the control account. */
+export interface Node extends NodeKey {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly tls: NodeTls;
+  /** When given, no other server behind this address is accepted: MySQL's `server_uuid`, in lower case. */
+  readonly serverUuid?: string | undefined;
+  /** Accounts that are internal on this node only. */
+  readonly internalUsers: readonly string[];
+  readonly connectTimeoutMs: number;
+  readonly listTimeoutMs: number;
+  readonly killTimeoutMs: number;
+}
+
+/** `offered`: encrypted when the node offers it, not verified; `disabled`: never; else verified against this authority, never downgraded. */
+export type NodeTls =
+  'offered' | 'disabled' | { readonly ca: string; readonly serverName: string | undefined };
+
+/** What knows which nodes exist and where. Implemented in src/registry. */
+export interface NodeRegistry {
+  /** The node; throws `instance_not_found` when the project has no such instance, then `node_not_found`. */
+  find(key: NodeKey): Node;
+}
+
+/** Lends control connections to nodes. Implemented over MySQL in src/mysql. */
+export interface Nodes {
+  /**
+   * Runs `work` with a control connection that nobody else has, and takes the connection back however `work` ends.
+   * Throws `node_unavailable` when the node cannot be reached in time or refuses the control account.
+   */
+  withConnection<T>(node: Node, work: (connection: ControlConnection) => Promise<T>): Promise<T>;
+}
+
+/** A connection under the control account to one incarnation of a node; it never reconnects. */
+export interface ControlConnection {
+  /** Reads the process list. Throws `node_unavailable`, also when the list does not show this very connection. */
+  list(): Promise<ProcessList>;
+  /** Sends KILL for a listed session, and tells what came of it. Never throws. */
+  kill(session: Session): Promise<KillResult>;
+}
+
+/** All threads of a node at one moment. */
+export interface ProcessList {
+  /** The session id of the control connection that read it. */
+  readonly ownId: bigint;
+  readonly rows: readonly ProcessListRow[];
+  /** When it was asked for, in milliseconds of `performance.now()`: it is at least as young as this. */
+  readonly askedAt: number;
+}
+
+/** What came of a KILL, and what stood in its way. */
+export interface KillResult {
+  readonly outcome: KillOutcome;
+  readonly trouble?: ServiceError | undefined;
+}
+
+/**
+ * `killed`: the node accepted the KILL. `not_found`: it knows no such session any more. `refused`: it will not end this one.
+ * `not_sent`: the KILL never left. `unknown`: it was sent and no answer came.
+ */
+export type KillOutcome = 'killed' | 'not_found' | 'refused' | 'not_sent' | 'unknown';
+
+/** True for `localhost` and the addresses of the loopback interface: what goes there leaves no machine. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}

@@ -1,0 +1,41 @@
+/** The languages of the API, as `X-Language` names them. */
+export type Language = 'en-us' | 'zh-cn';
+
+/** One sentence for the caller, in each language of the API. */
+export type Sentence = Readonly<Record<Language, string>>;
+
+/** What went wrong. Which status and words each has on the wire is told by the table in `http/error-table.ts`. */
+export type ErrorCode =
+  | 'parameter_wrong'
+  | 'request_null'
+  | 'id_malformed'
+  | 'limit_wrong'
+  | 'media_type_unsupported'
+  | 'unauthenticated'
+  | 'action_denied'
+  | 'project_denied'
+  | 'instance_not_found'
+  | 'node_not_found'
+  | 'api_not_found'
+  | 'method_not_allowed'
+  | 'body_too_large'
+  | 'uri_too_large'
+  | 'headers_too_large'
+  | 'sent_too_slowly'
+  | 'malformed_http'
+  | 'node_unavailable'
+  | 'stopping'
+  | 'internal';
+
+/** The one error that callers hear of. `detail` is for them; `cause` is for the log. */
+export class ServiceError extends Error {
+  readonly code: ErrorCode;
+  readonly detail: Sentence | undefined;
+
+  constructor(code: ErrorCode, detail?: Sentence, options?: { readonly cause: unknown }) {
+    super(detail?.['en-us'] ?? code, options);
+    this.name = 'ServiceError';
+    this.code = code;
+    this.detail = detail;
+  }
+}

@@ -1,0 +1,114 @@
+import { parse as parseContentType } from 'content-type';
+import express, { type RequestHandler } from 'express';
+import { parse as parseJson } from 'lossless-json';
+import { ServiceError, type Sentence } from '../errors.ts';
+
+/** Reads the body as the raw bytes that came, whatever they say they are. Throws `body_too_large`. */
+export function readBody(maxBytes: number): RequestHandler {
+  const read = express.raw({ type: () => true, limit: maxBytes, inflate: false });
+  return (req, res, next) => {
+    read(req, res, (error: unknown) => {
+      const type = errorType(error);
+      if (type === 'entity.too.large') {
+        next(
+          new ServiceError('body_too_large', {
+            'en-us': `At most ${maxBytes} bytes are taken.`,
+            'zh-cn': `最多接受${maxBytes}字节。`,
+          }),
+        );
+        return;
+      }
+      // A compressed body is refused in its place among the checks, by requireJsonObject.
+      next(type === 'encoding.unsupported' ? undefined : error);
+    });
+  };
+}
+
+/**
+ * Puts the JSON object that the body holds in its place. Integers that can be an id become bigint, all other numbers NaN.
+ * Throws `request_null` when there is no body, `media_type_unsupported`, and `parameter_wrong` for what is no JSON object.
+ */
+export const requireJsonObject: RequestHandler = (req, _res, next) => {
+  const bytes: unknown = req.body;
+  const encoding = req.headers['content-encoding'] ?? 'identity';
+  const isCoded = encoding.toLowerCase() !== 'identity';
+  if (!isCoded && !(Buffer.isBuffer(bytes) && bytes.length > 0))
+    throw new ServiceError('request_null');
+  if (isCoded) throw mediaType('The body must not be compressed.', '请求体不能压缩。');
+  requireJsonType(req.headers['content-type']);
+  req.body = jsonObject(bytes as Buffer);
+  next();
+};
+
+function requireJsonType(header: string | undefined): void {
+  const { type, parameters } = parseContentType(header ?? '');
+  if (type.toLowerCase() !== 'application/json') {
+    throw mediaType(
+      'The header Content-Type must be application/json.',
+      '请求头Content-Type必须为application/json。',
+    );
+  }
+  if ((parameters['charset'] ?? 'utf-8').toLowerCase() !== 'utf-8') {
+    throw mediaType('The charset of the body must be utf-8.', '请求体的字符集必须为utf-8。');
+  }
+}
+
+function jsonObject(bytes: Buffer): object {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw wrong({ 'en-us': 'The body is not valid UTF-8.', 'zh-cn': '请求体不是有效的UTF-8。' });
+  }
+  let value: unknown;
+  try {
+    value = parseJson(text, undefined, { parseNumber: idOrNaN });
+  } catch {
+    // A SyntaxError, or a RangeError when it is nested deeper than the stack goes.
+    throw wrong({ 'en-us': 'The body is not valid JSON.', 'zh-cn': '请求体不是有效的JSON。' });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw wrong({ 'en-us': 'The body must be a JSON object.', 'zh-cn': '请求体必须是JSON对象。' });
+  }
+  if (hasRepeatedKey(text)) {
+    throw wrong({
+      'en-us': 'A key must not stand twice in one JSON object.',
+      'zh-cn': '同一JSON对象中的键不能重复。',
+    });
+  }
+  return value;
+}
+
+// At most 19 digits: no more fit an int64, and longer ones take BigInt quadratic time.
+function idOrNaN(digits: string): bigint | number {
+  return /^[1-9]\d{0,18}$/.test(digits) ? BigInt(digits) : Number.NaN;
+}
+
+/** Whether an object in this valid JSON text has a key twice. The parser lets a pair pass that has the same value twice. */
+function hasRepeatedKey(text: string): boolean {
+  const open: (Set<string> | undefined)[] = [];
+  for (const [token, key] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}[\]]/g)) {
+    if (token === '{') open.push(new Set());
+    else if (token === '[') open.push(undefined);
+    else if (token === '}' || token === ']') open.pop();
+    else if (key !== undefined) {
+      const name = JSON.parse(key) as string;
+      const keys = open.at(-1);
+      if (keys?.has(name)) return true;
+      keys?.add(name);
+    }
+  }
+  return false;
+}
+
+function wrong(detail: Sentence): ServiceError {
+  return new ServiceError('parameter_wrong', detail);
+}
+
+function mediaType(en: string, zh: string): ServiceError {
+  return new ServiceError('media_type_unsupported', { 'en-us': en, 'zh-cn': zh });
+}
+
+function errorType(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined;
+}

@@ -1,0 +1,24 @@
+import type { RequestHandler } from 'express';
+import { ServiceError } from '../errors.ts';
+import { facts } from './request-facts.ts';
+
+const HEADER = 'x-http-method-override';
+
+/** A POST that says so is a DELETE, for proxies that drop the bodies of DELETE. */
+export const overrideMethod: RequestHandler = (req, _res, next) => {
+  if (req.method === 'POST' && req.get(HEADER)?.toUpperCase() === 'DELETE') req.method = 'DELETE';
+  next();
+};
+
+/** A request that asks for two different methods is neither: throws `method_not_allowed`. */
+export const refuseContradictoryOverride: RequestHandler = (req, res, next) => {
+  const asked = req.get(HEADER)?.toUpperCase();
+  if (asked !== undefined && asked !== req.method) {
+    res.set('Allow', 'DELETE, GET, HEAD');
+    throw new ServiceError('method_not_allowed', {
+      'en-us': `The header X-HTTP-Method-Override does not fit the method ${facts(res).wireMethod}.`,
+      'zh-cn': `请求头X-HTTP-Method-Override与请求方法${facts(res).wireMethod}不符。`,
+    });
+  }
+  next();
+};

@@ -1,0 +1,22 @@
+import type { Response } from 'express';
+import type { Caller } from '../domain/caller.ts';
+import type { Language, ServiceError } from '../errors.ts';
+
+/** What is known of a request so far; kept beside its response. */
+export interface RequestFacts {
+  /** 32 hex digits, in every answer's X-Request-Id. */
+  requestId: string;
+  language: Language;
+  /** The method on the wire, before an override. */
+  wireMethod: string;
+  caller?: Caller;
+  /** What went wrong, for the log. */
+  error?: ServiceError;
+  /** What else the log says of it. */
+  counts?: Readonly<Record<string, number>>;
+}
+
+/** The facts of the request that this response answers. */
+export function facts(res: Response): RequestFacts {
+  return res.locals as RequestFacts;
+}

@@ -1,0 +1,60 @@
+import type { RequestHandler } from 'express';
+import type { Kill } from '../domain/session-service.ts';
+import { ERROR_TABLE } from './error-table.ts';
+import { facts, type RequestFacts } from './request-facts.ts';
+
+/** Where events go: a winston logger is one. */
+export interface EventLog {
+  log(level: 'error' | 'warn' | 'info' | 'debug', message: string, fields: object): unknown;
+}
+
+/** One line a request, when it has been answered or its client has gone. */
+export function logRequest(log: EventLog): RequestHandler {
+  return (req, res, next) => {
+    const begun = performance.now();
+    const path = pathOf(req.originalUrl);
+    // Read here: a socket that has closed no longer knows it.
+    const address = req.ip;
+    res.once('close', () => {
+      const { requestId, wireMethod, caller, error, counts } = facts(res);
+      const level = error?.code === 'internal' ? 'error' : res.statusCode >= 500 ? 'warn' : 'info';
+      log.log(level, 'request', {
+        request_id: requestId,
+        method: wireMethod,
+        path,
+        status: res.statusCode,
+        duration_ms: Math.round(performance.now() - begun),
+        address,
+        ...(caller && { caller: caller.user, project_id: caller.projectId }),
+        ...counts,
+        ...(error && { error_code: ERROR_TABLE[error.code].error_code, reason: error.message }),
+        ...(error && res.statusCode >= 500 && { error }),
+        ...(!res.writableFinished && { client_gone: true }),
+      });
+    });
+    next();
+  };
+}
+
+/** One line a KILL, at once: who ended which session of whom, and what came of it. */
+export function logKill(log: EventLog, { requestId, caller }: RequestFacts): (kill: Kill) => void {
+  return ({ node, session, outcome, trouble }) => {
+    log.log(outcome === 'killed' ? 'info' : 'warn', 'kill', {
+      request_id: requestId,
+      caller: caller?.user,
+      project_id: node.projectId,
+      instance_id: node.instanceId,
+      node_id: node.nodeId,
+      session_id: session.id,
+      session_user: session.user,
+      session_host: session.host,
+      outcome,
+      ...(trouble && { error: trouble }),
+    });
+  };
+}
+
+// The query is left out: a caller may have put a secret there by mistake.
+function pathOf(url: string): string {
+  return (url.split('?', 1)[0] ?? '').slice(0, 256);
+}

@@ -1,0 +1,47 @@
+import { isNativeError } from 'node:util/types';
+import winston, { type Logger } from 'winston';
+
+export type { Logger } from 'winston';
+
+/** How the service logs. */
+export interface LogSettings {
+  readonly level: 'error' | 'warn' | 'info' | 'debug';
+  /** `text` is for people. */
+  readonly format: 'json' | 'text';
+}
+
+/**
+ * A logger to standard output: one line an event, its fields beside the message.
+ * ERROR: someone must act now. WARN: degraded, or recovered. INFO: one line a request, one a kill. Never a secret, never a statement.
+ */
+export function createLogger({ level, format }: LogSettings): Logger {
+  const { combine, timestamp, json, printf } = winston.format;
+  const text = printf(({ timestamp: at, level: severity, message, ...fields }) => {
+    const rest = Object.entries(fields).map(([name, value]) => `${name}=${textOf(value)}`);
+    return [String(at), severity.toUpperCase(), String(message), ...rest].join(' ');
+  });
+  return winston.createLogger({
+    level,
+    format: combine(timestamp(), format === 'json' ? json({ replacer: serializable }) : text),
+    transports: [new winston.transports.Console()],
+  });
+}
+
+// winston prints of an error only its own enumerable fields: no message, no stack.
+function serializable(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (!isNativeError(value)) return value;
+  return {
+    name: value.name,
+    message: value.message,
+    ...('code' in value && { code: value.code }),
+    stack: value.stack,
+    ...(value.cause !== undefined && { cause: value.cause }),
+  };
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'string') return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+  return JSON.stringify(value, serializable);
+}

@@ -1,0 +1,130 @@
+import { createApp } from './app.ts';
+import { configuredTokens, serviceFile, type Config } from './config.ts';
+import type { Node, Nodes } from './domain/node.ts';
+import { SessionService } from './domain/session-service.ts';
+import { ServiceError } from './errors.ts';
+import { createListener, stopListening } from './http/listener.ts';
+import { StaticTokens } from './identity/static-tokens.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { createMysqlNodes } from './mysql/mysql-nodes.ts';
+import { FileRegistry } from './registry/node-registry.ts';
+import { nodesFile } from './registry/nodes-file.ts';
+import { readYamlFile, relativeTo } from './yaml-file.ts';
+
+/** What sysexits.h calls EX_CONFIG. */
+const EXIT_CONFIGURATION = 78;
+
+interface Configuration {
+  readonly config: Config;
+  readonly nodes: readonly Node[];
+}
+
+const configFile = process.env['CONFIG_FILE'] ?? 'config/service.yaml';
+const initial = readConfiguration(configFile);
+if ('problems' in initial) {
+  process.stderr.write(`Invalid configuration:\n  ${initial.problems.join('\n  ')}\n`);
+  process.exitCode = EXIT_CONFIGURATION;
+} else {
+  start(initial);
+}
+
+function start({ config, nodes }: Configuration): void {
+  const { server, limits, sessions: rules } = config;
+  const log = createLogger(config.log);
+  const registry = new FileRegistry(nodes);
+  const identity = new StaticTokens(configuredTokens(config));
+  const stopping = new AbortController();
+  const sessions = new SessionService(
+    registry,
+    unlessStopping(createMysqlNodes(), stopping.signal),
+    {
+      internalUsers: rules.internal_users,
+      requireClientPort: rules.require_client_port,
+    },
+  );
+  const app = createApp({
+    sessions,
+    identity,
+    log,
+    limits: { maxProcesses: limits.max_processes_per_request, maxBodyBytes: limits.max_body_bytes },
+    trustProxy: server.trust_proxy,
+  });
+  const listener = createListener(app, { requestTimeoutMs: limits.request_timeout_ms, log });
+
+  warnOfUnverifiedNodes(nodes, log);
+  listener.once('error', (error) => {
+    log.error('cannot listen', { host: server.host, port: server.port, error });
+    process.exitCode = 1;
+  });
+  listener.listen(server.port, server.host, () => {
+    const address = listener.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    log.info('listening', { host: server.host, port, nodes: nodes.length });
+  });
+
+  process.on('SIGHUP', () => {
+    const reread = readConfiguration(configFile);
+    if ('problems' in reread) {
+      log.error('reload refused, the old configuration stays', { problems: reread.problems });
+      return;
+    }
+    registry.replace(reread.nodes);
+    identity.replace(configuredTokens(reread.config));
+    warnOfUnverifiedNodes(reread.nodes, log);
+    log.info('reloaded', {
+      nodes: reread.nodes.length,
+      tokens: reread.config.identity.tokens.length,
+    });
+  });
+
+  const stop = (signal: string): void => {
+    if (stopping.signal.aborted) return;
+    stopping.abort();
+    log.info('stopping', { signal });
+    void stopListening(listener, limits.request_timeout_ms).then(() => log.info('stopped'));
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** Both files, or everything that is wrong with either. */
+function readConfiguration(path: string): Configuration | { readonly problems: readonly string[] } {
+  const service = readYamlFile(path, serviceFile, process.env);
+  const registryFile = service.value?.registry.file ?? writtenRegistryFile(service.written);
+  if (registryFile === undefined) return service;
+  const nodesPath = relativeTo(path, registryFile);
+  const defaults = service.value?.node_defaults ?? serviceFile.shape.node_defaults.parse(undefined);
+  const nodes = readYamlFile(nodesPath, nodesFile(nodesPath, defaults), process.env);
+  if (service.value === undefined || nodes.value === undefined) {
+    return { problems: [...service.problems, ...nodes.problems] };
+  }
+  return { config: service.value, nodes: nodes.value.nodes };
+}
+
+function writtenRegistryFile(written: unknown): string | undefined {
+  const registry = serviceFile.shape.registry.safeParse(
+    typeof written === 'object' && written !== null && 'registry' in written
+      ? written.registry
+      : undefined,
+  );
+  return registry.data?.file;
+}
+
+function warnOfUnverifiedNodes(nodes: readonly Node[], log: Logger): void {
+  const unverified = nodes.filter(({ tls }) => tls === 'offered').map(({ nodeId }) => nodeId);
+  if (unverified.length === 0) return;
+  log.warn('nodes without tls settings: encrypted where they offer it, but not verified', {
+    nodes: unverified.length,
+    first_node_id: unverified[0],
+  });
+}
+
+/** Nodes that lend no further connection once the service stops; work that has begun goes on. */
+function unlessStopping(nodes: Nodes, stopping: AbortSignal): Nodes {
+  return {
+    withConnection(node, work) {
+      if (stopping.aborted) return Promise.reject(new ServiceError('stopping'));
+      return nodes.withConnection(node, work);
+    },
+  };
+}

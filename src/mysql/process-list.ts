@@ -1,0 +1,66 @@
+import type { ProcessList } from '../domain/node.ts';
+import type { ProcessListRow } from '../domain/session.ts';
+import { ServiceError, type Sentence } from '../errors.ts';
+import type { Connected, ResultSet } from './connection.ts';
+
+/**
+ * The process list as this connection sees it. Throws `node_unavailable` when the answer is not what servers give, or does
+ * not show this very connection: then something stands between us and the node, and ids mean nothing.
+ * Plain SHOW PROCESSLIST, never FULL: one of the few statements that every server and version answers, and the node cuts the texts.
+ */
+export async function readProcessList(
+  connection: Connected,
+  ownId: bigint,
+  timeoutMs: number,
+): Promise<ProcessList> {
+  const askedAt = performance.now();
+  const rows = rowsByName(await connection.query('SHOW PROCESSLIST', timeoutMs));
+  if (rows.filter(({ id }) => id === ownId.toString()).length !== 1) {
+    throw new ServiceError('node_unavailable', NOT_SEEN);
+  }
+  return { ownId, rows, askedAt };
+}
+
+/** The session id of this connection. The handshake's is cut to 32 bits, and TiDB's ids have 64. */
+export async function readOwnId(connection: Connected, timeoutMs: number): Promise<bigint> {
+  const { rows } = await connection.query('SELECT CONNECTION_ID()', timeoutMs);
+  const id = textOf(rows[0]?.[0]);
+  if (id === null || !/^[1-9]\d*$/.test(id)) throw new ServiceError('node_unavailable', ODD_ANSWER);
+  return BigInt(id);
+}
+
+const NOT_SEEN: Sentence = {
+  'en-us':
+    "The node's process list does not show the control connection that reads it, as if a proxy stood in between; nothing was killed.",
+  'zh-cn': '节点的会话列表中没有读取它的控制连接，中间可能有代理；未终止任何会话。',
+};
+
+const ODD_ANSWER: Sentence = {
+  'en-us': 'The node gave a process list that cannot be read; nothing was killed by it.',
+  'zh-cn': '无法解析节点返回的会话列表；未据此终止任何会话。',
+};
+
+const COLUMNS = ['id', 'user', 'host', 'db', 'command', 'time', 'state', 'info'] as const;
+
+// By name: Percona and MariaDB add columns of their own.
+function rowsByName({ columns, rows }: ResultSet): ProcessListRow[] {
+  const names = columns.map((name) => name.toLowerCase());
+  const positions = COLUMNS.map((name) => {
+    const position = names.indexOf(name);
+    const isAlone = position >= 0 && names.lastIndexOf(name) === position;
+    if (!isAlone) throw new ServiceError('node_unavailable', ODD_ANSWER);
+    return [name, position] as const;
+  });
+  return rows.map(
+    (row) =>
+      Object.fromEntries(
+        positions.map(([name, position]) => [name, textOf(row[position])]),
+      ) as unknown as ProcessListRow,
+  );
+}
+
+function textOf(value: unknown): string | null {
+  if (value === null || typeof value === 'string') return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value.toString();
+  throw new ServiceError('node_unavailable', ODD_ANSWER);
+}

@@ -1,0 +1,100 @@
+import { isNativeError } from 'node:util/types';
+import { ServiceError, type Sentence } from '../errors.ts';
+
+/** A statement that the node did not answer in time. */
+export class DeadlineError extends Error {
+  readonly code = 'DEADLINE';
+  readonly timeoutMs: number;
+
+  constructor(timeoutMs: number) {
+    super(`No answer within ${timeoutMs} ms`);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** The error's code: Node's (`ECONNREFUSED`), the driver's (`PROTOCOL_…`) or the server's symbol (`ER_…`). */
+export function codeOf(error: unknown): string | undefined {
+  return isNativeError(error) && 'code' in error ? String(error.code) : undefined;
+}
+
+/** The number of an error that the server itself answered; undefined when the trouble is with the line. */
+export function serverErrorNumber(error: unknown): number | undefined {
+  if (!isNativeError(error) || !('errno' in error) || !('sqlState' in error)) return undefined;
+  return typeof error.errno === 'number' && error.errno > 0 ? error.errno : undefined;
+}
+
+/** Why a node could not be spoken to, as the caller may hear it. `connectTimeoutMs` is what the connection was given. */
+export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceError {
+  if (error instanceof ServiceError) return error;
+  return new ServiceError('node_unavailable', sentenceFor(error, connectTimeoutMs), {
+    cause: error,
+  });
+}
+
+const SENTENCES = {
+  unreachable: { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' },
+  lost: { 'en-us': 'The connection to the node was lost.', 'zh-cn': '与节点的连接已断开。' },
+  full: {
+    'en-us': 'The node has no connection left for the control account.',
+    'zh-cn': '节点连接数已满，控制账号无法连接。',
+  },
+  blocked: {
+    'en-us':
+      'The node blocks this service after too many connection errors (FLUSH HOSTS on it helps).',
+    'zh-cn': '连接错误过多，节点已拒绝本服务（可在节点上执行FLUSH HOSTS）。',
+  },
+  refused: {
+    'en-us': 'The node refuses the control account.',
+    'zh-cn': '节点拒绝控制账号登录。',
+  },
+  privilege: {
+    'en-us': 'The control account lacks a privilege on the node.',
+    'zh-cn': '控制账号在节点上缺少权限。',
+  },
+  plaintext: {
+    'en-us':
+      'The node offers no TLS, and the password of the control account crosses only the loopback interface unencrypted.',
+    'zh-cn': '节点不支持TLS，控制账号的密码仅可在本机回环接口上明文传输。',
+  },
+  certificate: {
+    'en-us': "The node's TLS certificate cannot be verified.",
+    'zh-cn': '无法验证节点的TLS证书。',
+  },
+} satisfies Record<string, Sentence>;
+
+const BY_ERRNO: Readonly<Record<number, Sentence>> = {
+  1040: SENTENCES.full,
+  1203: SENTENCES.full,
+  1226: SENTENCES.full,
+  3032: SENTENCES.full,
+  1129: SENTENCES.blocked,
+  1044: SENTENCES.refused,
+  1045: SENTENCES.refused,
+  1130: SENTENCES.refused,
+  1698: SENTENCES.refused,
+  3118: SENTENCES.refused,
+  3159: SENTENCES.refused,
+  1142: SENTENCES.privilege,
+  1227: SENTENCES.privilege,
+};
+
+function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
+  if (error instanceof DeadlineError) return noAnswerWithin(error.timeoutMs);
+  const number = serverErrorNumber(error);
+  if (number !== undefined) return BY_ERRNO[number] ?? SENTENCES.lost;
+  const code = codeOf(error) ?? '';
+  if (code === 'ETIMEDOUT') return noAnswerWithin(connectTimeoutMs);
+  if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return SENTENCES.plaintext;
+  if (/CERT|SELF_SIGNED|ISSUER|ERR_TLS/.test(code)) return SENTENCES.certificate;
+  if (code === 'PROTOCOL_CONNECTION_LOST' || code === 'ECONNRESET' || code === 'EPIPE') {
+    return SENTENCES.lost;
+  }
+  return SENTENCES.unreachable;
+}
+
+function noAnswerWithin(timeoutMs: number): Sentence {
+  return {
+    'en-us': `The node did not answer within ${timeoutMs} ms.`,
+    'zh-cn': `节点在${timeoutMs}毫秒内没有响应。`,
+  };
+}

@@ -1,0 +1,109 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { isLoopback, type Node, type NodeTls } from '../domain/node.ts';
+import { relativeTo } from '../yaml-file.ts';
+import {
+  distinct,
+  EVEN_IF_WRONG,
+  integer,
+  keys,
+  list,
+  oneOf,
+  text,
+  textLike,
+  timeLimit,
+} from '../yaml-keys.ts';
+
+/** Limits that hold for a node unless it has its own. */
+export interface NodeDefaults {
+  readonly connect_timeout_ms: number;
+  readonly list_timeout_ms: number;
+  readonly kill_timeout_ms: number;
+}
+
+/** The schema of the registry's file at `path`: its output is the nodes. */
+export function nodesFile(path: string, defaults: NodeDefaults) {
+  const entry = keys({
+    node_id: textLike(/^[A-Za-z0-9]{32}no07$/, '36 letters and digits that end in no07'),
+    instance_id: textLike(/^[A-Za-z0-9]{32}in07$/, '36 letters and digits that end in in07'),
+    project_id: textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits'),
+    host: text(),
+    port: integer(1, 65_535).default(3306),
+    admin_port: integer(1, 65_535).optional(),
+    admin_host: text().optional(),
+    user: text(),
+    password: text(0),
+    tls: z
+      .union([z.literal('disabled'), keys({ ca_file: text(), server_name: text().optional() })], {
+        error: 'must be disabled, or a group of the keys ca_file and server_name',
+      })
+      .transform((tls, context) => withAuthority(tls, path, context))
+      .default('offered'),
+    server_uuid: textLike(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'a UUID').optional(),
+    internal_users: list(text()).default([]),
+    kill_with: oneOf(['kill', 'rds_kill']).default('kill'),
+    connect_timeout_ms: timeLimit().default(defaults.connect_timeout_ms),
+    list_timeout_ms: timeLimit().default(defaults.list_timeout_ms),
+    kill_timeout_ms: timeLimit().default(defaults.kill_timeout_ms),
+  });
+  const node = entry.superRefine(refuseCleartext, EVEN_IF_WRONG);
+  return keys({
+    nodes: distinct(list(node, 1), 'node_id').transform((entries) => entries.map(nodeOf)),
+  });
+}
+
+interface Entry extends NodeDefaults {
+  readonly node_id: string;
+  readonly instance_id: string;
+  readonly project_id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly tls: NodeTls;
+  readonly server_uuid?: string | undefined;
+  readonly internal_users: readonly string[];
+}
+
+function nodeOf(entry: Entry): Node {
+  return {
+    nodeId: entry.node_id,
+    instanceId: entry.instance_id,
+    projectId: entry.project_id,
+    host: entry.host,
+    port: entry.port,
+    user: entry.user,
+    password: entry.password,
+    tls: entry.tls,
+    serverUuid: entry.server_uuid?.toLowerCase(),
+    internalUsers: entry.internal_users,
+    connectTimeoutMs: entry.connect_timeout_ms,
+    listTimeoutMs: entry.list_timeout_ms,
+    killTimeoutMs: entry.kill_timeout_ms,
+  };
+}
+
+function withAuthority(
+  tls: 'disabled' | { readonly ca_file: string; readonly server_name?: string | undefined },
+  path: string,
+  context: z.RefinementCtx,
+): NodeTls {
+  if (tls === 'disabled') return tls;
+  try {
+    const ca = readFileSync(relativeTo(path, tls.ca_file), 'utf8');
+    new X509Certificate(ca);
+    return { ca, serverName: tls.server_name };
+  } catch {
+    const message = 'must name a readable file with a PEM certificate';
+    context.addIssue({ code: 'custom', path: ['ca_file'], message });
+    return z.NEVER;
+  }
+}
+
+function refuseCleartext(entry: Partial<Entry>, context: z.RefinementCtx): void {
+  if (entry.tls !== 'disabled' || typeof entry.host !== 'string' || isLoopback(entry.host)) return;
+  const message =
+    'must not be disabled unless host is on loopback: the password would cross the network in the clear';
+  context.addIssue({ code: 'custom', path: ['tls'], message });
+}

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+
+/** A key that takes a text of at least `minimum` characters. */
+export const text = (minimum = 1) =>
+  z.preprocess(
+    asText,
+    z
+      .string({ error: wants('must be a text (in quotes if it looks like a number)') })
+      .min(minimum, 'must not be empty'),
+  );
+
+/** A key that takes a text of this form; `rule` completes the sentence "must be …". */
+export const textLike = (form: RegExp, rule: string) =>
+  z.preprocess(
+    asText,
+    z
+      .string({ error: wants(`must be ${rule} (in quotes if it looks like a number)`) })
+      .regex(form, `must be ${rule}`),
+  );
+
+/** A key that takes a whole number within these bounds, both included. */
+export const integer = (minimum: number, maximum: number) => {
+  const rule = `must be an integer from ${minimum} to ${maximum}`;
+  return z.preprocess(
+    asNumber,
+    z
+      .int({ error: wants(rule) })
+      .min(minimum, rule)
+      .max(maximum, rule),
+  );
+};
+
+/** A key that takes a time limit in milliseconds, up to ten minutes. */
+export const timeLimit = () => integer(1, 600_000);
+
+/** A key that is either on or off. */
+export const flag = () =>
+  z.preprocess(asBoolean, z.boolean({ error: wants('must be true or false') }));
+
+/** A key that takes one of a few words. */
+export const oneOf = <const W extends readonly [string, ...string[]]>(words: W) =>
+  z.preprocess(asText, z.enum(words, { error: wants(`must be one of ${words.join(', ')}`) }));
+
+/** Keys of which none may be unknown. */
+export const keys = <S extends z.core.$ZodLooseShape>(shape: S) =>
+  z.strictObject(shape, { error: wants('must be a group of keys') });
+
+/** A list of at least `minimum` entries. */
+export const list = <S extends z.ZodType>(entry: S, minimum = 0) =>
+  z.array(entry, { error: wants('must be a list') }).min(minimum, 'must not be empty');
+
+/** The same list, in which no two entries may have the same text under this key, in whatever letter case. */
+export const distinct = <S extends z.ZodType<readonly object[]>>(entries: S, key: string) =>
+  entries.superRefine((value, context) => {
+    const texts = asEntries(value).map((entry) => String(entry[key]).toLowerCase());
+    texts.forEach((text, index) => {
+      const first = texts.indexOf(text);
+      if (first === index || asEntries(value)[index]?.[key] === undefined) return;
+      context.addIssue({
+        code: 'custom',
+        path: [index, key],
+        message: `is the same as in entry [${first}]`,
+      });
+    });
+  }, EVEN_IF_WRONG);
+
+/** For checks that look at several keys: they run also when one of those has a problem of its own, so the value can be anything. */
+export const EVEN_IF_WRONG = { when: () => true };
+
+function asEntries(value: unknown): readonly Readonly<Record<string, unknown>>[] {
+  if (!Array.isArray(value)) return [];
+  return value.map((entry: unknown) =>
+    typeof entry === 'object' && entry !== null ? (entry as Readonly<Record<string, unknown>>) : {},
+  );
+}
+
+/** What stood in the environment: text, which a key that wants a number or a boolean may read as one. */
+export class Variable {
+  readonly text: string;
+  constructor(value: string) {
+    this.text = value;
+  }
+}
+
+function asText(value: unknown): unknown {
+  return value instanceof Variable ? value.text : value;
+}
+
+function asNumber(value: unknown): unknown {
+  if (!(value instanceof Variable)) return value;
+  return /^-?\d{1,15}$/.test(value.text) ? Number(value.text) : value.text;
+}
+
+function asBoolean(value: unknown): unknown {
+  if (!(value instanceof Variable)) return value;
+  return value.text === 'true' ? true : value.text === 'false' ? false : value.text;
+}
+
+function wants(rule: string) {
+  return (issue: { readonly code: string; readonly input?: unknown }): string | undefined => {
+    if (issue.code === 'unrecognized_keys') return undefined;
+    return issue.input === undefined ? 'is required' : rule;
+  };
+}

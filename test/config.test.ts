@@ -1,0 +1,237 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { serviceFile } from '../src/config.ts';
+import { nodesFile } from '../src/registry/nodes-file.ts';
+import { readYamlFile, type Environment } from '../src/yaml-file.ts';
+import { nodeKey } from './support/ids.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'session-control-config-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const HASH = 'ab'.repeat(32);
+const TOKEN = `{ sha256: ${HASH}, user: ops, project_id: ${nodeKey.projectId}, actions: ["*"] }`;
+const SERVICE = `
+server: { port: 8080 }
+registry: { file: nodes.yaml }
+identity:
+  tokens:
+    - ${TOKEN}
+`;
+const NODE = `
+nodes:
+  - node_id: ${nodeKey.nodeId}
+    instance_id: ${nodeKey.instanceId}
+    project_id: ${nodeKey.projectId}
+    host: 127.0.0.1
+    user: session_control
+    password: "pass"
+`;
+
+function readService(text: string, environment: Environment = {}) {
+  const path = join(folder, 'service.yaml');
+  writeFileSync(path, text);
+  return withoutFolder(readYamlFile(path, serviceFile, environment));
+}
+
+function readNodes(text: string, environment: Environment = {}) {
+  const path = join(folder, 'nodes.yaml');
+  writeFileSync(path, text);
+  const defaults = { connect_timeout_ms: 1, list_timeout_ms: 2, kill_timeout_ms: 3 };
+  return withoutFolder(readYamlFile(path, nodesFile(path, defaults), environment));
+}
+
+function withoutFolder<T extends { readonly problems: readonly string[] }>(read: T): T {
+  const problems = read.problems.map((problem) => problem.replaceAll(`${folder}/`, ''));
+  return { ...read, problems };
+}
+
+describe('service.yaml', () => {
+  it('takes the least that is needed, and has the defaults for the rest', () => {
+    const { value, problems } = readService(SERVICE);
+    expect(problems).toEqual([]);
+    expect(value).toEqual({
+      server: { host: '127.0.0.1', port: 8080, trust_proxy: false },
+      log: { level: 'info', format: 'json' },
+      limits: {
+        max_processes_per_request: 1000,
+        max_body_bytes: 262_144,
+        max_wait_seconds: 60,
+        request_timeout_ms: 30_000,
+        requests_per_minute: 600,
+      },
+      node_defaults: { connect_timeout_ms: 3000, list_timeout_ms: 5000, kill_timeout_ms: 3000 },
+      sessions: { internal_users: [], require_client_port: true },
+      registry: { file: 'nodes.yaml' },
+      identity: {
+        tokens: [{ sha256: HASH, user: 'ops', project_id: nodeKey.projectId, actions: ['*'] }],
+      },
+    });
+  });
+
+  it('takes variables, as numbers only where a number is wanted', () => {
+    const text = SERVICE.replace('8080', '"${PORT}", host: "${NAME}"').replace(
+      'ops',
+      () => '"$${a}${NAME}"',
+    );
+    const { value, problems } = readService(text, { PORT: '81', NAME: '127' });
+    expect(problems).toEqual([]);
+    expect(value?.server).toMatchObject({ port: 81, host: '127' });
+    expect(value?.identity.tokens[0]?.user).toBe('${a}127');
+  });
+
+  it('tells all problems at once, with their places, and no value', () => {
+    const { problems } = readService(
+      `
+server:
+  port: 80x80
+  hots: 1.2.3.4
+  trust_proxy: "10.0.0.0/99"
+limits: { max_body_bytes: 0, store: redis://127.0.0.1 }
+node_defaults: { kill_timeout_ms: "\${TIMEOUT}", list_timeout_ms: "\${WRONG}" }
+log: { level: verbose }
+registry: {}
+audit: { file: audit.jsonl }
+identity:
+  tokens:
+    - { sha256: secret, user: 5, project_id: 12345678901234567890123456789012, actions: [] }
+    - ${TOKEN}
+    - ${TOKEN}
+`,
+      { WRONG: '1e3' },
+    );
+    expect(problems).toEqual([
+      'service.yaml:7:35: node_defaults.kill_timeout_ms needs the variable TIMEOUT, which is not set',
+      'service.yaml:3:9: server.port must be an integer from 0 to 65535',
+      'service.yaml:5:16: server.trust_proxy must be true, false, a number of proxies, or their addresses or networks as one text with commas',
+      'service.yaml:4:9: server.hots is not a known key',
+      'service.yaml:8:15: log.level must be one of error, warn, info, debug',
+      'service.yaml:6:27: limits.max_body_bytes must be an integer from 64 to 16777216',
+      'service.yaml:6:37: limits.store is not a known key',
+      'service.yaml:7:66: node_defaults.list_timeout_ms must be an integer from 1 to 600000',
+      'service.yaml:9:11: registry.file is required',
+      'service.yaml:13:17: identity.tokens[0].sha256 must be a SHA-256 of 64 hex digits',
+      'service.yaml:13:31: identity.tokens[0].user must be a text (in quotes if it looks like a number)',
+      'service.yaml:13:46: identity.tokens[0].project_id must be 32 letters and digits (in quotes if it looks like a number)',
+      'service.yaml:13:89: identity.tokens[0].actions must not be empty',
+      'service.yaml:15:17: identity.tokens[2].sha256 is the same as in entry [1]',
+      'service.yaml:10:8: audit is not a known key',
+    ]);
+  });
+
+  it.each([
+    ['', 'service.yaml: the file must be a group of keys'],
+    ['- a', 'service.yaml:1:1: the file must be a group of keys'],
+    ['a: [', 'service.yaml:1:5: is not valid YAML'],
+    [`${SERVICE}server: { port: 1 }`, 'is not valid YAML (duplicate key)'],
+  ])('refuses what is no such file: %j', (text, expected) => {
+    const { value, problems } = readService(text);
+    expect(value).toBeUndefined();
+    expect(problems.join('\n')).toContain(expected);
+  });
+
+  it('says when a file cannot be read', () => {
+    const { problems } = readYamlFile(join(folder, 'none.yaml'), serviceFile, {});
+    expect(problems).toEqual([`${folder}/none.yaml: cannot be read (ENOENT)`]);
+  });
+});
+
+describe('nodes.yaml', () => {
+  it('gives nodes with the limits of all, or their own', () => {
+    const { value, problems } = readNodes(`${NODE}    list_timeout_ms: 20\n`);
+    expect(problems).toEqual([]);
+    expect(value?.nodes).toEqual([
+      {
+        ...nodeKey,
+        host: '127.0.0.1',
+        port: 3306,
+        user: 'session_control',
+        password: 'pass',
+        tls: 'offered',
+        serverUuid: undefined,
+        internalUsers: [],
+        connectTimeoutMs: 1,
+        listTimeoutMs: 20,
+        killTimeoutMs: 3,
+      },
+    ]);
+  });
+
+  it('takes every key of the design', () => {
+    const { problems } = readNodes(`${NODE}
+    admin_port: 33062
+    admin_host: 127.0.0.1
+    tls: disabled
+    server_uuid: 3f1c2b4a-0000-11ee-8000-0242ac120002
+    internal_users: [backup]
+    kill_with: rds_kill
+    connect_timeout_ms: 1000
+    kill_timeout_ms: 1000
+`);
+    expect(problems).toEqual([]);
+  });
+
+  it('tells all problems at once', () => {
+    const { problems } = readNodes(`
+nodes:
+  - node_id: ${nodeKey.instanceId}
+    instance_id: ${nodeKey.instanceId}
+    host: db.example.com
+    port: 0
+    user: ""
+    password: 123
+    tls: disabled
+  - node_id: ${nodeKey.nodeId}
+    instance_id: ${nodeKey.instanceId}
+    project_id: ${nodeKey.projectId}
+    host: db.example.com
+    user: u
+    password: "$\{PASSWORD}"
+    tls: { ca_file: none.pem }
+    kill_with: force
+    server_uuid: yes
+`);
+    expect(problems).toEqual([
+      'nodes.yaml:15:15: nodes[1].password needs the variable PASSWORD, which is not set',
+      'nodes.yaml:3:14: nodes[0].node_id must be 36 letters and digits that end in no07',
+      'nodes.yaml:3:5: nodes[0].project_id is required',
+      'nodes.yaml:6:11: nodes[0].port must be an integer from 1 to 65535',
+      'nodes.yaml:7:11: nodes[0].user must not be empty',
+      'nodes.yaml:8:15: nodes[0].password must be a text (in quotes if it looks like a number)',
+      'nodes.yaml:9:10: nodes[0].tls must not be disabled unless host is on loopback: the password would cross the network in the clear',
+      'nodes.yaml:16:21: nodes[1].tls.ca_file must name a readable file with a PEM certificate',
+      'nodes.yaml:18:18: nodes[1].server_uuid must be a UUID',
+      'nodes.yaml:17:16: nodes[1].kill_with must be one of kill, rds_kill',
+    ]);
+  });
+
+  it.each([
+    [
+      'tls: disabled',
+      'nodes[0].tls must not be disabled unless host is on loopback: the password would cross the network in the clear',
+    ],
+    [
+      'tls: { ca_file: none.pem }',
+      'nodes[0].tls.ca_file must name a readable file with a PEM certificate',
+    ],
+    [
+      'tls: { ca_file: nodes.yaml }',
+      'nodes[0].tls.ca_file must name a readable file with a PEM certificate',
+    ],
+    ['tls: off', 'nodes[0].tls must be disabled, or a group of the keys ca_file and server_name'],
+  ])('refuses %s for a node that is elsewhere', (line, expected) => {
+    const { problems } = readNodes(`${NODE.replace('127.0.0.1', 'db.example.com')}    ${line}\n`);
+    expect(problems.map((problem) => problem.replace(/^\S+ /, ''))).toEqual([expected]);
+  });
+
+  it('refuses one node twice', () => {
+    const { problems } = readNodes(NODE + NODE.replace('\nnodes:', ''));
+    expect(problems).toEqual(['nodes.yaml:10:14: nodes[1].node_id is the same as in entry [0]']);
+  });
+});

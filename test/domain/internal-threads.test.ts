@@ -1,0 +1,207 @@
+import { isIPv6 } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { internalReason, userSessions, type Guard } from '../../src/domain/internal-threads.ts';
+import type { ProcessListRow, Session } from '../../src/domain/session.ts';
+import { client, printed, PROCESS_LIST_ROWS } from './process-list-rows.ts';
+
+const STRICT: Guard = {
+  ownId: 4n,
+  controlAccount: 'session_control',
+  internalUsers: [],
+  requireClientPort: true,
+};
+
+describe('a row of the process list', () => {
+  const cases = PROCESS_LIST_ROWS.map(({ shows, source, row, guard, is }) => ({
+    name:
+      is === 'user session'
+        ? `counts ${shows} as a user session (${source})`
+        : `leaves out ${shows}: ${is} (${source})`,
+    row,
+    guard: { ...STRICT, ...guard },
+    is,
+  }));
+
+  it.each(cases)('$name', ({ row, guard, is }) => {
+    expect(internalReason(row, guard) ?? 'user session').toBe(is);
+    expect([...userSessions([row], guard).values()]).toStrictEqual(
+      is === 'user session' ? [shown(row)] : [],
+    );
+  });
+
+  it('is described once', () => {
+    const names = cases.map(({ name }) => name);
+    expect(names).toStrictEqual([...new Set(names)]);
+  });
+});
+
+describe('the user sessions of a process list', () => {
+  it('are the clients, by their exact ids, in the order of the list', () => {
+    const list = [
+      '| 5 | event_scheduler | localhost | NULL | Daemon | 1 | Waiting on empty queue | NULL |',
+      '| 11 | app | localhost | d | Connect | 3 | User sleep | do sleep(20) |',
+      '| 5857102839209263511 | app | ::1:59448 | d | Sleep | 3 | | NULL |',
+      '| 16 | repl | 127.0.0.1:37176 | NULL | Binlog Dump GTID | 3 | Source has sent all | NULL |',
+      '| 4 | session_control | 127.0.0.1:37188 | NULL | Query | 0 | init | show processlist |',
+      '| 27 | root | 127.0.0.1:37190 | NULL | Query | 0 | init | select 1 |',
+    ].map(printed);
+    expect([...userSessions(list, STRICT).keys()]).toStrictEqual([5857102839209263511n, 27n]);
+  });
+
+  it('are none for an empty list', () => {
+    expect(userSessions([], STRICT).size).toBe(0);
+  });
+
+  it('are found whatever rows without a readable id stand beside them', () => {
+    const unreadable = [null, '', '-8', '8x', 'NULL', '100000000000000000000'];
+    const rows = [...unreadable.map((id) => client({ id })), client(), client({ id: null })];
+    expect([...userSessions(rows, STRICT).keys()]).toStrictEqual([8n]);
+  });
+
+  const internal = client({ user: 'system user', host: '' });
+  const other = client({ host: '10.0.0.6:40000' });
+  it.each([
+    { twice: 'by two clients', rows: [client(), other] },
+    { twice: 'by two clients, the other way round', rows: [other, client()] },
+    { twice: 'by the same row', rows: [client(), client()] },
+    { twice: 'first by a client, then by an internal thread', rows: [client(), internal] },
+    { twice: 'first by an internal thread, then by a client', rows: [internal, client()] },
+    { twice: 'by our own connection as well', rows: [client({ user: 'session_control' }), other] },
+    { twice: 'once with a leading zero', rows: [client({ id: '08' }), client()] },
+    { twice: 'the second time with a leading zero', rows: [client(), client({ id: '08' })] },
+    { twice: 'three times', rows: [client(), other, client()] },
+    { twice: 'four times', rows: [client(), other, client(), other] },
+  ])('leave out an id that is listed twice, $twice', ({ rows }) => {
+    const bystander = client({ id: '9' });
+    expect([...userSessions([...rows, bystander], STRICT).keys()]).toStrictEqual([9n]);
+    expect([...userSessions([bystander, ...rows], STRICT).keys()]).toStrictEqual([9n]);
+  });
+
+  it('keep ids apart that are the same as a double', () => {
+    const rows = ['9007199254740992', '9007199254740993'].map((id) => client({ id }));
+    expect([...userSessions(rows, STRICT).keys()]).toStrictEqual([
+      9007199254740992n,
+      9007199254740993n,
+    ]);
+  });
+
+  it.each(['-5', '1.5', 'soon'])('have waited 0 seconds where the list says %s', (time) => {
+    expect(userSessions([client({ time })], STRICT).get(8n)?.time).toBe(0n);
+  });
+});
+
+describe('any row at all', () => {
+  it('that counts as a user session is provably one', () => {
+    fc.assert(
+      fc.property(anyRow(), anyGuard(), (row, guard) => {
+        if (internalReason(row, guard) === undefined) expectProvableClient(row, guard);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('counts the same alone as in a list of distinct ids', () => {
+    fc.assert(
+      fc.property(fc.array(anyRow()), anyGuard(), (rows, guard) => {
+        const sessions = userSessions(rows, guard);
+        for (const id of sessions.keys()) {
+          const [row, ...others] = rows.filter(
+            (each) => isNumber(each.id) && BigInt(each.id) === id,
+          );
+          expect(others).toStrictEqual([]);
+          expect(row && internalReason(row, guard)).toBeUndefined();
+          expect(sessions.get(id)).toStrictEqual(row && shown(row));
+        }
+        const expected = rows.filter((row) => internalReason(row, guard) === undefined);
+        const isListedOnce = (row: ProcessListRow) =>
+          rows.filter(({ id }) => isNumber(id) && BigInt(id) === BigInt(row.id ?? 0)).length === 1;
+        expect(sessions.size).toBe(expected.filter(isListedOnce).length);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+function shown(row: ProcessListRow): Session {
+  return {
+    id: BigInt(row.id ?? 0),
+    user: row.user ?? '',
+    host: row.host ?? '',
+    db: row.db ?? '',
+    command: row.command ?? '',
+    time: isNumber(row.time) ? BigInt(row.time) : 0n,
+    state: row.state ?? '',
+    info: row.info ?? '',
+  };
+}
+
+function isNumber(text: string | null): text is string {
+  return text !== null && /^[0-9]+$/.test(text);
+}
+
+/** What the guard promises, in other words than its own. */
+function expectProvableClient(row: ProcessListRow, guard: Guard): void {
+  expect(row.id).toMatch(/^[1-9][0-9]*$/);
+  expect(BigInt(row.id ?? 0)).not.toBe(guard.ownId);
+  const namesThatAreNotClients = [...NAMES.internal, ...guard.internalUsers, guard.controlAccount];
+  expect(row.user).toBeTruthy();
+  expect(namesThatAreNotClients.map((name) => name.toLowerCase())).not.toContain(
+    row.user?.toLowerCase(),
+  );
+  expect(row.command).toBeTruthy();
+  expect(row.command).not.toMatch(/^(binlog dump|slave|replica|register |group replication)/i);
+  expect(row.command).not.toMatch(
+    /^(daemon|connect|connect out|table dump|delayed insert|clone)$/i,
+  );
+  if (row.host === 'localhost' && !guard.requireClientPort) return;
+  const [, address, port] = /^([^]+):([1-9][0-9]{0,4})$/.exec(row.host ?? '') ?? [];
+  expect(Number(port)).toBeLessThanOrEqual(65535);
+  expect(isIPv6(row.host ?? '')).toBe(false);
+  expect(address?.includes(':') === true && !isIPv6(address)).toBe(false);
+}
+
+const NAMES = {
+  internal: ['system user', 'event_scheduler', 'mysql.sys', 'rdsadmin', 'replicator', 'ociadmin'],
+  ordinary: ['app', 'root', 'backup'],
+};
+
+/** Columns that are often what a server shows, now and then NULL, and otherwise anything. */
+function anyRow(): fc.Arbitrary<ProcessListRow> {
+  const column = (...usual: fc.Arbitrary<string>[]) =>
+    fc.oneof(
+      { weight: 8, arbitrary: fc.oneof(...usual) },
+      { weight: 1, arbitrary: fc.constant(null) },
+      { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
+    );
+  const number = (max: bigint) => fc.bigInt({ min: -1n, max }).map(String);
+  const address = fc.oneof(
+    fc.ipV4(),
+    fc.ipV6(),
+    fc.domain(),
+    fc.constantFrom('%', '', 'localhost'),
+  );
+  const endpoint = fc.tuple(address, number(70_000n)).map((parts) => parts.join(':'));
+  return fc.record({
+    id: column(number(12n), number(2n ** 65n), fc.constantFrom('08', '1e3')),
+    user: column(fc.constantFrom(...NAMES.internal, ...NAMES.ordinary, 'Session_Control', '')),
+    host: column(endpoint, address),
+    db: column(fc.string()),
+    command: column(
+      fc.constantFrom('Sleep', 'Query', 'Execute', 'Killed', 'Daemon', 'Connect', 'clone'),
+      fc.constantFrom('Binlog Dump GTID', 'Slave_SQL', 'Register Replica', 'Delayed insert'),
+    ),
+    time: column(number(1_000_000n)),
+    state: column(fc.string()),
+    info: column(fc.string()),
+  });
+}
+
+function anyGuard(): fc.Arbitrary<Guard> {
+  return fc.record({
+    ownId: fc.bigInt({ min: 1n, max: 12n }),
+    controlAccount: fc.constantFrom('session_control', 'ROOT'),
+    internalUsers: fc.subarray(['Backup', 'monitor']),
+    requireClientPort: fc.boolean(),
+  });
+}

@@ -1,0 +1,655 @@
+import { describe, expect, it } from '@jest/globals';
+import request from 'supertest';
+import type { Caller } from '../../src/domain/caller.ts';
+import { FakeNodes } from '../support/fake-nodes.ts';
+import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
+import { createService, TOKEN } from '../support/service.ts';
+
+const OTHER_PROJECT = 'ffffffffffffffffffffffffffffffff';
+const LIST_ONLY: Caller = {
+  user: 'reader',
+  projectId: nodeKey.projectId,
+  actions: ['gaussdb:instance:listProcesses'],
+};
+const LISTING = 'token-that-may-list';
+
+function start() {
+  const nodes = new FakeNodes();
+  const service = createService({
+    registry: [fakeNode],
+    nodes,
+    callers: { [LISTING]: LIST_ONLY },
+    maxProcesses: 3,
+  });
+  return { nodes, ...service };
+}
+
+/** What a request is made of; each test changes what it is about. */
+interface Sent {
+  readonly method?: string;
+  readonly path?: string;
+  readonly token?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+}
+
+async function send(
+  { app }: Pick<ReturnType<typeof start>, 'app'>,
+  { method = 'DELETE', path = processesPath(), token = TOKEN, headers = {}, body }: Sent,
+): Promise<request.Response> {
+  const name = method.toLowerCase() as 'delete';
+  const sent = request(app)[name](path);
+  if (token !== null) sent.set('X-Auth-Token', token);
+  if (body !== undefined) sent.set('Content-Type', 'application/json');
+  sent.set(headers);
+  if (body === undefined) return sent;
+  // superagent turns a Buffer into JSON unless it need not serialise.
+  return sent.serialize((value: unknown) => value as string).send(body as string);
+}
+
+const ONE = '{"processes":[1]}';
+
+describe('an error', () => {
+  // The columns of the contract's table: status, code and sentence.
+  const cases: readonly [string, Sent, number, string, string][] = [
+    ['an unknown URL', { path: '/v3/nothing' }, 404, 'APIGW.0101', 'The API does not exist.'],
+    [
+      'a URL with a slash too many',
+      { path: `${processesPath()}/`, body: ONE },
+      404,
+      'APIGW.0101',
+      'The API does not exist.',
+    ],
+    [
+      'a URL in capitals',
+      { path: processesPath().replace('/processes', '/PROCESSES'), body: ONE },
+      404,
+      'APIGW.0101',
+      'The API does not exist.',
+    ],
+    ['a wrong method', { method: 'PUT', body: ONE }, 405, 'APIGW.0101', 'The API does not exist.'],
+    [
+      'POST without the override',
+      { method: 'POST', body: ONE },
+      405,
+      'APIGW.0101',
+      'The API does not exist.',
+    ],
+    [
+      'a body that is too large',
+      { body: `{"processes":[1]}${' '.repeat(262_144)}`, token: null },
+      413,
+      'APIGW.0201',
+      'Request entity too large. At most 262144 bytes are taken.',
+    ],
+    [
+      'a URI that is too large',
+      { path: `${processesPath()}?${'a'.repeat(9000)}`, token: null },
+      414,
+      'APIGW.0201',
+      'Request URI too large.',
+    ],
+    [
+      'no token',
+      { body: ONE, token: null },
+      401,
+      'APIGW.0301',
+      'Incorrect IAM authentication information: x-auth-token not found',
+    ],
+    [
+      'an empty token',
+      { body: ONE, token: '' },
+      401,
+      'APIGW.0301',
+      'Incorrect IAM authentication information: x-auth-token not found',
+    ],
+    [
+      'an unknown token',
+      { body: ONE, token: `${TOKEN}x` },
+      401,
+      'APIGW.0301',
+      'Incorrect IAM authentication information: decrypt token fail',
+    ],
+    [
+      'a malformed project',
+      { path: processesPath({ ...nodeKey, projectId: 'p' }), body: ONE },
+      400,
+      'DBS.200001',
+      'Parameter error. project_id must be exactly 32 letters and digits.',
+    ],
+    [
+      "another's project",
+      { path: processesPath({ ...nodeKey, projectId: OTHER_PROJECT }), body: ONE },
+      403,
+      'DBS.200044',
+      'Resource not found or permission denied.',
+    ],
+    [
+      'an action that is not granted',
+      { token: LISTING, body: ONE },
+      403,
+      'DBS.200010',
+      'The DB instance ID or user ID may be null, or the operation is not authorized. The caller lacks the permission gaussdbformysql:instance:deleteProcesses.',
+    ],
+    [
+      'a malformed instance',
+      { path: processesPath({ ...nodeKey, instanceId: nodeKey.nodeId }), body: ONE },
+      400,
+      'DBS.280404',
+      'Invalid DB instance ID or node ID format. instance_id must be exactly 36 letters and digits and end in in07.',
+    ],
+    [
+      'a malformed node',
+      { path: processesPath({ ...nodeKey, nodeId: nodeKey.instanceId }), body: ONE },
+      400,
+      'DBS.280404',
+      'Invalid DB instance ID or node ID format. node_id must be exactly 36 letters and digits and end in no07.',
+    ],
+    ['no body', {}, 400, 'DBS.200006', 'The request is null. Enter a request parameter.'],
+    [
+      'no processes',
+      { body: '{}' },
+      400,
+      'DBS.200006',
+      'The request is null. Enter a request parameter. The field processes is missing.',
+    ],
+    [
+      'a body that is not called JSON',
+      { body: ONE, headers: { 'Content-Type': 'text/plain' } },
+      415,
+      'DBS.200001',
+      'Parameter error. The header Content-Type must be application/json.',
+    ],
+    [
+      'a body in another charset',
+      { body: ONE, headers: { 'Content-Type': 'application/json; charset=gbk' } },
+      415,
+      'DBS.200001',
+      'Parameter error. The charset of the body must be utf-8.',
+    ],
+    [
+      'a compressed body',
+      { body: ONE, headers: { 'Content-Encoding': 'gzip' } },
+      415,
+      'DBS.200001',
+      'Parameter error. The body must not be compressed.',
+    ],
+    [
+      'bad UTF-8',
+      { body: Buffer.from('{"processes":[1],"\xff":1}', 'latin1') },
+      400,
+      'DBS.200001',
+      'Parameter error. The body is not valid UTF-8.',
+    ],
+    [
+      'bad JSON',
+      { body: '{"processes":[1,]}' },
+      400,
+      'DBS.200001',
+      'Parameter error. The body is not valid JSON.',
+    ],
+    [
+      'a nesting bomb',
+      { body: '['.repeat(100_000) },
+      400,
+      'DBS.200001',
+      'Parameter error. The body is not valid JSON.',
+    ],
+    [
+      'JSON that is no object',
+      { body: '[1]' },
+      400,
+      'DBS.200001',
+      'Parameter error. The body must be a JSON object.',
+    ],
+    [
+      'a key twice',
+      { body: '{"processes":[1],"processes":[2]}' },
+      400,
+      'DBS.200001',
+      'Parameter error. The body is not valid JSON.',
+    ],
+    [
+      'a key twice with the same value',
+      { body: String.raw`{"processes":[1],"proc\u0065sses":[1]}` },
+      400,
+      'DBS.200001',
+      'Parameter error. A key must not stand twice in one JSON object.',
+    ],
+    [
+      'an unknown field',
+      { body: '{"processes":[1],"expected":[]}' },
+      400,
+      'DBS.200001',
+      'Parameter error. The field "expected" is not known.',
+    ],
+    [
+      'a field of every object',
+      { body: '{"processes":[1],"__proto__":{}}' },
+      400,
+      'DBS.200001',
+      'Parameter error. The field "__proto__" is not known.',
+    ],
+    [
+      'null for processes',
+      { body: '{"processes":null}' },
+      400,
+      'DBS.200001',
+      'Parameter error. processes must be an array.',
+    ],
+    [
+      'no id',
+      { body: '{"processes":[]}' },
+      400,
+      'DBS.200001',
+      'Parameter error. processes must hold 1 to 3 ids.',
+    ],
+    [
+      'too many ids',
+      { body: '{"processes":[1,2,3,4]}' },
+      400,
+      'DBS.200001',
+      'Parameter error. processes must hold 1 to 3 ids.',
+    ],
+    ...[
+      '1.0',
+      '1e3',
+      '-0',
+      '-1',
+      '0',
+      '"12"',
+      'true',
+      'null',
+      '[1]',
+      '{}',
+      '9223372036854775808',
+    ].map((id): [string, Sent, number, string, string] => [
+      `the id ${id}`,
+      { body: `{"processes":[1,${id}]}` },
+      400,
+      'DBS.200001',
+      'Parameter error. processes[1] must be an integer from 1 to 9223372036854775807.',
+    ]),
+    [
+      'an unknown query parameter',
+      { path: `${processesPath()}?dry_run=true`, body: ONE },
+      400,
+      'DBS.200001',
+      'Parameter error. The query parameter "dry_run" is not known.',
+    ],
+    [
+      'an unknown query parameter far behind',
+      { path: `${processesPath()}?${'&'.repeat(2000)}dry_run=true`, body: ONE },
+      400,
+      'DBS.200001',
+      'Parameter error. The query parameter "dry_run" is not known.',
+    ],
+    [
+      'an Idempotency-Key',
+      { body: ONE, headers: { 'Idempotency-Key': 'a' } },
+      400,
+      'DBS.200001',
+      'Parameter error. The header Idempotency-Key is not supported.',
+    ],
+    [
+      'an unknown instance',
+      {
+        path: processesPath({ ...nodeKey, instanceId: nodeKey.instanceId.replace('a23', 'b23') }),
+        body: ONE,
+      },
+      404,
+      'DBS.200002',
+      'The DB instance does not exist.',
+    ],
+    [
+      'an unknown node',
+      {
+        path: processesPath({ ...nodeKey, nodeId: nodeKey.nodeId.replace('186', '286') }),
+        body: ONE,
+      },
+      404,
+      'DBS.290013',
+      'Resource not found.',
+    ],
+    [
+      'a limit of 0',
+      { method: 'GET', path: `${processesPath()}?limit=0` },
+      400,
+      'DBS.280439',
+      'Invalid records. Enter a positive integer no more than 100. limit must be an integer from 1 to 100, given once.',
+    ],
+    [
+      'a limit of 101',
+      { method: 'GET', path: `${processesPath()}?limit=101` },
+      400,
+      'DBS.280439',
+      'Invalid records. Enter a positive integer no more than 100. limit must be an integer from 1 to 100, given once.',
+    ],
+    [
+      'an empty limit',
+      { method: 'GET', path: `${processesPath()}?limit=` },
+      400,
+      'DBS.280439',
+      'Invalid records. Enter a positive integer no more than 100. limit must be an integer from 1 to 100, given once.',
+    ],
+    [
+      'a negative offset',
+      { method: 'GET', path: `${processesPath()}?offset=-1` },
+      400,
+      'DBS.200001',
+      'Parameter error. offset must be an integer of 0 or more, given once.',
+    ],
+    [
+      'an offset twice',
+      { method: 'GET', path: `${processesPath()}?offset=1&offset=1` },
+      400,
+      'DBS.200001',
+      'Parameter error. offset must be an integer of 0 or more, given once.',
+    ],
+    [
+      'an unknown filter',
+      { method: 'GET', path: `${processesPath()}?user=app` },
+      400,
+      'DBS.200001',
+      'Parameter error. The query parameter "user" is not known.',
+    ],
+  ];
+
+  it.each(cases)('answers %s', async (_what, sent, status, code, message) => {
+    const started = start();
+    const id = started.nodes.connect({ id: '1' });
+
+    const res = await send(started, sent);
+
+    const requestId = res.headers['x-request-id'] ?? '';
+    expect(requestId).toMatch(/^[0-9a-f]{32}$/);
+    expect([res.status, res.body]).toEqual([
+      status,
+      {
+        error_code: code,
+        error_msg: message,
+        ...(code.startsWith('APIGW') && { request_id: requestId }),
+      },
+    ]);
+    expect(started.nodes.connections).toBe(0);
+    expect(started.nodes.has(id)).toBe(true);
+  });
+
+  it('speaks Chinese to those who ask for it, also in what it adds', async () => {
+    const started = start();
+    const ask = async (language: string, body: string): Promise<unknown> =>
+      (await send(started, { body, headers: { 'X-Language': language } })).body;
+
+    expect(await ask('zh-cn', '{"processes":[0]}')).toEqual({
+      error_code: 'DBS.200001',
+      error_msg: '参数错误。processes[0]必须为1到9223372036854775807的整数。',
+    });
+    expect(await ask('fr-fr', '{"processes":[0]}')).toMatchObject({
+      error_msg: 'Parameter error. processes[0] must be an integer from 1 to 9223372036854775807.',
+    });
+  });
+
+  it('names the allowed methods with a 405', async () => {
+    const res = await send(start(), { method: 'PATCH' });
+    expect(res.headers['allow']).toBe('DELETE, GET, HEAD');
+  });
+
+  it('answers 500 when the node cannot be reached, and says so without naming it', async () => {
+    const started = start();
+    started.nodes.isReachable = false;
+
+    const res = await send(started, { body: ONE });
+
+    expect([res.status, res.body]).toEqual([
+      500,
+      {
+        error_code: 'DBS.200005',
+        error_msg: 'Server failure. The connection to the node was lost.',
+      },
+    ]);
+  });
+
+  it('is opaque when nobody foresaw it, and whole in the log', async () => {
+    const started = start();
+    started.nodes.beforeList = () => {
+      throw new TypeError('secret detail');
+    };
+
+    const res = await send(started, { body: ONE });
+
+    expect([res.status, res.body]).toEqual([
+      500,
+      { error_code: 'DBS.200005', error_msg: 'Server failure.' },
+    ]);
+    expect(started.events).toMatchObject([
+      {
+        level: 'error',
+        message: 'request',
+        fields: { error: { cause: { message: 'secret detail' } } },
+      },
+    ]);
+  });
+});
+
+describe('the first thing that is wrong', () => {
+  // Everything is wrong at first; each step mends one thing, in the order of the contract.
+  const badPath = processesPath({ projectId: 'p', instanceId: 'i', nodeId: 'n' });
+  const steps: readonly [string, Sent, number, string][] = [
+    [
+      'URL',
+      { path: `/x${badPath}?${'a'.repeat(9000)}`, method: 'PUT', token: null },
+      404,
+      'APIGW.0101',
+    ],
+    [
+      'method',
+      { path: `${badPath}?${'a'.repeat(9000)}`, method: 'PUT', token: null },
+      405,
+      'APIGW.0101',
+    ],
+    ['sizes', { path: `${badPath}?${'a'.repeat(9000)}`, token: null }, 414, 'APIGW.0201'],
+    [
+      'credentials',
+      { path: `${badPath}?a`, token: null, headers: { 'Content-Encoding': 'gzip' }, body: '{' },
+      401,
+      'APIGW.0301',
+    ],
+    ['project_id format', { path: `${badPath}?a`, token: LISTING }, 400, 'DBS.200001'],
+    [
+      'project',
+      {
+        path: `${processesPath({ projectId: OTHER_PROJECT, instanceId: 'i', nodeId: 'n' })}?a`,
+        token: LISTING,
+      },
+      403,
+      'DBS.200044',
+    ],
+    [
+      'action',
+      { path: `${processesPath({ ...nodeKey, instanceId: 'i', nodeId: 'n' })}?a`, token: LISTING },
+      403,
+      'DBS.200010',
+    ],
+    [
+      'instance and node format',
+      { path: `${processesPath({ ...nodeKey, nodeId: 'n' })}?a` },
+      400,
+      'DBS.280404',
+    ],
+    [
+      'body there at all',
+      { path: `${processesPath()}?a`, headers: { 'Content-Type': 'text/plain' } },
+      400,
+      'DBS.200006',
+    ],
+    [
+      'Content-Type',
+      { path: `${processesPath()}?a`, headers: { 'Content-Type': 'text/plain' }, body: '{' },
+      415,
+      'DBS.200001',
+    ],
+    ['body', { path: `${processesPath()}?a`, body: '{' }, 400, 'DBS.200001'],
+    [
+      'query',
+      { path: `${processesPath({ ...nodeKey, nodeId: `${'0'.repeat(32)}no07` })}?a`, body: ONE },
+      400,
+      'DBS.200001',
+    ],
+    [
+      'node',
+      { path: processesPath({ ...nodeKey, nodeId: `${'0'.repeat(32)}no07` }), body: ONE },
+      404,
+      'DBS.290013',
+    ],
+  ];
+
+  it.each(steps)('decides: %s', async (_what, sent, status, code) => {
+    const res = await send(start(), sent);
+    expect([res.status, (res.body as { error_code: string }).error_code]).toEqual([status, code]);
+  });
+});
+
+describe('DELETE', () => {
+  it.each([
+    ['application/json', '{"processes":[1,2]}'],
+    ['application/json;charset=utf-8', '{"processes": [1, 2]}'],
+    ['application/json;charset=UTF-8', '{"processes":[1,2]}\n'],
+    ['Application/JSON; Charset="utf-8"', ' \r\n{ "processes" :\t[ 1 , 2 ] } '],
+  ])('takes what the official SDKs send: %s %j', async (type, body) => {
+    const started = start();
+    started.nodes.connect({ id: '1' });
+
+    const res = await send(started, { body, headers: { 'Content-Type': type } });
+
+    expect([res.status, res.text]).toEqual([
+      200,
+      '{"processes_killed":[1],"processes_not_found":[2]}',
+    ]);
+    expect(started.nodes.kills).toEqual([1n]);
+  });
+
+  it('can come as a POST that says so', async () => {
+    const started = start();
+    started.nodes.connect({ id: '1' });
+    const headers = { 'X-HTTP-Method-Override': 'DELETE' };
+
+    const res = await send(started, { method: 'POST', body: ONE, headers });
+
+    expect([res.status, res.text]).toEqual([
+      200,
+      '{"processes_killed":[1],"processes_not_found":[]}',
+    ]);
+  });
+
+  it.each([
+    ['GET', 'DELETE'],
+    ['DELETE', 'GET'],
+    ['POST', 'PUT'],
+  ])('is refused when %s asks for %s', async (method, override) => {
+    const started = start();
+    started.nodes.connect({ id: '1' });
+    const headers = { 'X-HTTP-Method-Override': override };
+
+    const res = await send(started, { method, body: ONE, headers });
+
+    expect(res.status).toBe(405);
+    expect(started.nodes.kills).toEqual([]);
+  });
+
+  it('does not apply a Prefer that it cannot honour', async () => {
+    const started = start();
+    started.nodes.connect({ id: '1' });
+
+    const res = await send(started, { body: ONE, headers: { Prefer: 'wait=5' } });
+
+    expect([res.status, res.headers['preference-applied']]).toEqual([200, undefined]);
+  });
+
+  it('counts repeated ids once, against the limit too', async () => {
+    const started = start();
+    started.nodes.connect({ id: '1' });
+
+    const res = await send(started, { body: '{"processes":[1,1,2,2,3,3,1]}' });
+
+    expect(res.text).toBe('{"processes_killed":[1],"processes_not_found":[2,3]}');
+  });
+
+  it('carries the largest ids from the wire to the KILL and back without a change', async () => {
+    const started = start();
+    started.nodes.connect({ id: '9223372036854775807' });
+
+    const res = await send(started, {
+      body: '{"processes":[9223372036854775807,9007199254740993]}',
+    });
+
+    expect(res.text).toBe(
+      '{"processes_killed":[9223372036854775807],"processes_not_found":[9007199254740993]}',
+    );
+    expect(started.nodes.kills).toEqual([9_223_372_036_854_775_807n]);
+  });
+
+  it('hides nothing when something went wrong half-way', async () => {
+    const started = start();
+    for (const id of ['1', '2', '3']) started.nodes.connect({ id });
+    started.nodes.faults.set(2n, 'no answer');
+
+    const res = await send(started, { body: '{"processes":[1,2,3]}' });
+
+    expect([res.status, res.body]).toEqual([
+      500,
+      {
+        error_code: 'DBS.200005',
+        error_msg:
+          'Server failure. 1 killed, 0 not found, 1 failed, 1 unknown. Failed: 3. Unknown: 2. The connection to the node was lost.',
+        processes_killed: [1],
+        processes_not_found: [],
+        processes_failed: [3],
+        processes_unknown: [2],
+      },
+    ]);
+  });
+});
+
+describe('GET', () => {
+  it('lists and pages', async () => {
+    const started = start();
+    for (const id of ['20', '3', '100']) started.nodes.connect({ id, info: 'SELECT 1' });
+    const path = `${processesPath()}?offset=1&limit=1`;
+
+    const res = await send(started, { method: 'GET', path, token: LISTING });
+
+    expect([res.status, res.text]).toEqual([
+      200,
+      '{"processes":[{"id":20,"user":"app","host":"10.0.0.4:50020","db":"shop","command":"Sleep","time":12,"state":"","info":"SELECT 1"}],"total_count":3}',
+    ]);
+    expect(res.headers['content-type']).toBe('application/json; charset=utf-8');
+  });
+
+  it('gives at most 100 when no limit is asked for, and none past the end', async () => {
+    const started = start();
+    for (let id = 1; id <= 101; id += 1) started.nodes.connect({ id: id.toString() });
+    const shown = async (query: string): Promise<[number, number]> => {
+      const res = await send(started, { method: 'GET', path: `${processesPath()}${query}` });
+      const { processes, total_count } = res.body as { processes: unknown[]; total_count: number };
+      return [processes.length, total_count];
+    };
+
+    expect(await shown('')).toEqual([100, 101]);
+    expect(await shown('?offset=100')).toEqual([1, 101]);
+    expect(await shown('?offset=99999999999999999999')).toEqual([0, 101]);
+  });
+
+  it('answers HEAD with the headers alone', async () => {
+    const res = await send(start(), { method: 'HEAD' });
+    expect([res.status, res.text]).toEqual([200, undefined]);
+    expect(res.headers['content-type']).toBe('application/json; charset=utf-8');
+  });
+});
+
+describe('every route', () => {
+  it.each(['GET', 'HEAD', 'DELETE', 'POST'])('wants credentials: %s', async (method) => {
+    const headers = method === 'POST' ? { 'X-HTTP-Method-Override': 'DELETE' } : {};
+    const res = await send(start(), { method, token: null, headers });
+    expect(res.status).toBe(401);
+  });
+});

@@ -1,0 +1,254 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createMysqlServer, type Connection } from 'mysql2';
+import type { Node } from '../../src/domain/node.ts';
+import { sessionOf } from '../../src/domain/session.ts';
+import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { fakeNode } from '../support/ids.ts';
+import { until } from '../support/until.ts';
+
+/** Answers of a server, by statement; a statement without one hangs. */
+type Script = (sql: string, connection: Connection) => void;
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+const LIMITS = { connectTimeoutMs: 300, listTimeoutMs: 300, killTimeoutMs: 300 };
+
+/** A TCP server that does as told with each connection. */
+async function rawServer(onSocket: (socket: Socket) => void): Promise<Node> {
+  const server = createServer(onSocket);
+  await listen(server);
+  return nodeAt(server);
+}
+
+/** A server that speaks the protocol and follows the script. */
+async function scriptedNode(script: Script): Promise<Node> {
+  const server = createMysqlServer((connection: Connection) => {
+    connection.on('error', () => undefined);
+    connection.serverHandshake({
+      protocolVersion: 10,
+      serverVersion: '8.4.0',
+      connectionId: 77,
+      statusFlags: 2,
+      characterSet: 8,
+      capabilityFlags: (0xffffff ^ 0x800 ^ 0x20) >>> 0,
+      authCallback(_login: unknown, done: (error: null, failure: null) => void) {
+        done(null, null);
+        connection.sequenceId = 0;
+      },
+    });
+    connection.on('query', (sql: string) => {
+      connection.sequenceId = 1;
+      script(sql, connection);
+      connection.sequenceId = 0;
+    });
+  }) as unknown as { _server: Server };
+  await listen(server._server);
+  return nodeAt(server._server);
+}
+
+async function listen(server: Server): Promise<void> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket.on('error', () => undefined));
+  });
+  closers.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+}
+
+function nodeAt(server: Server): Node {
+  const { port } = server.address() as AddressInfo;
+  return { ...fakeNode, ...LIMITS, host: '127.0.0.1', port, tls: 'disabled' };
+}
+
+const COLUMNS = ['Id', 'User', 'Host', 'db', 'Command', 'Time', 'State', 'Info'];
+
+/** Text columns of a result set. */
+function columns(names: readonly string[]): object[] {
+  return names.map((name) => ({
+    catalog: 'def',
+    schema: '',
+    table: '',
+    orgTable: '',
+    name,
+    orgName: name,
+    characterSet: 33,
+    columnLength: 384,
+    columnType: 253,
+    flags: 0,
+    decimals: 0,
+  }));
+}
+
+/** A server that is in order until its script says otherwise. */
+function ordinary(exceptions: Script = () => undefined, rows = [client(1), client(2)]): Script {
+  return (sql, connection) => {
+    if (sql.includes('CONNECTION_ID()'))
+      connection.writeTextResult([{ id: '77' }], columns(['id']));
+    else if (sql === 'SHOW PROCESSLIST')
+      connection.writeTextResult([own(), ...rows], columns(COLUMNS));
+    else exceptions(sql, connection);
+  };
+}
+
+function client(id: number): Record<string, string | null> {
+  const [Id, Host] = [id.toString(), `10.0.0.4:${5000 + id}`];
+  return { Id, User: 'app', Host, db: 'shop', Command: 'Sleep', Time: '1', State: '', Info: null };
+}
+
+function own(): Record<string, string | null> {
+  return { ...client(77), User: 'session_control' };
+}
+
+async function use(node: Node): Promise<unknown> {
+  return createMysqlNodes().withConnection(node, (connection) => connection.list());
+}
+
+describe('a node that cannot be spoken to', () => {
+  const cases: readonly [string, () => Promise<Node>, string][] = [
+    [
+      'accepts and says nothing',
+      () => rawServer(() => undefined),
+      'The node did not answer within 300 ms.',
+    ],
+    [
+      'closes at once',
+      () => rawServer((socket) => socket.end()),
+      'The connection to the node was lost.',
+    ],
+    [
+      'has no connection left, in place of a greeting',
+      () =>
+        rawServer((socket) =>
+          socket.end(Buffer.from('17000000ff1004546f6f206d616e7920636f6e6e656374696f6e73', 'hex')),
+        ),
+      'The node has no connection left for the control account.',
+    ],
+    [
+      'speaks another protocol',
+      () => rawServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
+      'The connection to the node was lost.',
+    ],
+    [
+      'logs in and hangs',
+      () => scriptedNode(() => undefined),
+      'The node did not answer within 300 ms.',
+    ],
+    [
+      'hangs in the list',
+      () =>
+        scriptedNode((sql, connection) => {
+          if (sql !== 'SHOW PROCESSLIST') ordinary()(sql, connection);
+        }),
+      'The node did not answer within 300 ms.',
+    ],
+    [
+      'does not show our own connection',
+      () =>
+        scriptedNode((sql, connection) => {
+          if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([client(1)], columns(COLUMNS));
+          else ordinary()(sql, connection);
+        }),
+      "The node's process list does not show the control connection that reads it, as if a proxy stood in between; nothing was killed.",
+    ],
+    [
+      'has renamed a column',
+      () =>
+        scriptedNode((sql, connection) => {
+          const renamed = COLUMNS.map((name) => (name === 'Host' ? 'Client' : name));
+          if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([own()], columns(renamed));
+          else ordinary()(sql, connection);
+        }),
+      'The node gave a process list that cannot be read; nothing was killed by it.',
+    ],
+    [
+      'offers no TLS and is not on loopback',
+      async () => ({ ...(await scriptedNode(ordinary())), tls: { ca: '', serverName: undefined } }),
+      'The node offers no TLS, and the password of the control account crosses only the loopback interface unencrypted.',
+    ],
+  ];
+
+  it.each(cases)('%s', async (_what, start, message) => {
+    await expect(use(await start())).rejects.toMatchObject({ code: 'node_unavailable', message });
+  });
+});
+
+describe('a KILL', () => {
+  /** Kills sessions 1 and 2 on a server that answers KILLs by the script; what the server heard, and the outcomes. */
+  async function killBoth(onKill: Script): Promise<{ heard: string[]; outcomes: string[] }> {
+    const heard: string[] = [];
+    const node = await scriptedNode(
+      ordinary((sql, connection) => {
+        heard.push(sql);
+        onKill(sql, connection);
+      }),
+    );
+    const outcomes = await createMysqlNodes().withConnection(node, async (connection) => {
+      await connection.list();
+      const results: string[] = [];
+      for (const id of ['1', '2']) {
+        const row = { id, user: '', host: '', db: '', command: '', time: '', state: '', info: '' };
+        results.push((await connection.kill(sessionOf(row))).outcome);
+      }
+      return results;
+    });
+    return { heard, outcomes };
+  }
+
+  const error =
+    (code: number): Script =>
+    (sql, connection) => {
+      if (sql.endsWith(' 1')) connection.writeError({ code, message: 'as scripted' });
+      else connection.writeOk();
+    };
+
+  it.each<[string, Script, string[]]>([
+    [
+      'is accepted',
+      (_sql, connection) => {
+        connection.writeOk();
+      },
+      ['killed', 'killed'],
+    ],
+    ['names nobody: 1094', error(1094), ['not_found', 'killed']],
+    ['is denied: 1095', error(1095), ['refused', 'killed']],
+    ['is forbidden: 1227', error(1227), ['refused', 'killed']],
+    ['meets the end of our own connection: 1317', error(1317), ['unknown', 'killed']],
+    ['meets a shutdown: 1053', error(1053), ['unknown', 'killed']],
+    ['gets no answer', () => undefined, ['unknown', 'not_sent']],
+    [
+      'loses the connection',
+      (_sql, connection) => {
+        (connection as unknown as { stream: Socket }).stream.destroy();
+      },
+      ['unknown', 'not_sent'],
+    ],
+  ])('%s', async (_what, onKill, expected) => {
+    const { heard, outcomes } = await killBoth(onKill);
+
+    expect(outcomes).toEqual(expected);
+    const sent = expected.filter((outcome) => outcome !== 'not_sent').length;
+    expect(heard).toEqual(['KILL CONNECTION 1', 'KILL CONNECTION 2'].slice(0, sent));
+  });
+
+  it('that hangs leaves no connection behind', async () => {
+    let open = 0;
+    const node = await scriptedNode(ordinary());
+    const proxy = createServer((socket) => {
+      open += 1;
+      socket.on('error', () => undefined).on('close', () => (open -= 1));
+    });
+    await listen(proxy);
+    const silent = { ...node, port: (proxy.address() as AddressInfo).port };
+
+    await expect(use(silent)).rejects.toMatchObject({ code: 'node_unavailable' });
+
+    await until('the socket is closed', () => open === 0);
+  });
+});

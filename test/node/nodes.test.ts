@@ -1,0 +1,57 @@
+import { afterEach, describe } from '@jest/globals';
+import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { openSession, type ClientSession } from '../support/client-session.ts';
+import { FakeNodes } from '../support/fake-nodes.ts';
+import { fakeNode } from '../support/ids.ts';
+import { nodesContract } from '../support/nodes-contract.ts';
+import { asRoot, liveIds, nodeOn, servers } from '../support/server.ts';
+
+describe.each(servers)('nodes over $flavour $version', (server) => {
+  const clients = new Map<bigint, ClientSession>();
+
+  afterEach(() => {
+    for (const client of clients.values()) client.close();
+    clients.clear();
+  });
+
+  nodesContract(() => ({
+    nodes: createMysqlNodes(),
+    node: nodeOn(server),
+    async openClient() {
+      const client = await openSession(server);
+      clients.set(client.id, client);
+      return client.id;
+    },
+    closeClient: async (id) => clients.get(id)?.connection.end(),
+    isAlive: async (id) => (await liveIds(server)).has(id),
+    endControlConnection: async (id) => {
+      await asRoot(server, (root) => root.query(`KILL CONNECTION ${id}`));
+    },
+    // Nothing listens on the port of the discard service.
+    unreachable: nodeOn(server, { host: '127.0.0.1', port: 9 }),
+    makeUnreachable: () => undefined,
+  }));
+});
+
+describe('the fake', () => {
+  let fake = new FakeNodes();
+  afterEach(() => {
+    fake = new FakeNodes();
+  });
+  nodesContract(() => ({
+    nodes: fake,
+    node: fakeNode,
+    openClient: () => Promise.resolve(fake.connect()),
+    closeClient(id) {
+      fake.disconnect(id);
+      return Promise.resolve();
+    },
+    isAlive: (id) => Promise.resolve(fake.has(id)),
+    endControlConnection(id) {
+      fake.disconnect(id);
+      return Promise.resolve();
+    },
+    unreachable: fakeNode,
+    makeUnreachable: () => (fake.isReachable = false),
+  }));
+});

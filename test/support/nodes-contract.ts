@@ -1,0 +1,127 @@
+import { expect, it } from '@jest/globals';
+import type { ControlConnection, Node, Nodes } from '../../src/domain/node.ts';
+import { sessionOf, type ProcessListRow, type Session } from '../../src/domain/session.ts';
+import { until } from './until.ts';
+
+/** What the suite needs of a node, real or not. */
+export interface Stage {
+  readonly nodes: Nodes;
+  readonly node: Node;
+  /** A client connects; its session's id. */
+  openClient(): Promise<bigint>;
+  closeClient(id: bigint): Promise<void>;
+  /** Whether the node itself still has the session. */
+  isAlive(id: bigint): Promise<boolean>;
+  /** Ends a control connection behind its back. */
+  endControlConnection(id: bigint): Promise<void>;
+  /** The same node, where nobody answers. */
+  readonly unreachable: Stage['node'];
+  /** What makes `unreachable` so. */
+  makeUnreachable(): void;
+}
+
+/** What every implementation of Nodes does. Call it inside `describe`. */
+export function nodesContract(stage: () => Stage): void {
+  const use = <T>(work: (connection: ControlConnection) => Promise<T>): Promise<T> =>
+    stage().nodes.withConnection(stage().node, work);
+
+  it('lists a client with its columns as text, and the control connection itself exactly once', async () => {
+    const id = await stage().openClient();
+    await use(async (connection) => {
+      const before = performance.now();
+      const { rows, ownId, askedAt } = await connection.list();
+      expect(askedAt).toBeGreaterThanOrEqual(before);
+      expect(rows.filter((row) => row.id === ownId.toString())).toHaveLength(1);
+      const row = rowOf(rows, id);
+      expect(Object.keys(row).sort()).toEqual([
+        'command',
+        'db',
+        'host',
+        'id',
+        'info',
+        'state',
+        'time',
+        'user',
+      ]);
+      expect(row).toMatchObject({
+        command: 'Sleep',
+        time: expect.stringMatching(/^\d+$/) as unknown,
+      });
+    });
+  });
+
+  it('kills the listed session and no other', async () => {
+    const [victim, bystander] = [await stage().openClient(), await stage().openClient()];
+    await use(async (connection) => {
+      const result = await connection.kill(await listed(connection, victim));
+      expect(result).toEqual({ outcome: 'killed' });
+    });
+    await until('the victim is gone', async () => !(await stage().isAlive(victim)));
+    expect(await stage().isAlive(bystander)).toBe(true);
+  });
+
+  it('says not found of a session that has left since the list', async () => {
+    const id = await stage().openClient();
+    await use(async (connection) => {
+      const session = await listed(connection, id);
+      await stage().closeClient(id);
+      await until('it is gone', async () => !(await stage().isAlive(id)));
+      // A server may still accept a KILL for a session that is on its way out.
+      await until(
+        'the node does not know it',
+        async () => (await connection.kill(session)).outcome === 'not_found',
+      );
+    });
+  });
+
+  it('gives concurrent uses connections of their own', async () => {
+    const ids = await Promise.all(
+      [1, 2, 3].map(() => use(async (connection) => (await connection.list()).ownId)),
+    );
+    expect(new Set(ids).size).toBe(3);
+  });
+
+  it('takes the connection back when the work fails, and lets the error through', async () => {
+    let ownId = 0n;
+    const failure = new Error('the work failed');
+    const work = use(async (connection) => {
+      ownId = (await connection.list()).ownId;
+      throw failure;
+    });
+    await expect(work).rejects.toBe(failure);
+    await until('it is closed', async () => !(await stage().isAlive(ownId)));
+  });
+
+  it('tells of a control connection that was ended, and sends nothing more', async () => {
+    const [first, second] = [await stage().openClient(), await stage().openClient()];
+    await use(async (connection) => {
+      const { ownId } = await connection.list();
+      const sessions = [await listed(connection, first), await listed(connection, second)] as const;
+      await stage().endControlConnection(ownId);
+      const outcomes = [
+        (await connection.kill(sessions[0])).outcome,
+        (await connection.kill(sessions[1])).outcome,
+      ];
+      expect(['unknown', 'not_sent']).toContain(outcomes[0]);
+      expect(outcomes[1]).toBe('not_sent');
+      await expect(connection.list()).rejects.toMatchObject({ code: 'node_unavailable' });
+    });
+    expect(await stage().isAlive(second)).toBe(true);
+  });
+
+  it('says that a node cannot be reached', async () => {
+    stage().makeUnreachable();
+    const work = stage().nodes.withConnection(stage().unreachable, () => Promise.resolve());
+    await expect(work).rejects.toMatchObject({ code: 'node_unavailable' });
+  });
+}
+
+async function listed(connection: ControlConnection, id: bigint): Promise<Session> {
+  return sessionOf(rowOf((await connection.list()).rows, id));
+}
+
+function rowOf(rows: readonly ProcessListRow[], id: bigint): ProcessListRow & { id: string } {
+  const row = rows.find((other) => other.id === id.toString());
+  if (row?.id == null) throw new Error(`${id} is not in the process list`);
+  return { ...row, id: row.id };
+}

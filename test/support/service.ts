@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import type { Express } from 'express';
+import { parse } from 'lossless-json';
+import request from 'supertest';
+import { createApp } from '../../src/app.ts';
+import type { Caller } from '../../src/domain/caller.ts';
+import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
+import { SessionService } from '../../src/domain/session-service.ts';
+import { StaticTokens } from '../../src/identity/static-tokens.ts';
+import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { FileRegistry } from '../../src/registry/node-registry.ts';
+import { nodeKey, processesPath } from './ids.ts';
+
+/** A token that may do everything in the project of the examples. */
+export const TOKEN = 'token-of-the-tests';
+
+/** An answer whose integers are bigint. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+
+export interface TestService {
+  readonly app: Express;
+  /** Everything that was logged. */
+  readonly events: LoggedEvent[];
+  /** DELETE with these ids in the body. */
+  kill(ids: readonly bigint[], key?: NodeKey): Promise<Answer>;
+  /** GET, with this query. */
+  list(query?: string, key?: NodeKey): Promise<Answer>;
+}
+
+export interface LoggedEvent {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: object;
+}
+
+export interface ServiceSettings {
+  readonly registry: readonly Node[];
+  readonly nodes?: Nodes;
+  readonly callers?: Readonly<Record<string, Caller>>;
+  readonly maxProcesses?: number;
+  readonly internalUsers?: readonly string[];
+  readonly requireClientPort?: boolean;
+}
+
+/** The whole service in this process, over real MySQL unless other nodes are given. */
+export function createService(settings: ServiceSettings): TestService {
+  const events: LoggedEvent[] = [];
+  const everything: Caller = { user: 'ops', projectId: nodeKey.projectId, actions: ['*'] };
+  const callers = { [TOKEN]: everything, ...settings.callers };
+  const app = createApp({
+    sessions: new SessionService(
+      new FileRegistry(settings.registry),
+      settings.nodes ?? createMysqlNodes(),
+      {
+        internalUsers: settings.internalUsers ?? [],
+        requireClientPort: settings.requireClientPort ?? true,
+      },
+    ),
+    identity: new StaticTokens(
+      Object.entries(callers).map(([token, caller]) => ({ ...caller, sha256: sha256(token) })),
+    ),
+    limits: { maxProcesses: settings.maxProcesses ?? 1000, maxBodyBytes: 262_144 },
+    log: { log: (level, message, fields) => events.push({ level, message, fields }) },
+    trustProxy: false,
+  });
+  return {
+    app,
+    events,
+    async kill(ids, key = nodeKey) {
+      const sent = request(app)
+        .delete(processesPath(key))
+        .set('X-Auth-Token', TOKEN)
+        .type('application/json')
+        .send(`{"processes":[${ids.join(',')}]}`);
+      return answer(await sent);
+    },
+    async list(query = '', key = nodeKey) {
+      const sent = request(app)
+        .get(`${processesPath(key)}${query}`)
+        .set('X-Auth-Token', TOKEN);
+      return answer(await sent);
+    },
+  };
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function answer(res: request.Response): Answer {
+  const parseNumber = (digits: string): bigint => BigInt(digits);
+  return {
+    status: res.status,
+    headers: res.headers,
+    // supertest's own parser puts every integer through a double.
+    body: parse(res.text, undefined, { parseNumber }),
+  };
+}

@@ -1,0 +1,46 @@
+import { fileURLToPath } from 'node:url';
+
+import type { DatabaseNode } from './database-node.ts';
+import { makeWill } from './last-will.ts';
+import { complaint, run } from './server-binaries.ts';
+import { identify } from './server-login.ts';
+
+const FILE = fileURLToPath(new URL('../docker-compose.yml', import.meta.url));
+// Not the project that the file names: its containers and volumes are the developer's own.
+const PROJECT = 'session-control-throw-away';
+// The service `mariadb` of the file.
+const LOGIN = {
+  host: '127.0.0.1',
+  port: 3307,
+  rootUser: 'root',
+  rootPassword: 'root-for-trials-only',
+};
+
+/** The service `mariadb` of docker-compose.yml, used if it runs, else started if Docker does. */
+export async function composeNode(say: (line: string) => void): Promise<DatabaseNode | undefined> {
+  const running = await identify(LOGIN).catch(() => undefined);
+  if (running !== undefined) {
+    const { flavour, version } = running;
+    return { flavour, version, ...LOGIN, stop: () => Promise.resolve() };
+  }
+  if (!(await dockerAnswers())) return undefined;
+  say('Starting MariaDB with docker compose');
+  const will = makeWill('docker compose -f "$1" -p "$2" down -v -t 0', FILE, PROJECT);
+  try {
+    await run('docker', ['compose', '-f', FILE, '-p', PROJECT, 'up', '-d', '--wait', 'mariadb']);
+    const { flavour, version } = await identify(LOGIN);
+    return { flavour, version, ...LOGIN, stop: () => will.execute() };
+  } catch (error) {
+    say(`That did not work: ${complaint(error)}`);
+    await will.execute();
+    return undefined;
+  }
+}
+
+async function dockerAnswers(): Promise<boolean> {
+  const info = run('docker', ['info', '--format', '{{.ServerVersion}}'], { timeout: 5_000 });
+  return await info.then(
+    () => true,
+    () => false,
+  );
+}

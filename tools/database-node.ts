@@ -1,0 +1,81 @@
+import { composeNode } from './compose-node.ts';
+import { startServer } from './own-server.ts';
+import { complaint, executables, installedBinaries, run } from './server-binaries.ts';
+import { identify, type ServerIdentity, type ServerLogin } from './server-login.ts';
+
+/** A running server for the demonstration and the tests, on which anything may be done. */
+export interface DatabaseNode extends ServerLogin, Pick<ServerIdentity, 'flavour' | 'version'> {
+  /** MySQL's `admin_port` or MariaDB's `extra_port`, of a server we started. */
+  readonly adminPort?: number;
+  /** The process of a server we started. */
+  readonly pid?: number;
+  /** Ends what was started and removes its files; does nothing to a server that ran before. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The one node for the demonstration and the tests: the one named by `MYSQL_TEST_HOST`,
+ * `MYSQL_TEST_PORT`, `MYSQL_TEST_USER` and `MYSQL_TEST_PASSWORD`; else from this machine's MariaDB
+ * or MySQL; else from docker-compose.yml; else from Debian's MariaDB, which root gets installed.
+ * Rejects with a sentence when the named one cannot be used, or when none of these is to be had.
+ */
+export async function findNode(
+  environment: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<DatabaseNode> {
+  const named = namedLogin(environment);
+  if (named !== undefined) return await namedNode(named);
+  for (const kind of ['mariadb', 'mysql'] as const) {
+    if ((await installedBinaries(kind)) !== undefined) return await startServer(kind, { say });
+  }
+  const composed = await composeNode(say);
+  if (composed !== undefined) return composed;
+  if (await installMariadb(say)) return await startServer('mariadb', { say });
+  throw new Error(
+    'No MySQL-compatible server is to be had: install MariaDB (on Debian mariadb-server-core and ' +
+      'mariadb-client-core), start Docker, or name a server with MYSQL_TEST_HOST.',
+  );
+}
+
+function namedLogin(environment: NodeJS.ProcessEnv): ServerLogin | undefined {
+  const setting = (name: string): string => environment[`MYSQL_TEST_${name}`] ?? '';
+  const host = setting('HOST');
+  if (host === '') {
+    const other = ['PORT', 'USER', 'PASSWORD'].find((name) => setting(name) !== '');
+    if (other === undefined) return undefined;
+    throw new Error(`MYSQL_TEST_${other} is set, but MYSQL_TEST_HOST is not.`);
+  }
+  const port = Number(setting('PORT') || '3306');
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new Error('MYSQL_TEST_PORT must be an integer from 1 to 65535.');
+  }
+  return { host, port, rootUser: setting('USER') || 'root', rootPassword: setting('PASSWORD') };
+}
+
+async function namedNode(login: ServerLogin): Promise<DatabaseNode> {
+  try {
+    const { flavour, version } = await identify(login);
+    return { flavour, version, ...login, stop: () => Promise.resolve() };
+  } catch (error) {
+    const reason = complaint(error);
+    throw new Error(
+      `The server named by MYSQL_TEST_HOST, ${login.host}:${login.port}, cannot be used: ${reason}`,
+      { cause: error },
+    );
+  }
+}
+
+async function installMariadb(say: (line: string) => void): Promise<boolean> {
+  if (process.getuid?.() !== 0 || executables('apt-get').length === 0) return false;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const packages = ['mariadb-server-core', 'mariadb-client-core'];
+  say(`Installing Debian's ${packages.join(' and ')}`);
+  try {
+    await run('apt-get', ['-qq', 'update'], { env });
+    await run('apt-get', ['-qq', '-y', '--no-install-recommends', 'install', ...packages], { env });
+    return true;
+  } catch (error) {
+    say(`That did not work: ${complaint(error)}`);
+    return false;
+  }
+}

@@ -1,0 +1,76 @@
+#!/bin/bash
+# Puts a real Oracle MySQL, from Debian's unstable suite, into DIR/root without touching the system
+# (about 65 MB to fetch, 190 MB unpacked), and a launcher for its server at DIR/root/mysqld.
+# What is there already is used as it is. The last line on stderr says why it did not work.
+# usage: get-mysql.sh DIR
+set -euo pipefail
+umask 022
+
+fail() {
+  echo "$1" >&2
+  exit 1
+}
+
+runs() {
+  "$1/mysqld" --no-defaults --version > /dev/null
+}
+
+type -P apt-get dpkg flock > /dev/null || fail 'MySQL can only be fetched on Debian.'
+
+mkdir "$1" 2> /dev/null || true
+if [ ! -d "$1" ] || [ -L "$1" ] || [ ! -O "$1" ]; then
+  fail "MySQL cannot be kept in $1, because that is not a directory of this user's."
+fi
+cd "$1"
+dir=$PWD
+
+# One fetch at a time; the others find it done.
+exec 9> lock
+flock 9
+runs root 2> /dev/null && exit
+rm -rf fetch root
+
+mirror=$(awk '
+  /security/ { next }
+  /^URIs:/ { print $2; exit }
+  /^deb / { for (i = 2; i <= NF; i++) if ($i ~ /^(http|mirror)/) { print $i; exit } }
+' /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2> /dev/null) || true
+[ "$mirror" ] || fail 'MySQL cannot be fetched, because no Debian mirror is set up on this machine.'
+
+mkdir -p fetch/apt/{lists,cache/archives}/partial fetch/root
+: > fetch/apt/status
+echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" \
+  > fetch/apt/sources.list
+apt() {
+  apt-get -qq -y -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any \
+    -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15 \
+    -o Dir::State::lists="$dir/fetch/apt/lists" -o Dir::State::status="$dir/fetch/apt/status" \
+    -o Dir::Cache="$dir/fetch/apt/cache" \
+    -o Dir::Etc::sourcelist="$dir/fetch/apt/sources.list" -o Dir::Etc::sourceparts=- "$@" >&2
+}
+apt update || fail "MySQL cannot be fetched: Debian's sid suite cannot be had from this machine's mirror."
+apt --download-only --no-install-recommends install mysql-server-core ||
+  fail "MySQL cannot be fetched: Debian's package mysql-server-core cannot be had here."
+
+for deb in fetch/apt/cache/archives/*.deb; do
+  case ${deb##*/} in perl* | libperl* | libdb5* | libgdbm*) continue ;; esac
+  dpkg -x "$deb" fetch/root
+done
+rm -rf fetch/root/usr/{bin,share/doc,share/man}
+
+loader=$(cd fetch/root && echo usr/lib/*/ld*.so.*)
+[ -f "fetch/root/$loader" ] ||
+  fail "MySQL was fetched, but its loader for $(dpkg --print-architecture) was not found."
+# It brings its own C library, so the system's loader must not see it.
+cat > fetch/root/mysqld <<LAUNCHER
+#!/bin/sh
+root=\${0%/*}
+exec "\$root/$loader" --library-path "\$root/${loader%/*}" "\$root/usr/sbin/mysqld" "\$@" \\
+  --basedir="\$root/usr" --plugin-dir="\$root/usr/lib/mysql/plugin" \\
+  --lc-messages-dir="\$root/usr/share/mysql" --character-sets-dir="\$root/usr/share/mysql/charsets"
+LAUNCHER
+chmod 755 fetch/root/mysqld
+runs fetch/root || fail 'MySQL was fetched, but does not run here.'
+
+mv fetch/root root
+rm -rf fetch

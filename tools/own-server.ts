@@ -1,0 +1,152 @@
+import type { ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { DatabaseNode } from './database-node.ts';
+import { complaint, obtainBinaries, type ServerKind } from './server-binaries.ts';
+import { ServerHome } from './server-home.ts';
+import { identify, type ServerIdentity, type ServerLogin } from './server-login.ts';
+
+export interface ServerOptions {
+  /** Further options of the server, such as `--server-id=2`; they win over ours. */
+  readonly arguments?: readonly string[];
+  readonly say?: (line: string) => void;
+}
+
+const START_DEADLINE_MS = 60_000;
+const START_ATTEMPTS = 5;
+
+/**
+ * Starts a throw-away server from this machine's MariaDB (10.5 or newer) or MySQL (8.0.14 or newer;
+ * fetched from Debian if there is none), with an event scheduler, a binary log, a spare port and a
+ * `root` without password on 127.0.0.1. It ends with this process at the latest, and its files too.
+ * Rejects with a sentence, followed by what was logged last, when it does not start.
+ */
+export async function startServer(
+  kind: ServerKind,
+  options: ServerOptions = {},
+): Promise<DatabaseNode> {
+  const binaries = await obtainBinaries(kind, options.say ?? (() => undefined));
+  const home = new ServerHome();
+  try {
+    await install(kind, binaries.installer, home);
+    return await serve(kind, binaries.server, options.arguments ?? [], home);
+  } catch (error) {
+    await home.remove();
+    throw error;
+  }
+}
+
+/** Says in a sentence why `startServer` cannot work here, if so. Fetches MySQL; never rejects. */
+export async function whyNoServer(kind: ServerKind): Promise<string | undefined> {
+  return await obtainBinaries(kind, () => undefined).then(() => undefined, complaint);
+}
+
+async function install(kind: ServerKind, installer: string, home: ServerHome): Promise<void> {
+  const accounts = home.path('accounts.sql');
+  const sql = `CREATE USER root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;`;
+  writeFileSync(accounts, sql);
+  chmodSync(accounts, 0o644);
+  const options = {
+    mariadb: ['--auth-root-authentication-method=normal', '--skip-test-db'],
+    mysql: ['--initialize-insecure', `--init-file=${accounts}`, '--secure-file-priv=NULL'],
+  };
+  const child = home.launch(
+    installer,
+    ['--no-defaults', `--datadir=${home.path('data')}`, ...options[kind]],
+    START_DEADLINE_MS,
+  );
+  await once(child, 'exit');
+  if (child.exitCode !== 0) throw failure(`${installer} could not make a data directory`, home);
+}
+
+async function serve(
+  kind: ServerKind,
+  server: string,
+  further: readonly string[],
+  home: ServerHome,
+): Promise<DatabaseNode> {
+  for (let attempt = 1; ; attempt++) {
+    // Below 32768, where the system begins to take ports for outgoing connections.
+    const port = 2 * randomInt(5_000, 16_000);
+    const adminPort = port + 1;
+    const login = { host: '127.0.0.1', port, rootUser: 'root', rootPassword: '' };
+    const child = home.launch(server, [...serverOptions(kind, port, adminPort, home), ...further]);
+    const identity = await whenReady(child, login, home);
+    if (identity !== undefined) {
+      const { flavour, version } = identity;
+      const stop = async (): Promise<void> => {
+        await end(child);
+        await home.remove();
+      };
+      child.unref();
+      return { flavour, version, ...login, adminPort, ...(child.pid && { pid: child.pid }), stop };
+    }
+    await end(child);
+    if (attempt === START_ATTEMPTS || !/address already in use/i.test(home.log())) {
+      throw failure(`${server} did not start`, home);
+    }
+  }
+}
+
+function serverOptions(
+  kind: ServerKind,
+  port: number,
+  adminPort: number,
+  home: ServerHome,
+): string[] {
+  const options = {
+    mariadb: [`--extra-port=${adminPort}`, '--extra-max-connections=2'],
+    mysql: [
+      '--admin-address=127.0.0.1',
+      `--admin-port=${adminPort}`,
+      '--mysqlx=OFF',
+      '--secure-file-priv=NULL',
+    ],
+  };
+  return [
+    '--no-defaults',
+    `--datadir=${home.path('data')}`,
+    `--socket=${home.path('socket')}`,
+    '--bind-address=127.0.0.1',
+    `--port=${port}`,
+    '--skip-name-resolve',
+    '--event-scheduler=ON',
+    '--innodb-buffer-pool-size=64M',
+    '--log-bin=binlog',
+    '--server-id=1',
+    ...options[kind],
+  ];
+}
+
+// Another server may have the port, and let us in: ours is known by its socket's path.
+async function whenReady(
+  child: ChildProcess,
+  login: ServerLogin,
+  home: ServerHome,
+): Promise<ServerIdentity | undefined> {
+  const deadline = Date.now() + START_DEADLINE_MS;
+  while (!hasEnded(child) && Date.now() < deadline) {
+    const identity = await identify(login).catch(() => undefined);
+    if (identity?.socket === home.path('socket')) return identity;
+    await sleep(100);
+  }
+  return undefined;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (hasEnded(child)) return;
+  child.ref();
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+function failure(sentence: string, home: ServerHome): Error {
+  return new Error([`${sentence}:`, ...home.log().split('\n').slice(-20)].join('\n'));
+}

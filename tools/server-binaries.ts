@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isNativeError } from 'node:util/types';
+import { promisify } from 'node:util';
+
+export type ServerKind = 'mariadb' | 'mysql';
+
+/** The programs a server of our own is made with: one fills its data directory, one serves it. */
+export interface ServerBinaries {
+  readonly installer: string;
+  readonly server: string;
+}
+
+/** Runs a program to its end; rejects, with what it wrote to stderr, when that is a failure. */
+export const run = promisify(execFile);
+
+/** The programs for such a server on this machine; undefined when it has none. */
+export async function installedBinaries(kind: ServerKind): Promise<ServerBinaries | undefined> {
+  if (kind === 'mysql') {
+    const server = await serverCalled('mysqld', kind);
+    return server === undefined ? undefined : { installer: server, server };
+  }
+  const server = (await serverCalled('mariadbd', kind)) ?? (await serverCalled('mysqld', kind));
+  const [installer] = [...executables('mariadb-install-db'), ...executables('mysql_install_db')];
+  return server === undefined || installer === undefined ? undefined : { installer, server };
+}
+
+/**
+ * The programs for such a server on this machine or, for MySQL, fetched from Debian and kept under
+ * the temporary directory. Rejects with a sentence that says why there are none.
+ */
+export async function obtainBinaries(
+  kind: ServerKind,
+  say: (line: string) => void,
+): Promise<ServerBinaries> {
+  const installed = await installedBinaries(kind);
+  if (installed !== undefined) return installed;
+  if (kind === 'mariadb') throw new Error('MariaDB is not installed on this machine.');
+  const directory = resolve(tmpdir(), `session-control-mysql-${String(process.getuid?.())}`);
+  const server = join(directory, 'root', 'mysqld');
+  const script = fileURLToPath(new URL('get-mysql.sh', import.meta.url));
+  if (!isExecutable(server)) say(`Fetching MySQL from Debian into ${directory}`);
+  try {
+    await run('bash', [script, directory], { timeout: 600_000 });
+  } catch (error) {
+    throw new Error(complaint(error), { cause: error });
+  }
+  return { installer: server, server };
+}
+
+/** The last line that a failed program wrote, or else the error's own message. */
+export function complaint(error: unknown): string {
+  if (!isNativeError(error)) return String(error);
+  const written = 'stderr' in error ? String(error.stderr).trim() : '';
+  // The failure to connect to any of several addresses has a code but no message.
+  const code = 'code' in error ? String(error.code) : error.name;
+  return written.split('\n').at(-1) || error.message || code;
+}
+
+/** The paths of the executables of this name on the PATH or where servers usually are. */
+export function executables(name: string): string[] {
+  const path = (process.env['PATH'] ?? '').split(delimiter).filter((directory) => directory !== '');
+  const directories = new Set([...path, '/usr/sbin', '/usr/local/sbin', '/usr/libexec']);
+  return [...directories].map((directory) => resolve(directory, name)).filter(isExecutable);
+}
+
+// What a server is called does not tell what it is: Debian's mysqld is a link to mariadbd.
+async function serverCalled(name: string, kind: ServerKind): Promise<string | undefined> {
+  for (const path of executables(name)) {
+    const { stdout } = await run(path, ['--version']).catch(() => ({ stdout: '' }));
+    if (stdout !== '' && stdout.includes('MariaDB') === (kind === 'mariadb')) return path;
+  }
+  return undefined;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

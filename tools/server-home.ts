@@ -1,0 +1,77 @@
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { appendFileSync, chownSync, closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { makeWill } from './last-will.ts';
+
+const CLEAR_UP = `
+  [ -z "$told" ] || kill -9 "$told"
+  for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && break; sleep 0.1; done`;
+
+/** The directory of one throw-away server, in which its programs run; both go when we go. */
+export class ServerHome {
+  readonly #account = unprivilegedAccount();
+  readonly #directory = mkdtempSync(resolve(tmpdir(), 'session-control-node-'));
+  readonly #will = makeWill(CLEAR_UP, this.#directory);
+
+  constructor() {
+    if (this.#account !== undefined) {
+      chownSync(this.#directory, this.#account.uid, this.#account.gid);
+    }
+  }
+
+  path(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  /** Starts a program, which writes into the log from its beginning and dies with this process. */
+  launch(program: string, options: readonly string[], timeout?: number): ChildProcess {
+    const log = openSync(this.path('log'), 'w');
+    const mortal = canDieWithParent();
+    const command = mortal ? 'setpriv' : program;
+    const child = spawn(
+      command,
+      [...(mortal ? ['--pdeathsig', 'KILL', program] : []), ...options],
+      {
+        ...this.#account,
+        cwd: this.#directory,
+        env: { ...process.env, HOME: this.#directory, TMPDIR: this.#directory },
+        stdio: ['ignore', log, log],
+        timeout,
+        killSignal: 'SIGKILL',
+      },
+    );
+    closeSync(log);
+    this.#will.write(String(child.pid ?? ''));
+    child.on('error', (error) => {
+      appendFileSync(this.path('log'), error.message);
+    });
+    child.once('exit', () => {
+      this.#will.write('');
+    });
+    return child;
+  }
+
+  /** What the program launched last has written. */
+  log(): string {
+    return readFileSync(this.path('log'), 'utf8').trimEnd();
+  }
+
+  /** Kills the program launched last, if it still runs, and removes the directory. */
+  async remove(): Promise<void> {
+    await this.#will.execute();
+  }
+}
+
+// Database servers refuse to run as root.
+function unprivilegedAccount(): { readonly uid: number; readonly gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const idOf = (kind: '-u' | '-g'): number => Number(String(execFileSync('id', [kind, 'nobody'])));
+  return { uid: idOf('-u'), gid: idOf('-g') };
+}
+
+// The will does it too, a moment later; this also holds if somebody kills the shell that keeps it.
+function canDieWithParent(): boolean {
+  return spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0;
+}
