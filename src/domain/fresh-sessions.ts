@@ -50,8 +50,10 @@ export class FreshSessions {
         cause instanceof ServiceError ? cause : new ServiceError('internal', undefined, { cause });
       return { outcome: 'not_sent', trouble };
     }
+    const present = this.#present.get(session.id);
     // An id that now stands for another endpoint was given anew: the session that was meant has gone.
-    if (this.#present.get(session.id)?.host !== session.host) return { outcome: 'not_found' };
+    if (present === undefined || portOf(present) !== portOf(session))
+      return { outcome: 'not_found' };
     return this.#connection.kill(session);
   }
 
@@ -69,4 +71,10 @@ export class FreshSessions {
   #isStale(): boolean {
     return this.#now() - this.#askedAt > MAX_LIST_AGE_MS;
   }
+}
+
+// Inside a DEFINER routine a session is listed under its definer's user and host (measured on MySQL 9.7 and MariaDB 10.11):
+// only the port stays.
+function portOf({ host }: Session): string {
+  return host.slice(host.lastIndexOf(':') + 1);
 }

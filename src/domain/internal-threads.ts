@@ -29,13 +29,18 @@ export type InternalReason =
  * the clouds' documentation for the rest.
  */
 const INTERNAL_USERS: ReadonlySet<string> = new Set([
-  ...['system user', 'event_scheduler', 'unauthenticated user'],
-  ...['mysql.session', 'mysql.sys', 'mysql.infoschema', 'mariadb.sys'],
-  ...['rdsadmin', 'rdsrepladmin', 'rdsproxyadmin', 'rdstopmgr', 'rdshm'],
-  ...['rdsbackup', 'rdsmetric', 'rdsrepl', 'rdsproxy', 'dsc_readonly'],
+  ...['system user', 'event_scheduler', 'unauthenticated user', 'delayed', 'mariadb.sys'],
+  ...['rdsadmin', 'rdsrepladmin', 'rdsrepladmin_priv_checks_user', 'rdsgrprepladmin'],
+  ...['rdsproxyadmin', 'rdstopmgr', 'rdshm'],
+  ...['rdsbackup', 'rdsmetric', 'rdsrepl', 'rdsproxy', 'dsc_readonly', 'drsfull', 'drsincremental'],
   ...['aliyun_root', 'aurora_proxy', 'rds_service', 'replicator'],
-  ...['ociadmin', 'ocimonitor', 'ocirpl', 'azure_superuser', 'cloudsqladmin'],
+  ...['ociadmin', 'ocimonitor', 'ocirpl', 'ocidbm', 'ocirest', 'oracle-cloud-agent', 'rrhhuser'],
+  ...['azure_superuser', 'cloudsqladmin', 'cloudsqlreplica', 'cloudsqlapplier'],
+  ...['cloudsqlimport', 'cloudsqlexport', 'cloudsqloneshot', 'cloudsqlobservabilityadmin'],
 ]);
+
+/** MySQL and Percona name their own accounts so: `mysql.session`, `mysql.infoschema`, `mysql.pxc.sst.user`. */
+const INTERNAL_USER_PREFIX = 'mysql.';
 
 const INTERNAL_COMMANDS: ReadonlySet<string> = new Set([
   'daemon',
@@ -60,12 +65,15 @@ const INTERNAL_COMMAND_PREFIXES = [
  */
 export function internalReason(row: ProcessListRow, guard: Guard): InternalReason | undefined {
   if (row.id === null || !/^[1-9]\d{0,19}$/.test(row.id)) return 'bad_id';
-  if (BigInt(row.id) === guard.ownId) return 'own_connection';
+  const id = BigInt(row.id);
+  if (id >= 2n ** 64n) return 'bad_id';
+  if (id === guard.ownId) return 'own_connection';
   const user = (row.user ?? '').toLowerCase();
   if (user === guard.controlAccount.toLowerCase()) return 'control_account';
   if (isInternalUser(user, guard)) return 'internal_user';
-  if (isInternalCommand((row.command ?? '').toLowerCase())) return 'internal_command';
-  if (!isClientEndpoint(row.host ?? '', guard)) return 'no_client_endpoint';
+  const command = (row.command ?? '').toLowerCase();
+  if (isInternalCommand(command)) return 'internal_command';
+  if (!isClientEndpoint(row.host ?? '', command, guard)) return 'no_client_endpoint';
   return undefined;
 }
 
@@ -92,7 +100,7 @@ function hasReadableId(row: ProcessListRow): row is ProcessListRow & { readonly 
 }
 
 function isInternalUser(user: string, guard: Guard): boolean {
-  if (user === '' || INTERNAL_USERS.has(user)) return true;
+  if (user === '' || user.startsWith(INTERNAL_USER_PREFIX) || INTERNAL_USERS.has(user)) return true;
   return guard.internalUsers.some((internal) => internal.toLowerCase() === user);
 }
 
@@ -101,13 +109,16 @@ function isInternalCommand(command: string): boolean {
   return INTERNAL_COMMAND_PREFIXES.some((prefix) => command.startsWith(prefix));
 }
 
-function isClientEndpoint(host: string, guard: Guard): boolean {
-  if (host === 'localhost') return !guard.requireClientPort;
-  // An event worker whose definer is u@'fd00::a:5' lists that address without a port, which reads like port 5 of fd00::a.
-  if (isIPv6(host)) return false;
+function isClientEndpoint(host: string, command: string, guard: Guard): boolean {
+  // `Killed` hides the command that would tell an event worker of a definer at localhost from a client of the socket.
+  if (host === 'localhost') return !guard.requireClientPort && command !== 'killed';
+  // An event worker or an applier whose account is u@'fd00::a:5' lists that host without a port, which reads like port 5
+  // of fd00::a. With a zone it is an address of a client: no account has one.
+  if (isIPv6(host) && !host.includes('%')) return false;
   const colon = host.lastIndexOf(':');
   const address = host.slice(0, colon);
   const port = host.slice(colon + 1);
   if (colon < 1 || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65535) return false;
-  return !address.includes(':') || isIPv6(address);
+  // TiDB puts an IPv6 address in brackets.
+  return !address.includes(':') || isIPv6(address.replace(/^\[(.*)\]$/, '$1'));
 }

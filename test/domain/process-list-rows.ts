@@ -63,6 +63,18 @@ const DEFENSIVE = 'no server is known to show it';
 
 const CLIENTS: readonly RowCase[] = [
   {
+    shows: 'a client of TiDB over IPv6',
+    source: TIDB,
+    row: client({ host: '[fd00::2]:51358' }),
+    is: 'user session',
+  },
+  {
+    shows: 'a client from a link-local address',
+    source: MYSQL_97,
+    row: client({ host: 'fe80::fc:ff:fe00:1%eth0:52262' }),
+    is: 'user session',
+  },
+  {
     shows: 'an idle client',
     source: MYSQL_56,
     row: printed('| 3 | app | 127.0.0.1:40112 | shop | Sleep | 41 | | NULL |'),
@@ -596,7 +608,7 @@ const REPLICATION: readonly RowCase[] = [
     row: printed(
       '| 19 | rdsrepladmin_priv_checks_user | localhost | NULL | Query | 0 | Replica has read all relay log; waiting for more updates | NULL |',
     ),
-    is: 'no_client_endpoint',
+    is: 'internal_user',
   },
   {
     shows: 'the applier coordinator under PRIVILEGE_CHECKS_USER app@%',
@@ -742,7 +754,7 @@ const OTHER_INTERNAL_THREADS: readonly RowCase[] = [
       '| 29 | delayed | localhost | d2 | Delayed insert | NULL | Waiting for INSERT | m |',
     ),
     guard: SOCKETS_TOO,
-    is: 'internal_command',
+    is: 'internal_user',
   },
   {
     shows: 'a table dump',
@@ -779,6 +791,13 @@ const OTHER_INTERNAL_THREADS: readonly RowCase[] = [
 ];
 
 const KILLED: readonly RowCase[] = [
+  {
+    shows: 'a killed event worker of a definer at localhost',
+    source: MARIADB_1011,
+    row: client({ host: 'localhost', command: 'Killed' }),
+    guard: SOCKETS_TOO,
+    is: 'no_client_endpoint',
+  },
   {
     shows: 'a killed client that rolls back',
     source: MARIADB_1011,
@@ -989,6 +1008,23 @@ const INTERNAL_ACCOUNTS: readonly RowCase[] = (
     ['ocirpl', 'MySQL HeatWave on AWS documentation, Reserved User Names'],
     ['azure_superuser', 'Azure Database for MySQL documentation, azure_superuser'],
     ['cloudsqladmin', 'Google Cloud SQL, account of the service'],
+    ['cloudsqlreplica', 'Google Cloud SQL, account of the service'],
+    ['cloudsqlapplier', 'Google Cloud SQL, account of the service'],
+    ['cloudsqlimport', 'Google Cloud SQL, account of the service'],
+    ['cloudsqlexport', 'Google Cloud SQL, account of the service'],
+    ['cloudsqloneshot', 'Google Cloud SQL, account of the service'],
+    ['cloudsqlobservabilityadmin', 'Google Cloud SQL, account of the service'],
+    ['delayed', 'MariaDB 10.11 sql_insert.cc, Delayed_insert'],
+    ['rdsrepladmin_priv_checks_user', AURORA_REPLICATION],
+    ['rdsgrprepladmin', 'Amazon RDS user guide, active-active clusters'],
+    ['drsFull', 'Huawei Cloud Data Replication Service documentation'],
+    ['drsIncremental', 'Huawei Cloud Data Replication Service documentation'],
+    ['ocidbm', 'MySQL HeatWave on OCI documentation, Reserved User Names'],
+    ['ocirest', 'MySQL HeatWave on OCI documentation, Reserved User Names'],
+    ['oracle-cloud-agent', 'MySQL HeatWave on OCI documentation, Reserved User Names'],
+    ['rrhhuser', 'MySQL HeatWave on OCI documentation, Reserved User Names'],
+    ['mysql.pxc.sst.user', 'Percona XtraDB Cluster documentation, internal accounts'],
+    ['mysql.pxc.internal.session', 'Percona XtraDB Cluster documentation, internal accounts'],
   ] as const
 ).flatMap(([user, source]): RowCase[] => [
   { shows: `a session of ${user}`, source, row: client({ user }), is: 'internal_user' },
@@ -1086,6 +1122,7 @@ const IDS: readonly RowCase[] = [
   })),
   ...(
     [
+      ['18446744073709551616', 'one more than 64 bits hold'],
       ['0', 'MySQL 8.0 mysqld_thd_manager.h, reserved_thread_id'],
       ['00', KILL],
       ['-1', KILL],

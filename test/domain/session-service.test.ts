@@ -118,6 +118,12 @@ describe('terminate', () => {
     ];
     nodes.beforeList = (number) => {
       if (number !== 1) {
+        // In a routine of another definer a session shows that one's user and host, but its own port.
+        nodes.connect({
+          id: last.toString(),
+          user: 'owner',
+          host: `%:${50_000n + (last % 10_000n)}`,
+        });
         nodes.disconnect(left);
         nodes.connect({ id: reused.toString(), host: '10.9.9.9:4711' });
       }
