@@ -52,7 +52,7 @@ function start({ config, nodes }: Configuration): void {
   const listener = createListener(app, { requestTimeoutMs: limits.request_timeout_ms, log });
 
   warnOfUnverifiedNodes(nodes, log);
-  listener.once('error', (error) => {
+  listener.on('error', (error) => {
     log.error('cannot listen', { host: server.host, port: server.port, error });
     process.exitCode = 1;
   });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { Variable } from './yaml-keys.ts';
@@ -64,7 +64,7 @@ export function readYamlFile<S extends z.ZodType>(
 
 /** A path as written in a file, relative to that file. */
 export function relativeTo(file: string, path: string): string {
-  return resolve(dirname(file), path);
+  return isAbsolute(path) ? path : join(dirname(file), path);
 }
 
 type Report = (keys: readonly PropertyKey[], what: string) => void;

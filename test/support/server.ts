@@ -15,6 +15,8 @@ export interface Server {
   readonly control: Account;
   /** What clients use; has all rights in the database of the same name. */
   readonly app: Account;
+  /** Whether more servers of this kind can be started here: false for a borrowed one without binaries beside it. */
+  readonly canHavePair?: boolean;
 }
 
 export interface Account {
@@ -51,6 +53,18 @@ export async function createAccounts(node: DatabaseNode): Promise<Server> {
     await root.query(`GRANT ALL ON ${app.user}.* TO '${app.user}'@'%'`);
   });
   return server;
+}
+
+/** Leaves a server as it was: ends what the tests left running, and removes their accounts. */
+export async function removeAccounts(server: Server): Promise<void> {
+  const users = [server.control.user, server.app.user];
+  const left = (await processList(server)).filter((row) => users.includes(String(row['User'])));
+  await asRoot(server, async (root) => {
+    // It may have ended meanwhile.
+    for (const row of left) await root.query(`KILL ${String(row['Id'])}`).catch(() => undefined);
+    for (const user of users) await root.query(`DROP USER '${user}'@'%'`);
+    await root.query(`DROP DATABASE ${server.app.user}`);
+  });
 }
 
 /** Connects as this account; rejects when the server does. Ids come as text. */

@@ -1,0 +1,157 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { request, type IncomingMessage, type Server } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { createListener, stopListening } from '../../src/http/listener.ts';
+import { FakeNodes } from '../support/fake-nodes.ts';
+import { fakeNode, processesPath } from '../support/ids.ts';
+import { createService, TOKEN } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const running: Server[] = [];
+afterEach(() => {
+  for (const server of running.splice(0)) {
+    server.close();
+    server.closeAllConnections();
+  }
+});
+
+async function listen(nodes = new FakeNodes(), requestTimeoutMs = 30_000) {
+  const { app, events } = createService({ registry: [fakeNode], nodes });
+  const log = (level: string, message: string, fields: object): number =>
+    events.push({ level, message, fields });
+  const server = createListener(app, { requestTimeoutMs, log: { log } });
+  running.push(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { server, port, events };
+}
+
+/** Sends bytes; what came back until the server closed. */
+async function exchange(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(bytes);
+  return text(socket);
+}
+
+function kill(port: number, id: bigint, agent?: false): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const body = `{"processes":[${id}]}`;
+    const headers = {
+      'X-Auth-Token': TOKEN,
+      'Content-Type': 'application/json',
+      'Content-Length': body.length,
+    };
+    const options = {
+      port,
+      method: 'DELETE',
+      path: processesPath(),
+      headers,
+      ...(agent === false && { agent }),
+    };
+    request(options, resolve).on('error', reject).end(body);
+  });
+}
+
+describe('what the parser refuses', () => {
+  it.each([
+    ['no HTTP', 'hello\r\n\r\n', 400, 'APIGW.0201'],
+    [
+      'headers that are too large',
+      `GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(70_000)}\r\n\r\n`,
+      431,
+      'APIGW.0201',
+    ],
+    [
+      'two lengths',
+      `DELETE / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      400,
+      'APIGW.0201',
+    ],
+    ['no Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'APIGW.0201'],
+    ['CONNECT', 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n', 405, 'APIGW.0101'],
+    [
+      'an unknown expectation',
+      'GET / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\nConnection: close\r\n\r\n',
+      404,
+      'APIGW.0101',
+    ],
+  ])('is answered in the shape of the contract: %s', async (_what, bytes, status, code) => {
+    const { port, events } = await listen();
+
+    const answer = await exchange(port, bytes);
+
+    const [head = '', body = ''] = answer.split('\r\n\r\n');
+    const requestId = /^X-Request-Id: ([0-9a-f]{32})$/im.exec(head)?.[1];
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(JSON.parse(body)).toMatchObject({ error_code: code, request_id: requestId });
+    await until('it is logged', () => events.length === 1);
+    expect(events).toMatchObject([
+      { message: 'request', fields: { status, request_id: requestId } },
+    ]);
+  });
+
+  it('is a client that sends too slowly: 408', async () => {
+    const { port } = await listen(new FakeNodes(), 300);
+
+    const answer = await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\nX: ');
+
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    expect(answer).toContain('"error_code":"APIGW.0201"');
+  });
+
+  it('takes a token of 32 KB', async () => {
+    const { port } = await listen();
+    const answer = await exchange(
+      port,
+      `GET ${processesPath()} HTTP/1.1\r\nHost: a\r\nX-Auth-Token: ${'a'.repeat(32_768)}\r\nConnection: close\r\n\r\n`,
+    );
+    expect(answer).toContain('decrypt token fail');
+  });
+});
+
+describe('stopping', () => {
+  it('finishes a request whose kills have begun, and takes no other', async () => {
+    const nodes = new FakeNodes();
+    const id = nodes.connect();
+    let answerList: (() => void) | undefined;
+    const withConnection = nodes.withConnection.bind(nodes);
+    nodes.withConnection = async (node, work) => {
+      await new Promise<void>((resolve) => (answerList = resolve));
+      return withConnection(node, work);
+    };
+    const { server, port } = await listen(nodes);
+    const answered = kill(port, id);
+    await until('the request is under way', () => answerList !== undefined);
+
+    const stopped = stopListening(server, 10_000);
+    await expect(kill(port, id, false)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    answerList?.();
+
+    const answer = await answered;
+    expect([answer.statusCode, await text(answer)]).toEqual([
+      200,
+      `{"processes_killed":[${id}],"processes_not_found":[]}`,
+    ]);
+    await stopped;
+    expect(server.listening).toBe(false);
+  });
+
+  it('does not wait for ever', async () => {
+    const nodes = new FakeNodes();
+    let isHung = false;
+    nodes.withConnection = () => {
+      isHung = true;
+      return new Promise(() => undefined);
+    };
+    const { server, port } = await listen(nodes);
+    const answered = kill(port, 1n);
+    const hangup = expect(answered).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await until('the request hangs', () => isHung);
+
+    await stopListening(server, 100);
+
+    await hangup;
+  });
+});

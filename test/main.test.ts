@@ -1,0 +1,227 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { openSession, runUnwatched, type ClientSession } from './support/client-session.ts';
+import { nodeKey, processesPath } from './support/ids.ts';
+import { liveIds, servers, type Server } from './support/server.ts';
+import { ServiceProcess } from './support/service-process.ts';
+import { sha256 } from './support/service.ts';
+import { until } from './support/until.ts';
+
+const TOKEN = 'token-of-the-process-test';
+const OTHER_TOKEN = 'token-after-the-reload';
+const [server] = servers as [Server];
+
+let service: ServiceProcess;
+const opened: ClientSession[] = [];
+beforeEach(() => {
+  service = new ServiceProcess();
+});
+afterEach(() => {
+  service.remove();
+  for (const session of opened.splice(0)) session.close();
+});
+
+async function open(): Promise<ClientSession> {
+  const session = await openSession(server);
+  opened.push(session);
+  return session;
+}
+
+function configure(token: string, more = ''): void {
+  service.write(
+    'service.yaml',
+    `
+server: { port: 0 }
+registry: { file: nodes.yaml }
+identity:
+  tokens:
+    - { sha256: ${sha256(token)}, user: ops, project_id: ${nodeKey.projectId}, actions: ["*"] }
+${more}`,
+  );
+  service.write(
+    'nodes.yaml',
+    `
+nodes:
+  - node_id: ${nodeKey.nodeId}
+    instance_id: ${nodeKey.instanceId}
+    project_id: ${nodeKey.projectId}
+    host: ${server.host}
+    port: ${server.port}
+    user: ${server.control.user}
+    password: "\${NODE_PASSWORD}"
+`,
+  );
+}
+
+async function call(method: string, token: string, body?: string): Promise<[number, string]> {
+  const response = await fetch(`${await service.url()}${processesPath()}`, {
+    method,
+    headers: { 'X-Auth-Token': token, 'Content-Type': 'application/json' },
+    ...(body !== undefined && { body }),
+  });
+  return [response.status, await response.text()];
+}
+
+describe('the process', () => {
+  it('lists and ends sessions, and its log says who ended whose, but no secret and no statement', async () => {
+    configure(TOKEN);
+    service.start({ NODE_PASSWORD: server.control.password });
+    const [victim, bystander] = [await open(), await open()];
+    for (const session of [victim, bystander]) {
+      runUnwatched(session, "SELECT SLEEP(600), 'card-number-4711'");
+    }
+
+    const [status, text] = await call('DELETE', TOKEN, `{"processes":[${victim.id},4000000000]}`);
+
+    expect([status, text]).toEqual([
+      200,
+      `{"processes_killed":[${victim.id}],"processes_not_found":[4000000000]}`,
+    ]);
+    await until('the victim knows', () => victim.hasEnded());
+    expect((await liveIds(server)).has(bystander.id)).toBe(true);
+    expect((await call('GET', TOKEN))[1]).toContain('card-number-4711');
+    expect((await call('GET', `${TOKEN}-wrong`))[0]).toBe(401);
+    expect((await call('DELETE', TOKEN, '{"processes":["card-number-4711"]}'))[0]).toBe(400);
+    service.signal('SIGTERM');
+    expect(await service.ended()).toBe(0);
+
+    expect(service.events('kill')).toMatchObject([
+      {
+        level: 'info',
+        caller: 'ops',
+        project_id: nodeKey.projectId,
+        node_id: nodeKey.nodeId,
+        session_id: victim.id.toString(),
+        session_user: server.app.user,
+        session_host: expect.stringMatching(/:\d+$/) as unknown,
+        outcome: 'killed',
+      },
+    ]);
+    expect(service.events('request').map(({ method, status: code }) => [method, code])).toEqual([
+      ['DELETE', 200],
+      ['GET', 200],
+      ['GET', 401],
+      ['DELETE', 400],
+    ]);
+    const secrets = [
+      TOKEN,
+      sha256(TOKEN),
+      server.control.password,
+      'SLEEP(600)',
+      'card-number-4711',
+    ];
+    expect(secrets.filter((secret) => service.output.includes(secret))).toEqual([]);
+  });
+
+  it('takes new tokens and nodes with SIGHUP, and keeps the old ones when the files are wrong', async () => {
+    configure(TOKEN);
+    service.start({ NODE_PASSWORD: server.control.password });
+    expect((await call('GET', TOKEN))[0]).toBe(200);
+
+    configure(OTHER_TOKEN);
+    service.signal('SIGHUP');
+    await until('it has reloaded', () => service.events('reloaded').length === 1);
+    expect((await call('GET', TOKEN))[0]).toBe(401);
+    expect((await call('GET', OTHER_TOKEN))[0]).toBe(200);
+
+    configure(TOKEN, 'sever: {}');
+    service.signal('SIGHUP');
+    const refused = 'reload refused, the old configuration stays';
+    await until('it has refused', () => service.events(refused).length === 1);
+    expect(service.events(refused)[0]).toMatchObject({
+      level: 'error',
+      problems: [expect.stringContaining('sever is not a known key')],
+    });
+    expect((await call('GET', OTHER_TOKEN))[0]).toBe(200);
+
+    configure(OTHER_TOKEN);
+    const otherNode = nodeKey.nodeId.replace('1866', '2866');
+    service.write(
+      'nodes.yaml',
+      readFileSync(`${service.folder}/nodes.yaml`, 'utf8').replace(nodeKey.nodeId, otherNode),
+    );
+    service.signal('SIGHUP');
+    await until('it has reloaded again', () => service.events('reloaded').length === 2);
+    expect((await call('GET', OTHER_TOKEN))[0]).toBe(404);
+  });
+
+  it('stops at once with SIGTERM although a client keeps its connection', async () => {
+    configure(TOKEN);
+    service.start({ NODE_PASSWORD: server.control.password });
+    // fetch keeps the connection alive.
+    await call('GET', TOKEN);
+    const begun = performance.now();
+    service.signal('SIGTERM');
+    expect(await service.ended()).toBe(0);
+    // Half of what keep-alive alone would hold it.
+    expect(performance.now() - begun).toBeLessThan(2500);
+    expect(service.events('stopped')).toHaveLength(1);
+  });
+
+  it('says everything that is wrong with both files at once, and exits with 78', async () => {
+    configure(TOKEN, 'audit: {}');
+    service.start();
+
+    expect(await service.ended()).toBe(78);
+    expect(service.output).toBe(
+      `Invalid configuration:
+  ${service.folder}/service.yaml:7:8: audit is not a known key
+  ${service.folder}/nodes.yaml:9:15: nodes[0].password needs the variable NODE_PASSWORD, which is not set
+`,
+    );
+  });
+
+  it('says which file is missing, and exits with 78', async () => {
+    service.start();
+    expect(await service.ended()).toBe(78);
+    expect(service.output).toBe(
+      `Invalid configuration:\n  ${service.folder}/service.yaml: cannot be read (ENOENT)\n`,
+    );
+  });
+
+  it('says that the port is taken, and exits', async () => {
+    configure(TOKEN);
+    const first = new ServiceProcess();
+    try {
+      service.start({ NODE_PASSWORD: 'x' });
+      const { port } = new URL(await service.url());
+      for (const name of ['service.yaml', 'nodes.yaml']) {
+        first.write(
+          name,
+          readFileSync(`${service.folder}/${name}`, 'utf8').replace('port: 0', `port: ${port}`),
+        );
+      }
+      first.start({ NODE_PASSWORD: 'x' });
+      expect(await first.ended()).toBe(1);
+      expect(first.events('cannot listen')).toMatchObject([{ error: { code: 'EADDRINUSE' } }]);
+    } finally {
+      first.remove();
+    }
+  });
+});
+
+describe('the examples in config/', () => {
+  it('start the service with the variables of .env.example', async () => {
+    const lines = readFileSync('.env.example', 'utf8').split('\n');
+    const variables = lines.filter((line) => /^\w+=/.test(line)).map((line) => line.split('=', 2));
+    for (const name of ['service.yaml', 'nodes.yaml']) {
+      service.write(
+        name,
+        readFileSync(`config/${name}`, 'utf8')
+          .replace('port: 8080', 'port: 0')
+          .replace('format: text', 'format: json'),
+      );
+    }
+
+    service.start(Object.fromEntries(variables) as NodeJS.ProcessEnv);
+
+    await service.url();
+    expect(service.events('listening')).toMatchObject([{ host: '127.0.0.1', nodes: 2 }]);
+    expect((await call('GET', 'trial-token-wrong'))[0]).toBe(401);
+    const elsewhere = processesPath({ ...nodeKey, nodeId: `${'0'.repeat(32)}no07` });
+    const response = await fetch(`${await service.url()}${elsewhere}`, {
+      headers: { 'X-Auth-Token': 'trial-token' },
+    });
+    expect(response.status).toBe(404);
+  });
+});
