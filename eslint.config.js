@@ -15,7 +15,10 @@ const ARROWS = {
     local: '^\\.\\./(?!domain/|errors\\.ts$|yaml-(file|keys)\\.ts$)',
     packages: '^(?!node:|\\.|zod$)',
   },
-  'src/identity/**': { local: '^\\.\\./(?!domain/|errors\\.ts$)', packages: '^(?!node:|\\.)' },
+  'src/identity/**': {
+    local: '^\\.\\./(?!domain/|errors\\.ts$)',
+    packages: '^(?!node:|\\.|lru-cache$)',
+  },
   'src/app.ts': {
     local: '^\\./(?!domain/|http/|errors\\.ts$)',
     packages: '^(mysql2|winston|yaml|zod)(/|$)',

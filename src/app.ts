@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import express, { type Express, type RequestHandler } from 'express';
+import type { RequestListener } from 'node:http';
+import express, { type RequestHandler } from 'express';
+import helmet from 'helmet';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
-import { ServiceError } from './errors.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
 import { overrideMethod } from './http/method-override.ts';
 import { facts } from './http/request-facts.ts';
 import { logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
+import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
 import { parseQuery } from './http/validators.ts';
 
 /** What the app is made of. */
@@ -21,20 +23,26 @@ export interface AppParts {
 }
 
 /** The HTTP side of the service, the middleware in its order. It neither listens nor reads the environment. */
-export function createApp({ sessions, identity, limits, log, trustProxy }: AppParts): Express {
+export function createApp({
+  sessions,
+  identity,
+  limits,
+  log,
+  trustProxy,
+}: AppParts): RequestListener {
   const app = express();
-  app.disable('x-powered-by');
   app.disable('etag');
   app.set('trust proxy', trustProxy);
   app.set('query parser', parseQuery);
+  app.use(helmet());
   app.use(nameRequest);
   app.use(logRequest(log));
-  app.use(requireHost);
+  app.use(requireSoundHttp);
   app.use(overrideMethod);
   app.use(apiRoutes(sessions, identity, limits, log));
   app.use(noSuchApi);
   app.use(answerError);
-  return app;
+  return withReadableUrl(app as RequestListener);
 }
 
 const nameRequest: RequestHandler = (req, res, next) => {
@@ -44,16 +52,5 @@ const nameRequest: RequestHandler = (req, res, next) => {
     wireMethod: req.method,
   });
   res.set({ 'X-Request-Id': facts(res).requestId, 'Cache-Control': 'no-store' });
-  next();
-};
-
-// Node would answer this itself, with an empty body.
-const requireHost: RequestHandler = (req, _res, next) => {
-  if (req.httpVersion === '1.1' && req.headers.host === undefined) {
-    throw new ServiceError('malformed_http', {
-      'en-us': 'The header Host is missing.',
-      'zh-cn': '缺少请求头Host。',
-    });
-  }
   next();
 };

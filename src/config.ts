@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { GRANTABLE_ACTIONS, type GrantedAction } from './domain/caller.ts';
+import { relativeTo } from './yaml-file.ts';
 import {
   distinct,
   flag,
@@ -14,19 +17,18 @@ import {
 } from './yaml-keys.ts';
 
 /** `config/service.yaml`, checked and with its defaults. The keys are those of the file. */
-export type Config = z.output<typeof serviceFile>;
+export type Config = z.output<ReturnType<typeof serviceFile>>;
 
-/** Limits of a node that the registry may override for each. */
-export type NodeDefaults = Config['node_defaults'];
+const actions = list(oneOf(GRANTABLE_ACTIONS), 1);
+
+const projectId = textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits');
 
 const token = keys({
   sha256: textLike(/^[0-9a-f]{64}$/i, 'a SHA-256 of 64 hex digits'),
   user: text(),
-  project_id: textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits'),
-  actions: list(oneOf(GRANTABLE_ACTIONS), 1),
+  project_id: projectId,
+  actions,
 });
-
-const tokens = distinct(list(token, 1), 'sha256');
 
 const PROXY_RULE =
   'must be true, false, a number of proxies, or their addresses or networks as one text with commas';
@@ -42,53 +44,122 @@ const proxies = text().refine(
   PROXY_RULE,
 );
 
-/** The schema of `config/service.yaml`. */
-export const serviceFile = keys({
-  server: keys({
-    host: text().default('127.0.0.1'),
-    // 0 takes any free port; the log says which.
-    port: integer(0, 65_535),
-    trust_proxy: z.union([flag(), integer(0, 100), proxies], { error: PROXY_RULE }).default(false),
-  }),
-  log: keys({
-    level: oneOf(['error', 'warn', 'info', 'debug']).default('info'),
-    format: oneOf(['json', 'text']).default('json'),
-  }).prefault({}),
-  limits: keys({
-    max_processes_per_request: integer(1, 100_000).default(1000),
-    max_body_bytes: integer(64, 16_777_216).default(262_144),
-    max_wait_seconds: integer(0, 3600).default(60),
-    request_timeout_ms: timeLimit().default(30_000),
-    requests_per_minute: integer(1, 1_000_000).default(600),
-  }).prefault({}),
-  node_defaults: keys({
-    connect_timeout_ms: timeLimit().default(3000),
-    list_timeout_ms: timeLimit().default(5000),
-    kill_timeout_ms: timeLimit().default(3000),
-  }).prefault({}),
-  sessions: keys({
-    internal_users: list(text()).default([]),
-    require_client_port: flag().default(true),
-  }).prefault({}),
-  registry: keys({ file: text() }),
-  identity: keys({ tokens }),
+const accessKey = keys({
+  access: textLike(/^[^\s,/]{1,128}$/, '1 to 128 characters without spaces, commas or slashes'),
+  secret: text(),
+  user: text(),
+  project_id: projectId,
+  actions,
+  security_token: text().optional(),
 });
+
+const DEFAULT_ROLES: Record<string, GrantedAction[]> = {
+  admin: ['*'],
+  te_admin: ['*'],
+  member: ['*'],
+  reader: ['gaussdbformysql:instance:listProcesses'],
+};
+
+const keystone = keys({
+  endpoint: textLike(
+    /^https?:\/\/[^/?#\s]+(\/[^?#\s]*[^/?#\s])?$/,
+    'an http(s) URL without a slash at its end',
+  )
+    .refine((url) => !url.endsWith('/v3'), 'must be without /v3')
+    .refine((url) => !url.includes('@'), 'must hold no credentials'),
+  cache_seconds: integer(1, 3600).default(30),
+  timeout_ms: timeLimit().default(3000),
+  service_token: text().optional(),
+  role_actions: z
+    .record(z.string(), actions, { error: 'must be a group of roles' })
+    .default(DEFAULT_ROLES),
+});
+
+const identity = keys({
+  tokens: distinct(list(token, 1), 'sha256').optional(),
+  keystone: keystone.optional(),
+  access_keys: distinct(list(accessKey, 1), 'access').optional(),
+}).refine(
+  (kinds) => Object.values(kinds).some((kind) => kind !== undefined),
+  'must hold at least one of tokens, keystone, access_keys',
+);
+
+/** The schema of the service's file at `path`. */
+export function serviceFile(path: string) {
+  return keys({
+    server: keys({
+      host: text().default('127.0.0.1'),
+      // 0 takes any free port; the log says which.
+      port: integer(0, 65_535),
+      tls: tlsFiles(path).optional(),
+      trust_proxy: z
+        .union([flag(), integer(0, 100), proxies], { error: PROXY_RULE })
+        .default(false),
+    }),
+    log: keys({
+      level: oneOf(['error', 'warn', 'info', 'debug']).default('info'),
+      format: oneOf(['json', 'text']).default('json'),
+    }).prefault({}),
+    limits: keys({
+      max_processes_per_request: integer(1, 100_000).default(1000),
+      max_body_bytes: integer(64, 16_777_216).default(262_144),
+      max_wait_seconds: integer(0, 3600).default(60),
+      request_timeout_ms: timeLimit().default(30_000),
+      requests_per_minute: integer(1, 1_000_000).default(600),
+    }).prefault({}),
+    node_defaults: nodeDefaults,
+    sessions: keys({
+      internal_users: list(text()).default([]),
+      require_client_port: flag().default(true),
+    }).prefault({}),
+    registry: keys({ file: text() }),
+    identity,
+  });
+}
+
+/** The schema of `node_defaults`. */
+export const nodeDefaults = keys({
+  connect_timeout_ms: timeLimit().default(3000),
+  list_timeout_ms: timeLimit().default(5000),
+  kill_timeout_ms: timeLimit().default(3000),
+}).prefault({});
+
+/** What a TLS listener presents, and whose certificates it wants of clients: PEM. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  /** With it a client must present a certificate of this authority. */
+  readonly ca?: string | undefined;
+}
+
+function tlsFiles(path: string) {
+  return keys({ cert_file: text(), key_file: text(), client_ca_file: text().optional() }).transform(
+    (files, context): TlsFiles => {
+      const read = (key: 'cert_file' | 'key_file' | 'client_ca_file'): string => {
+        try {
+          return readFileSync(relativeTo(path, files[key] ?? ''), 'utf8');
+        } catch {
+          context.addIssue({ code: 'custom', path: [key], message: 'must name a readable file' });
+          return '';
+        }
+      };
+      const [cert, key] = [read('cert_file'), read('key_file')];
+      const ca = files.client_ca_file === undefined ? undefined : read('client_ca_file');
+      try {
+        createSecureContext({ cert, key, ca });
+      } catch {
+        context.addIssue({
+          code: 'custom',
+          message: 'must be a certificate and its key, both PEM',
+        });
+      }
+      return { cert, key, ca };
+    },
+  );
+}
 
 function isNetwork(address: string): boolean {
   const [ip = '', bits = '0', ...rest] = address.split('/');
   const most = isIP(ip) === 6 ? 128 : 32;
   return isIP(ip) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most && rest.length === 0;
-}
-
-/** The tokens of the configuration, as callers. */
-export function configuredTokens(config: Config): readonly {
-  readonly sha256: string;
-  readonly user: string;
-  readonly projectId: string;
-  readonly actions: readonly GrantedAction[];
-}[] {
-  return config.identity.tokens.map(({ project_id, ...rest }) => ({
-    ...rest,
-    projectId: project_id,
-  }));
 }

@@ -25,6 +25,10 @@ export type ErrorCode =
   | 'malformed_http'
   | 'node_unavailable'
   | 'stopping'
+  | 'overloaded'
+  | 'too_many_requests'
+  | 'iam_unavailable'
+  | 'service_token_refused'
   | 'internal';
 
 /** The one error that callers hear of. `detail` is for them; `cause` is for the log. */

@@ -1,10 +1,13 @@
 import { createApp } from './app.ts';
-import { configuredTokens, serviceFile, type Config } from './config.ts';
-import type { Node, Nodes } from './domain/node.ts';
+import { nodeDefaults, serviceFile, type Config } from './config.ts';
+import { isLoopback, type Node, type Nodes } from './domain/node.ts';
 import { SessionService } from './domain/session-service.ts';
 import { ServiceError } from './errors.ts';
-import { createListener, stopListening } from './http/listener.ts';
-import { StaticTokens } from './identity/static-tokens.ts';
+import { createListener, replaceTls, stopListening } from './http/listener.ts';
+import { AccessKeys, type AccessKey } from './identity/access-keys.ts';
+import { Authenticator } from './identity/authenticator.ts';
+import { KeystoneTokens, type KeystoneSettings } from './identity/keystone-tokens.ts';
+import { StaticTokens, type StaticToken } from './identity/static-tokens.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createMysqlNodes } from './mysql/mysql-nodes.ts';
 import { FileRegistry } from './registry/node-registry.ts';
@@ -32,7 +35,10 @@ function start({ config, nodes }: Configuration): void {
   const { server, limits, sessions: rules } = config;
   const log = createLogger(config.log);
   const registry = new FileRegistry(nodes);
-  const identity = new StaticTokens(configuredTokens(config));
+  const tokens = new StaticTokens(tokensOf(config));
+  const accessKeys = new AccessKeys(accessKeysOf(config));
+  const iam = keystoneOf(config);
+  const keystone = iam && new KeystoneTokens(iam);
   const stopping = new AbortController();
   const sessions = new SessionService(
     registry,
@@ -44,14 +50,30 @@ function start({ config, nodes }: Configuration): void {
   );
   const app = createApp({
     sessions,
-    identity,
+    identity: new Authenticator(tokens, accessKeys, keystone),
     log,
-    limits: { maxProcesses: limits.max_processes_per_request, maxBodyBytes: limits.max_body_bytes },
+    limits: {
+      maxProcesses: limits.max_processes_per_request,
+      maxBodyBytes: limits.max_body_bytes,
+      requestsPerMinute: limits.requests_per_minute,
+    },
     trustProxy: server.trust_proxy,
   });
-  const listener = createListener(app, { requestTimeoutMs: limits.request_timeout_ms, log });
+  const listener = createListener(app, {
+    requestTimeoutMs: limits.request_timeout_ms,
+    log,
+    tls: server.tls,
+  });
 
   warnOfUnverifiedNodes(nodes, log);
+  if (server.tls === undefined && !isLoopback(server.host)) {
+    log.warn(
+      'listening without TLS where others can read along: tokens and signatures are in the clear',
+      {
+        host: server.host,
+      },
+    );
+  }
   listener.on('error', (error) => {
     log.error('cannot listen', { host: server.host, port: server.port, error });
     process.exitCode = 1;
@@ -69,12 +91,16 @@ function start({ config, nodes }: Configuration): void {
       return;
     }
     registry.replace(reread.nodes);
-    identity.replace(configuredTokens(reread.config));
+    tokens.replace(tokensOf(reread.config));
+    accessKeys.replace(accessKeysOf(reread.config));
+    const settings = keystoneOf(reread.config);
+    if (settings !== undefined) keystone?.replace(settings);
+    if (reread.config.server.tls !== undefined) replaceTls(listener, reread.config.server.tls);
     warnOfUnverifiedNodes(reread.nodes, log);
-    log.info('reloaded', {
-      nodes: reread.nodes.length,
-      tokens: reread.config.identity.tokens.length,
-    });
+    if (fixedPart(reread.config) !== fixedPart(config)) {
+      log.warn('some of what changed takes effect only when the service is started again');
+    }
+    log.info('reloaded', { nodes: reread.nodes.length });
   });
 
   const stop = (signal: string): void => {
@@ -89,11 +115,11 @@ function start({ config, nodes }: Configuration): void {
 
 /** Both files, or everything that is wrong with either. */
 function readConfiguration(path: string): Configuration | { readonly problems: readonly string[] } {
-  const service = readYamlFile(path, serviceFile, process.env);
+  const service = readYamlFile(path, serviceFile(path), process.env);
   const registryFile = service.value?.registry.file ?? writtenRegistryFile(service.written);
   if (registryFile === undefined) return service;
   const nodesPath = relativeTo(path, registryFile);
-  const defaults = service.value?.node_defaults ?? serviceFile.shape.node_defaults.parse(undefined);
+  const defaults = service.value?.node_defaults ?? nodeDefaults.parse(undefined);
   const nodes = readYamlFile(nodesPath, nodesFile(nodesPath, defaults), process.env);
   if (service.value === undefined || nodes.value === undefined) {
     return { problems: [...service.problems, ...nodes.problems] };
@@ -102,12 +128,42 @@ function readConfiguration(path: string): Configuration | { readonly problems: r
 }
 
 function writtenRegistryFile(written: unknown): string | undefined {
-  const registry = serviceFile.shape.registry.safeParse(
-    typeof written === 'object' && written !== null && 'registry' in written
-      ? written.registry
-      : undefined,
+  const { registry } = (written ?? {}) as { registry?: { file?: unknown } };
+  return typeof registry?.file === 'string' ? registry.file : undefined;
+}
+
+/** What a reload does not change, to compare. */
+function fixedPart({ server, log, limits, sessions, identity }: Config): string {
+  const { tls, ...listener } = server;
+  const kinds = [tls !== undefined, tls?.ca !== undefined, identity.keystone !== undefined];
+  return JSON.stringify([listener, log, limits, sessions, kinds]);
+}
+
+function tokensOf({ identity }: Config): StaticToken[] {
+  return (identity.tokens ?? []).map(({ project_id, ...rest }) => ({
+    ...rest,
+    projectId: project_id,
+  }));
+}
+
+function accessKeysOf({ identity }: Config): AccessKey[] {
+  return (identity.access_keys ?? []).map(({ project_id, security_token, ...rest }) => ({
+    ...rest,
+    projectId: project_id,
+    securityToken: security_token,
+  }));
+}
+
+function keystoneOf({ identity: { keystone } }: Config): KeystoneSettings | undefined {
+  return (
+    keystone && {
+      endpoint: keystone.endpoint,
+      cacheSeconds: keystone.cache_seconds,
+      timeoutMs: keystone.timeout_ms,
+      serviceToken: keystone.service_token,
+      roleActions: keystone.role_actions,
+    }
   );
-  return registry.data?.file;
 }
 
 function warnOfUnverifiedNodes(nodes: readonly Node[], log: Logger): void {

@@ -37,7 +37,7 @@ nodes:
 function readService(text: string, environment: Environment = {}) {
   const path = join(folder, 'service.yaml');
   writeFileSync(path, text);
-  return withoutFolder(readYamlFile(path, serviceFile, environment));
+  return withoutFolder(readYamlFile(path, serviceFile(path), environment));
 }
 
 function readNodes(text: string, environment: Environment = {}) {
@@ -83,7 +83,7 @@ describe('service.yaml', () => {
     const { value, problems } = readService(text, { PORT: '81', NAME: '127' });
     expect(problems).toEqual([]);
     expect(value?.server).toMatchObject({ port: 81, host: '127' });
-    expect(value?.identity.tokens[0]?.user).toBe('${a}127');
+    expect(value?.identity.tokens?.[0]?.user).toBe('${a}127');
   });
 
   it('tells all problems at once, with their places, and no value', () => {
@@ -137,7 +137,7 @@ identity:
   });
 
   it('says when a file cannot be read', () => {
-    const { problems } = readYamlFile(join(folder, 'none.yaml'), serviceFile, {});
+    const { problems } = readYamlFile(join(folder, 'none.yaml'), serviceFile(''), {});
     expect(problems).toEqual([`${folder}/none.yaml: cannot be read (ENOENT)`]);
   });
 });

@@ -1,16 +1,19 @@
 import { ServiceError } from '../errors.ts';
 
 /** What a caller may do with the sessions of a node, in the words of IAM. */
-export type Action =
-  'gaussdbformysql:instance:deleteProcesses' | 'gaussdbformysql:instance:listProcesses';
+export type Action = (typeof ACTIONS)[number];
+
+const ACTIONS = [
+  'gaussdbformysql:instance:deleteProcesses',
+  'gaussdbformysql:instance:listProcesses',
+] as const;
 
 /** Everything that can be granted: the two actions, their aliases, and the wildcards. */
 export const GRANTABLE_ACTIONS = [
   '*',
   'gaussdbformysql:*',
   'gaussdb:*',
-  'gaussdbformysql:instance:deleteProcesses',
-  'gaussdbformysql:instance:listProcesses',
+  ...ACTIONS,
   'gaussdb:instance:deleteProcesses',
   'gaussdb:instance:listProcesses',
 ] as const;
@@ -21,29 +24,58 @@ export type GrantedAction = (typeof GRANTABLE_ACTIONS)[number];
 export interface Caller {
   readonly user: string;
   readonly projectId: string;
-  readonly actions: readonly GrantedAction[];
+  readonly actions: readonly Action[];
+  /** By what, for the record: `token`, `IAM token`, `access key AK…`, or two of them. */
+  readonly proof: string;
+  /** Of a signed request: the access key and the signature, the same only when the very same request comes again. */
+  readonly signature?: string | undefined;
+}
+
+/** A request as it came, for signatures over it. */
+export interface RequestOnWire {
+  readonly method: string;
+  /** Path and query, undecoded. */
+  readonly target: string;
+  /** Names and values by turns, in their order. */
+  readonly rawHeaders: readonly string[];
+  readonly body: Buffer;
+  readonly address: string;
 }
 
 /** What a request carries to prove who sent it. */
 export interface Credentials {
   readonly token: string | undefined;
+  readonly request: RequestOnWire;
 }
 
 /** Tells who is calling. Implemented in src/identity. */
 export interface Identity {
-  /** The caller whom the credentials prove; throws `unauthenticated` when they prove nobody. */
+  /**
+   * The caller whom the credentials prove. Throws `unauthenticated` when they prove nobody, `iam_unavailable` and
+   * `service_token_refused` when that cannot be found out.
+   */
   authenticate(credentials: Credentials): Promise<Caller>;
+}
+
+/** The actions that this grant covers. */
+export function grantedActions(granted: readonly GrantedAction[]): readonly Action[] {
+  return ACTIONS.filter((action) => granted.some((grant) => covers(grant, action)));
 }
 
 /** Throws `project_denied` unless the project is the caller's, then `action_denied` unless they may do the action in it. */
 export function authorize(caller: Caller, projectId: string, action: Action): void {
   if (caller.projectId !== projectId) throw new ServiceError('project_denied');
-  if (!caller.actions.some((granted) => covers(granted, action))) {
+  if (!caller.actions.includes(action)) {
     throw new ServiceError('action_denied', {
       'en-us': `The caller lacks the permission ${action}.`,
       'zh-cn': `调用者缺少权限${action}。`,
     });
   }
+}
+
+/** What the gateway says to who cannot prove themselves: words that callers know, the same in both languages. */
+export function unauthenticated(reason: string): ServiceError {
+  return new ServiceError('unauthenticated', { 'en-us': reason, 'zh-cn': reason });
 }
 
 function covers(granted: GrantedAction, action: Action): boolean {

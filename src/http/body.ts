@@ -35,7 +35,10 @@ export const requireJsonObject: RequestHandler = (req, _res, next) => {
   if (!isCoded && !(Buffer.isBuffer(bytes) && bytes.length > 0))
     throw new ServiceError('request_null');
   if (isCoded) throw mediaType('The body must not be compressed.', '请求体不能压缩。');
-  requireJsonType(req.headers['content-type']);
+  const types = req.rawHeaders.filter(
+    (name, index) => index % 2 === 0 && /^content-type$/i.test(name),
+  );
+  requireJsonType(types.length === 1 ? req.headers['content-type'] : undefined);
   req.body = jsonObject(bytes as Buffer);
   next();
 };
@@ -44,8 +47,8 @@ function requireJsonType(header: string | undefined): void {
   const { type, parameters } = parseContentType(header ?? '');
   if (type.toLowerCase() !== 'application/json') {
     throw mediaType(
-      'The header Content-Type must be application/json.',
-      '请求头Content-Type必须为application/json。',
+      'The header Content-Type must be application/json, given once.',
+      '请求头Content-Type必须为application/json，且只能出现一次。',
     );
   }
   if ((parameters['charset'] ?? 'utf-8').toLowerCase() !== 'utf-8') {
@@ -56,7 +59,7 @@ function requireJsonType(header: string | undefined): void {
 function jsonObject(bytes: Buffer): object {
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw wrong({ 'en-us': 'The body is not valid UTF-8.', 'zh-cn': '请求体不是有效的UTF-8。' });
   }

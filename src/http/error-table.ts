@@ -23,6 +23,15 @@ const badRequest = (status: number) =>
   row(status, 'APIGW.0201', 'API request error.', 'API请求错误。');
 const serverFailure = row(500, 'DBS.200005', 'Server failure.', '服务器错误。');
 
+const unavailable = {
+  ...row(503, 'APIGW.0201', 'Backend unavailable.', '后端服务不可用。'),
+  retryAfter: 5,
+};
+const iamUnavailable = {
+  ...row(503, 'APIGW.0613', 'The IAM service is currently unavailable.', 'IAM服务当前不可用。'),
+  retryAfter: 5,
+};
+
 /** What each error is on the wire: the one place that knows. */
 export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   parameter_wrong: parameterError(400),
@@ -74,10 +83,16 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   malformed_http: badRequest(400),
   node_unavailable: serverFailure,
   internal: serverFailure,
-  stopping: {
-    ...row(503, 'APIGW.0201', 'Backend unavailable.', '后端服务不可用。'),
-    retryAfter: 5,
-  },
+  stopping: unavailable,
+  overloaded: unavailable,
+  too_many_requests: row(
+    429,
+    'APIGW.0308',
+    'The throttling threshold has been reached.',
+    '已达到流控阈值。',
+  ),
+  iam_unavailable: iamUnavailable,
+  service_token_refused: iamUnavailable,
 };
 
 /** The table's sentence and, where there is one, the sentence that says more. */

@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, STATUS_CODES, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  STATUS_CODES,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import type { ErrorCode } from '../errors.ts';
@@ -8,31 +16,69 @@ import type { EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 
 const MAX_HEADER_BYTES = 65_536;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** What the listener presents, and whose certificates it wants of clients: PEM. */
+export interface ListenerTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca?: string | undefined;
+}
+
+/** How the listener treats its clients. */
+export interface ListenerSettings {
+  /** How long a client may take to send a request. */
+  readonly requestTimeoutMs: number;
+  readonly log: EventLog;
+  readonly tls?: ListenerTls | undefined;
+}
 
 /** The HTTP server around the app. What Node's parser refuses is answered in the contract's shape too. */
 export function createListener(
   app: RequestListener,
-  { requestTimeoutMs, log }: { readonly requestTimeoutMs: number; readonly log: EventLog },
+  { requestTimeoutMs, log, tls }: ListenerSettings,
 ): Server {
-  const server = createServer(
-    {
-      // Tokens of IAM can be longer than all of Node's own limit for headers.
-      maxHeaderSize: MAX_HEADER_BYTES,
-      requireHostHeader: false,
-      headersTimeout: requestTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(requestTimeoutMs, 1000),
-    },
-    app,
-  );
+  const options = {
+    // Tokens of IAM can be longer than all of Node's own limit for headers.
+    maxHeaderSize: MAX_HEADER_BYTES,
+    requireHostHeader: false,
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(requestTimeoutMs, 1000),
+  };
+  const server =
+    tls === undefined
+      ? createServer(options, app)
+      : createTlsServer(
+          { ...options, ...secure(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
+          app,
+        );
   server.on('checkExpectation', app);
+  const exchangesOn = trackExchanges(server);
   server.on('clientError', (error: Error, socket) => {
-    refuse(socket, codeFor(error), log, error);
+    const exchanges = exchangesOn(socket);
+    const owed = exchanges.filter(({ req, res }) => req.complete && !res.closed);
+    // What came whole before on this connection may have killed: its answer goes first, and ends the connection.
+    for (const { res } of owed) res.once('close', () => socket.end());
+    if (owed.length > 0) return;
+    // A request that was refused before its body came has had its answer.
+    if (exchanges.some(({ req, res }) => !req.complete && res.headersSent)) socket.end();
+    else refuse(socket, codeFor(error), log, error);
   });
-  server.on('connect', (_req, socket) => {
+  // A tunnel is nobody's to ask for. Node has let go of the socket by then: without a listener its error ends the process.
+  server.on('connect', (_req, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
     refuse(socket, 'method_not_allowed', log);
+    socket.on('finish', () => socket.destroy());
   });
+  // Node drops what is beyond 2,000 headers without a word; the bytes are limited anyway.
+  server.maxHeadersCount = 0;
   return server;
+}
+
+/** From now on new connections get this certificate; those that are open keep theirs. Does nothing to a server without TLS. */
+export function replaceTls(server: Server, tls: ListenerTls): void {
+  if (server instanceof TlsServer) server.setSecureContext(secure(tls));
 }
 
 /**
@@ -57,6 +103,27 @@ export async function stopListening(server: Server, deadlineMs: number): Promise
   clearTimeout(deadline);
 }
 
+function secure({ cert, key, ca }: ListenerTls) {
+  const clients = ca !== undefined && { ca, requestCert: true, rejectUnauthorized: true };
+  return { cert, key, minVersion: 'TLSv1.2' as const, ...clients };
+}
+
+interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+}
+
+/** Per connection, the exchanges that are not over: not received whole, or not answered. */
+function trackExchanges(server: Server): (socket: Duplex) => readonly Exchange[] {
+  const exchanges = new WeakMap<Duplex, Exchange[]>();
+  const notOver = (socket: Duplex): Exchange[] =>
+    (exchanges.get(socket) ?? []).filter(({ req, res }) => !req.complete || !res.closed);
+  server.prependListener('request', (req: IncomingMessage, res: ServerResponse) => {
+    exchanges.set(req.socket, [...notOver(req.socket), { req, res }]);
+  });
+  return notOver;
+}
+
 function codeFor(error: Error): ErrorCode {
   const code = isNativeError(error) && 'code' in error ? error.code : undefined;
   if (code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
@@ -79,6 +146,7 @@ function refuse(socket: Duplex, code: ErrorCode, log: EventLog, error?: Error): 
     `Content-Length: ${Buffer.byteLength(body).toString()}`,
     `X-Request-Id: ${requestId}`,
     'Connection: close',
+    ...(status === 405 ? ['Allow: DELETE, GET, HEAD'] : []),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

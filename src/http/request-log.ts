@@ -1,11 +1,14 @@
 import type { RequestHandler } from 'express';
 import type { Kill } from '../domain/session-service.ts';
+import type { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { facts, type RequestFacts } from './request-facts.ts';
 
+export type Level = 'error' | 'warn' | 'info' | 'debug';
+
 /** Where events go: a winston logger is one. */
 export interface EventLog {
-  log(level: 'error' | 'warn' | 'info' | 'debug', message: string, fields: object): unknown;
+  log(level: Level, message: string, fields: object): unknown;
 }
 
 /** One line a request, when it has been answered or its client has gone. */
@@ -17,15 +20,14 @@ export function logRequest(log: EventLog): RequestHandler {
     const address = req.ip;
     res.once('close', () => {
       const { requestId, wireMethod, caller, error, counts } = facts(res);
-      const level = error?.code === 'internal' ? 'error' : res.statusCode >= 500 ? 'warn' : 'info';
-      log.log(level, 'request', {
+      log.log(levelOf(res.statusCode, error), 'request', {
         request_id: requestId,
         method: wireMethod,
         path,
         status: res.statusCode,
         duration_ms: Math.round(performance.now() - begun),
         address,
-        ...(caller && { caller: caller.user, project_id: caller.projectId }),
+        ...(caller && { caller: caller.user, project_id: caller.projectId, proof: caller.proof }),
         ...counts,
         ...(error && { error_code: ERROR_TABLE[error.code].error_code, reason: error.message }),
         ...(error && res.statusCode >= 500 && { error }),
@@ -52,6 +54,13 @@ export function logKill(log: EventLog, { requestId, caller }: RequestFacts): (ki
       ...(trouble && { error: trouble }),
     });
   };
+}
+
+function levelOf(status: number, error: ServiceError | undefined): Level {
+  // Somebody must act: on a fault of ours, or on a service token that IAM no longer takes.
+  if (error?.code === 'internal' || error?.code === 'service_token_refused') return 'error';
+  // Degraded, or somebody whom we turned away.
+  return status >= 500 || status === 401 || status === 403 || status === 429 ? 'warn' : 'info';
 }
 
 // The query is left out: a caller may have put a secret there by mistake.

@@ -1,14 +1,16 @@
 import { Router, type RequestHandler } from 'express';
 import { matchedData } from 'express-validator';
 import type { Identity } from '../domain/caller.ts';
+import { FirstAnswers } from '../domain/first-answers.ts';
 import type { NodeKey } from '../domain/node.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
-import { authenticate } from './authenticate.ts';
+import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { refuseContradictoryOverride } from './method-override.ts';
 import { facts } from './request-facts.ts';
 import { logKill, type EventLog } from './request-log.ts';
+import { limitAddress, limitCaller } from './throttle.ts';
 import {
   instanceAndNodeId,
   noExtensions,
@@ -23,6 +25,8 @@ import { sendSessions, sendTermination } from './wire.ts';
 export interface RequestLimits {
   readonly maxProcesses: number;
   readonly maxBodyBytes: number;
+  /** A caller; an address may use ten times as many. */
+  readonly requestsPerMinute: number;
 }
 
 const PROCESSES = '/v3/:project_id/instances/:instance_id/nodes/:node_id/processes';
@@ -36,9 +40,16 @@ export function apiRoutes(
   log: EventLog,
 ): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  const sizes = [limitUri, readBody(limits.maxBodyBytes)];
-  const mayList = authenticate(identity, 'gaussdbformysql:instance:listProcesses');
-  const mayKill = authenticate(identity, 'gaussdbformysql:instance:deleteProcesses');
+  const firstAnswers = new FirstAnswers();
+  const known = [
+    limitUri,
+    readBody(limits.maxBodyBytes),
+    limitAddress(limits.requestsPerMinute),
+    authenticate(identity),
+    limitCaller(limits.requestsPerMinute),
+  ];
+  const mayList = permit('gaussdbformysql:instance:listProcesses');
+  const mayKill = permit('gaussdbformysql:instance:deleteProcesses');
   const validPage = validate(...instanceAndNodeId, ...page);
   const validIds = validate(...instanceAndNodeId);
   const validKill = validate(...processesBody(limits.maxProcesses), ...noExtensions);
@@ -46,7 +57,7 @@ export function apiRoutes(
   router
     .route(PROCESSES)
     .all(refuseContradictoryOverride)
-    .get(...sizes, mayList, validPage, async (req, res) => {
+    .get(...known, mayList, validPage, async (req, res) => {
       const { offset, limit, ...ids } = matchedData<PathIds & { offset?: bigint; limit?: number }>(
         req,
       );
@@ -56,10 +67,12 @@ export function apiRoutes(
       });
       sendSessions(res, found);
     })
-    .delete(...sizes, mayKill, validIds, requireJsonObject, validKill, async (req, res) => {
+    .delete(...known, mayKill, validIds, requireJsonObject, validKill, async (req, res) => {
       const { processes, ...ids } = matchedData<PathIds & { processes: bigint[] }>(req);
       const record = logKill(log, facts(res));
-      const termination = await sessions.terminate(nodeKey(ids), processes, record);
+      const termination = await firstAnswers.once(facts(res).caller?.signature, processes, () =>
+        sessions.terminate(nodeKey(ids), processes, record),
+      );
       sendTermination(res, termination);
     })
     .all(methodNotAllowed);

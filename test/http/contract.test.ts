@@ -1,12 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import type { Caller } from '../../src/domain/caller.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
-import { createService, TOKEN } from '../support/service.ts';
+import { createService, TOKEN, type Grant } from '../support/service.ts';
 
 const OTHER_PROJECT = 'ffffffffffffffffffffffffffffffff';
-const LIST_ONLY: Caller = {
+const LIST_ONLY: Grant = {
   user: 'reader',
   projectId: nodeKey.projectId,
   actions: ['gaussdb:instance:listProcesses'],
@@ -158,7 +157,7 @@ describe('an error', () => {
       { body: ONE, headers: { 'Content-Type': 'text/plain' } },
       415,
       'DBS.200001',
-      'Parameter error. The header Content-Type must be application/json.',
+      'Parameter error. The header Content-Type must be application/json, given once.',
     ],
     [
       'a body in another charset',

@@ -101,6 +101,37 @@ describe('what the parser refuses', () => {
     expect(answer).toContain('"error_code":"APIGW.0201"');
   });
 
+  it('is a client that sends the body too slowly: 408', async () => {
+    const { port } = await listen(new FakeNodes(), 300);
+
+    const answer = await exchange(
+      port,
+      `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: 17\r\n\r\n{"proc`,
+    );
+
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    expect(answer.split('HTTP/1.1')).toHaveLength(2);
+  });
+
+  it('does not keep a request before it from being told what it killed', async () => {
+    const nodes = new FakeNodes();
+    const id = nodes.connect();
+    const { port } = await listen(nodes);
+    const body = `{"processes":[${id}]}`;
+    const head = [
+      `DELETE ${processesPath()} HTTP/1.1`,
+      'Host: a',
+      `X-Auth-Token: ${TOKEN}`,
+      'Content-Type: application/json',
+      `Content-Length: ${body.length}`,
+    ];
+
+    const answer = await exchange(port, `${head.join('\r\n')}\r\n\r\n${body}garbage\r\n\r\n`);
+
+    expect(answer).toMatch(/^HTTP\/1.1 200 /);
+    expect(answer).toContain(`{"processes_killed":[${id}],"processes_not_found":[]}`);
+  });
+
   it('takes a token of 32 KB', async () => {
     const { port } = await listen();
     const answer = await exchange(

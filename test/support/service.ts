@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { Express } from 'express';
+import type { RequestListener } from 'node:http';
 import { parse } from 'lossless-json';
 import request from 'supertest';
 import { createApp } from '../../src/app.ts';
-import type { Caller } from '../../src/domain/caller.ts';
 import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
 import { SessionService } from '../../src/domain/session-service.ts';
-import { StaticTokens } from '../../src/identity/static-tokens.ts';
+import { AccessKeys, type AccessKey } from '../../src/identity/access-keys.ts';
+import { Authenticator } from '../../src/identity/authenticator.ts';
+import type { KeystoneTokens } from '../../src/identity/keystone-tokens.ts';
+import { StaticTokens, type StaticToken } from '../../src/identity/static-tokens.ts';
 import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { FileRegistry } from '../../src/registry/node-registry.ts';
 import { nodeKey, processesPath } from './ids.ts';
@@ -22,7 +24,7 @@ export interface Answer {
 }
 
 export interface TestService {
-  readonly app: Express;
+  readonly app: RequestListener;
   /** Everything that was logged. */
   readonly events: LoggedEvent[];
   /** DELETE with these ids in the body. */
@@ -37,11 +39,17 @@ export interface LoggedEvent {
   readonly fields: object;
 }
 
+/** Whom a token proves. */
+export type Grant = Omit<StaticToken, 'sha256'>;
+
 export interface ServiceSettings {
   readonly registry: readonly Node[];
   readonly nodes?: Nodes;
-  readonly callers?: Readonly<Record<string, Caller>>;
+  readonly callers?: Readonly<Record<string, Grant>>;
   readonly maxProcesses?: number;
+  readonly requestsPerMinute?: number;
+  readonly accessKeys?: readonly AccessKey[];
+  readonly keystone?: KeystoneTokens;
   readonly internalUsers?: readonly string[];
   readonly requireClientPort?: boolean;
 }
@@ -49,7 +57,7 @@ export interface ServiceSettings {
 /** The whole service in this process, over real MySQL unless other nodes are given. */
 export function createService(settings: ServiceSettings): TestService {
   const events: LoggedEvent[] = [];
-  const everything: Caller = { user: 'ops', projectId: nodeKey.projectId, actions: ['*'] };
+  const everything: Grant = { user: 'ops', projectId: nodeKey.projectId, actions: ['*'] };
   const callers = { [TOKEN]: everything, ...settings.callers };
   const app = createApp({
     sessions: new SessionService(
@@ -60,10 +68,18 @@ export function createService(settings: ServiceSettings): TestService {
         requireClientPort: settings.requireClientPort ?? true,
       },
     ),
-    identity: new StaticTokens(
-      Object.entries(callers).map(([token, caller]) => ({ ...caller, sha256: sha256(token) })),
+    identity: new Authenticator(
+      new StaticTokens(
+        Object.entries(callers).map(([token, caller]) => ({ ...caller, sha256: sha256(token) })),
+      ),
+      new AccessKeys(settings.accessKeys ?? []),
+      settings.keystone,
     ),
-    limits: { maxProcesses: settings.maxProcesses ?? 1000, maxBodyBytes: 262_144 },
+    limits: {
+      maxProcesses: settings.maxProcesses ?? 1000,
+      maxBodyBytes: 262_144,
+      requestsPerMinute: settings.requestsPerMinute ?? 1_000_000,
+    },
     log: { log: (level, message, fields) => events.push({ level, message, fields }) },
     trustProxy: false,
   });

@@ -1,0 +1,42 @@
+import type { RequestListener } from 'node:http';
+import type { RequestHandler } from 'express';
+import { ServiceError, type Sentence } from '../errors.ts';
+
+const HOST = /^(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(:\d{1,5})?$/;
+
+/** Refuses what Node's parser lets pass and others would read differently. Throws `malformed_http`. */
+export const requireSoundHttp: RequestHandler = (req, _res, next) => {
+  if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') {
+    throw malformed('The version of HTTP must be 1.1.', 'HTTP版本必须为1.1。');
+  }
+  const hosts = req.rawHeaders.filter((name, index) => index % 2 === 0 && /^host$/i.test(name));
+  const isMissing = req.httpVersion === '1.1' && hosts.length === 0;
+  const isWrong = req.headers.host !== undefined && !HOST.test(req.headers.host);
+  if (isMissing || isWrong || hosts.length > 1) {
+    throw malformed(
+      'The header Host must name the host, and once.',
+      '请求头Host必须存在、有效且只出现一次。',
+    );
+  }
+  const coding = req.headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    throw malformed('The only Transfer-Encoding is chunked.', 'Transfer-Encoding只能为chunked。');
+  }
+  next();
+};
+
+/** A listener to which every URL is a path: one that cannot be read, or has a fragment, is the path of no API. */
+export function withReadableUrl(listener: RequestListener): RequestListener {
+  return (req, res) => {
+    const url = req.url ?? '';
+    const isReadable = url.startsWith('/') || URL.canParse(url);
+    // What stands behind # would be overlooked, and could have asked for less.
+    if (!isReadable || url.includes('#')) req.url = `/${encodeURIComponent(url)}`;
+    listener(req, res);
+  };
+}
+
+function malformed(en: string, zh: string): ServiceError {
+  const detail: Sentence = { 'en-us': en, 'zh-cn': zh };
+  return new ServiceError('malformed_http', detail);
+}

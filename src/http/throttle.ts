@@ -1,0 +1,43 @@
+import type { Request, RequestHandler, Response } from 'express';
+import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
+import { ServiceError } from '../errors.ts';
+import { facts } from './request-facts.ts';
+
+/** How many times a caller's limit an address may use: several callers can sit behind one. */
+const CALLERS_AN_ADDRESS = 10;
+
+/** Limits an address, before anybody is known. Throws `too_many_requests`. */
+export function limitAddress(requestsPerMinute: number): RequestHandler {
+  return limitBy(requestsPerMinute * CALLERS_AN_ADDRESS, (req) => ipKeyGenerator(req.ip ?? ''));
+}
+
+/** Limits a caller, once they are known. Throws `too_many_requests`. */
+export function limitCaller(requestsPerMinute: number): RequestHandler {
+  return limitBy(requestsPerMinute, (_req, res) => {
+    const { caller } = facts(res);
+    return JSON.stringify([caller?.projectId, caller?.user, caller?.proof]);
+  });
+}
+
+function limitBy(limit: number, keyOf: (req: Request, res: Response) => string): RequestHandler {
+  return rateLimit({
+    windowMs: 60_000,
+    limit,
+    keyGenerator: keyOf,
+    standardHeaders: false,
+    legacyHeaders: false,
+    // It would print its own warnings to the console.
+    validate: false,
+    handler(req, res, next) {
+      const resets = (req as Request & { rateLimit?: { resetTime?: Date } }).rateLimit?.resetTime;
+      const seconds = Math.ceil(((resets?.getTime() ?? 0) - Date.now()) / 1000);
+      res.set('Retry-After', Math.max(1, seconds).toString());
+      next(
+        new ServiceError('too_many_requests', {
+          'en-us': `At most ${limit} requests a minute are taken.`,
+          'zh-cn': `每分钟最多接受${limit}个请求。`,
+        }),
+      );
+    },
+  });
+}

@@ -1,0 +1,179 @@
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import {
+  grantedActions,
+  unauthenticated,
+  type Caller,
+  type GrantedAction,
+  type RequestOnWire,
+} from '../domain/caller.ts';
+import {
+  canonicalRequest,
+  headerValues,
+  sha256Hex,
+  showCanonicalRequest,
+} from './canonical-request.ts';
+import { Lockout } from './lockout.ts';
+
+/** A pair of keys from the configuration, and whom it proves. */
+export interface AccessKey {
+  readonly access: string;
+  readonly secret: string;
+  readonly user: string;
+  readonly projectId: string;
+  readonly actions: readonly GrantedAction[];
+  /** Of temporary credentials: has to come with each request, and signed. */
+  readonly securityToken?: string | undefined;
+}
+
+/** How far X-Sdk-Date may be from our clock, in milliseconds. */
+export const WINDOW_MS = 15 * 60_000;
+
+interface Authorization {
+  readonly algorithm: 'SDK-HMAC-SHA256' | 'V11-HMAC-SHA256';
+  readonly access: string;
+  /** Of a derived key: `date/region/service`. */
+  readonly scope: string | undefined;
+  readonly signedHeaders: string;
+  readonly signature: string;
+}
+
+/** Callers who prove themselves with a signature made with a secret key (AK/SK), of either kind that the official SDKs make. */
+export class AccessKeys {
+  #keys: ReadonlyMap<string, AccessKey> = new Map();
+  readonly #lockout: Lockout;
+  readonly #now: () => number;
+  readonly #startedAt: number;
+
+  /** `now` is in milliseconds since 1970. */
+  constructor(keys: readonly AccessKey[], now: () => number = Date.now) {
+    this.#now = now;
+    this.#startedAt = Math.floor(now() / 1000) * 1000;
+    this.#lockout = new Lockout(now);
+    this.replace(keys);
+  }
+
+  /** From now on these are the keys, and no others. */
+  replace(keys: readonly AccessKey[]): void {
+    this.#keys = new Map(keys.map((key) => [key.access, key]));
+  }
+
+  /** The caller whose secret key the request is signed with. Throws `unauthenticated`, in the gateway's words. */
+  verify(request: RequestOnWire): Caller {
+    const authorization = parseAuthorization(request);
+    const { access, signedHeaders } = authorization;
+    if (this.#lockout.isLocked(access, request.address)) {
+      throw unauthenticated('AK access failed to reach the limit,forbidden');
+    }
+    const date = this.#date(request, signedHeaders);
+    const key = this.#keys.get(access);
+    if (key === undefined) throw unauthenticated(`ak ${access} not exist`);
+    if (!isSigned(request, authorization, key, date)) {
+      this.#lockout.failed(access, request.address);
+      throw badSignature(request, signedHeaders);
+    }
+    this.#lockout.succeeded(access, request.address);
+    return {
+      user: key.user,
+      projectId: key.projectId,
+      actions: grantedActions(key.actions),
+      proof: `access key ${access}`,
+      signature: `${access} ${authorization.signature}`,
+    };
+  }
+
+  #date(request: RequestOnWire, signedHeaders: string): string {
+    const [date = '', ...others] = headerValues(request, 'x-sdk-date');
+    const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date)?.slice(1);
+    const isInPlace = others.length === 0 && signedHeaders.split(';').includes('x-sdk-date');
+    if (parts === undefined || !isInPlace) {
+      throw unauthenticated(
+        'verify aksk signature fail, X-Sdk-Date must be YYYYMMDDTHHMMSSZ and signed',
+      );
+    }
+    const [year, month, day, hour, minute, second] = parts.map(Number) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    const at = Date.UTC(year, month - 1, day, hour, minute, second);
+    // What was answered before this process began is not remembered: a request that changes something may be a replay.
+    const isUnknownPast = !['GET', 'HEAD'].includes(request.method) && at < this.#startedAt;
+    if (Math.abs(this.#now() - at) > WINDOW_MS || isUnknownPast) {
+      throw unauthenticated('calc ak sk signature fail:signature expired');
+    }
+    return date;
+  }
+}
+
+function parseAuthorization(request: RequestOnWire): Authorization {
+  const [header = '', ...others] = headerValues(request, 'authorization');
+  const match =
+    /^(?:(SDK-HMAC-SHA256) Access=([^\s,/]+)|(V11-HMAC-SHA256) Credential=([^\s,/]+)\/(\d{8}\/[^\s,/]+\/[^\s,/]+)), *SignedHeaders=([^\s,]+), *Signature=([0-9a-f]{64})$/.exec(
+      header,
+    );
+  if (match === null || others.length > 0) {
+    throw unauthenticated('verify aksk signature fail, the header Authorization is malformed');
+  }
+  const [, plain, access, , derivedAccess, scope, signedHeaders = '', signature = ''] = match;
+  return {
+    algorithm: plain === undefined ? 'V11-HMAC-SHA256' : 'SDK-HMAC-SHA256',
+    access: access ?? derivedAccess ?? '',
+    scope,
+    signedHeaders,
+    signature,
+  };
+}
+
+function isSigned(
+  request: RequestOnWire,
+  { algorithm, scope, signedHeaders, signature }: Authorization,
+  key: AccessKey,
+  date: string,
+): boolean {
+  if (!hasItsHash(request) || !hasSecurityToken(request, signedHeaders, key)) return false;
+  if (scope !== undefined && !date.startsWith(scope.slice(0, 8))) return false;
+  let canonical: string;
+  try {
+    canonical = canonicalRequest(request, signedHeaders);
+  } catch {
+    return false;
+  }
+  const toSign = [algorithm, date, ...(scope === undefined ? [] : [scope]), sha256Hex(canonical)];
+  const expected = createHmac('sha256', signingKey(key, scope)).update(toSign.join('\n')).digest();
+  return timingSafeEqual(expected, Buffer.from(signature, 'hex'));
+}
+
+// Of a derived key the SDKs use the hex text, not the bytes.
+function signingKey({ access, secret }: AccessKey, scope: string | undefined): string {
+  if (scope === undefined) return secret;
+  return Buffer.from(hkdfSync('sha256', secret, access, scope, 32)).toString('hex');
+}
+
+// `UNSIGNED-PAYLOAD` is no hash of any body.
+function hasItsHash(request: RequestOnWire): boolean {
+  const hash = sha256Hex(request.body);
+  return headerValues(request, 'x-sdk-content-sha256').every((said) => said === hash);
+}
+
+function hasSecurityToken(request: RequestOnWire, signedHeaders: string, key: AccessKey): boolean {
+  if (key.securityToken === undefined) return true;
+  const [token = '', ...others] = headerValues(request, 'x-security-token');
+  const isSignedToo = signedHeaders.split(';').includes('x-security-token');
+  const [came, wanted] = [sha256Hex(token), sha256Hex(key.securityToken)].map((hex) =>
+    Buffer.from(hex),
+  ) as [Buffer, Buffer];
+  return timingSafeEqual(came, wanted) && isSignedToo && others.length === 0;
+}
+
+function badSignature(request: RequestOnWire, signedHeaders: string): Error {
+  let shown = '';
+  try {
+    shown = showCanonicalRequest(request, signedHeaders);
+  } catch {
+    // The path or the query cannot be decoded, so there is none.
+  }
+  return unauthenticated(`verify aksk signature fail, canonicalRequest:${shown}`);
+}

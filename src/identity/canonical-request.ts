@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import type { RequestOnWire } from '../domain/caller.ts';
+
+/** Headers that carry a credential: their values never appear in an answer. */
+const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'x-auth-token',
+  'x-subject-token',
+  'x-security-token',
+]);
+
+/**
+ * The canonical request that a signature is over, as Huawei Cloud's API gateway and SDKs build it: method, path, query, the signed
+ * headers, their names, and the hash of the body, in six parts. Throws a URIError when path or query cannot be decoded.
+ */
+export function canonicalRequest(
+  request: RequestOnWire,
+  signedHeaders: string,
+  show: (name: string, value: string) => string = (_name, value) => value,
+): string {
+  const [path = '', ...query] = request.target.split('?');
+  return [
+    request.method.toUpperCase(),
+    canonicalPath(path),
+    canonicalQuery(query.join('?')),
+    canonicalHeaders(request, signedHeaders, show),
+    signedHeaders,
+    sha256Hex(request.body),
+  ].join('\n');
+}
+
+/** The same for a caller to compare with: no credential in it, newlines as `|`, at most 4 KB. */
+export function showCanonicalRequest(request: RequestOnWire, signedHeaders: string): string {
+  const hide = (name: string, value: string): string =>
+    CREDENTIAL_HEADERS.has(name) ? '***' : value;
+  return canonicalRequest(request, signedHeaders, hide).replaceAll('\n', '|').slice(0, 4096);
+}
+
+/** The values of a header, in the order in which they came; the name in lower case. */
+export function headerValues({ rawHeaders }: RequestOnWire, name: string): string[] {
+  return rawHeaders.flatMap((value, index) =>
+    index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name ? [value] : [],
+  );
+}
+
+export function sha256Hex(bytes: Buffer | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function canonicalPath(path: string): string {
+  const segments = path.split('/').map((segment) => encode(decodeURIComponent(segment)));
+  const joined = segments.join('/');
+  return joined.endsWith('/') ? joined : `${joined}/`;
+}
+
+function canonicalQuery(query: string): string {
+  if (query === '') return '';
+  const pairs = query.split('&').map((pair): [string, string] => {
+    const [name = '', ...value] = pair.split('=');
+    return [decodeURIComponent(name), decodeURIComponent(value.join('='))];
+  });
+  pairs.sort(([a, x], [b, y]) => compare(a, b) || compare(x, y));
+  return pairs.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&');
+}
+
+function canonicalHeaders(
+  request: RequestOnWire,
+  signedHeaders: string,
+  show: (name: string, value: string) => string,
+): string {
+  return signedHeaders
+    .split(';')
+    .flatMap((signed) => {
+      const name = signed.toLowerCase();
+      const values = headerValues(request, name).map((value) => show(name, utf8(value).trim()));
+      return (values.length > 0 ? values.sort(compare) : ['']).map((value) => `${name}:${value}\n`);
+    })
+    .join('');
+}
+
+// Node reads header bytes as Latin-1; who signs sees UTF-8.
+function utf8(value: string): string {
+  return Buffer.from(value, 'latin1').toString('utf8');
+}
+
+function encode(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,136 @@
+import { LRUCache } from 'lru-cache';
+import {
+  grantedActions,
+  unauthenticated,
+  type Caller,
+  type GrantedAction,
+} from '../domain/caller.ts';
+import { ServiceError } from '../errors.ts';
+import { sha256Hex } from './canonical-request.ts';
+
+/** Where IAM is and what its answers mean here. */
+export interface KeystoneSettings {
+  /** Without `/v3`. */
+  readonly endpoint: string;
+  /** How long an answer of IAM holds at most: so long can a revoked token go on. */
+  readonly cacheSeconds: number;
+  /** For one look-up, a second try included. */
+  readonly timeoutMs: number;
+  /** Ours; without it each token is validated by itself. */
+  readonly serviceToken: string | undefined;
+  readonly roleActions: Readonly<Record<string, readonly GrantedAction[]>>;
+}
+
+type Answer =
+  | { readonly caller: Caller; readonly expiresAt: number }
+  | { readonly caller: undefined; readonly reason: string };
+
+const MAX_TOKENS = 10_000;
+const MAX_NEGATIVE_CACHE_MS = 5000;
+const MAX_ANSWER_BYTES = 1_048_576;
+
+/** Callers who bring a token of an IAM that speaks Keystone v3. */
+export class KeystoneTokens {
+  #settings: KeystoneSettings;
+  readonly #answers: LRUCache<string, Answer, string>;
+
+  constructor(settings: KeystoneSettings) {
+    this.#settings = settings;
+    // Keyed by hash, so that no token stays in memory; its fetch() joins concurrent look-ups of one.
+    this.#answers = new LRUCache<string, Answer, string>({
+      max: MAX_TOKENS,
+      fetchMethod: async (_hash, _stale, { context: token, options }) => {
+        const asked = performance.now();
+        const answer = await this.#lookUp(token);
+        const limit = this.#settings.cacheSeconds * 1000;
+        const most = answer.caller === undefined ? Math.min(limit, MAX_NEGATIVE_CACHE_MS) : limit;
+        // What IAM said may be as old as the question. A time to live of 0 would mean for ever.
+        options.ttl = Math.max(1, most - (performance.now() - asked));
+        return answer;
+      },
+    });
+  }
+
+  /** From now on these hold; what was cached under the old ones is forgotten. */
+  replace(settings: KeystoneSettings): void {
+    this.#settings = settings;
+    this.#answers.clear();
+  }
+
+  /** The caller whom the token proves. Throws `unauthenticated`, `iam_unavailable`, `service_token_refused`. */
+  async verify(token: string): Promise<Caller> {
+    if (!/^[\x21-\x7e]+$/.test(token)) throw unauthenticated('decrypt token fail');
+    const answer = await this.#answers.forceFetch(sha256Hex(token), { context: token });
+    if (answer.caller === undefined) throw unauthenticated(answer.reason);
+    if (answer.expiresAt <= Date.now()) throw unauthenticated('token expires');
+    return answer.caller;
+  }
+
+  async #lookUp(token: string): Promise<Answer> {
+    const { endpoint, serviceToken, timeoutMs } = this.#settings;
+    const headers = { 'X-Auth-Token': serviceToken ?? token, 'X-Subject-Token': token };
+    const signal = AbortSignal.timeout(timeoutMs);
+    // A redirect would carry both tokens to somewhere else.
+    const ask = () =>
+      fetch(`${endpoint}/v3/auth/tokens?nocatalog=true`, { headers, signal, redirect: 'error' });
+    try {
+      const response = await ask().catch((error: unknown) => {
+        if (signal.aborted) throw error;
+        return ask();
+      });
+      return this.#answer(response.status, await readText(response));
+    } catch (cause) {
+      if (cause instanceof ServiceError) throw cause;
+      throw new ServiceError('iam_unavailable', undefined, { cause });
+    }
+  }
+
+  #answer(status: number, text: string): Answer {
+    if (status === 200) return this.#callerOf(text);
+    if (status === 404) return { caller: undefined, reason: 'decrypt token fail' };
+    if (status !== 401 && status !== 403) throw new Error(`IAM answered ${status}`);
+    if (this.#settings.serviceToken === undefined)
+      return { caller: undefined, reason: 'decrypt token fail' };
+    throw new ServiceError('service_token_refused');
+  }
+
+  #callerOf(text: string): Answer {
+    const { token } = JSON.parse(text) as { token?: KeystoneToken };
+    const expiresAt = Date.parse(token?.expires_at ?? '');
+    const user = token?.user?.name ?? token?.user?.id;
+    if (Number.isNaN(expiresAt) || typeof user !== 'string') {
+      throw new Error('IAM answered with a token that cannot be read');
+    }
+    if (expiresAt <= Date.now()) return { caller: undefined, reason: 'token expires' };
+    const roles = (token?.roles ?? []).map(({ name }) => name ?? '');
+    const granted = roles.flatMap((role) =>
+      Object.hasOwn(this.#settings.roleActions, role)
+        ? (this.#settings.roleActions[role] ?? [])
+        : [],
+    );
+    // A token without a project is good for none.
+    const projectId = token?.project?.id ?? '';
+    return {
+      expiresAt,
+      caller: { user, projectId, actions: grantedActions(granted), proof: 'IAM token' },
+    };
+  }
+}
+
+interface KeystoneToken {
+  readonly expires_at?: string;
+  readonly user?: { readonly id?: string; readonly name?: string };
+  readonly project?: { readonly id?: string };
+  readonly roles?: readonly { readonly name?: string }[];
+}
+
+async function readText(response: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of response.body ?? []) {
+    parts.push(part as Uint8Array);
+    bytes += (part as Uint8Array).length;
+    if (bytes > MAX_ANSWER_BYTES) throw new Error('IAM answered too much');
+  }
+  return Buffer.concat(parts).toString('utf8');
+}

@@ -1,0 +1,267 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import request from 'supertest';
+import { KeystoneTokens } from '../../src/identity/keystone-tokens.ts';
+import { FakeKeystone } from '../support/fake-keystone.ts';
+import { FakeNodes } from '../support/fake-nodes.ts';
+import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
+import { createService, TOKEN } from '../support/service.ts';
+import { ACCESS_KEY, sign } from '../support/sign.ts';
+
+const OTHER_PROJECT = 'ffffffffffffffffffffffffffffffff';
+const OTHER_INSTANCE = 'b23fb62bd61e4e9e9636fd2225f395bein07';
+const OTHER_NODE = '28663926eacb443d98dc20f8620f28f2no07';
+const BODY = '{"processes":[1]}';
+
+/** A node in another project and one in another instance of ours, beside ours. */
+const REGISTRY = [
+  fakeNode,
+  { ...fakeNode, nodeId: OTHER_NODE, instanceId: OTHER_INSTANCE },
+  { ...fakeNode, nodeId: OTHER_NODE.replace('2866', '3866'), projectId: OTHER_PROJECT },
+];
+
+const iam = new FakeKeystone();
+const nodes = new FakeNodes();
+let service: ReturnType<typeof createService>;
+
+beforeAll(async () => {
+  await iam.start();
+  iam.tokens.set('iam-token', { roles: ['member'] });
+  iam.tokens.set('iam-token-without', { roles: ['nobody'] });
+  service = createService({
+    registry: REGISTRY,
+    nodes,
+    callers: { 'token-without': { user: 'x', projectId: nodeKey.projectId, actions: [] } },
+    accessKeys: [ACCESS_KEY, { ...ACCESS_KEY, access: 'AKWITHOUT', actions: [] }],
+    keystone: new KeystoneTokens({
+      endpoint: iam.endpoint,
+      cacheSeconds: 30,
+      timeoutMs: 1000,
+      serviceToken: undefined,
+      roleActions: { member: ['*'] },
+    }),
+  });
+});
+afterAll(() => {
+  iam.stop();
+});
+
+interface Route {
+  readonly method: 'GET' | 'HEAD' | 'DELETE' | 'POST';
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const ROUTES: readonly Route[] = [
+  { method: 'GET' },
+  { method: 'HEAD' },
+  { method: 'DELETE', body: BODY },
+  { method: 'POST', body: BODY, headers: { 'x-http-method-override': 'DELETE' } },
+];
+
+type Prove = (route: Route, path: string, allowed: boolean) => Record<string, string>;
+
+const CREDENTIALS: Readonly<Record<string, Prove>> = {
+  'a static token': (_route, _path, allowed) => ({
+    'X-Auth-Token': allowed ? TOKEN : 'token-without',
+  }),
+  'an IAM token': (_route, _path, allowed) => ({
+    'X-Auth-Token': allowed ? 'iam-token' : 'iam-token-without',
+  }),
+  'a signature': ({ method, body = '' }, path, allowed) =>
+    sign({ method, path, body, key: { ...ACCESS_KEY, ...(!allowed && { access: 'AKWITHOUT' }) } }),
+  'a signature and a token': (route, path, allowed) => ({
+    // A header more than above: the very same signed DELETE again would get the first answer.
+    ...sign({
+      method: route.method,
+      path,
+      body: route.body ?? '',
+      headers: { 'x-language': 'en-us' },
+    }),
+    'X-Auth-Token': allowed ? TOKEN : 'token-without',
+  }),
+};
+
+const SITUATIONS: Readonly<Record<string, [string, boolean, number, string | undefined]>> = {
+  'its own project': [processesPath(), true, 200, undefined],
+  "another project's node": [
+    processesPath({
+      projectId: OTHER_PROJECT,
+      instanceId: nodeKey.instanceId,
+      nodeId: OTHER_NODE.replace('2866', '3866'),
+    }),
+    true,
+    403,
+    'DBS.200044',
+  ],
+  'a node that another project has not': [
+    processesPath({ ...nodeKey, projectId: OTHER_PROJECT, nodeId: `${'0'.repeat(32)}no07` }),
+    true,
+    403,
+    'DBS.200044',
+  ],
+  'an unknown instance': [
+    processesPath({ ...nodeKey, instanceId: `${'0'.repeat(32)}in07` }),
+    true,
+    404,
+    'DBS.200002',
+  ],
+  'an unknown node': [
+    processesPath({ ...nodeKey, nodeId: `${'0'.repeat(32)}no07` }),
+    true,
+    404,
+    'DBS.290013',
+  ],
+  'a node of another instance': [
+    processesPath({ ...nodeKey, nodeId: OTHER_NODE }),
+    true,
+    404,
+    'DBS.290013',
+  ],
+  'an action that was not granted': [processesPath(), false, 403, 'DBS.200010'],
+  "an action that was not granted, in another's project": [
+    processesPath({ ...nodeKey, projectId: OTHER_PROJECT }),
+    false,
+    403,
+    'DBS.200044',
+  ],
+};
+
+async function send(route: Route, path: string, headers: Record<string, string>) {
+  const name = route.method.toLowerCase() as 'delete';
+  const sent = request(service.app)
+    [name](path)
+    .set({ ...headers, ...route.headers });
+  if (route.body === undefined) return sent;
+  return sent.type('application/json').send(route.body);
+}
+
+describe.each(ROUTES.map((route) => [route.method, route] as const))('%s', (_method, route) => {
+  describe.each(Object.entries(CREDENTIALS))('with %s', (_kind, prove) => {
+    it.each(Object.entries(SITUATIONS))('%s', async (_what, [path, allowed, status, code]) => {
+      const before = nodes.connections;
+
+      const res = await send(route, path, prove(route, path, allowed));
+
+      expect(res.status).toBe(status);
+      if (route.method !== 'HEAD') {
+        expect((res.body as { error_code?: string }).error_code).toBe(code);
+      }
+      expect(nodes.connections - before).toBe(status === 200 ? 1 : 0);
+    });
+  });
+});
+
+describe("another project's node", () => {
+  it('is answered the same whether it exists or not', async () => {
+    const exists = SITUATIONS["another project's node"]?.[0] ?? '';
+    const not = SITUATIONS['a node that another project has not']?.[0] ?? '';
+    const [a, b] = [
+      await send({ method: 'GET' }, exists, { 'X-Auth-Token': TOKEN }),
+      await send({ method: 'GET' }, not, { 'X-Auth-Token': TOKEN }),
+    ];
+    expect([a.status, a.text]).toEqual([b.status, b.text]);
+  });
+});
+
+describe('two credentials', () => {
+  it('that prove different projects are none', async () => {
+    iam.tokens.set('iam-elsewhere', { projectId: OTHER_PROJECT });
+    const headers = {
+      ...sign({ method: 'GET', path: processesPath() }),
+      'X-Auth-Token': 'iam-elsewhere',
+    };
+    const res = await send({ method: 'GET' }, processesPath(), headers);
+    expect([res.status, res.body]).toEqual([
+      401,
+      {
+        error_code: 'APIGW.0301',
+        error_msg:
+          'Incorrect IAM authentication information: the token and the signature prove different projects',
+        request_id: res.headers['x-request-id'],
+      },
+    ]);
+  });
+
+  it('are both named in the log', async () => {
+    const headers = {
+      ...sign({ method: 'GET', path: processesPath() }),
+      'X-Auth-Token': 'iam-token',
+    };
+    await send({ method: 'GET' }, processesPath(), headers);
+    expect(service.events.at(-1)).toMatchObject({
+      fields: {
+        caller: 'signer and bob',
+        proof: 'access key AKEXAMPLE000000000001 and IAM token',
+      },
+    });
+  });
+
+  it('of which one is bad are none', async () => {
+    const headers = { ...sign({ method: 'GET', path: processesPath() }), 'X-Auth-Token': 'bad' };
+    expect((await send({ method: 'GET' }, processesPath(), headers)).status).toBe(401);
+  });
+});
+
+describe('a signed X-Project-Id', () => {
+  it.each([
+    [nodeKey.projectId, 200],
+    [OTHER_PROJECT, 403],
+  ])('must be that of the path: %s', async (projectId, status) => {
+    const headers = sign({
+      method: 'GET',
+      path: processesPath(),
+      headers: { 'x-project-id': projectId },
+    });
+    expect((await send({ method: 'GET' }, processesPath(), headers)).status).toBe(status);
+  });
+});
+
+describe('an IAM that is down', () => {
+  it('is a 503 that says when to come back', async () => {
+    iam.fault = (res) => res.writeHead(500).end();
+    const res = await send({ method: 'GET' }, processesPath(), { 'X-Auth-Token': 'never-seen' });
+    iam.fault = undefined;
+    expect([res.status, res.body]).toEqual([
+      503,
+      {
+        error_code: 'APIGW.0613',
+        error_msg: 'The IAM service is currently unavailable.',
+        request_id: res.headers['x-request-id'],
+      },
+    ]);
+    expect(res.headers['retry-after']).toBe('5');
+    expect(service.events.at(-1)).toMatchObject({ level: 'warn' });
+  });
+});
+
+describe('who was turned away', () => {
+  it('is in the log, as far as known, with the address and why, but not with the credential', async () => {
+    await send({ method: 'GET' }, processesPath(), { 'X-Auth-Token': 'bad-token-4711' });
+    const headers = sign({
+      method: 'GET',
+      path: processesPath(),
+      key: { access: 'AKNOBODY', secret: 'x' },
+    });
+    await send({ method: 'GET' }, processesPath(), headers);
+    await send({ method: 'DELETE', body: BODY }, processesPath(), {
+      'X-Auth-Token': 'token-without',
+    });
+
+    const events = service.events.slice(-3);
+    const address: unknown = expect.stringContaining('127.0.0.1');
+    expect(events).toMatchObject([
+      { level: 'warn', fields: { status: 401, address, reason: 'decrypt token fail' } },
+      { level: 'warn', fields: { status: 401, address, reason: 'ak AKNOBODY not exist' } },
+      {
+        level: 'warn',
+        fields: {
+          status: 403,
+          address,
+          caller: 'x',
+          reason: expect.stringContaining('lacks') as unknown,
+        },
+      },
+    ]);
+    expect(JSON.stringify(events)).not.toContain('4711');
+  });
+});

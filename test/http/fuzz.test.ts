@@ -1,0 +1,640 @@
+import { randomInt } from 'node:crypto';
+import { errorMonitor, once, type EventEmitter } from 'node:events';
+import { Agent, request as httpRequest } from 'node:http';
+import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import fc, { type Arbitrary } from 'fast-check';
+import type { ControlConnection, Node, Nodes, ProcessList } from '../../src/domain/node.ts';
+import type { Language, Sentence } from '../../src/errors.ts';
+import { createListener, stopListening } from '../../src/http/listener.ts';
+import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
+import { createService, TOKEN } from '../support/service.ts';
+import { until } from '../support/until.ts';
+import {
+  ACCESS_KEY,
+  askedIds,
+  badBodies,
+  badHeaders,
+  badMethods,
+  badPaths,
+  badQueries,
+  CHUNKED_BODY,
+  CUT_BODIES,
+  LISTING_TOKEN,
+  MAX_BODY_BYTES,
+  MAX_IDS,
+  OTHER_NODE,
+  OTHER_PROJECT,
+  OTHER_TOKEN,
+  rawChunkedKill,
+  rawKill,
+  rawRequests,
+  SESSION_IDS,
+  validKills,
+  type HttpRequest,
+  type RawParts,
+  type RawRequest,
+} from './hostile-requests.ts';
+
+/** How many requests are under way at a time. */
+const LANES = 20;
+
+const SEED = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31));
+
+/** None of this may be in a refusal. */
+const SECRETS = [
+  'db-7.secret.internal',
+  'secret-control',
+  'secret-password',
+  'secret-client',
+  'secret-of',
+];
+
+/** A node whose user sessions survive every KILL, and that counts what reaches it. */
+class CountingNode implements Nodes {
+  #connections = 0;
+  #kills: bigint[] = [];
+
+  withConnection<T>(_node: Node, work: (connection: ControlConnection) => Promise<T>): Promise<T> {
+    this.#connections += 1;
+    return work({
+      list: () => Promise.resolve(this.#list()),
+      kill: ({ id }) => {
+        this.#kills.push(id);
+        return Promise.resolve({ outcome: 'killed' });
+      },
+    });
+  }
+
+  /** What has reached the node since this was last asked. */
+  reached(): { readonly connections: number; readonly kills: readonly bigint[] } {
+    const reached = { connections: this.#connections, kills: this.#kills };
+    this.#connections = 0;
+    this.#kills = [];
+    return reached;
+  }
+
+  #list(): ProcessList {
+    const rows = SESSION_IDS.map((id, index) => ({
+      id: id.toString(),
+      user: 'secret-client',
+      host: `10.0.0.4:${50_000 + index}`,
+      db: null,
+      command: 'Sleep',
+      time: '1',
+      state: null,
+      info: null,
+    }));
+    return { ownId: 999n, rows, askedAt: performance.now() };
+  }
+}
+
+/** An answer as it came, its headers' names in lower case. */
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+const secretNode: Node = {
+  ...fakeNode,
+  host: 'db-7.secret.internal',
+  user: 'secret-control',
+  password: 'secret-password',
+};
+const node = new CountingNode();
+const { app, events } = createService({
+  registry: [secretNode, { ...secretNode, ...OTHER_NODE }],
+  nodes: node,
+  callers: {
+    [LISTING_TOKEN]: {
+      user: 'reader',
+      projectId: nodeKey.projectId,
+      actions: ['gaussdb:instance:listProcesses'],
+    },
+    [OTHER_TOKEN]: { user: 'stranger', projectId: OTHER_PROJECT, actions: ['*'] },
+  },
+  accessKeys: [
+    {
+      access: ACCESS_KEY,
+      secret: 'secret-of-the-key',
+      user: 'signer',
+      projectId: nodeKey.projectId,
+      actions: ['*'],
+    },
+  ],
+});
+const log = {
+  log: (level: string, message: string, fields: object) => events.push({ level, message, fields }),
+};
+const server = createListener(app, { requestTimeoutMs: 20_000, log });
+const agent = new Agent({ keepAlive: true, maxSockets: LANES });
+let port = 0;
+let malformed = 0;
+const requestIds = new Set<unknown>();
+
+beforeAll(async () => {
+  await listening(server);
+  port = portOf(server);
+});
+
+afterAll(async () => {
+  agent.destroy();
+  await stopListening(server, 1000);
+});
+
+async function listening(listener: Server): Promise<void> {
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+}
+
+function portOf(listener: Server): number {
+  return (listener.address() as AddressInfo).port;
+}
+
+function send({ method, path, headers, body }: HttpRequest): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const length = body === undefined ? {} : { 'Content-Length': body.length };
+    const sent = httpRequest({ port, agent, method, path, headers: { ...headers, ...length } });
+    sent.once('error', reject);
+    sent.once('response', (res) => {
+      const chunks: Buffer[] = [];
+      res.on('data', (chunk: Buffer) => chunks.push(chunk));
+      res.once('error', reject);
+      res.once('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        resolve({ status: res.statusCode ?? 0, headers: res.headers, text });
+      });
+    });
+    sent.end(Buffer.from(body ?? '', 'latin1'));
+  });
+}
+
+/** Sends the bytes, says that no more will come, and waits for all answers. */
+async function sendRaw({ bytes }: RawRequest): Promise<readonly Answer[]> {
+  const socket = connect({ port, host: '127.0.0.1', timeout: 10_000 });
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.on('timeout', () => socket.destroy(new Error('No answer, and no end.')));
+  socket.end(Buffer.from(bytes, 'latin1'));
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', (error) => {
+      // The server closed before it had read all; what it said before that counts.
+      const isReset = 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+      if (!isReset) reject(error);
+    });
+    socket.once('close', () => {
+      resolve();
+    });
+  });
+  return answersIn(Buffer.concat(chunks).toString('latin1'));
+}
+
+function answersIn(bytes: string): Answer[] {
+  if (bytes === '') return [];
+  const parts = /^HTTP\/1\.1 (\d{3}) [^\r\n]*\r\n(.*?)\r\n\r\n(.*)$/s.exec(bytes);
+  if (parts === null) throw new Error(`This is no answer: ${JSON.stringify(bytes)}`);
+  const [, status, fields = '', rest = ''] = parts;
+  const headers = Object.fromEntries(
+    fields.split('\r\n').map((field) => {
+      const [name = '', value = ''] = field.split(/: (.*)/s);
+      return [name.toLowerCase(), value];
+    }),
+  );
+  const length = Number(headers['content-length']);
+  const text = Buffer.from(rest.slice(0, length), 'latin1').toString();
+  return [{ status: Number(status), headers, text }, ...answersIn(rest.slice(length))];
+}
+
+const sentence = (en: string, zh: string): Sentence => ({ 'en-us': en, 'zh-cn': zh });
+
+/** The contract's refusals: the sentence that opens `error_msg`. */
+const SENTENCES: Readonly<Record<string, Sentence>> = {
+  '400 DBS.200001': sentence('Parameter error.', '参数错误。'),
+  '400 DBS.200006': sentence(
+    'The request is null. Enter a request parameter.',
+    '请求为空，请输入请求参数。',
+  ),
+  '400 DBS.280404': sentence(
+    'Invalid DB instance ID or node ID format.',
+    '实例ID或节点ID格式错误。',
+  ),
+  '400 DBS.280439': sentence(
+    'Invalid records. Enter a positive integer no more than 100.',
+    '记录数无效，请输入不大于100的正整数。',
+  ),
+  '401 APIGW.0301': sentence('Incorrect IAM authentication information: ', 'IAM认证信息错误：'),
+  '403 DBS.200010': sentence(
+    'The DB instance ID or user ID may be null, or the operation is not authorized.',
+    '实例ID和用户ID可能为空，或者操作越权。',
+  ),
+  '403 DBS.200044': sentence(
+    'Resource not found or permission denied.',
+    '访问资源不存在，或者无访问权限。',
+  ),
+  '404 DBS.200002': sentence('The DB instance does not exist.', '实例不存在。'),
+  '404 DBS.290013': sentence('Resource not found.', '资源不存在。'),
+  '404 APIGW.0101': sentence('The API does not exist.', 'API不存在。'),
+  '405 APIGW.0101': sentence('The API does not exist.', 'API不存在。'),
+  '413 APIGW.0201': sentence('Request entity too large.', '请求体过大。'),
+  '414 APIGW.0201': sentence('Request URI too large.', '请求URI过大。'),
+  '415 DBS.200001': sentence('Parameter error.', '参数错误。'),
+  // Requests that Node's parser refuses.
+  '400 APIGW.0201': sentence('API request error.', 'API请求错误。'),
+  '431 APIGW.0201': sentence('API request error.', 'API请求错误。'),
+};
+
+/** Node's parser refuses these before X-Language is known. */
+const PARSER_REFUSALS = ['400 APIGW.0201', '431 APIGW.0201'];
+
+/** Fails unless the answer is one of the allowed refusals (`status error_code`), in exactly the contract's shape. */
+function expectRefusal(answer: Answer, allowed: readonly string[], language?: Language): void {
+  const body = jsonIn(answer);
+  const { error_code: code, error_msg: message } = body;
+  const refusal = `${answer.status} ${String(code)}`;
+  const isOfGateway = String(code).startsWith('APIGW.');
+  const sentences = SENTENCES[refusal] ?? { 'en-us': '', 'zh-cn': '' };
+  const languages: readonly Language[] =
+    language === undefined || PARSER_REFUSALS.includes(refusal) ? ['en-us', 'zh-cn'] : [language];
+  const text = typeof message === 'string' ? message : '';
+  expectNoFlaw(answer, {
+    'is not an allowed refusal': allowed.includes(refusal),
+    'has no error_code': typeof code === 'string',
+    'has another error_msg': languages.some((name) => text.startsWith(sentences[name])),
+    'has the wrong fields': Object.keys(body).length === (isOfGateway ? 3 : 2),
+    'has another request_id than the header':
+      !isOfGateway || body['request_id'] === answer.headers['x-request-id'],
+    // A name that is not known is repeated with its line ends escaped; those of a stack are not.
+    'tells of the inside': !/[\r\n]|node_modules|\.[jt]s:\d|KILL |SELECT |Error: /.test(text),
+    'tells a secret': !SECRETS.some((secret) => answer.text.includes(secret)),
+  });
+}
+
+/** An answer to HEAD has no body, so that only its status can be told from the allowed. */
+function expectHeadRefusal(answer: Answer, allowed: readonly string[]): void {
+  expectNoFlaw(answer, {
+    'is not an allowed refusal': allowed.some((refusal) => refusal.startsWith(`${answer.status} `)),
+    'has a body': answer.text === '',
+  });
+}
+
+function jsonIn({ text }: Answer): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch {
+    return {};
+  }
+}
+
+// Plain comparisons: `expect` for each would take longer than the service.
+function expectNoFlaw(answer: Answer, facts: Readonly<Record<string, boolean>>): void {
+  const { status, headers } = answer;
+  const requestId = String(headers['x-request-id']);
+  const all = {
+    ...facts,
+    'has no X-Request-Id of its own':
+      /^[0-9a-f]{32}$/.test(requestId) && !requestIds.has(requestId),
+    'is no JSON': headers['content-type'] === 'application/json; charset=utf-8',
+    'is 405 without Allow': status !== 405 || headers['allow'] === 'DELETE, GET, HEAD',
+  };
+  requestIds.add(requestId);
+  const flaws = Object.entries(all).flatMap(([flaw, isFine]) => (isFine ? [] : [flaw]));
+  if (flaws.length > 0) {
+    throw new Error(`The answer ${flaws.join(', ')}: ${JSON.stringify(answer)}`);
+  }
+}
+
+async function expectRefused(request: HttpRequest, allowed: readonly string[]): Promise<void> {
+  const answer = await send(request);
+  malformed += 1;
+  if (request.method === 'HEAD') {
+    expectHeadRefusal(answer, allowed);
+    return;
+  }
+  const isChinese = String(request.headers['X-Language']).trim().toLowerCase() === 'zh-cn';
+  expectRefusal(answer, allowed, isChinese ? 'zh-cn' : 'en-us');
+}
+
+/** Every answer is a refusal, and there are as many as one of `counts` says. */
+async function expectRawRefused(
+  request: RawRequest,
+  counts: readonly number[],
+  allowed: readonly string[],
+): Promise<void> {
+  const answers = await sendRaw(request);
+  malformed += 1;
+  for (const answer of answers) expectRefusal(answer, allowed);
+  if (!counts.includes(answers.length)) {
+    throw new Error(`There are ${answers.length} answers: ${JSON.stringify(answers)}`);
+  }
+}
+
+/** Tries `runs` cases, in lanes side by side; each lane has a seed of its own, counted from SEED. */
+async function fuzz<T>(
+  runs: number,
+  cases: Arbitrary<T>,
+  holds: (value: T) => Promise<void>,
+): Promise<void> {
+  const numRuns = Math.ceil(runs / LANES);
+  const lanes = Array.from({ length: LANES }, (_, lane) =>
+    fc.assert(fc.asyncProperty(cases, holds), { seed: SEED + lane, numRuns }),
+  );
+  await Promise.allSettled(lanes);
+  await Promise.all(lanes);
+}
+
+function itRefuses(
+  what: string,
+  runs: number,
+  requests: Arbitrary<HttpRequest>,
+  ...allowed: readonly string[]
+): void {
+  it(`refuses ${what}`, () => fuzz(runs, requests, (request) => expectRefused(request, allowed)));
+}
+
+function itRefusesRaw(
+  what: string,
+  runs: number,
+  requests: Arbitrary<RawRequest>,
+  counts: readonly number[],
+  ...allowed: readonly string[]
+): void {
+  it(`refuses ${what}`, () =>
+    fuzz(runs, requests, (request) => expectRawRefused(request, counts, allowed)));
+}
+
+const VALID = {
+  method: 'DELETE',
+  path: processesPath(),
+  headers: { 'X-Auth-Token': TOKEN, 'Content-Type': 'application/json' },
+  body: '{"processes":[12]}',
+} as const;
+const VALID_GET = { method: 'GET', path: processesPath(), headers: { 'X-Auth-Token': TOKEN } };
+const CONNECT = 'CONNECT localhost:3306 HTTP/1.1';
+const KILLED = '{"processes_killed":[12],"processes_not_found":[]}';
+
+async function expectKills(request: HttpRequest): Promise<void> {
+  const ids = askedIds(request.body ?? '') ?? [];
+  const killed = ids.filter((id) => SESSION_IDS.includes(id)).join(',');
+  const notFound = ids.filter((id) => !SESSION_IDS.includes(id)).join(',');
+  const { status, text } = await send(request);
+  expect({ status, text }).toEqual({
+    status: 200,
+    text: `{"processes_killed":[${killed}],"processes_not_found":[${notFound}]}`,
+  });
+}
+
+const WRONG = '400 DBS.200001';
+const IS_NULL = '400 DBS.200006';
+const BAD_ID = '400 DBS.280404';
+const BAD_HTTP = '400 APIGW.0201';
+const TOO_LARGE = '413 APIGW.0201';
+const BAD_TYPE = '415 DBS.200001';
+const NO_API = '404 APIGW.0101';
+const NO_METHOD = '405 APIGW.0101';
+const BIG_HEADERS = '431 APIGW.0201';
+
+describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
+  afterEach(() => {
+    expect(node.reached()).toEqual({ connections: 0, kills: [] });
+    expect(events.splice(0).filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  describe('in the body', () => {
+    itRefuses('ids that are no exact integers of an int64', 3000, badBodies.wrongIds, WRONG);
+    itRefuses('anything but an array of ids', 1200, badBodies.wrongProcesses, WRONG, IS_NULL);
+    itRefuses('more ids than it takes', 40, badBodies.tooManyIds, WRONG);
+    itRefuses('a key that stands twice', 1200, badBodies.repeatedKeys, WRONG);
+    itRefuses('fields that it does not know', 1400, badBodies.unknownFields, WRONG);
+    itRefuses('what is no JSON object', 1500, badBodies.noJsonObject, WRONG);
+    itRefuses('bad UTF-8 and lone surrogates', 800, badBodies.badText, WRONG, IS_NULL);
+    itRefuses('nesting bombs', 140, badBodies.bombs, WRONG, IS_NULL, TOO_LARGE);
+    itRefuses('bodies with a few bytes changed', 2500, badBodies.mutated, WRONG, IS_NULL);
+    itRefuses('a body that is too large', 20, badBodies.tooLarge, TOO_LARGE);
+
+    it('refuses a body that ends too early, wherever it ends', async () => {
+      for (const body of CUT_BODIES) await expectRefused({ ...VALID, body }, [WRONG, IS_NULL]);
+    });
+
+    it('refuses a byte order mark', () =>
+      expectRefused({ ...VALID, body: `\xef\xbb\xbf${VALID.body}` }, [WRONG]));
+  });
+
+  describe('in the headers', () => {
+    itRefuses('a body that does not say it is JSON', 1000, badHeaders.contentType, BAD_TYPE);
+    itRefuses('a body that says it is compressed', 500, badHeaders.contentEncoding, BAD_TYPE);
+    itRefuses('no token, and one that is nearly right', 1300, badHeaders.token, '401 APIGW.0301');
+    itRefuses('a signature that proves nothing', 400, badHeaders.signature, '401 APIGW.0301');
+    itRefuses(
+      'to kill for a token that may only list',
+      100,
+      badHeaders.permission,
+      '403 DBS.200010',
+    );
+    itRefuses('an Idempotency-Key', 400, badHeaders.idempotencyKey, WRONG);
+    itRefuses('a method override that makes no sense', 600, badHeaders.override, NO_METHOD);
+    itRefuses('headers that are too large', 20, badHeaders.oversized, BIG_HEADERS);
+
+    it.each(['Idempotency-Key: 1', 'Content-Encoding: gzip', 'X-HTTP-Method-Override: GET'])(
+      'refuses %s behind thousands of other headers',
+      (header) => {
+        const framing = ['Content-Length: 18', ...Array<string>(2500).fill('X: y'), header];
+        const allowed = [WRONG, BAD_TYPE, NO_METHOD, BIG_HEADERS];
+        return expectRawRefused(rawKill({ framing }), [1], allowed);
+      },
+    );
+
+    it.each<[string, RawParts]>([
+      ['text after JSON', { framing: ['Content-Length: 18', 'Content-Type: text/plain'] }],
+      ['text before JSON', { headers: ['Host: localhost', 'Content-Type: text/plain'] }],
+      [
+        'two charsets',
+        {
+          headers: [
+            'Host: localhost',
+            'Content-Type: application/json; charset=utf-8; charset=ascii',
+          ],
+        },
+      ],
+    ])('refuses two opinions on the type of the body: %s', (_, parts) =>
+      expectRawRefused(rawKill(parts), [1], [BAD_TYPE, BAD_HTTP]),
+    );
+  });
+
+  describe('in the path', () => {
+    itRefuses('a malformed project_id', 700, badPaths.projectId, WRONG);
+    itRefuses('a malformed instance_id or node_id', 1000, badPaths.instanceOrNodeId, BAD_ID);
+    itRefuses('an escape that means nothing', 300, badPaths.escape, BAD_HTTP);
+    itRefuses('a URL that is not the API', 1000, badPaths.other, NO_API, WRONG, BAD_ID);
+    itRefuses('a URL that is too long', 60, badPaths.tooLong, '414 APIGW.0201');
+    itRefuses('another project', 400, badPaths.otherProject, '403 DBS.200044');
+    itRefuses('an instance that is not there', 300, badPaths.unknownInstance, '404 DBS.200002');
+    itRefuses(
+      'a node that the instance does not have',
+      300,
+      badPaths.unknownNode,
+      '404 DBS.290013',
+    );
+
+    it.each(['#', '#?dry_run=true', '#/', '?#', '\\#', '#\\', '?limit=1#'])(
+      'refuses a fragment: %s',
+      async (end) => {
+        const allowed = [WRONG, BAD_HTTP, NO_API];
+        await expectRefused({ ...VALID, path: VALID.path + end }, allowed);
+        await expectRefused({ ...VALID_GET, path: VALID.path + end }, allowed);
+      },
+    );
+
+    it.each(['http://[::1', 'http://a:b:c@[', 'http://a^b', 'http://xn--i%00', 'http:', 'x://[/'])(
+      'refuses a URL that cannot be read: %s',
+      async (start) => {
+        const line = `DELETE ${start}${VALID.path} HTTP/1.1`;
+        await expectRawRefused(rawKill({ line }), [1], [BAD_HTTP, NO_API]);
+      },
+    );
+  });
+
+  describe('in the query', () => {
+    itRefuses('any parameter of DELETE', 1300, badQueries.ofDelete, WRONG);
+    itRefuses('bad parameters of GET', 1300, badQueries.ofGet, WRONG, '400 DBS.280439');
+  });
+
+  describe('in the method', () => {
+    itRefuses('methods that the API does not have', 500, badMethods.known, NO_METHOD);
+    itRefuses('methods that HTTP does not have', 300, badMethods.unknown, BAD_HTTP);
+
+    it('refuses CONNECT', () => expectRawRefused(rawKill({ line: CONNECT }), [1], [NO_METHOD]));
+
+    it('survives a client that is gone before the answer to its CONNECT', async () => {
+      const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+      const client = connect({ port, host: '127.0.0.1' }, () => {
+        client.write(rawKill({ line: CONNECT }).bytes);
+        client.resetAndDestroy();
+      });
+      const socket = await accepted;
+      const events: EventEmitter = socket;
+      let wouldCrash = false;
+      events.once(errorMonitor, () => {
+        wouldCrash = socket.listenerCount('error') === 0;
+        socket.once('error', () => undefined);
+      });
+      await until('the server has noticed', () => socket.destroyed, 5000);
+      expect(wouldCrash).toBe(false);
+    });
+
+    it('stops although the client of a CONNECT stays', async () => {
+      const other = createListener(app, { requestTimeoutMs: 100, log });
+      await listening(other);
+      const client = connect({ port: portOf(other), host: '127.0.0.1', allowHalfOpen: true });
+      client.write(rawKill({ line: CONNECT }).bytes);
+      await once(client, 'data');
+      let hasStopped = false;
+      void stopListening(other, 100).then(() => (hasStopped = true));
+      await until('the server has stopped', () => hasStopped, 5000).finally(() => client.destroy());
+    });
+  });
+
+  describe('on the wire', () => {
+    const http = [BAD_HTTP, NO_API, NO_METHOD];
+    itRefusesRaw('malformed request lines', 500, rawRequests.line, [1], ...http);
+    itRefusesRaw('malformed header lines', 400, rawRequests.header, [1], BAD_HTTP);
+    itRefusesRaw('malformed framing', 500, rawRequests.framing, [1], BAD_HTTP, IS_NULL, TOO_LARGE);
+    itRefusesRaw('too short a length', 100, rawRequests.tooShort, [1, 2], BAD_HTTP, WRONG, IS_NULL);
+    itRefusesRaw('headers without end', 20, rawRequests.hugeHeader, [1], BIG_HEADERS, BAD_HTTP);
+    itRefusesRaw('control characters', 400, rawRequests.controlCharacter, [1], ...http);
+    itRefusesRaw('a request that breaks off', 400, rawRequests.cut, [0, 1], BAD_HTTP);
+    itRefusesRaw('noise', 900, rawRequests.noise, [0, 1, 2, 3], ...Object.keys(SENTENCES));
+
+    const host = 'Host: localhost';
+    it.each<[string, RawParts]>([
+      ['no Host', { headers: [] }],
+      ['two Hosts', { headers: [host, host] }],
+      ['a Host that is none', { headers: ['Host: local host/'] }],
+      [
+        'a transfer coding that it does not know',
+        { framing: ['Transfer-Encoding: gzip, chunked'], body: CHUNKED_BODY },
+      ],
+    ])('refuses %s', (_, parts) => expectRawRefused(rawKill(parts), [1], [BAD_HTTP]));
+
+    it.each(['', ' HTTP/0.9', ' HTTP/2.0'])('refuses another version of HTTP: "%s"', (version) =>
+      expectRawRefused(rawKill({ line: `DELETE ${VALID.path}${version}` }), [1], [BAD_HTTP]),
+    );
+
+    it.each([`PUT ${VALID.path} HTTP/1.1`, 'PUT /x HTTP/1.1', 'OPTIONS * HTTP/1.1'])(
+      'answers once when the body of what it refuses is malformed too: %s',
+      (line) =>
+        expectRawRefused(
+          rawKill({ line, framing: ['Transfer-Encoding: chunked'], body: 'x\r\n' }),
+          [1],
+          http,
+        ),
+    );
+  });
+
+  it('were at least 20,000', () => {
+    expect(malformed).toBeGreaterThanOrEqual(20_000);
+  });
+});
+
+describe('the valid neighbours of malformed requests', () => {
+  beforeEach(() => {
+    node.reached();
+  });
+
+  it.each(SESSION_IDS.map(String))('kill session %s and no other', async (id) => {
+    await expectKills({ ...VALID, body: `{"processes":[${id}]}` });
+    expect(node.reached()).toEqual({ connections: 1, kills: [BigInt(id)] });
+  });
+
+  it('kill what they name, however it is written', () => fuzz(1000, validKills, expectKills));
+
+  const manyIds = Array.from({ length: MAX_IDS }, (_, index) => index + 1).join(',');
+  it.each<[string, Partial<HttpRequest>]>([
+    ['a body of the largest size', { body: VALID.body.padEnd(MAX_BODY_BYTES) }],
+    ['as many ids as there may be, twice', { body: `{"processes":[${manyIds},${manyIds}]}` }],
+    ['an escaped key', { body: '{"proc\\u0065sses":[12]}' }],
+    ['an escaped id', { path: VALID.path.replace('/619d', '/%36%319d') }],
+    ['no coding', { headers: { 'Content-Encoding': 'identity' } }],
+    [
+      'another spelling of the type',
+      { headers: { 'Content-Type': 'Application/JSON; Charset=UTF-8' } },
+    ],
+    ['an override of POST', { method: 'POST', headers: { 'X-HTTP-Method-Override': 'delete' } }],
+    ['a Prefer', { headers: { Prefer: 'wait=10, return=representation' } }],
+    ['a large header', { headers: { 'X-Filler': 'x'.repeat(60_000) } }],
+  ])('kill with %s', async (_, { headers, ...changes }) => {
+    await expectKills({ ...VALID, ...changes, headers: { ...VALID.headers, ...headers } });
+    expect(node.reached()).toMatchObject({ connections: 1 });
+  });
+
+  it.each([
+    ['its length', rawKill()],
+    ['its chunks', rawChunkedKill()],
+  ])('kill with a body that is told by %s', async (_, request) => {
+    const answers = await sendRaw(request);
+    expect(answers.map(({ status, text }) => ({ status, text }))).toEqual([
+      { status: 200, text: KILLED },
+    ]);
+    expect(node.reached()).toEqual({ connections: 1, kills: [12n] });
+  });
+
+  it.each(['', '?limit=1', '?limit=100&offset=0', '?lim%69t=7', `?offset=${'9'.repeat(40)}`])(
+    'list with the query "%s"',
+    async (query) => {
+      const { status, text } = await send({ ...VALID_GET, path: VALID_GET.path + query });
+      expect(status).toBe(200);
+      expect(JSON.parse(text)).toMatchObject({ total_count: SESSION_IDS.length });
+      expect(node.reached()).toEqual({ connections: 1, kills: [] });
+    },
+  );
+
+  it.each(['x', ']', '\0', 'DELETE', '\r\n\r\nx y\r\n\r\n', '{"processes":[12]}'])(
+    'tell what they killed, whatever comes behind them: %j',
+    async (end) => {
+      const [first] = await sendRaw({ bytes: rawKill().bytes + end });
+      const { kills } = node.reached();
+      if (kills.length === 0) expect(first?.status).toBe(400);
+      else expect(first).toMatchObject({ status: 200, text: KILLED });
+    },
+  );
+});

@@ -1,0 +1,225 @@
+import { describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import type { RequestOnWire } from '../../src/domain/caller.ts';
+import { AccessKeys, type AccessKey } from '../../src/identity/access-keys.ts';
+import { canonicalRequest } from '../../src/identity/canonical-request.ts';
+import { ACCESS_KEY } from '../support/sign.ts';
+
+interface Vector {
+  readonly name: string;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly ak: string;
+  readonly sk: string;
+  readonly canonicalRequest: string;
+  readonly authorization: string;
+}
+
+const vectors = JSON.parse(
+  readFileSync(new URL('signing-vectors.json', import.meta.url), 'utf8'),
+) as readonly Vector[];
+const [first] = vectors as [Vector];
+const AT = Date.UTC(2026, 10, 24, 12, 0, 0);
+const CALLER = {
+  user: 'signer',
+  projectId: ACCESS_KEY.projectId,
+  actions: ['gaussdbformysql:instance:deleteProcesses', 'gaussdbformysql:instance:listProcesses'],
+  proof: `access key ${ACCESS_KEY.access}`,
+};
+
+function requestOf(vector: Vector, changes: Partial<RequestOnWire> = {}): RequestOnWire {
+  const url = new URL(vector.url);
+  return {
+    method: vector.method,
+    target: vector.url.slice(url.origin.length),
+    rawHeaders: [...Object.entries(vector.headers), ['Authorization', vector.authorization]].flat(),
+    body: Buffer.from(vector.body),
+    address: '192.0.2.1',
+    ...changes,
+  };
+}
+
+/** The same request with other values of some headers; undefined leaves one out. */
+function withHeaders(
+  request: RequestOnWire,
+  changes: Readonly<Record<string, string | undefined>>,
+): RequestOnWire {
+  const kept = request.rawHeaders.filter((_text, index) => {
+    const name = request.rawHeaders[index - (index % 2)] ?? '';
+    return !Object.keys(changes).some((changed) => changed.toLowerCase() === name.toLowerCase());
+  });
+  const added = Object.entries(changes).flatMap(([name, value]) =>
+    value === undefined ? [] : [name, value],
+  );
+  return { ...request, rawHeaders: [...kept, ...added] };
+}
+
+function verifier(changes: Partial<AccessKey> = {}) {
+  // As if the process had begun an hour before, so that only the window decides.
+  let now = AT - 3_600_000;
+  const keys = new AccessKeys([{ ...ACCESS_KEY, ...changes }], () => now);
+  now = AT;
+  return { keys, passTime: (ms: number) => (now += ms) };
+}
+
+describe('a signed request', () => {
+  it.each(vectors)('is verified as the official signer made it: $name', (vector) => {
+    const request = requestOf(vector);
+    const [, signedHeaders = ''] = /SignedHeaders=([^,]+)/.exec(vector.authorization) ?? [];
+    const [, signature] = /Signature=(\w+)/.exec(vector.authorization) ?? [];
+    expect(canonicalRequest(request, signedHeaders)).toBe(vector.canonicalRequest);
+    expect(verifier().keys.verify(request)).toEqual({
+      ...CALLER,
+      signature: `${ACCESS_KEY.access} ${String(signature)}`,
+    });
+  });
+
+  const signed = requestOf(first);
+  const changed: readonly [string, RequestOnWire][] = [
+    ['method', requestOf(first, { method: 'POST' })],
+    ['path', requestOf(first, { target: signed.target.replace('0483', '0493') })],
+    ['query', requestOf(first, { target: `${signed.target}?a=` })],
+    ['signed header', withHeaders(signed, { 'X-Language': 'zh-cm' })],
+    ['signed header that is missing', withHeaders(signed, { 'X-Language': undefined })],
+    ['host', withHeaders(signed, { host: '127.0.0.1:8081' })],
+    ['body', requestOf(first, { body: Buffer.from(first.body.replace('14097', '14099')) })],
+    ['body by a space', requestOf(first, { body: Buffer.from(`${first.body} `) })],
+    ['date', withHeaders(signed, { 'X-Sdk-Date': '20261124T120001Z' })],
+    [
+      'signature',
+      withHeaders(signed, { Authorization: first.authorization.replace('51cbdcb4', '51cbdcb5') }),
+    ],
+    [
+      'hash of the body that does not fit',
+      withHeaders(signed, { 'X-Sdk-Content-Sha256': '0'.repeat(64) }),
+    ],
+    [
+      'body that is said to be unsigned',
+      withHeaders(signed, { 'X-Sdk-Content-Sha256': 'UNSIGNED-PAYLOAD' }),
+    ],
+  ];
+
+  it.each(changed)(
+    'is refused with a changed %s, and shown what should have been signed',
+    (_what, request) => {
+      expect(() => verifier().keys.verify(request)).toThrow(
+        /^verify aksk signature fail, canonicalRequest:\w+\|\/v3\/.*\|[0-9a-f]{64}$/,
+      );
+    },
+  );
+
+  it('shows no credential with the canonical request, and not more than 4 KB', () => {
+    const vector = vectors[2] as Vector;
+    const request = withHeaders(requestOf(vector), { 'X-Language': 'a'.repeat(9000) });
+    const authorization = vector.authorization
+      .replace('x-security-token', 'x-security-token;x-language')
+      .replace('Signature=5', 'Signature=6');
+    let message = '';
+    try {
+      verifier().keys.verify(withHeaders(request, { Authorization: authorization }));
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message).toContain('|x-security-token:***|x-language:aaa');
+    expect(message).not.toContain('gQpj+sts');
+    expect(message.length).toBeLessThan(4096 + 60);
+  });
+
+  it.each([
+    [
+      'an unknown key',
+      { Authorization: first.authorization.replace('AKEXAMPLE', 'AKUNKNOWN') },
+      'ak AKUNKNOWN000000000001 not exist',
+    ],
+    [
+      'no date',
+      { 'X-Sdk-Date': undefined },
+      'verify aksk signature fail, X-Sdk-Date must be YYYYMMDDTHHMMSSZ and signed',
+    ],
+    [
+      'a date of another form',
+      { 'X-Sdk-Date': '2026-11-24T12:00:00Z' },
+      'verify aksk signature fail, X-Sdk-Date must be YYYYMMDDTHHMMSSZ and signed',
+    ],
+    [
+      'a date that is not signed',
+      { Authorization: first.authorization.replace(';x-sdk-date', '') },
+      'verify aksk signature fail, X-Sdk-Date must be YYYYMMDDTHHMMSSZ and signed',
+    ],
+    [
+      'no signature',
+      { Authorization: 'SDK-HMAC-SHA256 Access=AKEXAMPLE000000000001' },
+      'verify aksk signature fail, the header Authorization is malformed',
+    ],
+    [
+      'an unknown algorithm',
+      { Authorization: first.authorization.replace('SHA256', 'SHA999') },
+      'verify aksk signature fail, the header Authorization is malformed',
+    ],
+  ])('is refused with %s', (_what, changes, message) => {
+    expect(() => verifier().keys.verify(withHeaders(signed, changes))).toThrow(message);
+  });
+
+  it.each([
+    [15 * 60_000, true],
+    [-15 * 60_000, true],
+    [15 * 60_000 + 1000, false],
+    [-15 * 60_000 - 1000, false],
+  ])('holds within 15 minutes of its date: %d ms', (ms, isGood) => {
+    const { keys, passTime } = verifier();
+    passTime(ms);
+    const verify = () => keys.verify(signed);
+    if (isGood) expect(verify()).toMatchObject(CALLER);
+    else expect(verify).toThrow('calc ak sk signature fail:signature expired');
+  });
+
+  it('that changes something is refused when it is older than the process, which forgot what it answered', () => {
+    const keys = new AccessKeys([ACCESS_KEY], () => AT + 1000);
+    expect(() => keys.verify(signed)).toThrow('signature expired');
+    expect(keys.verify(requestOf(vectors[1] as Vector))).toMatchObject(CALLER);
+    const sameSecond = new AccessKeys([ACCESS_KEY], () => AT + 999);
+    expect(sameSecond.verify(signed)).toMatchObject(CALLER);
+  });
+
+  it('of temporary credentials needs their token, and signed', () => {
+    const { keys } = verifier({ securityToken: 'gQpj+sts/token=example' });
+    const temporary = requestOf(vectors[2] as Vector);
+    expect(keys.verify(temporary)).toMatchObject(CALLER);
+    expect(() => keys.verify(signed)).toThrow('verify aksk signature fail');
+    expect(() => keys.verify(withHeaders(temporary, { 'X-Security-Token': 'other' }))).toThrow(
+      'verify aksk signature fail',
+    );
+    expect(() =>
+      keys.verify(withHeaders(signed, { 'X-Security-Token': 'gQpj+sts/token=example' })),
+    ).toThrow('verify aksk signature fail');
+  });
+
+  it('locks the key for the address after five bad ones in a row, for five minutes, and nobody else', () => {
+    const { keys, passTime } = verifier();
+    const bad = requestOf(first, { method: 'PUT' });
+    const good = requestOf(vectors[1] as Vector);
+    const elsewhere = { ...good, address: '192.0.2.2' };
+    for (let tries = 0; tries < 4; tries += 1) {
+      expect(() => keys.verify(bad)).toThrow('canonicalRequest');
+    }
+    expect(keys.verify(good)).toMatchObject(CALLER);
+    for (let tries = 0; tries < 5; tries += 1) {
+      expect(() => keys.verify(bad)).toThrow('canonicalRequest');
+    }
+
+    expect(() => keys.verify(good)).toThrow('AK access failed to reach the limit,forbidden');
+    expect(keys.verify(elsewhere)).toMatchObject(CALLER);
+    passTime(5 * 60_000 - 1);
+    expect(() => keys.verify(good)).toThrow('forbidden');
+    passTime(1);
+    expect(keys.verify(good)).toMatchObject(CALLER);
+  });
+
+  it('is judged by the keys that hold at the moment', () => {
+    const { keys } = verifier();
+    keys.replace([]);
+    expect(() => keys.verify(signed)).toThrow('not exist');
+  });
+});

@@ -1,0 +1,242 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { KeystoneTokens, type KeystoneSettings } from '../../src/identity/keystone-tokens.ts';
+import { FakeKeystone } from '../support/fake-keystone.ts';
+import { nodeKey } from '../support/ids.ts';
+import { until } from '../support/until.ts';
+
+const SERVICE = 'token-of-the-service';
+const LIST = 'gaussdbformysql:instance:listProcesses';
+const KILL = 'gaussdbformysql:instance:deleteProcesses';
+
+let iam: FakeKeystone;
+beforeEach(async () => {
+  iam = new FakeKeystone();
+  iam.services.add(SERVICE);
+  await iam.start();
+});
+afterEach(() => {
+  iam.stop();
+});
+
+function start(changes: Partial<KeystoneSettings> = {}): KeystoneTokens {
+  return new KeystoneTokens(settings(changes));
+}
+
+function settings(changes: Partial<KeystoneSettings> = {}): KeystoneSettings {
+  return {
+    endpoint: iam.endpoint,
+    cacheSeconds: 30,
+    timeoutMs: 1000,
+    serviceToken: SERVICE,
+    roleActions: { admin: ['*'], member: ['*'], reader: [LIST] },
+    ...changes,
+  };
+}
+
+describe('a token of IAM', () => {
+  it('proves user, project and what the roles allow', async () => {
+    iam.tokens.set('good', { user: 'bob', roles: ['member', 'reader'] });
+    iam.tokens.set('reading', { user: 'carol', roles: ['reader', 'toString'] });
+    const tokens = start();
+
+    expect(await tokens.verify('good')).toEqual({
+      user: 'bob',
+      projectId: nodeKey.projectId,
+      actions: [KILL, LIST],
+      proof: 'IAM token',
+    });
+    expect(await tokens.verify('reading')).toMatchObject({ user: 'carol', actions: [LIST] });
+  });
+
+  it('validates itself when the service has none of its own', async () => {
+    iam.tokens.set('good', {});
+    const tokens = start({ serviceToken: undefined });
+
+    expect(await tokens.verify('good')).toMatchObject({ user: 'bob' });
+    await expect(tokens.verify('bad')).rejects.toMatchObject({
+      code: 'unauthenticated',
+      message: 'decrypt token fail',
+    });
+  });
+
+  it('is refused when unknown, expired or impossible', async () => {
+    iam.tokens.set('old', { expiresAt: new Date(Date.now() - 1000) });
+    const tokens = start();
+
+    for (const token of ['unknown', 'old', 'two words', 'ünknown']) {
+      await expect(tokens.verify(token)).rejects.toMatchObject({ code: 'unauthenticated' });
+    }
+    expect(iam.lookups).toBe(2);
+  });
+
+  it('without a project is good for none', async () => {
+    iam.tokens.set('unscoped', { projectId: undefined });
+    expect(await start().verify('unscoped')).toMatchObject({ projectId: '' });
+  });
+
+  it('can be 32 KB long', async () => {
+    const long = 'g'.repeat(32_768);
+    iam.tokens.set(long, {});
+    expect(await start({ serviceToken: undefined }).verify(long)).toMatchObject({ user: 'bob' });
+  });
+});
+
+describe('the cache', () => {
+  it('joins look-ups of one token, and answers the next ones', async () => {
+    iam.tokens.set('good', {});
+    const tokens = start();
+
+    await Promise.all(Array.from({ length: 20 }, () => tokens.verify('good')));
+    await tokens.verify('good');
+
+    expect(iam.lookups).toBe(1);
+  });
+
+  it('keeps its connection to IAM', async () => {
+    const names = Array.from({ length: 10 }, (_, index) => `token-${index}`);
+    for (const name of names) iam.tokens.set(name, {});
+    const tokens = start();
+    for (const name of names) await tokens.verify(name);
+    expect(iam.lookups).toBe(10);
+    expect(iam.connections).toBeLessThanOrEqual(2);
+  });
+
+  it('lets a revoked token go on for cache_seconds at most', async () => {
+    iam.tokens.set('good', {});
+    const tokens = start({ cacheSeconds: 1 });
+    await tokens.verify('good');
+    const begun = performance.now();
+    iam.tokens.delete('good');
+
+    await until(
+      'it is refused',
+      () =>
+        tokens.verify('good').then(
+          () => false,
+          () => true,
+        ),
+      5000,
+    );
+
+    expect(performance.now() - begun).toBeLessThan(1100);
+  });
+
+  it('does not keep a token beyond its own end', async () => {
+    iam.tokens.set('short', { expiresAt: new Date(Date.now() + 500) });
+    const tokens = start();
+    await tokens.verify('short');
+    await until(
+      'it is refused',
+      () =>
+        tokens.verify('short').then(
+          () => false,
+          () => true,
+        ),
+      5000,
+    );
+    await expect(tokens.verify('short')).rejects.toMatchObject({ message: 'token expires' });
+    expect(iam.lookups).toBe(1);
+  });
+
+  it('keeps a refusal for a short time only', async () => {
+    const tokens = start({ cacheSeconds: 1 });
+    await expect(tokens.verify('new')).rejects.toMatchObject({ code: 'unauthenticated' });
+    iam.tokens.set('new', {});
+    await expect(tokens.verify('new')).rejects.toMatchObject({ code: 'unauthenticated' });
+    expect(iam.lookups).toBe(1);
+    await until(
+      'it is taken',
+      () =>
+        tokens.verify('new').then(
+          () => true,
+          () => false,
+        ),
+      5000,
+    );
+  });
+
+  it('goes on with what it has while IAM is down, and says 503 of the rest', async () => {
+    iam.tokens.set('good', {});
+    const tokens = start();
+    await tokens.verify('good');
+    iam.stop();
+
+    expect(await tokens.verify('good')).toMatchObject({ user: 'bob' });
+    await expect(tokens.verify('other')).rejects.toMatchObject({ code: 'iam_unavailable' });
+  });
+
+  it('is bounded in number', async () => {
+    const tokens = start();
+    iam.tokens.set('good', {});
+    await tokens.verify('good');
+    for (let n = 0; n < 10_000; n += 200) {
+      const some = Array.from({ length: 200 }, (_, index) => tokens.verify(`t${n + index}`));
+      await Promise.allSettled(some);
+    }
+    await tokens.verify('good');
+    expect(iam.lookups).toBe(10_002);
+  }, 60_000);
+
+  it('is empty after a reload, whose service token counts', async () => {
+    iam.tokens.set('good', {});
+    const tokens = start({ serviceToken: 'old' });
+    await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'service_token_refused' });
+    tokens.replace(settings());
+    expect(await tokens.verify('good')).toMatchObject({ user: 'bob' });
+  });
+});
+
+describe('an IAM in trouble', () => {
+  it.each([
+    ['500', (res: Res) => res.writeHead(500).end()],
+    [
+      'a redirect',
+      (res: Res) => res.writeHead(302, { Location: `${iam.endpoint}/elsewhere` }).end(),
+    ],
+    ['no JSON', (res: Res) => res.writeHead(200).end('<html>')],
+    ['no token', (res: Res) => res.writeHead(200).end('{}')],
+    [
+      'a token of another form',
+      (res: Res) =>
+        res
+          .writeHead(200)
+          .end('{"token":{"expires_at":"2099-01-01T00:00:00Z","user":{"name":5},"roles":7}}'),
+    ],
+    ['too much', (res: Res) => res.writeHead(200).end(' '.repeat(2_000_000))],
+    ['nothing', () => undefined],
+  ])('is never an open door: %s', async (_what, fault) => {
+    iam.fault = fault;
+    const tokens = start({ timeoutMs: 300 });
+    const begun = performance.now();
+
+    await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'iam_unavailable' });
+
+    expect(performance.now() - begun).toBeLessThan(1300);
+    expect(iam.lookups).toBeLessThanOrEqual(2);
+  });
+
+  it('is asked once more when the connection breaks, and not a third time', async () => {
+    iam.tokens.set('good', {});
+    iam.fault = (res) => {
+      iam.fault = undefined;
+      res.destroy();
+    };
+    expect(await start().verify('good')).toMatchObject({ user: 'bob' });
+    expect(iam.lookups).toBe(2);
+
+    iam.fault = (res) => res.destroy();
+    await expect(start().verify('good')).rejects.toMatchObject({ code: 'iam_unavailable' });
+    expect(iam.lookups).toBe(4);
+  });
+
+  it('is not kept in the cache', async () => {
+    iam.tokens.set('good', {});
+    iam.fault = (res) => res.writeHead(503).end();
+    const tokens = start();
+    await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'iam_unavailable' });
+    iam.fault = undefined;
+    expect(await tokens.verify('good')).toMatchObject({ user: 'bob' });
+  });
+});
+
+type Res = import('node:http').ServerResponse;

@@ -1,0 +1,215 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { createRequire } from 'node:module';
+import { once } from 'node:events';
+import type { Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createListener } from '../../src/http/listener.ts';
+import { openSession, type ClientSession } from '../support/client-session.ts';
+import { nodeKey, processesPath } from '../support/ids.ts';
+import { liveIds, nodeOn, servers } from '../support/server.ts';
+import { createService } from '../support/service.ts';
+import { ACCESS_KEY, sign } from '../support/sign.ts';
+import { until } from '../support/until.ts';
+
+// The SDK is CommonJS: required, since its files import each other without endings.
+const load = createRequire(import.meta.url);
+const core = '@huaweicloud/huaweicloud-sdk-core';
+const { ClientBuilder } = load(`${core}/ClientBuilder`) as { ClientBuilder: SdkBuilder };
+const { BasicCredentials } = load(`${core}/auth/BasicCredentials`) as {
+  BasicCredentials: SdkCredentials;
+};
+// It prints the Authorization header of requests that fail.
+(load('log4js') as { configure: (settings: object) => void }).configure({
+  appenders: { out: { type: 'stdout' } },
+  categories: { default: { appenders: ['out'], level: 'off' } },
+});
+
+/** What these tests use of the SDK's core, whose own types need DOM types. */
+interface SdkClient {
+  sendRequest(options: object): Promise<object>;
+}
+type SdkBuilder = new (make: (client: SdkClient) => SdkClient) => {
+  withCredential(credential: object): InstanceType<SdkBuilder>;
+  withEndpoint(endpoint: string): InstanceType<SdkBuilder>;
+  build(): SdkClient;
+};
+type SdkCredentials = new () => {
+  withAk(access: string): InstanceType<SdkCredentials>;
+  withSk(secret: string): InstanceType<SdkCredentials>;
+  withProjectId(projectId: string): InstanceType<SdkCredentials>;
+};
+
+describe.each(servers)('clients that sign, on $flavour $version', (server) => {
+  const service = createService({ registry: [nodeOn(server)], accessKeys: [ACCESS_KEY] });
+  const opened: ClientSession[] = [];
+  let listener: HttpServer;
+  let endpoint = '';
+
+  beforeAll(async () => {
+    const log = { log: () => undefined };
+    listener = createListener(service.app, { requestTimeoutMs: 30_000, log });
+    await once(listener.listen(0, '127.0.0.1'), 'listening');
+    endpoint = `http://127.0.0.1:${(listener.address() as AddressInfo).port}`;
+  });
+  afterEach(() => {
+    for (const session of opened.splice(0)) session.close();
+  });
+  afterAll(() => {
+    listener.close();
+    listener.closeAllConnections();
+  });
+
+  async function open(): Promise<ClientSession> {
+    const session = await openSession(server);
+    opened.push(session);
+    return session;
+  }
+
+  function sdk(secret = ACCESS_KEY.secret): SdkClient {
+    const credentials = new BasicCredentials()
+      .withAk(ACCESS_KEY.access)
+      .withSk(secret)
+      .withProjectId(nodeKey.projectId);
+    return new ClientBuilder((client) => client)
+      .withCredential(credentials)
+      .withEndpoint(endpoint)
+      .build();
+  }
+
+  // As the generated clients of the service describe their requests to the core.
+  function toSdk(method: 'GET' | 'DELETE', more: object): object {
+    return {
+      method,
+      url: '/v3/{project_id}/instances/{instance_id}/nodes/{node_id}/processes',
+      contentType: 'application/json',
+      queryParams: {},
+      pathParams: {
+        project_id: nodeKey.projectId,
+        instance_id: nodeKey.instanceId,
+        node_id: nodeKey.nodeId,
+      },
+      headers: {},
+      ...more,
+    };
+  }
+
+  it('the official SDK lists sessions and ends one', async () => {
+    const [victim, bystander] = [await open(), await open()];
+
+    const listed = await sdk().sendRequest(
+      toSdk('GET', { queryParams: { offset: 0, limit: 100 } }),
+    );
+    const killed = await sdk().sendRequest(
+      toSdk('DELETE', { data: { processes: [Number(victim.id), 4_000_000_000] } }),
+    );
+
+    expect((listed as { processes: { id: number }[] }).processes.map(({ id }) => id)).toEqual(
+      expect.arrayContaining([Number(victim.id), Number(bystander.id)]),
+    );
+    expect(killed).toEqual({
+      processes_killed: [Number(victim.id)],
+      processes_not_found: [4_000_000_000],
+      httpStatusCode: 200,
+    });
+    await until('the victim is gone', async () => !(await liveIds(server)).has(victim.id));
+    expect((await liveIds(server)).has(bystander.id)).toBe(true);
+  });
+
+  it('the official SDK with a wrong secret is told so in the words of the gateway, and ends nobody', async () => {
+    const session = await open();
+
+    const sent = sdk('wrong').sendRequest(
+      toSdk('DELETE', { data: { processes: [Number(session.id)] } }),
+    );
+
+    await expect(sent).rejects.toMatchObject({
+      httpStatusCode: 401,
+      errorCode: 'APIGW.0301',
+      errorMsg: expect.stringContaining(
+        'verify aksk signature fail, canonicalRequest:DELETE|/v3/',
+      ) as unknown,
+      requestId: expect.stringMatching(/^[0-9a-f]{32}$/) as unknown,
+    });
+    expect((await liveIds(server)).has(session.id)).toBe(true);
+  });
+
+  it.each([
+    [
+      'Python',
+      '{"processes": [ID, 4000000000]}',
+      {
+        'content-type': 'application/json;charset=utf-8',
+        host: 'HOST',
+        'user-agent': 'huaweicloud-usdk-python/3.0',
+      },
+      {},
+    ],
+    [
+      'Go',
+      '{"processes":[ID,4000000000]}\n',
+      { 'user-agent': 'huaweicloud-usdk-go/3.0', 'x-project-id': nodeKey.projectId },
+      { 'content-type': 'application/json;charset=UTF-8' },
+    ],
+    [
+      'Java',
+      '{"processes":[ID,4000000000]}',
+      { host: 'HOST', 'user-agent': 'huaweicloud-usdk-java/3.0' },
+      { 'content-type': 'application/json;charset=UTF-8' },
+    ],
+  ])(
+    'a request shaped like that of the %s SDK ends a session',
+    async (_sdk, shape, signed, unsigned) => {
+      const session = await open();
+      const body = shape.replace('ID', session.id.toString());
+      const host = new URL(endpoint).host;
+      const named = Object.entries(signed).map(([name, value]) => [
+        name,
+        value.replace('HOST', host),
+      ]);
+      const headers = sign({
+        method: 'DELETE',
+        path: processesPath(),
+        headers: Object.fromEntries(named) as Record<string, string>,
+        body,
+      });
+
+      const response = await fetch(`${endpoint}${processesPath()}`, {
+        method: 'DELETE',
+        headers: { ...headers, ...unsigned },
+        body,
+      });
+
+      expect([response.status, await response.text()]).toEqual([
+        200,
+        `{"processes_killed":[${session.id}],"processes_not_found":[4000000000]}`,
+      ]);
+      await until('it is gone', async () => !(await liveIds(server)).has(session.id));
+    },
+  );
+
+  it('the very same request again, at once and later, gets the first answer and ends nobody', async () => {
+    const session = await open();
+    const body = `{"processes":[${session.id},4000000000]}`;
+    const headers = sign({ method: 'DELETE', path: processesPath(), body });
+    const send = async (): Promise<[number, string]> => {
+      const response = await fetch(`${endpoint}${processesPath()}`, {
+        method: 'DELETE',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body,
+      });
+      return [response.status, await response.text()];
+    };
+
+    const killsBefore = kills(service);
+    const answers = await Promise.all([send(), send(), send()]);
+    answers.push(await send());
+
+    const first = [200, `{"processes_killed":[${session.id}],"processes_not_found":[4000000000]}`];
+    expect(answers).toEqual([first, first, first, first]);
+    expect(kills(service) - killsBefore).toBe(1);
+  });
+});
+
+function kills({ events }: ReturnType<typeof createService>): number {
+  return events.filter(({ message }) => message === 'kill').length;
+}

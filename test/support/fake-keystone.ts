@@ -1,0 +1,95 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { nodeKey } from './ids.ts';
+
+/** A token that the fake IAM knows. */
+export interface KnownToken {
+  readonly user?: string;
+  readonly projectId?: string | undefined;
+  readonly roles?: readonly string[];
+  readonly expiresAt?: Date;
+}
+
+/** An IAM that answers GET /v3/auth/tokens as a recorded Keystone 22 does, and has faults on demand. */
+export class FakeKeystone {
+  readonly tokens = new Map<string, KnownToken>();
+  /** Who may validate tokens that are not their own. */
+  readonly services = new Set<string>();
+  /** How many look-ups arrived, and over how many connections. */
+  lookups = 0;
+  connections = 0;
+  /** What it does instead of answering. */
+  fault: ((res: ServerResponse, lookup: number) => void) | undefined;
+  readonly #server: Server;
+
+  constructor() {
+    this.#server = createServer({ maxHeaderSize: 262_144 }, (req, res) => {
+      this.#answer(req, res);
+    });
+    this.#server.on('connection', () => (this.connections += 1));
+  }
+
+  async start(): Promise<void> {
+    await once(this.#server.listen(0, '127.0.0.1'), 'listening');
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  stop(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #answer(req: IncomingMessage, res: ServerResponse): void {
+    this.lookups += 1;
+    if (this.fault !== undefined) {
+      this.fault(res, this.lookups);
+      return;
+    }
+    const url = new URL(req.url ?? '', this.endpoint);
+    if (
+      req.method !== 'GET' ||
+      url.pathname !== '/v3/auth/tokens' ||
+      !url.searchParams.has('nocatalog')
+    ) {
+      send(res, 404, { error: { code: 404, title: 'Not Found' } });
+      return;
+    }
+    const [asking, subject] = [req.headers['x-auth-token'], req.headers['x-subject-token']];
+    if (!this.services.has(String(asking)) && !this.tokens.has(String(asking))) {
+      send(res, 401, { error: { code: 401, title: 'Unauthorized' } });
+      return;
+    }
+    const token = this.tokens.get(String(subject));
+    if (!this.services.has(String(asking)) && asking !== subject) {
+      send(res, 403, { error: { code: 403, title: 'Forbidden' } });
+    } else if (token === undefined || (token.expiresAt ?? new Date(8.64e15)) <= new Date()) {
+      send(res, 404, { error: { code: 404, title: 'Not Found' } });
+    } else {
+      send(res, 200, { token: describe(token) });
+    }
+  }
+}
+
+function describe({ user = 'bob', roles = ['member'], expiresAt, ...token }: KnownToken): object {
+  const projectId = 'projectId' in token ? token.projectId : nodeKey.projectId;
+  const domain = { id: 'default', name: 'Default' };
+  return {
+    methods: ['password'],
+    user: { domain, id: `id-of-${user}`, name: user, password_expires_at: null },
+    audit_ids: ['521wqQrzRr-JuHyvSQsGdg'],
+    expires_at: (expiresAt ?? new Date(Date.now() + 3_600_000)).toISOString().replace('Z', '000Z'),
+    issued_at: new Date().toISOString(),
+    ...(projectId !== undefined && { project: { domain, id: projectId, name: 'shop' } }),
+    is_domain: false,
+    roles: roles.map((name) => ({ id: `id-of-${name}`, name })),
+  };
+}
+
+function send(res: ServerResponse, status: number, body: object): void {
+  res.writeHead(status, { 'Content-Type': 'application/json', Vary: 'X-Auth-Token' });
+  res.end(JSON.stringify(body));
+}
