@@ -1,0 +1,108 @@
+import { once } from 'node:events';
+import type { Cleanup } from './demo-cleanup.ts';
+import { curlOf, listRequest } from './demo-api.ts';
+import { PARTS, rowsOf, UNCOMMITTED_ROWS, type Client } from './demo-clients.ts';
+import { endSessions } from './demo-kill.ts';
+import { showSessions } from './demo-list.ts';
+import { eventScheduler, one } from './demo-node.ts';
+import { proveAlive, proveEnded, proveRollback, proveScheduler, showLog } from './demo-proof.ts';
+import { setUp, type Scene } from './demo-scene.ts';
+import type { Screen } from './demo-screen.ts';
+import { invite } from './demo-serve.ts';
+import { insist } from './demo-until.ts';
+
+/** What the demonstration is given. */
+export interface Surroundings {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly screen: Screen;
+  readonly cleanup: Cleanup;
+  /** If it is to stay up afterwards: until when, and whom to tell that this has begun. */
+  readonly serve: { readonly until: AbortSignal; readonly begins: () => void } | undefined;
+}
+
+/** The demonstration from its beginning to its end. Throws a `Failure`, or what stood in the way, when it does not come out as it should. */
+export async function demonstrate(surroundings: Surroundings): Promise<void> {
+  const { environment, screen, cleanup } = surroundings;
+  screen.heading("session-control: ends sessions of a real node through TaurusDB's API");
+  const scene = await setUp(environment, screen, cleanup);
+  await Promise.race([perform(scene, surroundings), scene.service.whenEnded()]);
+}
+
+async function perform(scene: Scene, { screen, serve }: Surroundings): Promise<void> {
+  const { root, accounts, service, clients } = scene;
+  screen.step('A dozen clients');
+  await clients.start(PARTS, root);
+  const ending = clients.present.filter(({ part }) => part.fate === 'ends');
+  const staying = clients.present.filter(({ part }) => part.fate === 'lives');
+  const writers = {
+    ended: clients.called('web-6'),
+    lives: clients.called('web-7'),
+    reader: clients.called('web-3'),
+  };
+  await showClients(screen, scene, writers);
+  const scheduler = await eventScheduler(root);
+  if (scheduler) screen.say('Beside them runs the event scheduler of the node.');
+
+  screen.step("The node's sessions, as the API lists them");
+  screen.code(curlOf(listRequest(service.url, service.token)));
+  const own = BigInt(await one(root, 'SELECT CONNECTION_ID()'));
+  const names = new Map([
+    [own, '(this)'],
+    ...clients.present.map(({ id, part }) => [id, part.name] as const),
+  ]);
+  await showSessions(screen, service, names);
+  screen.say(
+    "The column client is not the API's: it says which of the dozen it is, or that it is the demonstration itself.",
+  );
+
+  screen.step('Ending some of them, with one request');
+  const answer = await endSessions(screen, service, ending, scheduler);
+
+  screen.step('What came of it');
+  await proveEnded(screen, service, ending, staying);
+  await showSessions(screen, service, names);
+  await proveAlive(screen, root, staying);
+  if (scheduler) await proveScheduler(screen, root, scheduler);
+  await proveRollback(screen, root, accounts.table, writers);
+
+  screen.step('What the service logged of it');
+  await showLog(screen, service, answer, ending);
+
+  if (serve === undefined) return;
+  screen.step('Your turn');
+  serve.begins();
+  await clients.start(
+    ending.map(({ part }) => part),
+    root,
+  );
+  // Not in the list any more, nor ended by mistake.
+  await root.end();
+  const stopTelling = invite(screen, scene);
+  await once(serve.until, 'abort');
+  stopTelling();
+}
+
+async function showClients(
+  screen: Screen,
+  { root, accounts: { table }, clients }: Scene,
+  { ended, lives, reader }: Readonly<Record<'ended' | 'lives' | 'reader', Client>>,
+): Promise<void> {
+  const count = (does: Client['part']['does']): number =>
+    clients.present.filter(({ part }) => part.does === does).length;
+  screen.say(
+    `${count('idle')} are idle, ${count('statement')} are in a long statement, and ${count('transaction')} are in a transaction that they leave open.`,
+  );
+  for (const writer of [ended, lives]) {
+    const [seen, read] = [
+      await one(root, rowsOf(writer, table)),
+      await reader.ask(rowsOf(writer, table)),
+    ];
+    insist(
+      seen === String(UNCOMMITTED_ROWS) && read === '0',
+      `${writer.part.name} should have ${UNCOMMITTED_ROWS} uncommitted rows; root sees ${seen}, and ${reader.part.name} ${read}`,
+    );
+  }
+  screen.check(
+    `${ended.part.name} and ${lives.part.name} have inserted ${UNCOMMITTED_ROWS} rows each into ${table} and not committed them: root, who reads uncommitted rows too, sees them; ${reader.part.name} does not.`,
+  );
+}

@@ -1,0 +1,45 @@
+import { curlOf, killRequest, listRequest } from './demo-api.ts';
+import type { Scene } from './demo-scene.ts';
+import type { Screen } from './demo-screen.ts';
+import type { LogEvent } from './demo-service.ts';
+
+/** Says how to try it by hand and, until the function that it returns is called, what the service logs and which clients lose their sessions. */
+export function invite(screen: Screen, { node, accounts, service, clients }: Scene): () => void {
+  screen.say('Those whose sessions were ended have connected again. List all sessions:');
+  screen.code(curlOf(listRequest(service.url, service.token)));
+  const some = ['web-1', 'jobs-3'].map((name) => clients.called(name));
+  screen.say(
+    `End those of ${some.map(({ part }) => part.name).join(' and ')}, or put other ids in their place:`,
+  );
+  const ids = some.map(({ id }) => id);
+  screen.code(curlOf(killRequest(service.url, service.token, ids)));
+  screen.say('Open a session of your own, list it, end it, and see what your client says:');
+  const { user, password, database } = accounts.apps.web;
+  const program = node.flavour === 'mysql' ? 'mysql' : 'mariadb';
+  screen.code(
+    `${program} --host=${node.host} --port=${node.port} --user=${user} --password=${password} ${database}`,
+  );
+  screen.say('Ctrl-C ends it all and cleans up. What happens until then:');
+  service.onEvent = (event) => {
+    screen.say(`The service logs: ${summaryOf(event)}`);
+  };
+  for (const client of clients.present) {
+    client.onEnd = () => {
+      screen.say(`${client.part.name} has lost its session ${client.id}.`);
+    };
+  }
+  return () => {
+    service.onEvent = () => undefined;
+    for (const client of clients.present) client.onEnd = () => undefined;
+  };
+}
+
+const SHOWN = [
+  ...['caller', 'session_id', 'session_user', 'session_host', 'outcome'],
+  ...['method', 'status', 'duration_ms', 'killed', 'not_found', 'error_code', 'reason'],
+];
+
+function summaryOf({ message, fields }: LogEvent): string {
+  const shown = SHOWN.filter((name) => name in fields);
+  return [message, ...shown.map((name) => `${name}=${String(fields[name])}`)].join(' ');
+}
