@@ -22,7 +22,10 @@ export function createLogger({ level, format }: LogSettings): Logger {
   });
   return winston.createLogger({
     level,
-    format: combine(timestamp(), format === 'json' ? json({ replacer: serializable }) : text),
+    format: combine(
+      timestamp(),
+      format === 'json' ? json({ replacer: serializable, deterministic: false }) : text,
+    ),
     transports: [new winston.transports.Console()],
   });
 }

@@ -1,10 +1,10 @@
 import type { Connection } from 'mysql2/promise';
-import type { DatabaseNode } from './database-node.ts';
-import type { Accounts } from './demo-accounts.ts';
-import type { Cleanup } from './demo-cleanup.ts';
-import { connect, one, threadsOf } from './demo-node.ts';
-import { insist, until } from './demo-until.ts';
-import { complaint } from './server-binaries.ts';
+import type { DatabaseNode } from '../database-node.ts';
+import type { Accounts } from './accounts.ts';
+import type { Cleanup } from './cleanup.ts';
+import { connect, one, threadsOf } from './node.ts';
+import { insist, until } from './until.ts';
+import { complaint } from '../server-binaries.ts';
 
 /** What a client of the demonstration is and does, and what is to become of its session. */
 export interface Part {

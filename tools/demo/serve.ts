@@ -1,7 +1,7 @@
-import { curlOf, killRequest, listRequest } from './demo-api.ts';
-import type { Scene } from './demo-scene.ts';
-import type { Screen } from './demo-screen.ts';
-import type { LogEvent } from './demo-service.ts';
+import { curlOf, killRequest, listRequest } from './api.ts';
+import type { Scene } from './scene.ts';
+import type { Screen } from './screen.ts';
+import type { LogEvent } from './service.ts';
 
 /** Says how to try it by hand and, until the function that it returns is called, what the service logs and which clients lose their sessions. */
 export function invite(screen: Screen, { node, accounts, service, clients }: Scene): () => void {

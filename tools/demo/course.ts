@@ -1,15 +1,15 @@
 import { once } from 'node:events';
-import type { Cleanup } from './demo-cleanup.ts';
-import { curlOf, listRequest } from './demo-api.ts';
-import { PARTS, rowsOf, UNCOMMITTED_ROWS, type Client } from './demo-clients.ts';
-import { endSessions } from './demo-kill.ts';
-import { showSessions } from './demo-list.ts';
-import { eventScheduler, one } from './demo-node.ts';
-import { proveAlive, proveEnded, proveRollback, proveScheduler, showLog } from './demo-proof.ts';
-import { setUp, type Scene } from './demo-scene.ts';
-import type { Screen } from './demo-screen.ts';
-import { invite } from './demo-serve.ts';
-import { insist } from './demo-until.ts';
+import type { Cleanup } from './cleanup.ts';
+import { curlOf, listRequest } from './api.ts';
+import { PARTS, rowsOf, UNCOMMITTED_ROWS, type Client } from './clients.ts';
+import { endSessions } from './kill.ts';
+import { showSessions } from './list.ts';
+import { eventScheduler, one } from './node.ts';
+import { proveAlive, proveEnded, proveRollback, proveScheduler, showLog } from './proof.ts';
+import { setUp, type Scene } from './scene.ts';
+import type { Screen } from './screen.ts';
+import { invite } from './serve.ts';
+import { insist } from './until.ts';
 
 /** What the demonstration is given. */
 export interface Surroundings {

@@ -1,11 +1,11 @@
 import type { Connection } from 'mysql2/promise';
-import type { ApiAnswer } from './demo-api.ts';
-import { rowsOf, UNCOMMITTED_ROWS, type Client } from './demo-clients.ts';
-import { listSessions } from './demo-list.ts';
-import { eventScheduler, one, threadsOf, type Thread } from './demo-node.ts';
-import type { Screen } from './demo-screen.ts';
-import type { Service } from './demo-service.ts';
-import { insist, until } from './demo-until.ts';
+import type { ApiAnswer } from './api.ts';
+import { rowsOf, UNCOMMITTED_ROWS, type Client } from './clients.ts';
+import { listSessions } from './list.ts';
+import { eventScheduler, one, threadsOf, type Thread } from './node.ts';
+import type { Screen } from './screen.ts';
+import type { Service } from './service.ts';
+import { insist, until } from './until.ts';
 
 /** Shows that the clients have noticed and that the API lists only the others; throws a `Failure` when it is not so within 10 seconds. */
 export async function proveEnded(

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from 'mysql2/promise';
-import type { DatabaseNode } from './database-node.ts';
-import type { Cleanup } from './demo-cleanup.ts';
-import { asRoot, endSessionsOf, type Account } from './demo-node.ts';
+import type { DatabaseNode } from '../database-node.ts';
+import type { Cleanup } from './cleanup.ts';
+import { asRoot, endSessionsOf, type Account } from './node.ts';
 
 /** The account of an application, which may do everything in the application's own database. */
 export type App = Required<Account>;

@@ -7,11 +7,11 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import type { DatabaseNode } from './database-node.ts';
-import type { Cleanup } from './demo-cleanup.ts';
-import type { Account } from './demo-node.ts';
-import { Failure, until } from './demo-until.ts';
-import { makeWill } from './last-will.ts';
+import type { DatabaseNode } from '../database-node.ts';
+import type { Cleanup } from './cleanup.ts';
+import type { Account } from './node.ts';
+import { Failure, until } from './until.ts';
+import { makeWill } from '../last-will.ts';
 
 /** A line of the service's log. */
 export interface LogEvent {
@@ -20,7 +20,7 @@ export interface LogEvent {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-const REPOSITORY = fileURLToPath(new URL('..', import.meta.url));
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const ARGUMENTS = ['--import', 'tsx', 'src/main.ts'];
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 10_000;

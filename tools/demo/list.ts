@@ -1,7 +1,7 @@
-import { contentOf, listRequest, send, type ListedSession } from './demo-api.ts';
-import type { Screen } from './demo-screen.ts';
-import type { Service } from './demo-service.ts';
-import { insist } from './demo-until.ts';
+import { contentOf, listRequest, send, type ListedSession } from './api.ts';
+import type { Screen } from './screen.ts';
+import type { Service } from './service.ts';
+import { insist } from './until.ts';
 
 /** The most sessions that are shown; of more, only those that have a name. */
 const MOST_SHOWN = 30;

@@ -1,11 +1,11 @@
 import type { Connection } from 'mysql2/promise';
-import { findNode, type DatabaseNode } from './database-node.ts';
-import { makeAccounts, type Accounts } from './demo-accounts.ts';
-import type { Cleanup } from './demo-cleanup.ts';
-import { Clients } from './demo-clients.ts';
-import { connectAsRoot, startEventScheduler } from './demo-node.ts';
-import type { Screen } from './demo-screen.ts';
-import { Service } from './demo-service.ts';
+import { findNode, type DatabaseNode } from '../database-node.ts';
+import { makeAccounts, type Accounts } from './accounts.ts';
+import type { Cleanup } from './cleanup.ts';
+import { Clients } from './clients.ts';
+import { connectAsRoot, startEventScheduler } from './node.ts';
+import type { Screen } from './screen.ts';
+import { Service } from './service.ts';
 
 /** The node with everything on it, and the service beside it. */
 export interface Scene {

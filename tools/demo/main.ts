@@ -1,10 +1,10 @@
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Cleanup } from './demo-cleanup.ts';
-import { demonstrate } from './demo-course.ts';
-import { Screen } from './demo-screen.ts';
-import { complaint } from './server-binaries.ts';
+import { Cleanup } from './cleanup.ts';
+import { demonstrate } from './course.ts';
+import { Screen } from './screen.ts';
+import { complaint } from '../server-binaries.ts';
 
 const USAGE = `usage: npm run demo [-- --serve]
 

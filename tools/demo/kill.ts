@@ -1,9 +1,9 @@
-import { contentOf, curlOf, killRequest, send, type ApiAnswer } from './demo-api.ts';
-import { UNCOMMITTED_ROWS, type Client, type Part } from './demo-clients.ts';
-import type { Thread } from './demo-node.ts';
-import type { Screen } from './demo-screen.ts';
-import type { Service } from './demo-service.ts';
-import { insist } from './demo-until.ts';
+import { contentOf, curlOf, killRequest, send, type ApiAnswer } from './api.ts';
+import { UNCOMMITTED_ROWS, type Client, type Part } from './clients.ts';
+import type { Thread } from './node.ts';
+import type { Screen } from './screen.ts';
+import type { Service } from './service.ts';
+import { insist } from './until.ts';
 
 /** An id that no session has, and that no double can hold. */
 const UNKNOWN_ID = 9_007_199_254_740_993n;

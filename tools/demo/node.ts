@@ -1,7 +1,7 @@
 import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
-import type { DatabaseNode } from './database-node.ts';
-import type { Cleanup } from './demo-cleanup.ts';
-import { until } from './demo-until.ts';
+import type { DatabaseNode } from '../database-node.ts';
+import type { Cleanup } from './cleanup.ts';
+import { until } from './until.ts';
 
 /** Who logs in to a node, and to which database at once. */
 export interface Account {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Screen } from './demo-screen.ts';
-import { complaint } from './server-binaries.ts';
+import type { Screen } from './screen.ts';
+import { complaint } from '../server-binaries.ts';
 
 /** Undoes one thing, also if it was done by half or not at all; resolves with what to say of it, if anything. */
 export type Undo = () => Promise<string | undefined>;

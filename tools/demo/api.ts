@@ -1,7 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import { parse } from 'lossless-json';
-import { Failure } from './demo-until.ts';
-import { complaint } from './server-binaries.ts';
+import { Failure } from './until.ts';
+import { complaint } from '../server-binaries.ts';
 
 /** A session as the API lists it. */
 export interface ListedSession {
