@@ -19,6 +19,10 @@ const ARROWS = {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
     packages: '^(?!node:|\\.|lru-cache$)',
   },
+  'src/store/**': {
+    local: '^\\.\\./(?!domain/|errors\\.ts$)',
+    packages: '^(?!node:|\\.|(redis|rate-limit-redis)$)',
+  },
   'src/app.ts': {
     local: '^\\./(?!domain/|http/|errors\\.ts$)',
     packages: '^(mysql2|winston|yaml|zod)(/|$)',

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import express, { type RequestHandler } from 'express';
 import helmet from 'helmet';
+import type { FirstAnswers } from './domain/first-answers.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
@@ -10,6 +11,7 @@ import { facts } from './http/request-facts.ts';
 import { logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
 import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
+import type { MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
 
 /** What the app is made of. */
@@ -18,6 +20,9 @@ export interface AppParts {
   readonly identity: Identity;
   readonly limits: RequestLimits;
   readonly log: EventLog;
+  readonly firstAnswers: FirstAnswers;
+  /** Where requests are counted; in memory by default. */
+  readonly makeCounters?: MakeCounters | undefined;
   /** Express's setting: whom to believe about the client's address. */
   readonly trustProxy: boolean | number | string;
 }
@@ -28,6 +33,8 @@ export function createApp({
   identity,
   limits,
   log,
+  firstAnswers,
+  makeCounters,
   trustProxy,
 }: AppParts): RequestListener {
   const app = express();
@@ -39,7 +46,7 @@ export function createApp({
   app.use(logRequest(log));
   app.use(requireSoundHttp);
   app.use(overrideMethod);
-  app.use(apiRoutes(sessions, identity, limits, log));
+  app.use(apiRoutes(sessions, identity, limits, log, firstAnswers, makeCounters));
   app.use(noSuchApi);
   app.use(answerError);
   return withReadableUrl(app as RequestListener);
@@ -49,6 +56,7 @@ const nameRequest: RequestHandler = (req, res, next) => {
   Object.assign(facts(res), {
     requestId: randomBytes(16).toString('hex'),
     language: req.get('x-language')?.toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us',
+    receivedAt: performance.now(),
     wireMethod: req.method,
   });
   res.set({ 'X-Request-Id': facts(res).requestId, 'Cache-Control': 'no-store' });

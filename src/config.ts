@@ -53,6 +53,11 @@ const accessKey = keys({
   security_token: text().optional(),
 });
 
+const redisUrl = textLike(/^rediss?:\/\/[^\s]+$/, 'a URL such as redis://127.0.0.1:6379').refine(
+  (url) => URL.canParse(url) && new URL(url).hostname !== '',
+  'must be a URL such as redis://127.0.0.1:6379',
+);
+
 const DEFAULT_ROLES: Record<string, GrantedAction[]> = {
   admin: ['*'],
   te_admin: ['*'],
@@ -106,6 +111,7 @@ export function serviceFile(path: string) {
       max_wait_seconds: integer(0, 3600).default(60),
       request_timeout_ms: timeLimit().default(30_000),
       requests_per_minute: integer(1, 1_000_000).default(600),
+      store: redisUrl.optional(),
     }).prefault({}),
     node_defaults: nodeDefaults,
     sessions: keys({

@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'node_unavailable'
   | 'stopping'
   | 'overloaded'
+  | 'store_unavailable'
   | 'too_many_requests'
   | 'iam_unavailable'
   | 'service_token_refused'

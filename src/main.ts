@@ -1,6 +1,7 @@
 import { createApp } from './app.ts';
 import { nodeDefaults, serviceFile, type Config } from './config.ts';
-import { isLoopback, type Node, type Nodes } from './domain/node.ts';
+import { FirstAnswers } from './domain/first-answers.ts';
+import { isLoopback, type Node, type NodeKey, type Nodes } from './domain/node.ts';
 import { SessionService } from './domain/session-service.ts';
 import { ServiceError } from './errors.ts';
 import { createListener, replaceTls, stopListening } from './http/listener.ts';
@@ -12,6 +13,10 @@ import { createLogger, type Logger } from './logger.ts';
 import { createMysqlNodes } from './mysql/mysql-nodes.ts';
 import { FileRegistry } from './registry/node-registry.ts';
 import { nodesFile } from './registry/nodes-file.ts';
+import { MemoryAnswers } from './store/memory-answers.ts';
+import { RedisAnswers } from './store/redis-answers.ts';
+import { RedisConnection } from './store/redis-connection.ts';
+import { RedisCounters } from './store/redis-counters.ts';
 import { readYamlFile, relativeTo } from './yaml-file.ts';
 
 /** What sysexits.h calls EX_CONFIG. */
@@ -35,8 +40,10 @@ function start({ config, nodes }: Configuration): void {
   const { server, limits, sessions: rules } = config;
   const log = createLogger(config.log);
   const registry = new FileRegistry(nodes);
+  const redis = connectStore(limits.store, log);
+  const answers = redis === undefined ? new MemoryAnswers() : new RedisAnswers(redis);
   const tokens = new StaticTokens(tokensOf(config));
-  const accessKeys = new AccessKeys(accessKeysOf(config));
+  const accessKeys = new AccessKeys(accessKeysOf(config), redis !== undefined);
   const iam = keystoneOf(config);
   const keystone = iam && new KeystoneTokens(iam);
   const stopping = new AbortController();
@@ -47,15 +54,22 @@ function start({ config, nodes }: Configuration): void {
       internalUsers: rules.internal_users,
       requireClientPort: rules.require_client_port,
     },
+    warnOfSharedAccount(log),
   );
   const app = createApp({
     sessions,
     identity: new Authenticator(tokens, accessKeys, keystone),
     log,
+    firstAnswers: new FirstAnswers(answers, (error) =>
+      log.warn('an answer could not be remembered', { error }),
+    ),
+    makeCounters: redis && ((name) => new RedisCounters(redis, name)),
     limits: {
       maxProcesses: limits.max_processes_per_request,
       maxBodyBytes: limits.max_body_bytes,
       requestsPerMinute: limits.requests_per_minute,
+      requestTimeoutMs: limits.request_timeout_ms,
+      maxWaitSeconds: limits.max_wait_seconds,
     },
     trustProxy: server.trust_proxy,
   });
@@ -107,7 +121,9 @@ function start({ config, nodes }: Configuration): void {
     if (stopping.signal.aborted) return;
     stopping.abort();
     log.info('stopping', { signal });
-    void stopListening(listener, limits.request_timeout_ms).then(() => log.info('stopped'));
+    void stopListening(listener, limits.request_timeout_ms)
+      .then(() => redis?.close())
+      .then(() => log.info('stopped'));
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
@@ -173,6 +189,39 @@ function warnOfUnverifiedNodes(nodes: readonly Node[], log: Logger): void {
     nodes: unverified.length,
     first_node_id: unverified[0],
   });
+}
+
+function connectStore(url: string | undefined, log: Logger): RedisConnection | undefined {
+  if (url === undefined) return undefined;
+  const { protocol, hostname, port, username, password, pathname } = new URL(url);
+  const settings = {
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(port || 6379),
+    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+    ...(/^\/\d+$/.test(pathname) && { database: Number(pathname.slice(1)) }),
+    ...(protocol === 'rediss:' && { tls: {} }),
+  };
+  return new RedisConnection(settings, {
+    lost: (error) =>
+      log.warn('the store cannot be reached: signed and keyed requests to kill are refused', {
+        error,
+      }),
+    back: () => log.info('the store is back'),
+  });
+}
+
+/** Says it once a node and hour: an application that uses the control account silently becomes internal. */
+function warnOfSharedAccount(log: Logger): (node: NodeKey) => void {
+  const told = new Map<string, number>();
+  return ({ nodeId }) => {
+    const now = performance.now();
+    if (now - (told.get(nodeId) ?? -Infinity) < 3_600_000) return;
+    told.set(nodeId, now);
+    log.warn('others use the control account: their sessions are neither shown nor ended', {
+      node_id: nodeId,
+    });
+  };
 }
 
 /** Nodes that lend no further connection once the service stops; work that has begun goes on. */

@@ -93,7 +93,7 @@ server:
   port: 80x80
   hots: 1.2.3.4
   trust_proxy: "10.0.0.0/99"
-limits: { max_body_bytes: 0, store: redis://127.0.0.1 }
+limits: { max_body_bytes: 0, store: http://127.0.0.1 }
 node_defaults: { kill_timeout_ms: "\${TIMEOUT}", list_timeout_ms: "\${WRONG}" }
 log: { level: verbose }
 registry: {}
@@ -113,7 +113,7 @@ identity:
       'service.yaml:4:9: server.hots is not a known key',
       'service.yaml:8:15: log.level must be one of error, warn, info, debug',
       'service.yaml:6:27: limits.max_body_bytes must be an integer from 64 to 16777216',
-      'service.yaml:6:37: limits.store is not a known key',
+      'service.yaml:6:37: limits.store must be a URL such as redis://127.0.0.1:6379',
       'service.yaml:7:66: node_defaults.list_timeout_ms must be an integer from 1 to 600000',
       'service.yaml:9:11: registry.file is required',
       'service.yaml:13:17: identity.tokens[0].sha256 must be a SHA-256 of 64 hex digits',
@@ -159,6 +159,7 @@ describe('nodes.yaml', () => {
         connectTimeoutMs: 1,
         listTimeoutMs: 20,
         killTimeoutMs: 3,
+        killWith: 'kill',
       },
     ]);
   });

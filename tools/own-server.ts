@@ -9,12 +9,20 @@ import { complaint, obtainBinaries, type ServerKind } from './server-binaries.ts
 import { ServerHome } from './server-home.ts';
 import { identify, type ServerIdentity, type ServerLogin } from './server-login.ts';
 
+/** A server that we started. */
+export interface OwnServer extends DatabaseNode {
+  /** Ends the process without warning and starts another one on the same data; ready when it lets in, at once. */
+  restart(): Promise<void>;
+}
+
 export interface ServerOptions {
   /** Further options of the server, such as `--server-id=2`; they win over ours. */
   readonly arguments?: readonly string[];
   readonly say?: (line: string) => void;
 }
 
+/** Younger than that, a server may have started after a request came in: the service sends no KILL then. */
+const SETTLED_SECONDS = 3;
 const START_DEADLINE_MS = 60_000;
 const START_ATTEMPTS = 5;
 
@@ -27,7 +35,7 @@ const START_ATTEMPTS = 5;
 export async function startServer(
   kind: ServerKind,
   options: ServerOptions = {},
-): Promise<DatabaseNode> {
+): Promise<OwnServer> {
   const binaries = await obtainBinaries(kind, options.say ?? (() => undefined));
   const home = new ServerHome();
   try {
@@ -67,22 +75,37 @@ async function serve(
   server: string,
   further: readonly string[],
   home: ServerHome,
-): Promise<DatabaseNode> {
+): Promise<OwnServer> {
   for (let attempt = 1; ; attempt++) {
     // Below 32768, where the system begins to take ports for outgoing connections.
     const port = 2 * randomInt(5_000, 16_000);
     const adminPort = port + 1;
     const login = { host: '127.0.0.1', port, rootUser: 'root', rootPassword: '' };
-    const child = home.launch(server, [...serverOptions(kind, port, adminPort, home), ...further]);
-    const identity = await whenReady(child, login, home);
+    const options = [...serverOptions(kind, port, adminPort, home), ...further];
+    let child = home.launch(server, options);
+    const identity = await whenReady(child, login, home, SETTLED_SECONDS);
     if (identity !== undefined) {
       const { flavour, version } = identity;
       const stop = async (): Promise<void> => {
         await end(child);
         await home.remove();
       };
+      const restart = async (): Promise<void> => {
+        await end(child);
+        child = home.launch(server, options);
+        const again = await whenReady(child, login, home, 0);
+        if (again === undefined) throw failure(`${server} did not start again`, home);
+        child.unref();
+      };
       child.unref();
-      return { flavour, version, ...login, adminPort, ...(child.pid && { pid: child.pid }), stop };
+      const started = {
+        flavour,
+        version,
+        ...login,
+        adminPort,
+        ...(child.pid && { pid: child.pid }),
+      };
+      return { ...started, stop, restart };
     }
     await end(child);
     if (attempt === START_ATTEMPTS || !/address already in use/i.test(home.log())) {
@@ -126,11 +149,13 @@ async function whenReady(
   child: ChildProcess,
   login: ServerLogin,
   home: ServerHome,
+  minimalUptime: number,
 ): Promise<ServerIdentity | undefined> {
   const deadline = Date.now() + START_DEADLINE_MS;
   while (!hasEnded(child) && Date.now() < deadline) {
     const identity = await identify(login).catch(() => undefined);
-    if (identity?.socket === home.path('socket')) return identity;
+    const isOurs = identity?.socket === home.path('socket');
+    if (isOurs && identity.uptime >= minimalUptime) return identity;
     await sleep(100);
   }
   return undefined;

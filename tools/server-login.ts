@@ -14,6 +14,8 @@ export interface ServerIdentity {
   readonly version: string;
   /** The path of its Unix socket, by which a server we started is told from another on its port. */
   readonly socket: string;
+  /** Whole seconds since it started. */
+  readonly uptime: number;
 }
 
 /** Logs in and out again; rejects with mysql2's error when that does not work within 5 seconds. */
@@ -33,7 +35,12 @@ export async function identify(login: ServerLogin): Promise<ServerIdentity> {
     });
     const version = String(rows[0]?.['version']);
     const flavour = version.includes('MariaDB') ? 'mariadb' : 'mysql';
-    return { flavour, version, socket: String(rows[0]?.['socket']) };
+    const [status] = await connection.query<RowDataPacket[]>({
+      sql: "SHOW GLOBAL STATUS LIKE 'Uptime'",
+      timeout: 5_000,
+    });
+    const uptime = Number(status[0]?.['Value']);
+    return { flavour, version, uptime, socket: String(rows[0]?.['socket']) };
   } finally {
     connection.destroy();
   }

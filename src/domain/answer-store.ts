@@ -1,3 +1,6 @@
+/** A signature is good for 15 minutes on either side of its date, so its request can come again for 30. */
+export const REMEMBERED_MS = 30 * 60_000;
+
 /** Under which key an answer is to be remembered, and for what. */
 export interface Reservation {
   readonly key: string;
@@ -20,15 +23,18 @@ export interface Remembered {
 }
 
 /**
- * Remembers the answers to requests that end sessions, for 30 minutes from the reservation. Implemented in src/store.
+ * Remembers the answers to requests that end sessions, for `REMEMBERED_MS` from the reservation. Implemented in src/store.
  * Every method throws `store_unavailable` when it cannot do its work.
  */
 export interface AnswerStore {
-  /** Reserves the key if nobody has it, and resolves to undefined; else resolves to what is there. Throws `too_many_requests` when its owner has too much here. */
+  /**
+   * Reserves the key if nobody has it, and resolves to undefined; else resolves to what is there.
+   * May throw `too_many_requests` when its owner has too much here, `overloaded` when all have.
+   */
   reserve(reservation: Reservation): Promise<Remembered | undefined>;
   read(key: string): Promise<Remembered | undefined>;
-  /** Puts the answer under a key that was reserved. */
+  /** Puts the answer under a key that was reserved; does nothing when the key is no longer there. */
   complete(key: string, answer: string): Promise<void>;
-  /** Forgets a key that was reserved: nothing was done for it. */
+  /** Forgets a key that was reserved, unless it has its answer: nothing was done for it. */
   release(key: string): Promise<void>;
 }

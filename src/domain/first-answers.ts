@@ -1,85 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
-import type { Termination } from './session-service.ts';
+import type { AnswerStore, Remembered, Reservation } from './answer-store.ts';
 
-/** A signature is good for 15 minutes on either side of its date, so its request can come again for 30. */
-const REMEMBERED_MS = 30 * 60_000;
-/** About 1 KB each at 1,000 ids a request. */
-const MAX_ANSWERS = 100_000;
+/** Past its limit a request gets so long to put its answer down, before it counts as dead. */
+const GRACE_MS = 1000;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 250;
 
-const KINDS = ['killed', 'notFound', 'failed', 'unknown'] as const;
+/** What became of the request that came first: its answer, or no answer any more, or it did nothing and let go. */
+type First = { readonly answer: string } | 'died' | 'let go';
 
-interface Remembered {
-  readonly answer: Promise<Answer>;
-  readonly until: number;
-}
-
-/** A byte an id, in the order of the request: the ids come with the request that asks again. */
-interface Answer {
-  readonly kinds: Uint8Array;
-  readonly trouble: ServiceError | undefined;
-}
-
-/** What came of requests that end sessions, so that the very same request again gets the first answer and kills nothing. */
+/** Lets a request that comes twice be done once: the second gets the answer of the first, on whichever replica. */
 export class FirstAnswers {
-  readonly #answers = new Map<string, Remembered>();
-  readonly #now: () => number;
+  readonly #store: AnswerStore;
+  readonly #onTrouble: (error: unknown) => void;
+  readonly #pause: (milliseconds: number) => Promise<unknown>;
 
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
+  /** `onTrouble` hears of what the store failed to do when that no longer changes the answer. */
+  constructor(
+    store: AnswerStore,
+    onTrouble: (error: unknown) => void,
+    pause: (milliseconds: number) => Promise<unknown> = sleep,
+  ) {
+    this.#store = store;
+    this.#onTrouble = onTrouble;
+    this.#pause = pause;
   }
 
   /**
-   * Does the work once for a key; who comes with the key again, meanwhile or later, gets what it gave. Without a key it is just done.
-   * When the work throws, nothing was sent, and the next one with the key tries again. Throws `overloaded` when too much is remembered.
+   * Does the work once for these keys, all reserved beforehand, and remembers its answer; who comes with one of them, meanwhile or later,
+   * gets that answer. Without keys the work is just done. When the work throws, nothing was sent: the keys are free again.
+   * Undefined: the first request died before it could answer, so nobody knows what it did.
+   * Throws `parameter_wrong` when a key was used for something else, `too_many_requests`, `overloaded` and `store_unavailable`: then no work was done.
+   *
+   * Requests that share several keys must name them in the same order, or they could wait for each other.
    */
   async once(
-    key: string | undefined,
-    ids: readonly bigint[],
-    work: () => Promise<Termination>,
-  ): Promise<Termination> {
-    if (key === undefined) return work();
-    this.#forgetOld();
-    const known = this.#answers.get(key);
-    if (known !== undefined) return unpacked(ids, await known.answer);
-    if (this.#answers.size >= MAX_ANSWERS) throw new ServiceError('overloaded');
-    const answer = work().then((termination) => packed(ids, termination));
-    this.#answers.set(key, { answer, until: this.#now() + REMEMBERED_MS });
-    try {
-      return unpacked(ids, await answer);
-    } catch (error) {
-      this.#answers.delete(key);
-      throw error;
+    reservations: readonly Reservation[],
+    work: () => Promise<string>,
+  ): Promise<string | undefined> {
+    for (;;) {
+      const made: Reservation[] = [];
+      let answer: string;
+      try {
+        const first = await this.#reserve(reservations, made);
+        if (first === 'let go') {
+          await this.#release(made);
+          continue;
+        }
+        // What was reserved stays so, and is found dead in its turn: each of the keys then gets the same answer.
+        if (first === 'died') return undefined;
+        answer = first?.answer ?? (await work());
+      } catch (error) {
+        await this.#release(made);
+        throw error;
+      }
+      await this.#complete(made, answer);
+      return answer;
     }
   }
 
-  // In the order of their ends, since all are kept equally long.
-  #forgetOld(): void {
-    for (const [key, { until }] of this.#answers) {
-      if (until > this.#now()) return;
-      this.#answers.delete(key);
+  /** Puts what it reserved into `made`. Undefined when that is all of them. */
+  async #reserve(
+    reservations: readonly Reservation[],
+    made: Reservation[],
+  ): Promise<First | undefined> {
+    for (const [index, reservation] of reservations.entries()) {
+      const there = await this.#store.reserve(reservation);
+      if (there === undefined) {
+        made.push(reservation);
+        continue;
+      }
+      const first = await this.#follow(reservation, there);
+      if (first !== 'let go') await this.#reserveFree(reservations.slice(index + 1), made);
+      return first;
     }
+    return undefined;
+  }
+
+  // A new signature beside an old Idempotency-Key: alone, it must not do the work either.
+  async #reserveFree(reservations: readonly Reservation[], made: Reservation[]): Promise<void> {
+    for (const reservation of reservations) {
+      if ((await this.#store.reserve(reservation)) === undefined) made.push(reservation);
+    }
+  }
+
+  async #follow({ key, fingerprint }: Reservation, there: Remembered): Promise<First> {
+    let pauseMs = FIRST_PAUSE_MS;
+    for (let now: Remembered | undefined = there; now !== undefined;) {
+      if (now.fingerprint !== fingerprint) throw usedBefore();
+      if (now.answer !== undefined) return { answer: now.answer };
+      if (now.ageMs > now.limitMs + GRACE_MS) return 'died';
+      await this.#pause(pauseMs);
+      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+      now = await this.#store.read(key);
+    }
+    return 'let go';
+  }
+
+  async #complete(made: readonly Reservation[], answer: string): Promise<void> {
+    await this.#forEach(made, ({ key }) => this.#store.complete(key, answer));
+  }
+
+  async #release(made: readonly Reservation[]): Promise<void> {
+    await this.#forEach(made, ({ key }) => this.#store.release(key));
+  }
+
+  async #forEach(
+    made: readonly Reservation[],
+    action: (reservation: Reservation) => Promise<void>,
+  ): Promise<void> {
+    await Promise.all(made.map((reservation) => action(reservation).catch(this.#onTrouble)));
   }
 }
 
-function packed(ids: readonly bigint[], termination: Termination): Answer {
-  const kindOf = new Map(
-    KINDS.flatMap((kind, index) => termination[kind].map((id) => [id, index])),
-  );
-  return {
-    kinds: Uint8Array.from(new Set(ids), (id) => kindOf.get(id) ?? KINDS.indexOf('unknown')),
-    trouble: termination.trouble,
-  };
-}
-
-function unpacked(ids: readonly bigint[], { kinds, trouble }: Answer): Termination {
-  const distinct = [...new Set(ids)];
-  const idsOf = (kind: (typeof KINDS)[number]): bigint[] =>
-    distinct.filter((_id, index) => kinds[index] === KINDS.indexOf(kind));
-  return {
-    killed: idsOf('killed'),
-    notFound: idsOf('notFound'),
-    failed: idsOf('failed'),
-    unknown: idsOf('unknown'),
-    trouble,
-  };
+function usedBefore(): ServiceError {
+  return new ServiceError('parameter_wrong', {
+    'en-us': 'The Idempotency-Key was used before for a different request.',
+    'zh-cn': '该Idempotency-Key已用于其他请求。',
+  });
 }

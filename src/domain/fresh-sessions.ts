@@ -1,6 +1,6 @@
 import { ServiceError } from '../errors.ts';
 import type { ControlConnection, KillResult, ProcessList } from './node.ts';
-import type { Session } from './session.ts';
+import { isSameEndpoint, type Session } from './session.ts';
 
 /** Promise 1: a KILL goes out only for what a process list of at most this age shows. */
 const MAX_LIST_AGE_MS = 2000;
@@ -10,13 +10,11 @@ export type SelectSessions = (list: ProcessList) => ReadonlyMap<bigint, Session>
 
 /** The user sessions of a node over one control connection, from a list that is read again before it is too old to kill by. */
 export class FreshSessions {
-  /** Those of the first list: whom the caller can have meant. */
-  readonly meant: ReadonlyMap<bigint, Session>;
   readonly #connection: ControlConnection;
   readonly #select: SelectSessions;
   readonly #now: () => number;
+  #list: ProcessList;
   #present: ReadonlyMap<bigint, Session>;
-  #askedAt: number;
 
   private constructor(
     connection: ControlConnection,
@@ -27,9 +25,8 @@ export class FreshSessions {
     this.#connection = connection;
     this.#select = select;
     this.#now = now;
-    this.meant = select(list);
-    this.#present = this.meant;
-    this.#askedAt = list.askedAt;
+    this.#list = list;
+    this.#present = select(list);
   }
 
   /** Reads the first list. Throws `node_unavailable`. */
@@ -41,10 +38,26 @@ export class FreshSessions {
     return new FreshSessions(connection, select, now, await connection.list());
   }
 
+  /** All threads of the last list. */
+  get list(): ProcessList {
+    return this.#list;
+  }
+
+  /** The user session that has this id in the last list. */
+  get(id: bigint): Session | undefined {
+    return this.#present.get(id);
+  }
+
+  /** Reads the list anew. Throws `node_unavailable`. */
+  async readAgain(): Promise<void> {
+    this.#list = await this.#connection.list();
+    this.#present = this.#select(this.#list);
+  }
+
   /** Ends a session if it is still the one that was meant. Never throws: what was killed before must be told whatever happens here. */
   async end(session: Session): Promise<KillResult> {
     try {
-      if (this.#isStale()) await this.#readAgain();
+      if (this.#isStale()) await this.#refresh();
     } catch (cause) {
       const trouble =
         cause instanceof ServiceError ? cause : new ServiceError('internal', undefined, { cause });
@@ -52,15 +65,14 @@ export class FreshSessions {
     }
     const present = this.#present.get(session.id);
     // An id that now stands for another endpoint was given anew: the session that was meant has gone.
-    if (present === undefined || portOf(present) !== portOf(session))
+    if (present === undefined || !isSameEndpoint(present.host, session.host)) {
       return { outcome: 'not_found' };
+    }
     return this.#connection.kill(session);
   }
 
-  async #readAgain(): Promise<void> {
-    const list = await this.#connection.list();
-    this.#present = this.#select(list);
-    this.#askedAt = list.askedAt;
+  async #refresh(): Promise<void> {
+    await this.readAgain();
     if (!this.#isStale()) return;
     throw new ServiceError('node_unavailable', {
       'en-us': `The node took more than ${MAX_LIST_AGE_MS} ms to give its process list, too long to kill by it.`,
@@ -69,12 +81,6 @@ export class FreshSessions {
   }
 
   #isStale(): boolean {
-    return this.#now() - this.#askedAt > MAX_LIST_AGE_MS;
+    return this.#now() - this.#list.askedAt > MAX_LIST_AGE_MS;
   }
-}
-
-// Inside a DEFINER routine a session is listed under its definer's user and host (measured on MySQL 9.7 and MariaDB 10.11):
-// only the port stays.
-function portOf({ host }: Session): string {
-  return host.slice(host.lastIndexOf(':') + 1);
 }

@@ -1,5 +1,4 @@
-import { isIPv6 } from 'node:net';
-import { sessionOf, type ProcessListRow, type Session } from './session.ts';
+import { clientPort, sessionOf, type ProcessListRow, type Session } from './session.ts';
 
 /** What the guard must know besides the row. */
 export interface Guard {
@@ -11,6 +10,8 @@ export interface Guard {
   readonly internalUsers: readonly string[];
   /** False also lets sessions of the node's Unix socket (host `localhost`, no port) count as clients. */
   readonly requireClientPort: boolean;
+  /** Ids that were internal before in this incarnation: a thread can show itself as an ordinary account for a while. */
+  readonly knownInternal?: ReadonlySet<bigint>;
 }
 
 /** Why a row is not a user session. */
@@ -18,6 +19,7 @@ export type InternalReason =
   | 'bad_id'
   | 'own_connection'
   | 'control_account'
+  | 'known_internal'
   | 'internal_user'
   | 'internal_command'
   | 'no_client_endpoint';
@@ -68,6 +70,7 @@ export function internalReason(row: ProcessListRow, guard: Guard): InternalReaso
   const id = BigInt(row.id);
   if (id >= 2n ** 64n) return 'bad_id';
   if (id === guard.ownId) return 'own_connection';
+  if (guard.knownInternal?.has(id) === true) return 'known_internal';
   const user = (row.user ?? '').toLowerCase();
   if (user === guard.controlAccount.toLowerCase()) return 'control_account';
   if (isInternalUser(user, guard)) return 'internal_user';
@@ -112,13 +115,5 @@ function isInternalCommand(command: string): boolean {
 function isClientEndpoint(host: string, command: string, guard: Guard): boolean {
   // `Killed` hides the command that would tell an event worker of a definer at localhost from a client of the socket.
   if (host === 'localhost') return !guard.requireClientPort && command !== 'killed';
-  // An event worker or an applier whose account is u@'fd00::a:5' lists that host without a port, which reads like port 5
-  // of fd00::a. With a zone it is an address of a client: no account has one.
-  if (isIPv6(host) && !host.includes('%')) return false;
-  const colon = host.lastIndexOf(':');
-  const address = host.slice(0, colon);
-  const port = host.slice(colon + 1);
-  if (colon < 1 || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65535) return false;
-  // TiDB puts an IPv6 address in brackets.
-  return !address.includes(':') || isIPv6(address.replace(/^\[(.*)\]$/, '$1'));
+  return clientPort(host) !== undefined;
 }

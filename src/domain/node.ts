@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net';
 import type { ServiceError } from '../errors.ts';
+import type { Incarnation } from './incarnation.ts';
 import type { ProcessListRow, Session } from './session.ts';
 
 /** The three ids of the URL that name a node. */
@@ -18,6 +19,8 @@ export interface Node extends NodeKey {
   readonly tls: NodeTls;
   /** When given, no other server behind this address is accepted: MySQL's `server_uuid`, in lower case. */
   readonly serverUuid?: string | undefined;
+  /** `rds_kill`: the account may not KILL, but CALL mysql.rds_kill. */
+  readonly killWith: 'kill' | 'rds_kill';
   /** Accounts that are internal on this node only. */
   readonly internalUsers: readonly string[];
   readonly connectTimeoutMs: number;
@@ -46,16 +49,23 @@ export interface Nodes {
 
 /** A connection under the control account to one incarnation of a node; it never reconnects. */
 export interface ControlConnection {
+  /** Its own session id on the node. */
+  readonly id: bigint;
+  readonly incarnation: Incarnation;
+  /** Whether a session that is listed after its KILL may be dying all the same, so that being listed proves nothing: TiDB. */
+  readonly listsTheDying: boolean;
+  /** The session ids of all our control connections to the node, those of a moment ago included. */
+  readonly ours: ReadonlySet<bigint>;
   /** Reads the process list. Throws `node_unavailable`, also when the list does not show this very connection. */
   list(): Promise<ProcessList>;
   /** Sends KILL for a listed session, and tells what came of it. Never throws. */
   kill(session: Session): Promise<KillResult>;
+  /** Which sessions, listed or not, are rolling back; undefined where that cannot be seen. Throws `node_unavailable`. */
+  rollingBack(): Promise<ReadonlySet<bigint> | undefined>;
 }
 
 /** All threads of a node at one moment. */
 export interface ProcessList {
-  /** The session id of the control connection that read it. */
-  readonly ownId: bigint;
   readonly rows: readonly ProcessListRow[];
   /** When it was asked for, in milliseconds of `performance.now()`: it is at least as young as this. */
   readonly askedAt: number;

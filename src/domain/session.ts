@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /** A row of the process list as the node gave it, by column name; a NULL stays null. */
 export interface ProcessListRow {
   readonly id: string | null;
@@ -38,4 +40,27 @@ export function sessionOf(row: ProcessListRow & { readonly id: string }): Sessio
     state: row.state ?? '',
     info: row.info ?? '',
   };
+}
+
+/** The port in a row's Host, if that is surely a client's `address:port`. */
+export function clientPort(host: string): number | undefined {
+  // An event worker or an applier whose account is u@'fd00::a:5' lists that host without a port, which reads like port 5
+  // of fd00::a. With a zone it is an address of a client: no account has one.
+  if (isIPv6(host) && !host.includes('%')) return undefined;
+  const colon = host.lastIndexOf(':');
+  const address = host.slice(0, colon);
+  const port = host.slice(colon + 1);
+  if (colon < 1 || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65535) return undefined;
+  // TiDB puts an IPv6 address in brackets.
+  const isAddress = !address.includes(':') || isIPv6(address.replace(/^\[(.*)\]$/, '$1'));
+  return isAddress ? Number(port) : undefined;
+}
+
+/**
+ * Whether two listings with one id are of one session. Inside a DEFINER routine a session is listed under its definer's
+ * user and host (measured on MySQL 9.7 and MariaDB 10.11): only the port stays.
+ */
+export function isSameEndpoint(one: string, other: string): boolean {
+  const port = clientPort(one);
+  return port === undefined ? one === other : port === clientPort(other);
 }

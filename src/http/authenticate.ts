@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { RequestHandler } from 'express';
 import { matchedData } from 'express-validator';
 import { authorize, type Action, type Identity } from '../domain/caller.ts';
@@ -8,13 +9,15 @@ import { check, projectId, type PathIds } from './validators.ts';
 /** Finds out who is calling. Needs the body, which a signature is over. */
 export function authenticate(identity: Identity): RequestHandler {
   return async (req, res, next) => {
+    const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
+    facts(res).bodyHash = createHash('sha256').update(body).digest('hex');
     facts(res).caller = await identity.authenticate({
       token: req.get('x-auth-token'),
       request: {
         method: facts(res).wireMethod,
         target: req.originalUrl,
         rawHeaders: req.rawHeaders,
-        body: Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0),
+        body,
         address: req.ip ?? '',
       },
     });

@@ -85,6 +85,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   internal: serverFailure,
   stopping: unavailable,
   overloaded: unavailable,
+  store_unavailable: unavailable,
   too_many_requests: row(
     429,
     'APIGW.0308',

@@ -53,24 +53,33 @@ export function createListener(
           { ...options, ...secure(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
           app,
         );
-  server.on('checkExpectation', app);
+  // An expectation that nobody knows is not met, and the request is one like others.
+  server.on('checkExpectation', (req, res) => server.emit('request', req, res));
   const exchangesOn = trackExchanges(server);
-  server.on('clientError', (error: Error, socket) => {
+  const ending = new WeakSet<Duplex>();
+  /** Ends a connection with this refusal, unless it is owed answers: what came whole before may have killed, so those go first and are the last. */
+  const end = (socket: Duplex, code: ErrorCode, error?: Error): void => {
+    if (ending.has(socket)) return;
+    ending.add(socket);
     const exchanges = exchangesOn(socket);
     const owed = exchanges.filter(({ req, res }) => req.complete && !res.closed);
-    // What came whole before on this connection may have killed: its answer goes first, and ends the connection.
-    for (const { res } of owed) res.once('close', () => socket.end());
-    if (owed.length > 0) return;
+    const last = owed.at(-1)?.res;
+    if (last !== undefined) last.once('close', () => socket.end());
     // A request that was refused before its body came has had its answer.
-    if (exchanges.some(({ req, res }) => !req.complete && res.headersSent)) socket.end();
-    else refuse(socket, codeFor(error), log, error);
+    else if (exchanges.some(({ req, res }) => !req.complete && res.headersSent)) socket.end();
+    else refuse(socket, code, log, error);
+  };
+  server.on('clientError', (error: Error, socket) => {
+    end(socket, codeFor(error), error);
   });
   // A tunnel is nobody's to ask for. Node has let go of the socket by then: without a listener its error ends the process.
   server.on('connect', (_req, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
-    refuse(socket, 'method_not_allowed', log);
     socket.on('finish', () => socket.destroy());
+    end(socket, 'method_not_allowed');
   });
+  // Who has sent all they had may close their side and still hear what came of it.
+  Object.assign(server, { httpAllowHalfOpen: true });
   // Node drops what is beyond 2,000 headers without a word; the bytes are limited anyway.
   server.maxHeadersCount = 0;
   return server;

@@ -7,9 +7,13 @@ export interface RequestFacts {
   /** 32 hex digits, in every answer's X-Request-Id. */
   requestId: string;
   language: Language;
+  /** When it came in, in milliseconds of `performance.now()`. */
+  receivedAt: number;
   /** The method on the wire, before an override. */
   wireMethod: string;
   caller?: Caller;
+  /** SHA-256 of the body as it came, hex. */
+  bodyHash?: string;
   /** What went wrong, for the log. */
   error?: ServiceError;
   /** What else the log says of it. */

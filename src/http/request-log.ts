@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import type { Kill } from '../domain/session-service.ts';
+import type { Kill } from '../domain/termination.ts';
 import type { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { facts, type RequestFacts } from './request-facts.ts';

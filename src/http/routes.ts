@@ -1,32 +1,46 @@
 import { Router, type RequestHandler } from 'express';
 import { matchedData } from 'express-validator';
 import type { Identity } from '../domain/caller.ts';
-import { FirstAnswers } from '../domain/first-answers.ts';
+import type { FirstAnswers } from '../domain/first-answers.ts';
 import type { NodeKey } from '../domain/node.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
 import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { refuseContradictoryOverride } from './method-override.ts';
+import { expectations } from './expected.ts';
+import { parsePrefer, preferenceApplied } from './prefer.ts';
+import { reservationsFor } from './reservations.ts';
+import { allUnknown, recall, remember, sendTermination } from './termination-wire.ts';
 import { facts } from './request-facts.ts';
 import { logKill, type EventLog } from './request-log.ts';
-import { limitAddress, limitCaller } from './throttle.ts';
+import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
 import {
   instanceAndNodeId,
-  noExtensions,
+  extensions,
   page,
   processesBody,
   validate,
   type PathIds,
 } from './validators.ts';
-import { sendSessions, sendTermination } from './wire.ts';
+import { sendSessions } from './wire.ts';
 
 /** How much one request may ask for. */
 export interface RequestLimits {
+  /** The whole request, without a wait that was asked for. */
+  readonly requestTimeoutMs: number;
+  /** The longest wait that a caller may ask for. */
+  readonly maxWaitSeconds: number;
   readonly maxProcesses: number;
   readonly maxBodyBytes: number;
   /** A caller; an address may use ten times as many. */
   readonly requestsPerMinute: number;
+}
+
+interface DeleteRequest extends PathIds {
+  readonly processes: readonly bigint[];
+  readonly expected?: unknown;
+  readonly dry_run?: string;
 }
 
 const PROCESSES = '/v3/:project_id/instances/:instance_id/nodes/:node_id/processes';
@@ -38,21 +52,22 @@ export function apiRoutes(
   identity: Identity,
   limits: RequestLimits,
   log: EventLog,
+  firstAnswers: FirstAnswers,
+  makeCounters?: MakeCounters,
 ): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  const firstAnswers = new FirstAnswers();
   const known = [
     limitUri,
     readBody(limits.maxBodyBytes),
-    limitAddress(limits.requestsPerMinute),
+    limitAddress(limits.requestsPerMinute, makeCounters),
     authenticate(identity),
-    limitCaller(limits.requestsPerMinute),
+    limitCaller(limits.requestsPerMinute, makeCounters),
   ];
   const mayList = permit('gaussdbformysql:instance:listProcesses');
   const mayKill = permit('gaussdbformysql:instance:deleteProcesses');
   const validPage = validate(...instanceAndNodeId, ...page);
   const validIds = validate(...instanceAndNodeId);
-  const validKill = validate(...processesBody(limits.maxProcesses), ...noExtensions);
+  const validKill = validate(...processesBody(limits.maxProcesses), ...extensions);
 
   router
     .route(PROCESSES)
@@ -68,12 +83,29 @@ export function apiRoutes(
       sendSessions(res, found);
     })
     .delete(...known, mayKill, validIds, requireJsonObject, validKill, async (req, res) => {
-      const { processes, ...ids } = matchedData<PathIds & { processes: bigint[] }>(req);
-      const record = logKill(log, facts(res));
-      const termination = await firstAnswers.once(facts(res).caller?.signature, processes, () =>
-        sessions.terminate(nodeKey(ids), processes, record),
+      const { processes, expected, dry_run, ...ids } = matchedData<DeleteRequest>(req);
+      const isDryRun = dry_run === 'true';
+      const wanted = parsePrefer(isDryRun ? undefined : req.get('prefer'), limits.maxWaitSeconds);
+      const limitMs = limits.requestTimeoutMs + (wanted.waitSeconds ?? 0) * 1000;
+      const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;
+      const { receivedAt } = facts(res);
+      const answer = await firstAnswers.once(reservationsFor(req, res, limitMs), async () =>
+        remember(
+          await sessions.terminate(nodeKey(ids), {
+            ids: processes,
+            expected: expectations(expected ?? []),
+            isDryRun,
+            waitMs: isLookWanted ? (wanted.waitSeconds ?? 0) * 1000 : undefined,
+            receivedAt,
+            deadline: receivedAt + limitMs,
+            record: logKill(log, facts(res)),
+          }),
+        ),
       );
-      sendTermination(res, termination);
+      const applied = preferenceApplied(wanted);
+      if (applied !== undefined) res.set('Preference-Applied', applied);
+      const termination = answer === undefined ? allUnknown(processes) : recall(answer);
+      sendTermination(res, termination, wanted.isRepresentationWanted);
     })
     .all(methodNotAllowed);
   return router;

@@ -29,7 +29,8 @@ export const requireSoundHttp: RequestHandler = (req, _res, next) => {
 export function withReadableUrl(listener: RequestListener): RequestListener {
   return (req, res) => {
     const url = req.url ?? '';
-    const isReadable = url.startsWith('/') || URL.canParse(url);
+    const isReadable =
+      url.startsWith('/') || (/^https?:\/\/[^/@]+\//i.test(url) && URL.canParse(url));
     // What stands behind # would be overlooked, and could have asked for less.
     if (!isReadable || url.includes('#')) req.url = `/${encodeURIComponent(url)}`;
     listener(req, res);

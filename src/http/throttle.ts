@@ -1,26 +1,43 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
+import { ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
 import { ServiceError } from '../errors.ts';
 import { facts } from './request-facts.ts';
 
 /** How many times a caller's limit an address may use: several callers can sit behind one. */
 const CALLERS_AN_ADDRESS = 10;
 
+/** Makes where a limiter of this name counts; without one it counts in memory. */
+export type MakeCounters = (name: string) => Store;
+
 /** Limits an address, before anybody is known. Throws `too_many_requests`. */
-export function limitAddress(requestsPerMinute: number): RequestHandler {
-  return limitBy(requestsPerMinute * CALLERS_AN_ADDRESS, (req) => ipKeyGenerator(req.ip ?? ''));
+export function limitAddress(
+  requestsPerMinute: number,
+  makeCounters: MakeCounters | undefined,
+): RequestHandler {
+  const limit = requestsPerMinute * CALLERS_AN_ADDRESS;
+  return limitBy(limit, makeCounters?.('address'), (req) => ipKeyGenerator(req.ip ?? ''));
 }
 
 /** Limits a caller, once they are known. Throws `too_many_requests`. */
-export function limitCaller(requestsPerMinute: number): RequestHandler {
-  return limitBy(requestsPerMinute, (_req, res) => {
+export function limitCaller(
+  requestsPerMinute: number,
+  makeCounters: MakeCounters | undefined,
+): RequestHandler {
+  return limitBy(requestsPerMinute, makeCounters?.('caller'), (_req, res) => {
     const { caller } = facts(res);
     return JSON.stringify([caller?.projectId, caller?.user, caller?.proof]);
   });
 }
 
-function limitBy(limit: number, keyOf: (req: Request, res: Response) => string): RequestHandler {
+function limitBy(
+  limit: number,
+  store: Store | undefined,
+  keyOf: (req: Request, res: Response) => string,
+): RequestHandler {
   return rateLimit({
+    ...(store && { store }),
+    // A kill must get through although nobody can count it.
+    passOnStoreError: true,
     windowMs: 60_000,
     limit,
     keyGenerator: keyOf,

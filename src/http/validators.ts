@@ -2,6 +2,7 @@ import { parse as parseQueryString } from 'node:querystring';
 import type { Request, RequestHandler } from 'express';
 import { body, header, param, query, type ValidationChain } from 'express-validator';
 import { ServiceError, type ErrorCode } from '../errors.ts';
+import { wrongExpected } from './expected.ts';
 
 /** The validated ids of the path. */
 export interface PathIds {
@@ -55,7 +56,10 @@ export const instanceAndNodeId = [
   ),
 ] as const;
 
-/** The body of DELETE: `processes`, 1 to `maxIds` different session ids, and nothing else. In `matchedData` as bigint[]. */
+/**
+ * The body of DELETE: `processes`, 1 to `maxIds` different session ids, optionally `expected`, and nothing else.
+ * In `matchedData` as bigint[] and as the entries.
+ */
 export function processesBody(maxIds: number): ValidationChain[] {
   return [
     body('processes')
@@ -63,23 +67,37 @@ export function processesBody(maxIds: number): ValidationChain[] {
       .withMessage(
         problem('request_null', 'The field processes is missing.', '缺少字段processes。'),
       ),
-    noOther(body(), ['processes'], 'field', '字段'),
+    noOther(body(), ['processes', 'expected'], 'field', '字段'),
     body('processes')
       .custom((value) => wrongProcesses(value, maxIds) === undefined)
       .withMessage((value: unknown) => wrongProcesses(value, maxIds)),
+    body('expected')
+      .custom((value, { req }) => expectedProblem(value, req) === undefined)
+      .withMessage((value: unknown, { req }: { req: object }) => expectedProblem(value, req)),
   ];
 }
 
-/** DELETE takes no query parameter and no Idempotency-Key: what it cannot honour it refuses. */
-export const noExtensions: readonly ValidationChain[] = [
-  noOther(query(), [], 'query parameter', '查询参数'),
-  header('idempotency-key')
-    .custom((value) => value === undefined)
+/** `dry_run` (`true` or `false`) and the header Idempotency-Key of DELETE, both optional, and no other query parameter. */
+export const extensions: readonly ValidationChain[] = [
+  noOther(query(), ['dry_run'], 'query parameter', '查询参数'),
+  query('dry_run')
+    .optional()
+    .custom((value) => value === 'true' || value === 'false')
     .withMessage(
       problem(
         'parameter_wrong',
-        'The header Idempotency-Key is not supported.',
-        '不支持请求头Idempotency-Key。',
+        'dry_run must be true or false, given once.',
+        'dry_run必须为true或false，且只能出现一次。',
+      ),
+    ),
+  header('idempotency-key')
+    .optional()
+    .custom((value) => typeof value === 'string' && /^[\x21-\x7e]{1,64}$/.test(value))
+    .withMessage(
+      problem(
+        'parameter_wrong',
+        'The header Idempotency-Key must be 1 to 64 visible ASCII characters.',
+        '请求头Idempotency-Key必须为1到64个可见ASCII字符。',
       ),
     ),
 ];
@@ -158,6 +176,15 @@ function wrongProcesses(value: unknown, maxIds: number): ServiceError | undefine
     `processes must hold 1 to ${maxIds} ids.`,
     `processes必须包含1到${maxIds}个ID。`,
   )();
+}
+
+function expectedProblem(value: unknown, req: object): ServiceError | undefined {
+  if (value === undefined) return undefined;
+  const { processes } = (req as { body: { processes: readonly unknown[] } }).body;
+  const wrong = wrongExpected(value, processes);
+  if (wrong === undefined) return undefined;
+  const { where, en, zh } = wrong;
+  return problem('parameter_wrong', `${where} ${en}.`, `${where}${zh}。`)();
 }
 
 function problem(code: ErrorCode, en: string, zh: string): () => ServiceError {

@@ -42,12 +42,14 @@ export class AccessKeys {
   #keys: ReadonlyMap<string, AccessKey> = new Map();
   readonly #lockout: Lockout;
   readonly #now: () => number;
-  readonly #startedAt: number;
+  readonly #rememberedFrom: number;
 
-  /** `now` is in milliseconds since 1970. */
-  constructor(keys: readonly AccessKey[], now: () => number = Date.now) {
+  /**
+   * `remembersAll`: what was answered before this process began is remembered elsewhere. `now` is in milliseconds since 1970.
+   */
+  constructor(keys: readonly AccessKey[], remembersAll = false, now: () => number = Date.now) {
     this.#now = now;
-    this.#startedAt = Math.floor(now() / 1000) * 1000;
+    this.#rememberedFrom = remembersAll ? 0 : Math.floor(now() / 1000) * 1000;
     this.#lockout = new Lockout(now);
     this.replace(keys);
   }
@@ -99,8 +101,8 @@ export class AccessKeys {
       number,
     ];
     const at = Date.UTC(year, month - 1, day, hour, minute, second);
-    // What was answered before this process began is not remembered: a request that changes something may be a replay.
-    const isUnknownPast = !['GET', 'HEAD'].includes(request.method) && at < this.#startedAt;
+    // What was answered before is not remembered: a request that changes something may be a replay.
+    const isUnknownPast = !['GET', 'HEAD'].includes(request.method) && at < this.#rememberedFrom;
     if (Math.abs(this.#now() - at) > WINDOW_MS || isUnknownPast) {
       throw unauthenticated('calc ak sk signature fail:signature expired');
     }

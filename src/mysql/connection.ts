@@ -7,6 +7,8 @@ import { codeOf, DeadlineError } from './server-errors.ts';
 export interface ResultSet {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly unknown[])[];
+  /** How many warnings the server has of the statement. */
+  readonly warnings: number;
 }
 
 /** A connection of the driver, with a deadline for each statement; after an error of the line it stays broken. */
@@ -87,7 +89,7 @@ function connected(connection: Connection): Connected {
         connection.query(sql, (error, rows: unknown, fields: FieldPacket[] | undefined) => {
           clearTimeout(deadline);
           if (error) reject(error);
-          else resolve({ columns: (fields ?? []).map(({ name }) => name), rows: rowsOf(rows) });
+          else resolve(resultOf(rows, fields ?? []));
         });
       });
     },
@@ -101,8 +103,11 @@ function connected(connection: Connection): Connected {
   };
 }
 
-function rowsOf(rows: unknown): unknown[][] {
-  return Array.isArray(rows) ? (rows as unknown[][]) : [];
+function resultOf(result: unknown, fields: readonly FieldPacket[]): ResultSet {
+  const columns = fields.map(({ name }) => name);
+  if (Array.isArray(result)) return { columns, rows: result as unknown[][], warnings: 0 };
+  const { warningStatus = 0 } = (result ?? {}) as { warningStatus?: number };
+  return { columns, rows: [], warnings: warningStatus };
 }
 
 // Public in the driver, but missing from its types.

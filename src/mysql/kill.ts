@@ -1,7 +1,8 @@
-import type { KillResult } from '../domain/node.ts';
+import type { KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import type { Connected } from './connection.ts';
+import type { Flavour } from './identity.ts';
 import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
 
 const NO_SUCH_THREAD = 1094;
@@ -17,26 +18,47 @@ const ENDED_MEANWHILE: ReadonlySet<number> = new Set([
  * OK from the server means that it marked the session; it can still be rolling back.
  */
 export async function killSession(
-  connection: Connected,
+  connected: Connected,
   session: Session,
-  timeoutMs: number,
+  flavour: Flavour,
+  node: Node,
 ): Promise<KillResult> {
-  if (connection.isBroken()) return { outcome: 'not_sent', trouble: LOST };
+  if (connected.isBroken()) return { outcome: 'not_sent', trouble: LOST };
   try {
-    // No placeholder: servers make a text of it or cannot prepare it. A bigint prints as digits only.
-    await connection.query(`KILL CONNECTION ${session.id.toString()}`, timeoutMs);
+    const { warnings } = await connected.query(killSql(session, flavour, node), node.killTimeoutMs);
+    // TiDB says OK whatever happened, and what went wrong in a warning.
+    if (flavour === 'tidb' && warnings > 0) return await warned(connected, node);
     return { outcome: 'killed' };
   } catch (error) {
-    const number = serverErrorNumber(error);
-    if (number === NO_SUCH_THREAD) return { outcome: 'not_found' };
-    if (number === undefined || ENDED_MEANWHILE.has(number)) {
-      return { outcome: 'unknown', trouble: nodeTrouble(error, timeoutMs) };
-    }
-    return {
-      outcome: 'refused',
-      trouble: number === KILL_DENIED ? denied(error) : nodeTrouble(error, timeoutMs),
-    };
+    return resultOf(error, node);
   }
+}
+
+// No placeholder: servers make a text of it or cannot prepare it. A bigint prints as digits only.
+function killSql({ id }: Session, flavour: Flavour, { killWith }: Node): string {
+  const digits = id.toString();
+  if (killWith === 'rds_kill') return `CALL mysql.rds_kill(${digits})`;
+  // Without the word TIDB it may do nothing and say OK.
+  return flavour === 'tidb' ? `KILL TIDB CONNECTION ${digits}` : `KILL CONNECTION ${digits}`;
+}
+
+async function warned(connected: Connected, node: Node): Promise<KillResult> {
+  const { rows } = await connected.query('SHOW WARNINGS', node.killTimeoutMs);
+  const cause = new Error(rows.map((row) => String(row[2])).join('; '));
+  return { outcome: 'refused', trouble: denied(cause) };
+}
+
+function resultOf(error: unknown, node: Node): KillResult {
+  const number = serverErrorNumber(error);
+  if (number === NO_SUCH_THREAD) return { outcome: 'not_found' };
+  if (number === undefined || ENDED_MEANWHILE.has(number)) {
+    return { outcome: 'unknown', trouble: nodeTrouble(error, node.connectTimeoutMs) };
+  }
+  const isDenied = number === KILL_DENIED || node.killWith === 'rds_kill';
+  return {
+    outcome: 'refused',
+    trouble: isDenied ? denied(error) : nodeTrouble(error, node.connectTimeoutMs),
+  };
 }
 
 const LOST = new ServiceError('node_unavailable', {

@@ -1,54 +1,55 @@
 import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
-import { ServiceError } from '../errors.ts';
 import { openConnection, type Connected } from './connection.ts';
+import { requireGrants } from './grants.ts';
+import { identify } from './identity.ts';
 import { killSession } from './kill.ts';
-import { readOwnId, readProcessList } from './process-list.ts';
+import { OwnConnections } from './own-connections.ts';
+import { readProcessList } from './process-list.ts';
+import { readRollingBack } from './rollbacks.ts';
 import { nodeTrouble } from './server-errors.ts';
 
 /** Nodes over the MySQL protocol. Each use opens a connection of its own. */
 export function createMysqlNodes(): Nodes {
+  const own = new OwnConnections();
   return {
     async withConnection(node, work) {
-      const connected = await connect(node);
+      const connected = await orTrouble(node, openConnection(node));
       try {
-        return await work(await controlConnection(connected, node));
+        return await work(await controlConnection(connected, node, own));
       } finally {
         connected.close();
+        own.closed(node.nodeId, connected);
       }
     },
   };
 }
 
-async function connect(node: Node): Promise<Connected> {
+async function controlConnection(
+  connected: Connected,
+  node: Node,
+  own: OwnConnections,
+): Promise<ControlConnection> {
+  const identity = await orTrouble(node, identify(connected, node));
+  const { ownId, flavour, incarnation } = identity;
+  await orTrouble(node, requireGrants(connected, identity, node));
+  own.opened(node.nodeId, connected, ownId);
+  return {
+    id: ownId,
+    incarnation,
+    listsTheDying: flavour === 'tidb',
+    get ours() {
+      return own.of(node.nodeId);
+    },
+    list: () => orTrouble(node, readProcessList(connected, ownId, node.listTimeoutMs)),
+    kill: (session) => killSession(connected, session, flavour, node),
+    rollingBack: () => orTrouble(node, readRollingBack(connected, flavour, node.listTimeoutMs)),
+  };
+}
+
+async function orTrouble<T>(node: Node, answer: Promise<T>): Promise<T> {
   try {
-    return await openConnection(node);
+    return await answer;
   } catch (error) {
     throw nodeTrouble(error, node.connectTimeoutMs);
   }
-}
-
-async function controlConnection(connected: Connected, node: Node): Promise<ControlConnection> {
-  const asked = async <T>(answer: Promise<T>): Promise<T> => {
-    try {
-      return await answer;
-    } catch (error) {
-      throw nodeTrouble(error, node.connectTimeoutMs);
-    }
-  };
-  if (node.serverUuid !== undefined) await asked(requireServer(connected, node.serverUuid, node));
-  const ownId = await asked(readOwnId(connected, node.listTimeoutMs));
-  return {
-    list: () => asked(readProcessList(connected, ownId, node.listTimeoutMs)),
-    kill: (session) => killSession(connected, session, node.killTimeoutMs),
-  };
-}
-
-async function requireServer(connected: Connected, uuid: string, node: Node): Promise<void> {
-  const { rows } = await connected.query('SELECT @@server_uuid', node.listTimeoutMs);
-  if (String(rows[0]?.[0]).toLowerCase() === uuid) return;
-  throw new ServiceError('node_unavailable', {
-    'en-us':
-      'Another server than the configured one answers at the address of the node; nothing was sent to it.',
-    'zh-cn': '节点地址上的服务器与配置的server_uuid不符；未向其发送任何请求。',
-  });
 }

@@ -18,15 +18,7 @@ export async function readProcessList(
   if (rows.filter(({ id }) => id === ownId.toString()).length !== 1) {
     throw new ServiceError('node_unavailable', NOT_SEEN);
   }
-  return { ownId, rows, askedAt };
-}
-
-/** The session id of this connection. The handshake's is cut to 32 bits, and TiDB's ids have 64. */
-export async function readOwnId(connection: Connected, timeoutMs: number): Promise<bigint> {
-  const { rows } = await connection.query('SELECT CONNECTION_ID()', timeoutMs);
-  const id = textOf(rows[0]?.[0]);
-  if (id === null || !/^[1-9]\d*$/.test(id)) throw new ServiceError('node_unavailable', ODD_ANSWER);
-  return BigInt(id);
+  return { rows, askedAt };
 }
 
 const NOT_SEEN: Sentence = {

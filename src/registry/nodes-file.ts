@@ -63,6 +63,7 @@ interface Entry extends NodeDefaults {
   readonly password: string;
   readonly tls: NodeTls;
   readonly server_uuid?: string | undefined;
+  readonly kill_with: 'kill' | 'rds_kill';
   readonly internal_users: readonly string[];
 }
 
@@ -81,6 +82,7 @@ function nodeOf(entry: Entry): Node {
     connectTimeoutMs: entry.connect_timeout_ms,
     listTimeoutMs: entry.list_timeout_ms,
     killTimeoutMs: entry.kill_timeout_ms,
+    killWith: entry.kill_with,
   };
 }
 

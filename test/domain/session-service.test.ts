@@ -1,29 +1,59 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Node } from '../../src/domain/node.ts';
-import { SessionService, type Kill } from '../../src/domain/session-service.ts';
+import { SessionService } from '../../src/domain/session-service.ts';
+import type {
+  Kill,
+  Outcome,
+  Termination,
+  TerminationRequest,
+} from '../../src/domain/termination.ts';
 import { FileRegistry } from '../../src/registry/node-registry.ts';
-import { FakeNodes } from '../support/fake-nodes.ts';
+import { FakeNodes, type Fault } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey } from '../support/ids.ts';
 
 function start(changes: Partial<Node> = {}) {
   const nodes = new FakeNodes();
   let later = 0;
   nodes.clock = () => performance.now() + later;
+  const shared: unknown[] = [];
   const sessions = new SessionService(
     new FileRegistry([{ ...fakeNode, ...changes }]),
     nodes,
     { internalUsers: ['nagios'], requireClientPort: true },
+    (node) => shared.push(node),
     nodes.clock,
   );
   const records: Kill[] = [];
+  const ask = (ids: readonly bigint[], more: Partial<TerminationRequest> = {}) =>
+    sessions.terminate(nodeKey, {
+      ids,
+      expected: [],
+      isDryRun: false,
+      waitMs: undefined,
+      receivedAt: nodes.clock(),
+      deadline: nodes.clock() + 30_000,
+      record: (kill) => records.push(kill),
+      ...more,
+    });
   return {
     nodes,
     sessions,
     records,
-    terminate: (...ids: bigint[]) => sessions.terminate(nodeKey, ids, (kill) => records.push(kill)),
+    shared,
+    ask,
+    terminate: async (...ids: bigint[]) => told(await ask(ids)),
     passTime: (ms: number) => (later += ms),
   };
 }
+
+/** The ids by outcome, in their order; outcomes without ids left out. */
+function told({ entries }: Termination): Partial<Record<Outcome, bigint[]>> {
+  const ids: Partial<Record<Outcome, bigint[]>> = {};
+  for (const { id, outcome } of entries) (ids[outcome] ??= []).push(id);
+  return ids;
+}
+
+type Four = [bigint, bigint, bigint, bigint];
 
 describe('terminate', () => {
   it('keeps the order of the request and counts a repeated id once', async () => {
@@ -32,10 +62,7 @@ describe('terminate', () => {
 
     expect(await terminate(99n, b, a, b, 98n, 99n)).toEqual({
       killed: [b, a],
-      notFound: [99n, 98n],
-      failed: [],
-      unknown: [],
-      trouble: undefined,
+      not_found: [99n, 98n],
     });
     expect(nodes.kills).toEqual([b, a]);
   });
@@ -46,7 +73,7 @@ describe('terminate', () => {
     nodes.connect({ id: id.toString() });
     nodes.connect({ id: (id + 1n).toString() });
 
-    expect(await terminate(id)).toMatchObject({ killed: [id] });
+    expect(await terminate(id)).toEqual({ killed: [id] });
     expect(nodes.has(id + 1n)).toBe(true);
   });
 
@@ -59,9 +86,8 @@ describe('terminate', () => {
     const { nodes, terminate, records } = start({ internalUsers: ['backup'] });
     const id = nodes.connect(changes);
 
-    expect(await terminate(id)).toMatchObject({ killed: [], notFound: [id], failed: [] });
-    expect(nodes.kills).toEqual([]);
-    expect(records).toEqual([]);
+    expect(await terminate(id)).toEqual({ not_found: [id] });
+    expect([nodes.kills, records]).toEqual([[], []]);
   });
 
   it('goes on after an id that the node refuses to end', async () => {
@@ -69,88 +95,49 @@ describe('terminate', () => {
     const [first, refused, last] = [nodes.connect(), nodes.connect(), nodes.connect()];
     nodes.faults.set(refused, 'refused');
 
-    expect(await terminate(first, refused, last)).toMatchObject({
+    expect(await terminate(first, refused, last)).toEqual({
       killed: [first, last],
-      notFound: [],
       failed: [refused],
-      unknown: [],
     });
   });
 
-  it.each(['no answer', 'connection lost'] as const)(
-    'tells what was killed, what is unknown and what was never sent: %s',
-    async (fault) => {
-      const { nodes, terminate, records } = start();
-      const [first, hung, after, last] = [1, 2, 3, 4].map(() => nodes.connect()) as [
-        bigint,
-        bigint,
-        bigint,
-        bigint,
-      ];
-      nodes.faults.set(hung, fault);
-
-      const termination = await terminate(first, 7n, hung, after, last);
-
-      expect(termination).toMatchObject({
-        killed: [first],
-        notFound: [7n],
-        failed: [after, last],
-        unknown: [hung],
-        trouble: { code: 'node_unavailable' },
-      });
-      expect(nodes.kills).toEqual([first, hung]);
-      expect(records.map(({ session, outcome }) => [session.id, outcome])).toEqual([
-        [first, 'killed'],
-        [hung, 'unknown'],
-        [after, 'not_sent'],
-        [last, 'not_sent'],
-      ]);
-    },
-  );
-
   it('reads the list again when it is older than 2 s, and kills only who is still there', async () => {
     const { nodes, terminate, passTime } = start();
-    const [first, left, reused, last] = [1, 2, 3, 4].map(() => nodes.connect()) as [
-      bigint,
-      bigint,
-      bigint,
-      bigint,
-    ];
+    const [first, left, reused, last] = [1, 2, 3, 4].map(() => nodes.connect()) as Four;
     nodes.beforeList = (number) => {
-      if (number !== 1) {
-        // In a routine of another definer a session shows that one's user and host, but its own port.
-        nodes.connect({
-          id: last.toString(),
-          user: 'owner',
-          host: `%:${50_000n + (last % 10_000n)}`,
-        });
-        nodes.disconnect(left);
-        nodes.connect({ id: reused.toString(), host: '10.9.9.9:4711' });
-      }
+      if (number === 1) return;
+      // In a routine of another definer a session shows that one's user and host, but its own port.
+      nodes.connect({
+        id: last.toString(),
+        user: 'owner',
+        host: `%:${50_000n + (last % 10_000n)}`,
+      });
+      nodes.disconnect(left);
+      nodes.connect({ id: reused.toString(), host: '10.9.9.9:4711' });
     };
-    const kill = nodes.kills;
-    kill.push = (...ids: bigint[]) => {
+    const { kills } = nodes;
+    kills.push = (...ids: bigint[]) => {
       passTime(2001);
-      return Array.prototype.push.apply(kill, ids);
+      return Array.prototype.push.apply(kills, ids);
     };
 
-    const termination = await terminate(first, left, reused, last);
-
-    expect(termination).toMatchObject({ killed: [first, last], notFound: [left, reused] });
+    expect(await terminate(first, left, reused, last)).toEqual({
+      killed: [first, last],
+      not_found: [left, reused],
+    });
     expect(nodes.has(reused)).toBe(true);
     expect(nodes.lists).toBe(2);
   });
 
-  it('sends nothing by a list that is too old as soon as it arrives', async () => {
+  it('sends nothing by lists that are too old as soon as they arrive', async () => {
     const { nodes, terminate, passTime } = start();
     const id = nodes.connect();
     nodes.beforeList = () => {
       passTime(2001);
     };
 
-    expect(await terminate(id)).toMatchObject({ killed: [], failed: [id] });
+    expect(await terminate(id)).toEqual({ failed: [id] });
     expect(nodes.kills).toEqual([]);
-    expect(nodes.has(id)).toBe(true);
   });
 
   it('sends nothing when the node cannot be reached', async () => {
@@ -158,6 +145,233 @@ describe('terminate', () => {
     nodes.isReachable = false;
 
     await expect(terminate(1n)).rejects.toMatchObject({ code: 'node_unavailable' });
+  });
+
+  it('sends nothing into an incarnation that may have begun after the request came in', async () => {
+    const { nodes, ask } = start();
+    const id = nodes.connect();
+    const receivedAt = nodes.clock();
+    nodes.begunBy = receivedAt + 1;
+
+    await expect(ask([id], { receivedAt })).rejects.toMatchObject({
+      message: expect.stringContaining('started again') as unknown,
+    });
+    expect(nodes.kills).toEqual([]);
+    expect(told(await ask([id], { receivedAt: nodes.begunBy }))).toEqual({ killed: [id] });
+  });
+
+  it('never takes for a session what was an internal thread before in this incarnation', async () => {
+    const { nodes, terminate, sessions } = start();
+    const id = nodes.connect({
+      id: '900',
+      user: 'system user',
+      host: 'connecting host',
+      command: 'Connect',
+    });
+    await sessions.list(nodeKey, { offset: 0n, limit: 1 });
+    const asClient = { id: id.toString(), user: 'app', host: '10.0.0.4:5000' };
+    nodes.connect(asClient);
+    expect(await terminate(id)).toEqual({ not_found: [id] });
+
+    nodes.restart();
+    nodes.begunBy = 0;
+    nodes.connect(asClient);
+    expect(await terminate(id)).toEqual({ killed: [id] });
+  });
+
+  it('tells of sessions under the control account that are not ours', async () => {
+    const { nodes, terminate, shared } = start();
+    await terminate(1n);
+    expect(shared).toHaveLength(0);
+    nodes.connect({ user: 'Session_Control' });
+    await terminate(1n);
+    expect(shared).toHaveLength(1);
+  });
+
+  it('sends nothing more after its deadline', async () => {
+    const { nodes, ask, passTime } = start();
+    const [first, second] = [nodes.connect(), nodes.connect()];
+    const { kills } = nodes;
+    kills.push = (...ids: bigint[]) => {
+      passTime(1500);
+      return Array.prototype.push.apply(kills, ids);
+    };
+
+    const termination = await ask([first, second], { deadline: nodes.clock() + 1000 });
+
+    expect(told(termination)).toEqual({ killed: [first], failed: [second] });
+  });
+});
+
+describe('a KILL without an answer', () => {
+  // Three sessions are named; the KILL of the second meets the fault. What is said of it must be what became of it.
+  const cases: readonly [Fault, Outcome, Outcome, boolean][] = [
+    ['lost, and was carried out', 'killed', 'killed', false],
+    ['lost, and marked the session', 'killed', 'killed', true],
+    ['lost, and had not arrived', 'failed', 'killed', true],
+    ['lost, and waits in the old connection', 'failed', 'killed', true],
+    ['lost, and the old connection cannot be ended', 'unknown', 'killed', true],
+    ['lost, and the node restarts', 'unknown', 'failed', false],
+  ];
+
+  it.each(cases)(
+    'that was %s: it is %s, and the next is %s',
+    async (fault, second, third, lives) => {
+      const { nodes, terminate, records } = start();
+      const [a, b, c] = [nodes.connect(), nodes.connect(), nodes.connect()];
+      nodes.faults.set(b, fault);
+
+      const outcome = await terminate(7n, a, b, c);
+
+      const expected: Partial<Record<Outcome, bigint[]>> = { not_found: [7n], killed: [a] };
+      (expected[second] ??= []).push(b);
+      (expected[third] ??= []).push(c);
+      expect(outcome).toEqual(expected);
+      nodes.deliverLate();
+      expect(nodes.has(b)).toBe(lives);
+      // Never sent again, whatever came of it.
+      expect(nodes.kills.filter((id) => id === b)).toEqual([b]);
+      expect(records.map(({ session }) => session.id)).toEqual([a, b, c]);
+    },
+  );
+
+  it('is unknown on a server that goes on listing the dying', async () => {
+    const { nodes, terminate } = start();
+    nodes.listsTheDying = true;
+    const id = nodes.connect();
+    nodes.faults.set(id, 'lost, and had not arrived');
+    expect(await terminate(id)).toEqual({ unknown: [id] });
+  });
+
+  it('is unknown when the node cannot be reached again, and the rest has failed', async () => {
+    const { nodes, terminate } = start();
+    const [a, b] = [nodes.connect(), nodes.connect()];
+    nodes.faults.set(a, 'lost, and was carried out');
+    const { kills } = nodes;
+    kills.push = (...ids: bigint[]) => {
+      nodes.isReachable = false;
+      return Array.prototype.push.apply(kills, ids);
+    };
+    expect(await terminate(a, b)).toEqual({ unknown: [a], failed: [b] });
+  });
+
+  it('several times in a row costs a few connections and not the truth', async () => {
+    const { nodes, terminate } = start();
+    const ids = Array.from({ length: 8 }, () => nodes.connect());
+    for (const id of ids.slice(0, 6)) nodes.faults.set(id, 'lost, and was carried out');
+
+    const { killed = [], unknown = [], failed = [] } = await terminate(...ids);
+
+    expect(nodes.connections).toBe(4);
+    expect([...killed, ...unknown, ...failed].sort()).toEqual([...ids].sort());
+    expect(failed.filter((id) => !nodes.has(id))).toEqual([]);
+    expect(killed.filter((id) => nodes.has(id))).toEqual([]);
+  });
+});
+
+describe('a dry run', () => {
+  it('says what would be killed, and sends nothing', async () => {
+    const { nodes, ask, records } = start();
+    const id = nodes.connect();
+    const termination = await ask([id, 5n], { isDryRun: true });
+    expect(told(termination)).toEqual({ killed: [id], not_found: [5n] });
+    expect(termination.isDryRun).toBe(true);
+    expect([nodes.kills, records, nodes.has(id)]).toEqual([[], [], true]);
+  });
+});
+
+describe('what the caller expects', () => {
+  const HOST = '10.0.0.4:51234';
+  it.each([
+    ['the same host and port', { host: HOST }, true],
+    ['another port', { host: '10.0.0.4:51235' }, false],
+    ['the same host and port under another user', { host: HOST, user: 'owner' }, true],
+    ['the host without a port', { host: '10.0.0.4' }, true],
+    ['the host without a port under another user', { host: '10.0.0.4', user: 'owner' }, false],
+    ['another host', { host: '10.0.0.5' }, false],
+    ['the same user', { user: 'app' }, true],
+    ['another user', { user: 'App' }, false],
+  ])('%s', async (_what, expectation, isKilled) => {
+    const { nodes, ask } = start();
+    const [id, other] = [nodes.connect({ host: HOST }), nodes.connect()];
+    const expected = [{ id, ...expectation }];
+
+    const outcome = told(await ask([id, other], { expected }));
+
+    expect(outcome).toEqual(
+      isKilled ? { killed: [id, other] } : { not_found: [id], killed: [other] },
+    );
+    expect(nodes.has(id)).toBe(!isKilled);
+  });
+
+  it('is compared with an IPv6 address too', async () => {
+    const { nodes, ask } = start();
+    const [a, b] = [nodes.connect({ host: '::1:51234' }), nodes.connect({ host: '::1:51235' })];
+    const expected = [
+      { id: a, host: '::1' },
+      { id: b, host: '::2' },
+    ];
+    expect(told(await ask([a, b], { expected }))).toEqual({ killed: [a], not_found: [b] });
+  });
+});
+
+describe('waiting', () => {
+  const fates = ({ entries }: Termination) => entries.map(({ fate }) => fate);
+
+  it('ends when all have left', async () => {
+    const { nodes, ask } = start();
+    const [a, b] = [nodes.connect(), nodes.connect()];
+    nodes.leaving.add(b);
+    nodes.beforeList = (number) => {
+      if (number === 4) nodes.disconnect(b);
+    };
+    expect(fates(await ask([a, b, 5n], { waitMs: 60_000 }))).toEqual(['gone', 'gone', undefined]);
+    expect(nodes.lists).toBe(4);
+  });
+
+  it('ends when its time is over, and tells who is still there', async () => {
+    const { nodes, ask } = start();
+    const [a, b, c] = [nodes.connect(), nodes.connect(), nodes.connect()];
+    nodes.leaving.add(b);
+    nodes.rollingBack.add(c);
+    expect(fates(await ask([a, b, c], { waitMs: 100 }))).toEqual([
+      'gone',
+      'leaving',
+      'rolling_back',
+    ]);
+    expect(fates(await ask([b], { waitMs: 0 }))).toEqual(['leaving']);
+  });
+
+  it('does not call gone what may be rolling back where that cannot be seen', async () => {
+    const { nodes, ask } = start();
+    nodes.canShowRollbacks = false;
+    expect(fates(await ask([nodes.connect()], { waitMs: 0 }))).toEqual(['leaving']);
+  });
+
+  it('wakes a session that slept through its KILL, once, and only after a second', async () => {
+    const { nodes, ask, passTime } = start();
+    const [id, marked] = [nodes.connect(), nodes.connect()];
+    nodes.asleep.add(id);
+    nodes.leaving.add(marked);
+    nodes.beforeList = (number) => {
+      if (number === 3) expect(nodes.kills).toEqual([id, marked]);
+      if (number === 4) passTime(1000);
+      if (number === 6) nodes.disconnect(marked);
+    };
+    expect(fates(await ask([id, marked], { waitMs: 60_000 }))).toEqual(['gone', 'gone']);
+    expect(nodes.kills).toEqual([id, marked, id]);
+  });
+
+  it('changes nothing that was said when the connection breaks meanwhile', async () => {
+    const { nodes, ask } = start();
+    const id = nodes.connect();
+    nodes.leaving.add(id);
+    nodes.beforeList = (number) => {
+      if (number === 3) throw new Error('broken');
+    };
+    const termination = await ask([id], { waitMs: 60_000 });
+    expect(told(termination)).toEqual({ killed: [id] });
+    expect(fates(termination)).toEqual(['leaving']);
   });
 });
 
@@ -205,7 +419,7 @@ describe('a node that is not there', () => {
     ['node_not_found', { nodeId: '99963926eacb443d98dc20f8620f28f2no07' }],
   ])('is %s', async (code, changes) => {
     const { sessions, nodes } = start();
-    const work = sessions.terminate({ ...nodeKey, ...changes }, [1n], () => undefined);
+    const work = sessions.list({ ...nodeKey, ...changes }, { offset: 0n, limit: 1 });
     await expect(work).rejects.toMatchObject({ code });
     expect(nodes.connections).toBe(0);
   });

@@ -113,10 +113,7 @@ describe('what the parser refuses', () => {
     expect(answer.split('HTTP/1.1')).toHaveLength(2);
   });
 
-  it('does not keep a request before it from being told what it killed', async () => {
-    const nodes = new FakeNodes();
-    const id = nodes.connect();
-    const { port } = await listen(nodes);
+  const killRequest = (id: bigint, more = ''): string => {
     const body = `{"processes":[${id}]}`;
     const head = [
       `DELETE ${processesPath()} HTTP/1.1`,
@@ -125,11 +122,34 @@ describe('what the parser refuses', () => {
       'Content-Type: application/json',
       `Content-Length: ${body.length}`,
     ];
+    return `${head.join('\r\n')}${more}\r\n\r\n${body}`;
+  };
 
-    const answer = await exchange(port, `${head.join('\r\n')}\r\n\r\n${body}garbage\r\n\r\n`);
+  it.each([
+    ['garbage', '', 'garbage\r\n\r\n'],
+    ['garbage behind an expectation', '\r\nExpect: miracles', 'x'],
+    ['a CONNECT', '', 'CONNECT localhost:3306 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ])(
+    'does not keep a request before it from being told what it killed: %s',
+    async (_what, more, behind) => {
+      const nodes = new FakeNodes();
+      const id = nodes.connect();
+      const { port } = await listen(nodes);
 
-    expect(answer).toMatch(/^HTTP\/1.1 200 /);
-    expect(answer).toContain(`{"processes_killed":[${id}],"processes_not_found":[]}`);
+      const answer = await exchange(port, killRequest(id, more) + behind);
+
+      expect(answer).toMatch(/^HTTP\/1.1 200 /);
+      expect(answer).toContain(`{"processes_killed":[${id}],"processes_not_found":[]}`);
+    },
+  );
+
+  it('is not who closes their side after the request: they are told what was killed', async () => {
+    const nodes = new FakeNodes();
+    const id = nodes.connect();
+    const { port } = await listen(nodes);
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.end(killRequest(id, '\r\nConnection: close'));
+    expect(await text(socket)).toContain(`{"processes_killed":[${id}],"processes_not_found":[]}`);
   });
 
   it('takes a token of 32 KB', async () => {

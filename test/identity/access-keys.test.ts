@@ -59,7 +59,7 @@ function withHeaders(
 function verifier(changes: Partial<AccessKey> = {}) {
   // As if the process had begun an hour before, so that only the window decides.
   let now = AT - 3_600_000;
-  const keys = new AccessKeys([{ ...ACCESS_KEY, ...changes }], () => now);
+  const keys = new AccessKeys([{ ...ACCESS_KEY, ...changes }], false, () => now);
   now = AT;
   return { keys, passTime: (ms: number) => (now += ms) };
 }
@@ -176,11 +176,13 @@ describe('a signed request', () => {
   });
 
   it('that changes something is refused when it is older than the process, which forgot what it answered', () => {
-    const keys = new AccessKeys([ACCESS_KEY], () => AT + 1000);
+    const keys = new AccessKeys([ACCESS_KEY], false, () => AT + 1000);
     expect(() => keys.verify(signed)).toThrow('signature expired');
     expect(keys.verify(requestOf(vectors[1] as Vector))).toMatchObject(CALLER);
-    const sameSecond = new AccessKeys([ACCESS_KEY], () => AT + 999);
+    const sameSecond = new AccessKeys([ACCESS_KEY], false, () => AT + 999);
     expect(sameSecond.verify(signed)).toMatchObject(CALLER);
+    const sharing = new AccessKeys([ACCESS_KEY], true, () => AT + 1000);
+    expect(sharing.verify(signed)).toMatchObject(CALLER);
   });
 
   it('of temporary credentials needs their token, and signed', () => {

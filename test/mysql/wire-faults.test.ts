@@ -86,14 +86,27 @@ function columns(names: readonly string[]): object[] {
   }));
 }
 
+const MYSQL = '8.4.0';
+const TIDB = '8.0.11-TiDB-v8.5.0';
+const GRANTS = 'GRANT PROCESS, CONNECTION_ADMIN ON *.* TO `session_control`@`%`';
+
 /** A server that is in order until its script says otherwise. */
-function ordinary(exceptions: Script = () => undefined, rows = [client(1), client(2)]): Script {
+function ordinary(
+  exceptions: Script = () => undefined,
+  { version = MYSQL, grants = GRANTS, rows = [client(1), client(2)] } = {},
+): Script {
   return (sql, connection) => {
-    if (sql.includes('CONNECTION_ID()'))
-      connection.writeTextResult([{ id: '77' }], columns(['id']));
-    else if (sql === 'SHOW PROCESSLIST')
+    const answer = (row: Record<string, string>): void => {
+      connection.writeTextResult([row], columns(Object.keys(row)));
+    };
+    if (sql.includes('CONNECTION_ID()')) answer({ id: '77', version });
+    else if (/UNIX_TIMESTAMP/.test(sql)) answer({ server: 'a', start: '1000', uptime: '500' });
+    else if (sql.includes('@@hostname')) answer({ server: 'a' });
+    else if (sql.startsWith('SHOW GLOBAL STATUS')) answer({ name: 'Uptime', value: '500' });
+    else if (sql === 'SHOW GRANTS') answer({ grants });
+    else if (sql === 'SHOW PROCESSLIST') {
       connection.writeTextResult([own(), ...rows], columns(COLUMNS));
-    else exceptions(sql, connection);
+    } else exceptions(sql, connection);
   };
 }
 
@@ -168,6 +181,28 @@ describe('a node that cannot be spoken to', () => {
       'The node gave a process list that cannot be read; nothing was killed by it.',
     ],
     [
+      'says that it is no MySQL',
+      () => scriptedNode(ordinary(undefined, { version: 'PostgreSQL' })),
+      'The node does not answer as MySQL, MariaDB or TiDB do; nothing was killed.',
+    ],
+    [
+      'is another server than configured',
+      async () => ({ ...(await scriptedNode(ordinary())), serverUuid: 'b' }),
+      'Another server than the one with the configured server_uuid answers at the address of the node; nothing was killed.',
+    ],
+    ...[
+      ['PROCESS ON *.*', 'GRANT CONNECTION_ADMIN ON *.* TO `a`@`%`', MYSQL],
+      ['PROCESS ON *.*', 'GRANT PROCESS ON `shop`.* TO `a`@`%`', MYSQL],
+      ['CONNECTION_ADMIN ON *.*', 'GRANT PROCESS, RELOAD ON *.* TO `a`@`%`', MYSQL],
+      ['SUPER ON *.*', 'GRANT PROCESS ON *.* TO `a`@`%`', '5.7.44'],
+      ['CONNECTION ADMIN ON *.*', 'GRANT PROCESS, SUPER ON *.* TO `a`@`%`', '11.8.9-MariaDB'],
+      ['CONNECTION_ADMIN ON *.*', 'GRANT PROCESS ON *.* TO `a`@`%`', TIDB],
+    ].map(([lacking, grants, version]): [string, () => Promise<Node>, string] => [
+      `has given us ${String(grants)} on ${String(version)}`,
+      () => scriptedNode(ordinary(undefined, { version, grants })),
+      `The control account lacks a privilege on the node: GRANT ${String(lacking)}, or make the role that has it a default role; nothing was killed.`,
+    ]),
+    [
       'offers no TLS and is not on loopback',
       async () => ({ ...(await scriptedNode(ordinary())), tls: { ca: '', serverName: undefined } }),
       'The node offers no TLS, and the password of the control account crosses only the loopback interface unencrypted.',
@@ -179,28 +214,32 @@ describe('a node that cannot be spoken to', () => {
   });
 });
 
-describe('a KILL', () => {
-  /** Kills sessions 1 and 2 on a server that answers KILLs by the script; what the server heard, and the outcomes. */
-  async function killBoth(onKill: Script): Promise<{ heard: string[]; outcomes: string[] }> {
-    const heard: string[] = [];
-    const node = await scriptedNode(
-      ordinary((sql, connection) => {
-        heard.push(sql);
-        onKill(sql, connection);
-      }),
-    );
-    const outcomes = await createMysqlNodes().withConnection(node, async (connection) => {
-      await connection.list();
-      const results: string[] = [];
-      for (const id of ['1', '2']) {
-        const row = { id, user: '', host: '', db: '', command: '', time: '', state: '', info: '' };
-        results.push((await connection.kill(sessionOf(row))).outcome);
-      }
-      return results;
-    });
-    return { heard, outcomes };
-  }
+/** Kills sessions 1 and 2 on a server that answers KILLs by the script; what the server heard, and the outcomes. */
+async function killBoth(
+  onKill: Script,
+  options: { readonly version?: string; readonly killWith?: Node['killWith'] } = {},
+): Promise<{ heard: string[]; outcomes: string[] }> {
+  const { version = MYSQL, killWith = 'kill' } = options;
+  const heard: string[] = [];
+  const grants = killWith === 'kill' ? GRANTS : 'GRANT PROCESS, EXECUTE ON *.* TO `a`@`%`';
+  const hears: Script = (sql, connection) => {
+    heard.push(sql);
+    onKill(sql, connection);
+  };
+  const node = { ...(await scriptedNode(ordinary(hears, { version, grants }))), killWith };
+  const outcomes = await createMysqlNodes().withConnection(node, async (connection) => {
+    await connection.list();
+    const results: string[] = [];
+    for (const id of ['1', '2']) {
+      const row = { id, user: '', host: '', db: '', command: '', time: '', state: '', info: '' };
+      results.push((await connection.kill(sessionOf(row))).outcome);
+    }
+    return results;
+  });
+  return { heard, outcomes };
+}
 
+describe('a KILL', () => {
   const error =
     (code: number): Script =>
     (sql, connection) => {
@@ -235,6 +274,34 @@ describe('a KILL', () => {
     expect(outcomes).toEqual(expected);
     const sent = expected.filter((outcome) => outcome !== 'not_sent').length;
     expect(heard).toEqual(['KILL CONNECTION 1', 'KILL CONNECTION 2'].slice(0, sent));
+  });
+
+  it('on TiDB says so, and a warning with its OK is a refusal', async () => {
+    const { heard, outcomes } = await killBoth(
+      (sql, connection) => {
+        if (sql === 'SHOW WARNINGS') {
+          const row = { Level: 'Warning', Code: '1105', Message: 'as scripted' };
+          connection.writeTextResult([row], columns(Object.keys(row)));
+        } else {
+          connection.writeOk({ warningCount: sql.endsWith(' 1') ? 1 : 0 });
+        }
+      },
+      { version: TIDB },
+    );
+    expect(outcomes).toEqual(['refused', 'killed']);
+    expect(heard).toEqual(['KILL TIDB CONNECTION 1', 'SHOW WARNINGS', 'KILL TIDB CONNECTION 2']);
+  });
+
+  it('goes through the procedure of RDS where the node says so', async () => {
+    const { heard, outcomes } = await killBoth(
+      (sql, connection) => {
+        if (sql.includes('(1)')) connection.writeError({ code: 1644, message: 'Cannot kill' });
+        else connection.writeOk();
+      },
+      { killWith: 'rds_kill' },
+    );
+    expect(outcomes).toEqual(['refused', 'killed']);
+    expect(heard).toEqual(['CALL mysql.rds_kill(1)', 'CALL mysql.rds_kill(2)']);
   });
 
   it('that hangs leaves no connection behind', async () => {

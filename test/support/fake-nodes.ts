@@ -2,8 +2,18 @@ import type { ControlConnection, KillResult, Node, Nodes } from '../../src/domai
 import type { ProcessListRow } from '../../src/domain/session.ts';
 import { ServiceError } from '../../src/errors.ts';
 
-/** A fault that a real server cannot be asked for at a given moment. */
-export type Fault = 'refused' | 'no answer' | 'connection lost';
+/**
+ * What happens to the KILL of an id, at the moment of its answer. With all but `refused` the connection is lost to us while the node still
+ * has it, until somebody ends it there.
+ */
+export type Fault =
+  | 'refused'
+  | 'lost, and was carried out'
+  | 'lost, and marked the session'
+  | 'lost, and had not arrived'
+  | 'lost, and waits in the old connection'
+  | 'lost, and the old connection cannot be ended'
+  | 'lost, and the node restarts';
 
 /** One node in memory, for faults on demand. Passes the contract suite that the real adapter passes. */
 export class FakeNodes implements Nodes {
@@ -13,14 +23,25 @@ export class FakeNodes implements Nodes {
   connections = 0;
   /** How often the process list was read. */
   lists = 0;
-  /** What happens to the KILL of an id. */
   readonly faults = new Map<bigint, Fault>();
-  /** Called before each list, and each KILL, with its number. */
+  /** Called before each list, with its number. */
   beforeList: (number: number) => void = () => undefined;
   isReachable = true;
   /** The time by which lists are dated, in milliseconds. */
   clock: () => number = () => performance.now();
+  /** Sessions that stay listed as `Killed` after their KILL, and those whose transaction is rolled back afterwards. */
+  readonly leaving = new Set<bigint>();
+  readonly rollingBack = new Set<bigint>();
+  /** Sessions that sleep through their first KILL. */
+  readonly asleep = new Set<bigint>();
+  canShowRollbacks = true;
+  listsTheDying = false;
+  startedAt = 1_000_000;
+  begunBy = 0;
   readonly #threads = new Map<bigint, ProcessListRow>();
+  readonly #immortal = new Set<bigint>();
+  /** KILLs that wait in a connection: ended with it. */
+  readonly #waiting = new Map<bigint, bigint>();
   #nextId = 1000n;
 
   /** A client connects, or whatever thread the changes make of it; returns its id. */
@@ -48,46 +69,89 @@ export class FakeNodes implements Nodes {
     return this.#threads.has(id);
   }
 
+  /** All sessions end, and ids start over. */
+  restart(): void {
+    this.#threads.clear();
+    this.startedAt += 1000;
+    this.begunBy = this.clock() + 1000;
+    this.#nextId = 1000n;
+  }
+
+  /** Carries out what waits in old connections that were not ended. */
+  deliverLate(): void {
+    for (const [connection, victim] of this.#waiting) {
+      if (this.has(connection)) this.disconnect(victim);
+    }
+  }
+
   async withConnection<T>(
     node: Node,
     work: (connection: ControlConnection) => Promise<T>,
   ): Promise<T> {
     if (!this.isReachable) throw lost();
     this.connections += 1;
-    const ownId = this.connect({ user: node.user, command: 'Query', info: 'SHOW PROCESSLIST' });
+    const id = this.connect({ user: node.user, command: 'Query', info: 'SHOW PROCESSLIST' });
+    const state = { isLost: false };
     try {
-      return await work(this.#controlConnection(ownId));
+      return await work(this.#controlConnection(id, state));
     } finally {
-      this.disconnect(ownId);
+      if (!state.isLost) this.disconnect(id);
     }
   }
 
-  #controlConnection(ownId: bigint): ControlConnection {
-    let isBroken = false;
-    const isGone = (): boolean => isBroken || !this.has(ownId);
+  #controlConnection(id: bigint, state: { isLost: boolean }): ControlConnection {
+    const { startedAt, begunBy } = this;
+    const isGone = (): boolean => state.isLost || !this.has(id);
     return {
+      id,
+      incarnation: { server: 'fake', startedAt, begunBy },
+      listsTheDying: this.listsTheDying,
+      ours: new Set([id]),
       list: () => {
         const askedAt = this.clock();
         this.lists += 1;
         this.beforeList(this.lists);
         if (isGone()) return Promise.reject(lost());
-        const rows = [...this.#threads.values()];
-        return Promise.resolve({ ownId, rows, askedAt });
+        return Promise.resolve({ rows: [...this.#threads.values()], askedAt });
       },
-      kill: ({ id }) => {
+      kill: (session) => {
         if (isGone()) return Promise.resolve({ outcome: 'not_sent', trouble: lost() });
-        this.kills.push(id);
-        const fault = this.faults.get(id);
-        isBroken = fault === 'no answer' || fault === 'connection lost';
-        return Promise.resolve(this.#killed(id, fault));
+        this.kills.push(session.id);
+        const fault = this.faults.get(session.id);
+        this.faults.delete(session.id);
+        state.isLost = fault !== undefined && fault !== 'refused';
+        return Promise.resolve(this.#killed(session.id, fault, id));
+      },
+      rollingBack: () => {
+        if (isGone()) return Promise.reject(lost());
+        return Promise.resolve(this.canShowRollbacks ? new Set(this.rollingBack) : undefined);
       },
     };
   }
 
-  #killed(id: bigint, fault: Fault | undefined): KillResult {
+  #killed(id: bigint, fault: Fault | undefined, sentOver: bigint): KillResult {
+    const result: KillResult =
+      fault === undefined ? this.#end(id) : { outcome: 'unknown', trouble: lost() };
     if (fault === 'refused') return { outcome: 'refused', trouble: lost() };
-    if (fault !== undefined) return { outcome: 'unknown', trouble: lost() };
-    return { outcome: this.#threads.delete(id) ? 'killed' : 'not_found' };
+    if (fault === 'lost, and was carried out') this.#end(id);
+    if (fault === 'lost, and marked the session') this.#mark(id);
+    if (fault === 'lost, and waits in the old connection') this.#waiting.set(sentOver, id);
+    if (fault === 'lost, and the old connection cannot be ended') this.#immortal.add(sentOver);
+    if (fault === 'lost, and the node restarts') this.restart();
+    return result;
+  }
+
+  #end(id: bigint): KillResult {
+    if (!this.has(id)) return { outcome: 'not_found' };
+    if (this.asleep.delete(id) || this.#immortal.has(id)) return { outcome: 'killed' };
+    if (this.leaving.has(id)) this.#mark(id);
+    else this.disconnect(id);
+    return { outcome: 'killed' };
+  }
+
+  #mark(id: bigint): void {
+    const row = this.#threads.get(id);
+    if (row) this.#threads.set(id, { ...row, command: 'Killed' });
   }
 }
 

@@ -23,5 +23,6 @@ export const fakeNode: Node = {
   internalUsers: [],
   connectTimeoutMs: 1,
   listTimeoutMs: 1,
-  killTimeoutMs: 1,
+  killTimeoutMs: 200,
+  killWith: 'kill',
 };

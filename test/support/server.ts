@@ -121,6 +121,7 @@ export function nodeOn(server: Server, changes: Partial<Node> = {}): Node {
     connectTimeoutMs: 10_000,
     listTimeoutMs: 10_000,
     killTimeoutMs: 10_000,
+    killWith: 'kill',
     ...changes,
   };
 }

@@ -3,7 +3,9 @@ import type { RequestListener } from 'node:http';
 import { parse } from 'lossless-json';
 import request from 'supertest';
 import { createApp } from '../../src/app.ts';
+import type { AnswerStore } from '../../src/domain/answer-store.ts';
 import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
+import { FirstAnswers } from '../../src/domain/first-answers.ts';
 import { SessionService } from '../../src/domain/session-service.ts';
 import { AccessKeys, type AccessKey } from '../../src/identity/access-keys.ts';
 import { Authenticator } from '../../src/identity/authenticator.ts';
@@ -11,6 +13,7 @@ import type { KeystoneTokens } from '../../src/identity/keystone-tokens.ts';
 import { StaticTokens, type StaticToken } from '../../src/identity/static-tokens.ts';
 import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { FileRegistry } from '../../src/registry/node-registry.ts';
+import { MemoryAnswers } from '../../src/store/memory-answers.ts';
 import { nodeKey, processesPath } from './ids.ts';
 
 /** A token that may do everything in the project of the examples. */
@@ -48,6 +51,9 @@ export interface ServiceSettings {
   readonly callers?: Readonly<Record<string, Grant>>;
   readonly maxProcesses?: number;
   readonly requestsPerMinute?: number;
+  readonly answers?: AnswerStore;
+  readonly requestTimeoutMs?: number;
+  readonly maxWaitSeconds?: number;
   readonly accessKeys?: readonly AccessKey[];
   readonly keystone?: KeystoneTokens;
   readonly internalUsers?: readonly string[];
@@ -79,8 +85,13 @@ export function createService(settings: ServiceSettings): TestService {
       maxProcesses: settings.maxProcesses ?? 1000,
       maxBodyBytes: 262_144,
       requestsPerMinute: settings.requestsPerMinute ?? 1_000_000,
+      requestTimeoutMs: settings.requestTimeoutMs ?? 30_000,
+      maxWaitSeconds: settings.maxWaitSeconds ?? 60,
     },
     log: { log: (level, message, fields) => events.push({ level, message, fields }) },
+    firstAnswers: new FirstAnswers(settings.answers ?? new MemoryAnswers(), (error) => {
+      throw error;
+    }),
     trustProxy: false,
   });
   return {

@@ -1,0 +1,86 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { FreshSessions } from './fresh-sessions.ts';
+import type { ControlConnection } from './node.ts';
+import { isSameEndpoint, type Session } from './session.ts';
+import type { Fate, TerminationRequest } from './termination.ts';
+
+const FIRST_POLL_MS = 20;
+const LAST_POLL_MS = 500;
+/** Both servers' sources admit that a session can sleep through a KILL; a second one wakes it. */
+const WAKE_AFTER_MS = 1000;
+
+interface Departure {
+  readonly session: Session;
+  readonly killedAt: number;
+  fate: Fate;
+  isWoken: boolean;
+}
+
+/** The sessions that were killed in one request, until they have left. */
+export class Departures {
+  readonly #departures = new Map<bigint, Departure>();
+  readonly #now: () => number;
+  #isWatched = false;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** This session was killed. */
+  expect(session: Session): void {
+    const killedAt = this.#now();
+    this.#departures.set(session.id, { session, killedAt, fate: 'leaving', isWoken: false });
+  }
+
+  /** What was last seen of a killed session; undefined when nobody looked. */
+  fateOf(id: bigint): Fate | undefined {
+    return this.#isWatched ? this.#departures.get(id)?.fate : undefined;
+  }
+
+  /** Looks once, and then until all have left or the request has waited long enough. What fails here changes nothing that was said before. */
+  async watch(
+    connection: ControlConnection,
+    sessions: FreshSessions,
+    { waitMs = 0 }: Pick<TerminationRequest, 'waitMs'>,
+  ): Promise<void> {
+    this.#isWatched = true;
+    const end = this.#now() + waitMs;
+    try {
+      for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * 2, LAST_POLL_MS)) {
+        await this.#look(connection, sessions);
+        const left = end - this.#now();
+        if (left <= 0 || this.#allGone()) return;
+        await pause(Math.min(pollMs, left));
+      }
+    } catch {
+      // The connection broke: the sessions stay what they were last seen as.
+    }
+  }
+
+  #allGone(): boolean {
+    return [...this.#departures.values()].every(({ fate }) => fate === 'gone');
+  }
+
+  async #look(connection: ControlConnection, sessions: FreshSessions): Promise<void> {
+    await sessions.readAgain();
+    const rollingBack = await connection.rollingBack();
+    const rows = new Map(sessions.list.rows.map((row) => [row.id, row]));
+    for (const [id, departure] of this.#departures) {
+      const row = rows.get(id.toString());
+      const isListed = row !== undefined && isSameEndpoint(row.host ?? '', departure.session.host);
+      const isDying = row?.command?.toLowerCase() === 'killed';
+      if (rollingBack?.has(id) === true || (isListed && /rollback/i.test(row.state ?? ''))) {
+        departure.fate = 'rolling_back';
+      } else if (isListed || rollingBack === undefined) {
+        departure.fate = 'leaving';
+      } else {
+        departure.fate = 'gone';
+      }
+      const isAsleep = isListed && !isDying && this.#now() - departure.killedAt >= WAKE_AFTER_MS;
+      if (isAsleep && !departure.isWoken && !connection.listsTheDying) {
+        departure.isWoken = true;
+        await sessions.end(departure.session);
+      }
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import { isSameRun, type Incarnation } from './incarnation.ts';
+import { userSessions, type Guard } from './internal-threads.ts';
+import type { ControlConnection, ProcessList } from './node.ts';
+import type { Session } from './session.ts';
+
+interface Known {
+  readonly incarnation: Incarnation;
+  readonly askedAt: number;
+  readonly ids: ReadonlySet<bigint>;
+}
+
+/**
+ * Which ids were internal on each node, as long as its incarnation lasts: what was internal once stays it, as an applier or an
+ * event worker can show itself as an ordinary account for a while (pt-kill's trick).
+ */
+export class KnownInternals {
+  readonly #known = new Map<string, Known>();
+
+  /** The user sessions of a list, by id; what is internal in it is remembered. */
+  select(
+    nodeId: string,
+    { incarnation }: Pick<ControlConnection, 'incarnation'>,
+    { rows, askedAt }: ProcessList,
+    guard: Guard,
+  ): ReadonlyMap<bigint, Session> {
+    const last = this.#known.get(nodeId);
+    const before =
+      last !== undefined && isSameRun(last.incarnation, incarnation) ? last : undefined;
+    const sessions = userSessions(rows, {
+      ...guard,
+      ...(before !== undefined && { knownInternal: before.ids }),
+    });
+    const ids = new Set(
+      rows.flatMap(({ id }) => (id !== null && /^\d{1,20}$/.test(id) ? [BigInt(id)] : [])),
+    );
+    for (const id of sessions.keys()) ids.delete(id);
+    // A list that is older than the last one cannot tell which ids are gone.
+    if (before !== undefined && before.askedAt > askedAt) for (const id of before.ids) ids.add(id);
+    const newest = Math.max(askedAt, before?.askedAt ?? 0);
+    this.#known.set(nodeId, { incarnation, askedAt: newest, ids });
+    return sessions;
+  }
+}

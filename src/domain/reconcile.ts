@@ -1,0 +1,71 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ControlConnection, Node, ProcessList } from './node.ts';
+import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
+import type { Outcome } from './termination.ts';
+
+/** A KILL that was sent and not answered. */
+export interface Doubt {
+  readonly session: Session;
+  readonly sentOver: Pick<ControlConnection, 'id'>;
+  /** A list that the connection read: it shows that connection. */
+  readonly list: ProcessList;
+}
+
+const POLL_MS = 50;
+
+/**
+ * Finds out, over a new connection to the same incarnation, what came of KILLs that were not answered. The old connection may still hold
+ * one, so it is ended first: the one exception to "never an internal thread". Then a session that is gone or `Killed` was
+ * killed by ours, and one that lives got nothing. Never throws; what cannot be found out is unknown.
+ */
+export async function settle(
+  doubts: readonly Doubt[],
+  connection: ControlConnection,
+  parts: { readonly node: Node; readonly now: () => number },
+): Promise<readonly { readonly id: bigint; readonly outcome: Outcome }[]> {
+  const settled: { id: bigint; outcome: Outcome }[] = [];
+  for (const doubt of doubts) {
+    const { id } = doubt.session;
+    try {
+      const hasEnded = await endOldConnection(doubt, connection, parts);
+      const outcome = hasEnded ? judge(doubt, connection, await connection.list()) : 'unknown';
+      settled.push({ id, outcome });
+    } catch {
+      settled.push({ id, outcome: 'unknown' });
+    }
+  }
+  return settled;
+}
+
+/** True once no list shows the old connection any more. */
+async function endOldConnection(
+  { sentOver, list }: Doubt,
+  connection: ControlConnection,
+  { node, now }: { readonly node: Node; readonly now: () => number },
+): Promise<boolean> {
+  const host = rowOf(list, sentOver.id)?.host;
+  const isOurs = (row: ProcessListRow): boolean =>
+    row.user?.toLowerCase() === node.user.toLowerCase() && row.host === host;
+  const end = now() + node.killTimeoutMs;
+  let isTold = false;
+  for (;;) {
+    const row = rowOf(await connection.list(), sentOver.id);
+    if (row === undefined) return true;
+    if (host == null || !isOurs(row) || now() > end) return false;
+    if (!isTold) await connection.kill(sessionOf({ ...row, id: sentOver.id.toString() }));
+    isTold = true;
+    await pause(POLL_MS);
+  }
+}
+
+function judge({ session }: Doubt, connection: ControlConnection, list: ProcessList): Outcome {
+  const row = rowOf(list, session.id);
+  if (row === undefined || row.command?.toLowerCase() === 'killed') return 'killed';
+  // An id that was given anew: the session that was meant is gone.
+  if (!isSameEndpoint(row.host ?? '', session.host)) return 'killed';
+  return connection.listsTheDying ? 'unknown' : 'failed';
+}
+
+function rowOf({ rows }: ProcessList, id: bigint): ProcessListRow | undefined {
+  return rows.find((row) => row.id === id.toString());
+}

@@ -1,0 +1,183 @@
+import { ServiceError, type Sentence } from '../errors.ts';
+import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
+import { isSameIncarnation, type Incarnation } from './incarnation.ts';
+import type { ControlConnection, KillResult, Node, Nodes } from './node.ts';
+import { Departures } from './departures.ts';
+import { settle, type Doubt } from './reconcile.ts';
+import type { Session } from './session.ts';
+import {
+  isExpected,
+  type Entry,
+  type Outcome,
+  type Termination,
+  type TerminationRequest,
+} from './termination.ts';
+
+/** A connection that breaks is followed by another one, but not for ever: each may cost the time limit of a KILL. */
+const MAX_CONNECTIONS = 4;
+
+/** What the sweep needs besides the request. */
+export interface SweepParts {
+  readonly node: Node;
+  readonly nodes: Nodes;
+  /** Picks the user sessions out of a list that this connection read. */
+  readonly select: (connection: ControlConnection) => SelectSessions;
+  readonly now: () => number;
+}
+
+interface Finding {
+  outcome: Outcome | undefined;
+  session: Session | undefined;
+}
+
+/** One request that ends sessions, from the first process list to the answer; over several connections if they break. */
+export class Sweep {
+  readonly #request: TerminationRequest;
+  readonly #parts: SweepParts;
+  readonly #findings: Map<bigint, Finding>;
+  /** To be killed, in the order of the request. A session leaves this list before its KILL is sent, and never comes back. */
+  readonly #pending: Session[] = [];
+  readonly #doubts: Doubt[] = [];
+  readonly #departures: Departures;
+  #first: { readonly id: bigint; readonly incarnation: Incarnation } | undefined;
+  #trouble: ServiceError | undefined;
+
+  constructor(request: TerminationRequest, parts: SweepParts) {
+    this.#request = request;
+    this.#parts = parts;
+    this.#findings = new Map(
+      request.ids.map((id) => [id, { outcome: undefined, session: undefined }]),
+    );
+    this.#departures = new Departures(parts.now);
+  }
+
+  /** Throws only when nothing was sent: `node_unavailable`. */
+  async run(): Promise<Termination> {
+    for (
+      let connections = 0;
+      connections < MAX_CONNECTIONS && this.#isUnfinished();
+      connections += 1
+    ) {
+      try {
+        await this.#parts.nodes.withConnection(this.#parts.node, (connection) =>
+          this.#work(connection),
+        );
+      } catch (cause) {
+        // Before the first list nothing can have been sent.
+        if (this.#first === undefined) throw cause;
+        this.#note(
+          cause instanceof ServiceError
+            ? cause
+            : new ServiceError('internal', undefined, { cause }),
+        );
+        break;
+      }
+      if (this.#parts.now() > this.#request.deadline) break;
+    }
+    return this.#termination();
+  }
+
+  #isUnfinished(): boolean {
+    return this.#first === undefined || this.#pending.length > 0 || this.#doubts.length > 0;
+  }
+
+  async #work(connection: ControlConnection): Promise<void> {
+    this.#requireIncarnation(connection);
+    const { select, now } = this.#parts;
+    const sessions = await FreshSessions.read(connection, select(connection), now);
+    if (this.#first === undefined) {
+      this.#first = connection;
+      this.#choose(sessions);
+    }
+    if (this.#request.isDryRun) return;
+    if (!(await this.#kill(connection, sessions))) return;
+    for (const { id, outcome } of await settle(this.#doubts.splice(0), connection, this.#parts)) {
+      this.#conclude(id, outcome);
+    }
+    if (this.#request.waitMs !== undefined) {
+      await this.#departures.watch(connection, sessions, this.#request);
+    }
+  }
+
+  #requireIncarnation(connection: ControlConnection): void {
+    const isOlderThanRequest = connection.incarnation.begunBy <= this.#request.receivedAt;
+    const isTheSame = this.#first === undefined || isSameIncarnation(this.#first, connection);
+    if (!isOlderThanRequest || !isTheSame) throw new ServiceError('node_unavailable', RESTARTED);
+  }
+
+  /** Finds the session of each id, or none, from the first list: whom the caller can have meant. */
+  #choose(sessions: FreshSessions): void {
+    const expected = new Map(
+      this.#request.expected.map((expectation) => [expectation.id, expectation]),
+    );
+    for (const [id, finding] of this.#findings) {
+      const session = sessions.get(id);
+      finding.session = session;
+      if (session === undefined || !isExpected(session, expected.get(id) ?? { id })) {
+        finding.outcome = 'not_found';
+      } else if (this.#request.isDryRun) {
+        finding.outcome = 'killed';
+      } else {
+        this.#pending.push(session);
+      }
+    }
+  }
+
+  /** Kills one after the other; false when the connection is of no more use. */
+  async #kill(connection: ControlConnection, sessions: FreshSessions): Promise<boolean> {
+    for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
+      if (this.#parts.now() > this.#request.deadline) return false;
+      const result = await sessions.end(session);
+      if (result.outcome === 'not_sent') {
+        this.#note(result.trouble);
+        return false;
+      }
+      this.#pending.shift();
+      if (result.outcome !== 'not_found') this.#record(session, result);
+      if (result.outcome === 'unknown') {
+        this.#note(result.trouble);
+        this.#doubts.push({ session, sentOver: connection, list: sessions.list });
+        return false;
+      }
+      if (result.outcome === 'refused') this.#note(result.trouble);
+      this.#conclude(session.id, result.outcome === 'refused' ? 'failed' : result.outcome);
+    }
+    return true;
+  }
+
+  #record(session: Session, result: KillResult): void {
+    this.#request.record({ ...result, node: this.#parts.node, session });
+  }
+
+  #conclude(id: bigint, outcome: Outcome): void {
+    const finding = this.#findings.get(id);
+    if (finding === undefined || finding.outcome !== undefined) return;
+    finding.outcome = outcome;
+    if (outcome === 'killed' && finding.session) this.#departures.expect(finding.session);
+  }
+
+  #note(trouble: ServiceError | undefined): void {
+    this.#trouble ??= trouble;
+  }
+
+  #termination(): Termination {
+    for (const { session } of this.#doubts) this.#conclude(session.id, 'unknown');
+    for (const session of this.#pending) {
+      this.#conclude(session.id, 'failed');
+      this.#record(session, { outcome: 'not_sent', trouble: this.#trouble });
+    }
+    const entries = [...this.#findings].map(([id, { outcome = 'unknown', session }]): Entry => ({
+      id,
+      outcome,
+      session,
+      fate: outcome === 'killed' ? this.#departures.fateOf(id) : undefined,
+    }));
+    return { entries, isDryRun: this.#request.isDryRun, trouble: this.#trouble };
+  }
+}
+
+const RESTARTED: Sentence = {
+  'en-us':
+    'The node may have been started again since the request came in, so that its ids mean other sessions; nothing was killed in the new run.',
+  'zh-cn': '请求到达后节点可能已重启，会话ID可能已指向其他会话；未在新的运行周期中终止任何会话。',
+};

@@ -1,0 +1,33 @@
+/** What a caller prefers (RFC 7240), as far as this service can honour it. */
+export interface Preferences {
+  /** Whole seconds, clamped to what the service allows. */
+  readonly waitSeconds: number | undefined;
+  readonly isRepresentationWanted: boolean;
+}
+
+/** Reads the header Prefer. What it does not know or cannot read it passes over; of a preference that comes twice the first counts. */
+export function parsePrefer(header: string | undefined, maxWaitSeconds: number): Preferences {
+  const preferences = new Map<string, string>();
+  for (const part of (header ?? '').split(',')) {
+    const [preference = ''] = part.split(';');
+    const [, name = '', , quoted, plain] =
+      /^\s*([\w!#$%&'*+.^`|~-]+)\s*(=\s*(?:"([^"]*)"|([^\s"]*)))?\s*$/.exec(preference) ?? [];
+    const key = name.toLowerCase();
+    if (key !== '' && !preferences.has(key)) preferences.set(key, quoted ?? plain ?? '');
+  }
+  const wait = preferences.get('wait') ?? '';
+  return {
+    waitSeconds: /^\d{1,9}$/.test(wait) ? Math.min(Number(wait), maxWaitSeconds) : undefined,
+    isRepresentationWanted: preferences.get('return')?.toLowerCase() === 'representation',
+  };
+}
+
+/** The header Preference-Applied for these, or undefined when none was honoured. */
+export function preferenceApplied(preferences: Preferences): string | undefined {
+  const { waitSeconds, isRepresentationWanted } = preferences;
+  const applied = [
+    ...(waitSeconds === undefined ? [] : [`wait=${waitSeconds}`]),
+    ...(isRepresentationWanted ? ['return=representation'] : []),
+  ];
+  return applied.length > 0 ? applied.join(', ') : undefined;
+}

@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+import type { Request, Response } from 'express';
+import type { Reservation } from '../domain/answer-store.ts';
+import { facts } from './request-facts.ts';
+
+/**
+ * Under which keys the answer to this DELETE is remembered: its Idempotency-Key, and its signature, which makes a replay of it harmless.
+ * A key of the caller's is good within the project, and binds all that the request asks for.
+ */
+export function reservationsFor(req: Request, res: Response, limitMs: number): Reservation[] {
+  const { caller, bodyHash } = facts(res);
+  if (caller === undefined) return [];
+  const owner = JSON.stringify([caller.projectId, caller.user, caller.proof]);
+  const asked = [owner, req.method, req.originalUrl, bodyHash, req.get('prefer') ?? ''];
+  const fingerprint = createHash('sha256').update(JSON.stringify(asked)).digest('hex');
+  const key = req.get('idempotency-key');
+  const { signature } = caller;
+  return [
+    ...(key === undefined
+      ? []
+      : [{ key: JSON.stringify(['key', caller.projectId, key]), fingerprint, owner, limitMs }]),
+    // A signature is over the request: there is nothing more to bind.
+    ...(signature === undefined
+      ? []
+      : [{ key: JSON.stringify(['signature', signature]), fingerprint: '', owner, limitMs }]),
+  ];
+}

@@ -1,0 +1,121 @@
+import type { Response } from 'express';
+import { parse, stringify } from 'lossless-json';
+import type { Entry, Outcome, Termination } from '../domain/termination.ts';
+import { ServiceError, type Language, type Sentence } from '../errors.ts';
+import { facts } from './request-facts.ts';
+import { errorBody, sendJson } from './wire.ts';
+
+/** An answer to DELETE as it is remembered: what came of each id, and the sentence that goes with it. */
+export interface RememberedTermination extends Pick<Termination, 'entries' | 'isDryRun'> {
+  readonly trouble: Sentence | undefined;
+}
+
+/** As text, for the store. */
+export function remember({ entries, isDryRun, trouble }: Termination): string {
+  return stringify({ entries, isDryRun, trouble: trouble?.detail }) ?? '';
+}
+
+/** Back from the text; every integer in it is a bigint again. */
+export function recall(text: string): RememberedTermination {
+  return parse(text, undefined, {
+    parseNumber: (digits) => BigInt(digits),
+  }) as RememberedTermination;
+}
+
+/** Nobody knows what came of these: who was to tell died. */
+export function allUnknown(ids: readonly bigint[]): RememberedTermination {
+  return {
+    entries: [...new Set(ids)].map((id) => ({
+      id,
+      outcome: 'unknown',
+      session: undefined,
+      fate: undefined,
+    })),
+    isDryRun: false,
+    trouble: {
+      'en-us': 'The first request with this key was cut off, and what it did is not known.',
+      'zh-cn': '使用该键的首个请求被中断，其结果未知。',
+    },
+  };
+}
+
+/** Answers DELETE: 200 when every id was killed or not found, else 500 with all four kinds. */
+export function sendTermination(
+  res: Response,
+  termination: RememberedTermination,
+  isRepresentationWanted: boolean,
+): void {
+  const idsOf = (outcome: Outcome): bigint[] =>
+    termination.entries.filter((entry) => entry.outcome === outcome).map(({ id }) => id);
+  const [killed, notFound] = [idsOf('killed'), idsOf('not_found')];
+  const [failed, unknown] = [idsOf('failed'), idsOf('unknown')];
+  facts(res).counts = {
+    killed: killed.length,
+    not_found: notFound.length,
+    failed: failed.length,
+    unknown: unknown.length,
+  };
+  const done = { processes_killed: killed, processes_not_found: notFound };
+  const more = {
+    ...(termination.isDryRun && { dry_run: true }),
+    ...(isRepresentationWanted && { processes: termination.entries.map(representation) }),
+  };
+  if (failed.length === 0 && unknown.length === 0) {
+    sendJson(res, 200, { ...done, ...more });
+    return;
+  }
+  facts(res).error = new ServiceError('node_unavailable', termination.trouble);
+  const counts = { killed, notFound, failed, unknown };
+  sendJson(res, 500, {
+    ...errorBody('node_unavailable', incomplete(counts, termination.trouble), facts(res)),
+    ...done,
+    processes_failed: failed,
+    processes_unknown: unknown,
+    ...more,
+  });
+}
+
+// Key by key: what a session gains inside must not leak out.
+function representation({ id, outcome, session, fate }: Entry): object {
+  const { user, host, db, command, time, state } = session ?? {};
+  return {
+    id,
+    outcome: outcome === 'killed' ? killedAs(fate) : outcome,
+    ...(session && { user, host, db, command, time, state }),
+  };
+}
+
+function killedAs(fate: Entry['fate']): string {
+  return fate === undefined || fate === 'leaving' ? 'killed' : fate;
+}
+
+function incomplete(
+  ids: Readonly<Record<'killed' | 'notFound' | 'failed' | 'unknown', readonly bigint[]>>,
+  trouble: Sentence | undefined,
+): Sentence {
+  const { killed, notFound, failed, unknown } = ids;
+  const sentences = (
+    language: Language,
+    failedAs: string,
+    unknownAs: string,
+    end: string,
+  ): string[] => [
+    ...(failed.length > 0 ? [`${failedAs}${firstIds(failed)}${end}`] : []),
+    ...(unknown.length > 0 ? [`${unknownAs}${firstIds(unknown)}${end}`] : []),
+    ...(trouble ? [trouble[language]] : []),
+  ];
+  return {
+    'en-us': [
+      `${killed.length} killed, ${notFound.length} not found, ${failed.length} failed, ${unknown.length} unknown.`,
+      ...sentences('en-us', 'Failed: ', 'Unknown: ', '.'),
+    ].join(' '),
+    'zh-cn': [
+      `已终止${killed.length}个，未找到${notFound.length}个，失败${failed.length}个，结果未知${unknown.length}个。`,
+      ...sentences('zh-cn', '失败：', '结果未知：', '。'),
+    ].join(''),
+  };
+}
+
+function firstIds(ids: readonly bigint[]): string {
+  return ids.slice(0, 20).join(', ') + (ids.length > 20 ? ', …' : '');
+}

@@ -1,0 +1,268 @@
+import { describe, expect, it } from '@jest/globals';
+import request from 'supertest';
+import { FakeNodes } from '../support/fake-nodes.ts';
+import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
+import { createService, TOKEN } from '../support/service.ts';
+
+function start() {
+  const nodes = new FakeNodes();
+  const service = createService({
+    registry: [fakeNode],
+    nodes,
+    maxWaitSeconds: 2,
+    callers: { colleague: { user: 'colleague', projectId: nodeKey.projectId, actions: ['*'] } },
+  });
+  const send = (body: string, headers: Record<string, string> = {}, query = '') =>
+    request(service.app)
+      .delete(`${processesPath()}${query}`)
+      .set({ 'X-Auth-Token': TOKEN, ...headers })
+      .type('application/json')
+      .send(body);
+  return { ...service, nodes, send };
+}
+
+const ONE = '{"processes":[1]}';
+
+describe('dry_run', () => {
+  it('says what would be killed and what not be found, and ends nobody', async () => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    const res = await send('{"processes":[1,2]}', { Prefer: 'wait=1' }, '?dry_run=true').expect(
+      200,
+    );
+    expect(res.text).toBe('{"processes_killed":[1],"processes_not_found":[2],"dry_run":true}');
+    expect(res.headers['preference-applied']).toBeUndefined();
+    expect([nodes.kills, nodes.has(1n)]).toEqual([[], true]);
+  });
+
+  it('that is false changes nothing', async () => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    const res = await send(ONE, {}, '?dry_run=false').expect(200);
+    expect(res.text).toBe('{"processes_killed":[1],"processes_not_found":[]}');
+    expect(nodes.kills).toEqual([1n]);
+  });
+
+  it.each([
+    '?dry_run',
+    '?dry_run=',
+    '?dry_run=1',
+    '?dry_run=True',
+    '?dry_run=true&dry_run=true',
+    '?dry_run[]=true',
+  ])('is refused as %s, and ends nobody', async (query) => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    const res = await send(ONE, {}, query).expect(400);
+    expect((res.body as { error_code: string }).error_code).toBe('DBS.200001');
+    expect(nodes.connections).toBe(0);
+  });
+});
+
+describe('Prefer', () => {
+  it('waits until the sessions have left, and says so', async () => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    nodes.leaving.add(1n);
+    nodes.beforeList = (number) => {
+      if (number === 3) nodes.disconnect(1n);
+    };
+    const res = await send(ONE, { Prefer: 'respond-async, wait=2' }).expect(200);
+    expect(res.text).toBe('{"processes_killed":[1],"processes_not_found":[]}');
+    expect(res.headers['preference-applied']).toBe('wait=2');
+    expect(nodes.lists).toBe(3);
+  });
+
+  it('waits no longer than the service allows', async () => {
+    const { send } = start();
+    const res = await send(ONE, { Prefer: 'wait="999999999"' }).expect(200);
+    expect(res.headers['preference-applied']).toBe('wait=2');
+  });
+
+  it('with return=representation tells what became of each id', async () => {
+    const { nodes, send } = start();
+    for (const id of ['1', '2', '3']) nodes.connect({ id, info: 'SELECT secret' });
+    nodes.connect({ id: '4', user: 'system user', host: null });
+    nodes.leaving.add(2n);
+    nodes.rollingBack.add(3n);
+
+    const res = await send('{"processes":[4,3,9,2,1]}', { Prefer: 'return=representation' }).expect(
+      200,
+    );
+
+    const seen = { user: 'app', db: 'shop', command: 'Sleep', time: 12, state: '' };
+    expect(res.body).toEqual({
+      processes_killed: [3, 2, 1],
+      processes_not_found: [4, 9],
+      processes: [
+        { id: 4, outcome: 'not_found' },
+        { id: 3, outcome: 'rolling_back', ...seen, host: '10.0.0.4:50003' },
+        { id: 9, outcome: 'not_found' },
+        { id: 2, outcome: 'killed', ...seen, host: '10.0.0.4:50002' },
+        { id: 1, outcome: 'gone', ...seen, host: '10.0.0.4:50001' },
+      ],
+    });
+    expect(res.headers['preference-applied']).toBe('return=representation');
+  });
+
+  it('tells of failed and unknown ids on a 500 too', async () => {
+    const { nodes, send } = start();
+    for (const id of ['1', '2', '3']) nodes.connect({ id });
+    nodes.faults.set(2n, 'lost, and the node restarts');
+    const res = await send('{"processes":[1,2,3]}', {
+      Prefer: 'return=representation, wait=1',
+    }).expect(500);
+    expect(res.body).toMatchObject({
+      processes: [
+        { id: 1, outcome: 'killed' },
+        { id: 2, outcome: 'unknown' },
+        { id: 3, outcome: 'failed' },
+      ],
+      processes_failed: [3],
+      processes_unknown: [2],
+    });
+    expect(res.headers['preference-applied']).toBe('wait=1, return=representation');
+  });
+
+  it.each([
+    'wait=soon',
+    'wait=-1',
+    'return=minimal',
+    'wait',
+    'handling=strict',
+    ';;,=,',
+    'wait=1.5',
+  ])('passes over what it cannot honour: %s', async (prefer) => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    const res = await send(ONE, { Prefer: prefer }).expect(200);
+    expect(res.text).toBe('{"processes_killed":[1],"processes_not_found":[]}');
+    expect(res.headers['preference-applied']).toBeUndefined();
+  });
+
+  it('takes the first of two', async () => {
+    const res = await start().send(ONE, { Prefer: 'wait=1, wait=2' }).expect(200);
+    expect(res.headers['preference-applied']).toBe('wait=1');
+  });
+});
+
+describe('expected', () => {
+  it('leaves alone who is not what the caller saw', async () => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1', host: '10.0.0.4:5000' });
+    nodes.connect({ id: '2', host: '10.0.0.4:5001' });
+    const expected =
+      '[{"id":1,"host":"10.0.0.4:4999"},{"id":2,"host":"10.0.0.4:5001","user":"other"}]';
+    const res = await send(`{"processes":[1,2],"expected":${expected}}`).expect(200);
+    expect(res.text).toBe('{"processes_killed":[2],"processes_not_found":[1]}');
+    expect(nodes.has(1n)).toBe(true);
+  });
+
+  it.each([
+    ['null', 'expected must be an array.'],
+    ['{}', 'expected must be an array.'],
+    ['[1]', 'expected[0] must be an object.'],
+    ['[[]]', 'expected[0] must be an object.'],
+    ['[{"id":1}]', 'expected[0] must have a host or a user.'],
+    ['[{"id":2,"user":"a"}]', 'expected[0] must have an id that is in processes.'],
+    ['[{"id":"1","user":"a"}]', 'expected[0] must have an id that is in processes.'],
+    ['[{"id":1.0,"user":"a"}]', 'expected[0] must have an id that is in processes.'],
+    ['[{"user":"a"}]', 'expected[0] must have an id that is in processes.'],
+    [
+      '[{"id":1,"user":""}]',
+      'expected[0] must have texts of 1 to 512 characters as host and user.',
+    ],
+    [
+      '[{"id":1,"host":null,"user":"a"}]',
+      'expected[0] must have texts of 1 to 512 characters as host and user.',
+    ],
+    ['[{"id":1,"user":7}]', 'expected[0] must have texts of 1 to 512 characters as host and user.'],
+    ['[{"id":1,"user":"a","db":"b"}]', 'expected[0] has the unknown field "db".'],
+    ['[{"id":1,"user":"a"},{"id":1,"user":"a"}]', 'expected[1] has the id of an entry before it.'],
+    ['[{"id":1,"user":"a","user":"a"}]', 'A key must not stand twice in one JSON object.'],
+  ])('is refused as %s', async (expected, message) => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    const res = await send(`{"processes":[1],"expected":${expected}}`).expect(400);
+    expect(res.body).toEqual({
+      error_code: 'DBS.200001',
+      error_msg: `Parameter error. ${message}`,
+    });
+    expect(nodes.connections).toBe(0);
+  });
+});
+
+describe('Idempotency-Key', () => {
+  const KEY = { 'Idempotency-Key': 'a-key' };
+
+  it('gives the first answer again, and ends nobody: at once, later, and for a repeated dry run', async () => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    const first = '{"processes_killed":[1],"processes_not_found":[]}';
+
+    const both = await Promise.all([send(ONE, KEY), send(ONE, KEY)]);
+    nodes.connect({ id: '1' });
+    const later = await send(ONE, KEY);
+
+    expect([...both, later].map(({ status, text }) => [status, text])).toEqual(
+      Array(3).fill([200, first]),
+    );
+    expect(nodes.kills).toEqual([1n]);
+    expect(nodes.has(1n)).toBe(true);
+  });
+
+  it('keeps a 500 that came after a KILL, with all that was said', async () => {
+    const { nodes, send } = start();
+    for (const id of ['1', '2']) nodes.connect({ id });
+    nodes.faults.set(1n, 'lost, and the node restarts');
+    const body = '{"processes":[1,2]}';
+    const headers = { ...KEY, Prefer: 'return=representation' };
+    const first = await send(body, headers).expect(500);
+    const again = await send(body, headers).expect(500);
+    expect(again.body).toEqual(first.body);
+    expect(nodes.kills).toEqual([1n]);
+  });
+
+  it('does not keep an error that came before any KILL', async () => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    nodes.isReachable = false;
+    await send(ONE, KEY).expect(500);
+    nodes.isReachable = true;
+    await send(ONE, KEY).expect(200, '{"processes_killed":[1],"processes_not_found":[]}');
+  });
+
+  it.each([
+    ['another body', '{"processes":[2]}', {}, ''],
+    ['a body with a space more', '{"processes":[1] }', {}, ''],
+    ['another Prefer', ONE, { Prefer: 'wait=1' }, ''],
+    ['another query', ONE, {}, '?dry_run=true'],
+    ['another caller of the project', ONE, { 'X-Auth-Token': 'colleague' }, ''],
+  ])('is refused with %s', async (_what, body, headers, query) => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    nodes.connect({ id: '2' });
+    await send(ONE, KEY).expect(200);
+
+    const res = await send(body, { ...KEY, ...headers }, query).expect(400);
+
+    expect(res.body).toEqual({
+      error_code: 'DBS.200001',
+      error_msg: 'Parameter error. The Idempotency-Key was used before for a different request.',
+    });
+    expect(nodes.kills).toEqual([1n]);
+  });
+
+  it('is the same for a POST that says it is a DELETE', async () => {
+    const { app, nodes, send } = start();
+    nodes.connect({ id: '1' });
+    await send(ONE, KEY).expect(200);
+    await request(app)
+      .post(processesPath())
+      .set({ 'X-Auth-Token': TOKEN, 'X-HTTP-Method-Override': 'DELETE', ...KEY })
+      .type('application/json')
+      .send(ONE)
+      .expect(200, '{"processes_killed":[1],"processes_not_found":[]}');
+    expect(nodes.kills).toEqual([1n]);
+  });
+});

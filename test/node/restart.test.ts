@@ -1,0 +1,160 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { RowDataPacket } from 'mysql2/promise';
+import request from 'supertest';
+import type { ControlConnection, Nodes } from '../../src/domain/node.ts';
+import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { startServer, type OwnServer } from '../../tools/own-server.ts';
+import { openSession, type ClientSession } from '../support/client-session.ts';
+import { processesPath } from '../support/ids.ts';
+import {
+  asRoot,
+  createAccounts,
+  liveIds,
+  nodeOn,
+  servers,
+  type Server,
+} from '../support/server.ts';
+import { createService, TOKEN } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+for (const { flavour, version, canHavePair } of servers) {
+  (canHavePair ? describe : describe.skip)(`a restart of ${flavour} ${version}`, () => {
+    testRestarts(flavour);
+  });
+}
+
+function testRestarts(flavour: Server['flavour']): void {
+  let own: OwnServer;
+  let server: Server;
+  const opened: ClientSession[] = [];
+
+  beforeAll(async () => {
+    own = await startServer(flavour);
+    server = await createAccounts(own);
+  }, 120_000);
+  beforeEach(async () => {
+    // A request is answered with an error as long as the server may have started after it.
+    await until('the server is old enough', async () =>
+      asRoot(server, async (root) => {
+        const [rows] = await root.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Uptime'");
+        return Number(rows[0]?.['Value']) >= 3;
+      }),
+    );
+  });
+  afterEach(() => {
+    for (const session of opened.splice(0)) session.close();
+  });
+  afterAll(async () => {
+    await own.stop();
+  });
+
+  async function open(): Promise<ClientSession> {
+    const session = await openSession(server);
+    opened.push(session);
+    return session;
+  }
+
+  /** Restarts the server, and has a new client get the id. */
+  async function restartAndReuse(id: bigint): Promise<ClientSession> {
+    await own.restart();
+    for (;;) {
+      const session = await open();
+      if (session.id === id) return session;
+      if (session.id > id) throw new Error(`The server has passed ${id}`);
+      await session.connection.end();
+    }
+  }
+
+  /** The first id that is not among those a server uses for itself when it starts. */
+  async function victim(): Promise<bigint> {
+    for (;;) {
+      const session = await open();
+      if (session.id >= 60n) return session.id;
+      await session.connection.end();
+    }
+  }
+
+  async function expectAlive(session: ClientSession): Promise<void> {
+    expect((await liveIds(server)).has(session.id)).toBe(true);
+    await expect(session.connection.query('SELECT 1')).resolves.toBeDefined();
+  }
+
+  it('between the request and the first connection: the session that has the id now lives', async () => {
+    const id = await victim();
+    let reused: ClientSession | undefined;
+    const mysql = createMysqlNodes();
+    const nodes: Nodes = {
+      async withConnection(node, work) {
+        reused ??= await restartAndReuse(id);
+        return mysql.withConnection(node, work);
+      },
+    };
+    const service = createService({ registry: [nodeOn(server)], nodes });
+
+    const answer = await service.kill([id]);
+
+    expect([answer.status, answer.body]).toEqual([
+      500,
+      {
+        error_code: 'DBS.200005',
+        error_msg: expect.stringContaining('may have been started again') as unknown,
+      },
+    ]);
+    await expectAlive(reused as unknown as ClientSession);
+  }, 60_000);
+
+  it('between the list and the KILL: the session that has the id now lives, and nothing is claimed', async () => {
+    const id = await victim();
+    let reused: ClientSession | undefined;
+    const mysql = createMysqlNodes();
+    const nodes: Nodes = {
+      withConnection: (node, work) =>
+        mysql.withConnection(node, (connection) => {
+          const late: ControlConnection = Object.create(connection, {
+            kill: {
+              value: async (session: Parameters<ControlConnection['kill']>[0]) => {
+                reused ??= await restartAndReuse(id);
+                return connection.kill(session);
+              },
+            },
+          }) as ControlConnection;
+          return work(late);
+        }),
+    };
+    const service = createService({ registry: [nodeOn(server)], nodes });
+
+    const answer = await service.kill([id, 4_000_000_000n]);
+
+    const { processes_killed, processes_not_found, processes_failed, processes_unknown } =
+      answer.body as Record<string, bigint[]>;
+    expect(answer.status).toBe(500);
+    expect(processes_killed).toEqual([]);
+    expect(processes_not_found).toEqual([4_000_000_000n]);
+    expect([...(processes_failed ?? []), ...(processes_unknown ?? [])]).toEqual([id]);
+    await expectAlive(reused as unknown as ClientSession);
+  }, 60_000);
+
+  it('before the request: with what the caller saw, the session that has the id now lives', async () => {
+    const id = await victim();
+    const service = createService({ registry: [nodeOn(server)] });
+    const { processes } = (await service.list()).body as {
+      processes: { id: bigint; host: string }[];
+    };
+    const host = processes.find((session) => session.id === id)?.host;
+    const reused = await restartAndReuse(id);
+    const body = `{"processes":[${id}],"expected":[{"id":${id},"host":"${String(host)}"}]}`;
+
+    // As long as the server is young, the answer is an error rather than a guess.
+    for (;;) {
+      const res = await request(service.app)
+        .delete(processesPath())
+        .set('X-Auth-Token', TOKEN)
+        .type('application/json')
+        .send(body);
+      if (res.status === 500) continue;
+      expect(res.text).toBe(`{"processes_killed":[],"processes_not_found":[${id}]}`);
+      break;
+    }
+    await expectAlive(reused);
+  }, 60_000);
+}
