@@ -71,10 +71,11 @@ const keystone = keys({
     'an http(s) URL without a slash at its end',
   )
     .refine((url) => !url.endsWith('/v3'), 'must be without /v3')
+    .refine((url) => URL.canParse(url), 'must be a URL')
     .refine((url) => !url.includes('@'), 'must hold no credentials'),
   cache_seconds: integer(1, 3600).default(30),
   timeout_ms: timeLimit().default(3000),
-  service_token: text().optional(),
+  service_token: textLike(/^[\x21-\x7e]+$/, 'visible ASCII characters without spaces').optional(),
   role_actions: z
     .record(z.string(), actions, { error: 'must be a group of roles' })
     .default(DEFAULT_ROLES),

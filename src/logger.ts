@@ -45,6 +45,10 @@ function serializable(_key: string, value: unknown): unknown {
 
 function textOf(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
-  if (typeof value === 'string') return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
-  return JSON.stringify(value, serializable);
+  if (typeof value === 'string' && /^[!#-<>-~]+$/.test(value)) return value;
+  // What a terminal would obey must not get there: JSON leaves DEL and the C1 controls as they are.
+  return JSON.stringify(value, serializable).replace(
+    /[\u007f-\u009f]/g,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -88,6 +88,13 @@ function start({ config, nodes }: Configuration): void {
       },
     );
   }
+  if (
+    iam !== undefined &&
+    iam.endpoint.startsWith('http:') &&
+    !isLoopback(new URL(iam.endpoint).hostname)
+  ) {
+    log.warn('IAM is asked without TLS where others can read along: tokens are in the clear');
+  }
   listener.on('error', (error) => {
     log.error('cannot listen', { host: server.host, port: server.port, error });
     process.exitCode = 1;
@@ -109,7 +116,11 @@ function start({ config, nodes }: Configuration): void {
     accessKeys.replace(accessKeysOf(reread.config));
     const settings = keystoneOf(reread.config);
     if (settings !== undefined) keystone?.replace(settings);
-    if (reread.config.server.tls !== undefined) replaceTls(listener, reread.config.server.tls);
+    const tls = reread.config.server.tls;
+    // Whether clients must present a certificate is settled when the listener is made.
+    if (tls !== undefined && (tls.ca === undefined) === (server.tls?.ca === undefined)) {
+      replaceTls(listener, tls);
+    }
     warnOfUnverifiedNodes(reread.nodes, log);
     if (fixedPart(reread.config) !== fixedPart(config)) {
       log.warn('some of what changed takes effect only when the service is started again');

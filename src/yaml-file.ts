@@ -52,7 +52,14 @@ export function readYamlFile<S extends z.ZodType>(
     // The first problem of a key is the cause of the others.
     if (!problems.has(name)) problems.set(name, `${at(keys)}${name} ${what}`);
   };
-  const written = expand(document.toJS() as unknown, environment, [], report);
+  let written: unknown;
+  try {
+    written = expand(document.toJS() as unknown, environment, [], report);
+  } catch {
+    // An alias of nothing, of too much, or of itself.
+    const problem = `${path}: is not valid YAML (an alias, *name, that cannot be resolved)`;
+    return { value: undefined, written: undefined, problems: [problem] };
+  }
   const checked = schema.safeParse(written);
   for (const issue of checked.error?.issues ?? []) reportIssue(issue, report);
   return {
@@ -87,13 +94,14 @@ function expand(
     );
   }
   if (typeof value !== 'string') return value;
-  const expanded = value.replace(/\$\$|\$\{(\w*)\}/g, (match, name: string | undefined) => {
+  const expanded = value.replace(/\$\$|\$\{(\w+)\}|\$\{/g, (match, name: string | undefined) => {
     if (match === '$$') return '$';
     const variable = environment[name ?? ''];
-    if (variable === undefined) report(at, `needs the variable ${name ?? ''}, which is not set`);
+    if (name === undefined) report(at, 'has a ${ that is not ${NAME}; a dollar sign is $$');
+    else if (variable === undefined) report(at, `needs the variable ${name}, which is not set`);
     return variable ?? match;
   });
-  return /^\$\{\w*\}$/.test(value) ? new Variable(expanded) : expanded;
+  return /^\$\{\w+\}$/.test(value) ? new Variable(expanded) : expanded;
 }
 
 function reportIssue(issue: z.core.$ZodIssue, report: Report): void {

@@ -130,6 +130,9 @@ identity:
     ['- a', 'service.yaml:1:1: the file must be a group of keys'],
     ['a: [', 'service.yaml:1:5: is not valid YAML'],
     [`${SERVICE}server: { port: 1 }`, 'is not valid YAML (duplicate key)'],
+    ['server: *nobody', 'is not valid YAML (an alias, *name, that cannot be resolved)'],
+    ['server: &a { tls: *a }', 'is not valid YAML (an alias, *name, that cannot be resolved)'],
+    [SERVICE.replace('ops', '"${USER:-x}"'), 'has a ${ that is not ${NAME}; a dollar sign is $$'],
   ])('refuses what is no such file: %j', (text, expected) => {
     const { value, problems } = readService(text);
     expect(value).toBeUndefined();

@@ -2,6 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { complaint, executables, run } from './server-binaries.ts';
@@ -23,6 +25,10 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
+const INSTALL = `
+  if command -v redis-check-rdb; then exit; fi
+  apt-get -qq update
+  apt-get -qq -y --no-install-recommends install redis-tools`;
 const START_DEADLINE_MS = 20_000;
 const START_ATTEMPTS = 5;
 
@@ -36,10 +42,10 @@ export async function whyNoRedis(): Promise<string | undefined> {
     return 'Redis is not installed on this machine.';
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const install = ['-qq', '-y', '--no-install-recommends', 'install', 'redis-tools'];
+  const lock = join(tmpdir(), 'session-control-redis.lock');
   try {
-    await run('apt-get', ['-qq', 'update'], { env });
-    await run('apt-get', ['-o', 'DPkg::Lock::Timeout=60', ...install], { env });
+    // Several test files may want it at once.
+    await run('flock', [lock, 'sh', '-ec', INSTALL], { env });
   } catch (error) {
     return `Redis cannot be installed: ${complaint(error)}`;
   }

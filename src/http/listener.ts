@@ -8,6 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import type { ErrorCode } from '../errors.ts';
@@ -16,7 +17,8 @@ import type { EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 
 const MAX_HEADER_BYTES = 65_536;
-const HANDSHAKE_TIMEOUT_MS = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 5000;
+const LINGER_MS = 1000;
 
 /** What the listener presents, and whose certificates it wants of clients: PEM. */
 export interface ListenerTls {
@@ -56,6 +58,14 @@ export function createListener(
   // An expectation that nobody knows is not met, and the request is one like others.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));
   const exchangesOn = trackExchanges(server);
+  const connections = connectionsOf(server);
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  // There is nobody to answer before TLS is agreed on, and ending such a connection does not close it.
+  const isSecured = new WeakSet<Duplex>();
+  server.on('secureConnection', (socket: Duplex) => isSecured.add(socket));
   const ending = new WeakSet<Duplex>();
   /** Ends a connection with this refusal, unless it is owed answers: what came whole before may have killed, so those go first and are the last. */
   const end = (socket: Duplex, code: ErrorCode, error?: Error): void => {
@@ -64,18 +74,18 @@ export function createListener(
     const exchanges = exchangesOn(socket);
     const owed = exchanges.filter(({ req, res }) => req.complete && !res.closed);
     const last = owed.at(-1)?.res;
-    if (last !== undefined) last.once('close', () => socket.end());
+    if (last !== undefined) last.once('close', () => { finish(socket); });
     // A request that was refused before its body came has had its answer.
-    else if (exchanges.some(({ req, res }) => !req.complete && res.headersSent)) socket.end();
+    else if (exchanges.some(({ req, res }) => !req.complete && res.headersSent)) finish(socket);
     else refuse(socket, code, log, error);
   };
   server.on('clientError', (error: Error, socket) => {
-    end(socket, codeFor(error), error);
+    if (tls !== undefined && !isSecured.has(socket)) socket.destroy();
+    else end(socket, codeFor(error), error);
   });
   // A tunnel is nobody's to ask for. Node has let go of the socket by then: without a listener its error ends the process.
   server.on('connect', (_req, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
-    socket.on('finish', () => socket.destroy());
     end(socket, 'method_not_allowed');
   });
   // Who has sent all they had may close their side and still hear what came of it.
@@ -105,7 +115,8 @@ export async function stopListening(server: Server, deadlineMs: number): Promise
     server.closeIdleConnections();
   }, 50);
   const deadline = setTimeout(() => {
-    server.closeAllConnections();
+    // Not closeAllConnections(): it knows only those on which HTTP is spoken.
+    for (const socket of connectionsOf(server)) socket.destroy();
   }, deadlineMs);
   await closed;
   clearInterval(poll);
@@ -115,6 +126,15 @@ export async function stopListening(server: Server, deadlineMs: number): Promise
 function secure({ cert, key, ca }: ListenerTls) {
   const clients = ca !== undefined && { ca, requestCert: true, rejectUnauthorized: true };
   return { cert, key, minVersion: 'TLSv1.2' as const, ...clients };
+}
+
+const CONNECTIONS = new WeakMap<Server, Set<Socket>>();
+
+/** The open connections of a server, those included on which nothing was said yet. */
+function connectionsOf(server: Server): Set<Socket> {
+  const connections = CONNECTIONS.get(server) ?? new Set();
+  CONNECTIONS.set(server, connections);
+  return connections;
 }
 
 interface Exchange {
@@ -147,7 +167,13 @@ function refuse(socket: Duplex, code: ErrorCode, log: EventLog, error?: Error): 
   }
   const requestId = randomBytes(16).toString('hex');
   const { status, error_code } = ERROR_TABLE[code];
-  log.log('info', 'request', { request_id: requestId, status, error_code, reason: error?.message });
+  log.log('info', 'request', {
+    request_id: requestId,
+    status,
+    address: socket instanceof Socket ? socket.remoteAddress : undefined,
+    error_code,
+    reason: error?.message,
+  });
   const body = JSON.stringify(errorBody(code, undefined, { language: 'en-us', requestId }));
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
@@ -157,5 +183,11 @@ function refuse(socket: Duplex, code: ErrorCode, log: EventLog, error?: Error): 
     'Connection: close',
     ...(status === 405 ? ['Allow: DELETE, GET, HEAD'] : []),
   ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  finish(socket, `${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+function finish(socket: Duplex, answer = ''): void {
+  socket.end(answer);
+  // Who does not close their side must not keep the connection; at once, it could cost them the answer.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }

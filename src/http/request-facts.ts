@@ -14,6 +14,8 @@ export interface RequestFacts {
   caller?: Caller;
   /** SHA-256 of the body as it came, hex. */
   bodyHash?: string;
+  /** Whether the answer is that of an earlier request. */
+  isRepeated?: boolean;
   /** What went wrong, for the log. */
   error?: ServiceError;
   /** What else the log says of it. */

@@ -18,8 +18,12 @@ export function logRequest(log: EventLog): RequestHandler {
     const path = pathOf(req.originalUrl);
     // Read here: a socket that has closed no longer knows it.
     const address = req.ip;
+    // Only its beginning: whoever mixes up the keys sends the secret one here.
+    const claimed = /(?:Access|Credential)=([^,\s/]{1,6})/.exec(
+      req.get('authorization') ?? '',
+    )?.[1];
     res.once('close', () => {
-      const { requestId, wireMethod, caller, error, counts } = facts(res);
+      const { requestId, wireMethod, caller, error, counts, isRepeated } = facts(res);
       log.log(levelOf(res.statusCode, error), 'request', {
         request_id: requestId,
         method: wireMethod,
@@ -29,7 +33,9 @@ export function logRequest(log: EventLog): RequestHandler {
         address,
         ...(caller && { caller: caller.user, project_id: caller.projectId, proof: caller.proof }),
         ...counts,
-        ...(error && { error_code: ERROR_TABLE[error.code].error_code, reason: error.message }),
+        ...(isRepeated && { repeated: true }),
+        ...(res.statusCode === 401 && claimed !== undefined && { claimed_access_key: claimed }),
+        ...(error && { error_code: ERROR_TABLE[error.code].error_code, reason: reasonOf(error) }),
         ...(error && res.statusCode >= 500 && { error }),
         ...(!res.writableFinished && { client_gone: true }),
       });
@@ -54,6 +60,13 @@ export function logKill(log: EventLog, { requestId, caller }: RequestFacts): (ki
       ...(trouble && { error: trouble }),
     });
   };
+}
+
+// What a caller signed, or took for a key, can hold a secret.
+function reasonOf({ message }: ServiceError): string {
+  return message
+    .replace(/(, )?canonicalRequest:.*/s, '')
+    .replace(/^ak \S+ not exist/, 'ak not exist');
 }
 
 function levelOf(status: number, error: ServiceError | undefined): Level {

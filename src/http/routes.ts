@@ -89,8 +89,10 @@ export function apiRoutes(
       const limitMs = limits.requestTimeoutMs + (wanted.waitSeconds ?? 0) * 1000;
       const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;
       const { receivedAt } = facts(res);
-      const answer = await firstAnswers.once(reservationsFor(req, res, limitMs), async () =>
-        remember(
+      let isRepeated = true;
+      const answer = await firstAnswers.once(reservationsFor(req, res, limitMs), async () => {
+        isRepeated = false;
+        return remember(
           await sessions.terminate(nodeKey(ids), {
             ids: processes,
             expected: expectations(expected ?? []),
@@ -100,8 +102,9 @@ export function apiRoutes(
             deadline: receivedAt + limitMs,
             record: logKill(log, facts(res)),
           }),
-        ),
-      );
+        );
+      });
+      facts(res).isRepeated = isRepeated;
       const applied = preferenceApplied(wanted);
       if (applied !== undefined) res.set('Preference-Applied', applied);
       const termination = answer === undefined ? allUnknown(processes) : recall(answer);

@@ -26,7 +26,7 @@ export interface AccessKey {
 }
 
 /** How far X-Sdk-Date may be from our clock, in milliseconds. */
-export const WINDOW_MS = 15 * 60_000;
+const WINDOW_MS = 15 * 60_000;
 
 interface Authorization {
   readonly algorithm: 'SDK-HMAC-SHA256' | 'V11-HMAC-SHA256';

@@ -32,12 +32,16 @@ const MAX_ANSWER_BYTES = 1_048_576;
 /** Callers who bring a token of an IAM that speaks Keystone v3. */
 export class KeystoneTokens {
   #settings: KeystoneSettings;
-  readonly #answers: LRUCache<string, Answer, string>;
+  #answers: LRUCache<string, Answer, string>;
 
   constructor(settings: KeystoneSettings) {
     this.#settings = settings;
-    // Keyed by hash, so that no token stays in memory; its fetch() joins concurrent look-ups of one.
-    this.#answers = new LRUCache<string, Answer, string>({
+    this.#answers = this.#newCache();
+  }
+
+  // Keyed by hash, so that no token stays in memory; its fetch() joins concurrent look-ups of one.
+  #newCache(): LRUCache<string, Answer, string> {
+    return new LRUCache<string, Answer, string>({
       max: MAX_TOKENS,
       fetchMethod: async (_hash, _stale, { context: token, options }) => {
         const asked = performance.now();
@@ -54,13 +58,21 @@ export class KeystoneTokens {
   /** From now on these hold; what was cached under the old ones is forgotten. */
   replace(settings: KeystoneSettings): void {
     this.#settings = settings;
-    this.#answers.clear();
+    // Emptying the old one would cut off the look-ups that are under way.
+    this.#answers = this.#newCache();
   }
 
   /** The caller whom the token proves. Throws `unauthenticated`, `iam_unavailable`, `service_token_refused`. */
   async verify(token: string): Promise<Caller> {
     if (!/^[\x21-\x7e]+$/.test(token)) throw unauthenticated('decrypt token fail');
-    const answer = await this.#answers.forceFetch(sha256Hex(token), { context: token });
+    const answer = await this.#answers
+      .forceFetch(sha256Hex(token), { context: token })
+      .catch((cause: unknown) => {
+        // Pushed out of the full cache while it was under way.
+        throw cause instanceof ServiceError
+          ? cause
+          : new ServiceError('iam_unavailable', undefined, { cause });
+      });
     if (answer.caller === undefined) throw unauthenticated(answer.reason);
     if (answer.expiresAt <= Date.now()) throw unauthenticated('token expires');
     return answer.caller;

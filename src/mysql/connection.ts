@@ -68,13 +68,18 @@ async function connect(node: Node, ssl: SslOptions | undefined): Promise<Connect
   });
   // Answers in the wrong order mean that nothing on this line can be trusted.
   connection.on('warn', (warning: Error) => streamOf(connection).destroy(warning));
-  await new Promise<void>((resolve, reject) => {
-    // Stays for good: a second 'error' without a listener would end the process.
-    connection.on('error', reject);
-    connection.once('connect', () => {
-      resolve();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      // Stays for good: a second 'error' without a listener would end the process.
+      connection.on('error', reject);
+      connection.once('connect', () => {
+        resolve();
+      });
     });
-  });
+  } catch (error) {
+    streamOf(connection).destroy();
+    throw error;
+  }
   return connected(connection);
 }
 

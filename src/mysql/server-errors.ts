@@ -74,6 +74,16 @@ const BY_ERRNO: Readonly<Record<number, Sentence>> = {
   1698: SENTENCES.refused,
   3118: SENTENCES.refused,
   3159: SENTENCES.refused,
+  1053: SENTENCES.lost,
+  1152: SENTENCES.lost,
+  1158: SENTENCES.lost,
+  1159: SENTENCES.lost,
+  1160: SENTENCES.lost,
+  1161: SENTENCES.lost,
+  1184: SENTENCES.lost,
+  1317: SENTENCES.lost,
+  1927: SENTENCES.lost,
+  4031: SENTENCES.lost,
   1142: SENTENCES.privilege,
   1227: SENTENCES.privilege,
 };
@@ -81,7 +91,7 @@ const BY_ERRNO: Readonly<Record<number, Sentence>> = {
 function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
   if (error instanceof DeadlineError) return noAnswerWithin(error.timeoutMs);
   const number = serverErrorNumber(error);
-  if (number !== undefined) return BY_ERRNO[number] ?? SENTENCES.lost;
+  if (number !== undefined) return BY_ERRNO[number] ?? answeredWith(number);
   const code = codeOf(error) ?? '';
   if (code === 'ETIMEDOUT') return noAnswerWithin(connectTimeoutMs);
   if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return SENTENCES.plaintext;
@@ -90,6 +100,13 @@ function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
     return SENTENCES.lost;
   }
   return SENTENCES.unreachable;
+}
+
+function answeredWith(number: number): Sentence {
+  return {
+    'en-us': `The node answered with error ${number}.`,
+    'zh-cn': `节点返回错误${number}。`,
+  };
 }
 
 function noAnswerWithin(timeoutMs: number): Sentence {

@@ -251,7 +251,7 @@ describe('who was turned away', () => {
     const address: unknown = expect.stringContaining('127.0.0.1');
     expect(events).toMatchObject([
       { level: 'warn', fields: { status: 401, address, reason: 'decrypt token fail' } },
-      { level: 'warn', fields: { status: 401, address, reason: 'ak AKNOBODY not exist' } },
+      { level: 'warn', fields: { status: 401, address, reason: 'ak not exist' } },
       {
         level: 'warn',
         fields: {
@@ -263,5 +263,19 @@ describe('who was turned away', () => {
       },
     ]);
     expect(JSON.stringify(events)).not.toContain('4711');
+
+    const mistaken = `${processesPath()}?token=secret-4712`;
+    const other = sign({
+      method: 'GET',
+      path: processesPath(),
+      headers: { 'x-api-key': 'secret-4713' },
+    });
+    await send({ method: 'GET' }, mistaken, other);
+    const { fields } = service.events.at(-1) ?? {};
+    expect(fields).toMatchObject({
+      reason: 'verify aksk signature fail',
+      claimed_access_key: 'AKEXAM',
+    });
+    expect(JSON.stringify(fields)).not.toMatch(/471[23]/);
   });
 });

@@ -2,9 +2,14 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { request, type RequestOptions } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { createListener, replaceTls, type ListenerTls } from '../../src/http/listener.ts';
+import {
+  createListener,
+  replaceTls,
+  stopListening,
+  type ListenerTls,
+} from '../../src/http/listener.ts';
 import { selfSigned, type Certificate } from '../support/certificates.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, processesPath } from '../support/ids.ts';
@@ -64,6 +69,19 @@ describe('the listener with TLS', () => {
     expect(await get({ ca, ...client })).toEqual([200, 'first']);
     await expect(get({ ca })).rejects.toBeDefined();
     await expect(get({ ca, ...stranger })).rejects.toBeDefined();
+  });
+
+  it('lets go of who never agrees on TLS, and does not wait for them when it stops', async () => {
+    await listen(first);
+    const { port } = server.address() as AddressInfo;
+    const idle = connect(port, '127.0.0.1');
+    await once(idle, 'connect');
+    const garbage = connect(port, '127.0.0.1');
+    garbage.write('GET / HTTP/1.1\r\n\r\n');
+    await once(garbage.resume(), 'close');
+    await stopListening(server, 100);
+    await once(idle.resume(), 'close');
+    expect(server.listening).toBe(false);
   });
 
   it('speaks no TLS older than 1.2', async () => {

@@ -186,6 +186,25 @@ describe('the cache', () => {
   });
 });
 
+describe('a reload', () => {
+  it('does not cut off a look-up that is under way', async () => {
+    iam.tokens.set('good', {});
+    let release: (() => void) | undefined;
+    iam.fault = (res) => {
+      iam.fault = undefined;
+      release = () => res.writeHead(404).end();
+    };
+    const tokens = start();
+    const asked = tokens.verify('good');
+    const refused = expect(asked).rejects.toMatchObject({ code: 'unauthenticated' });
+    await until('IAM is asked', () => release !== undefined);
+    tokens.replace(settings());
+    release?.();
+    await refused;
+    expect(await tokens.verify('good')).toMatchObject({ user: 'bob' });
+  });
+});
+
 describe('an IAM in trouble', () => {
   it.each([
     ['500', (res: Res) => res.writeHead(500).end()],

@@ -304,6 +304,18 @@ describe('a KILL', () => {
     expect(heard).toEqual(['CALL mysql.rds_kill(1)', 'CALL mysql.rds_kill(2)']);
   });
 
+  it('is not sent to a node that refuses the login, whose connection is let go of', async () => {
+    let open = 0;
+    const node = await rawServer((socket) => {
+      open += 1;
+      socket.on('close', () => (open -= 1));
+      // Keeps the line open after its refusal.
+      socket.write(Buffer.from('17000000ff1004546f6f206d616e7920636f6e6e656374696f6e73', 'hex'));
+    });
+    await expect(use(node)).rejects.toMatchObject({ code: 'node_unavailable' });
+    await until('the socket is closed', () => open === 0);
+  });
+
   it('that hangs leaves no connection behind', async () => {
     let open = 0;
     const node = await scriptedNode(ordinary());

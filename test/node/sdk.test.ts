@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createRequire } from 'node:module';
+import { gzipSync } from 'node:zlib';
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -207,6 +208,19 @@ describe.each(servers)('clients that sign, on $flavour $version', (server) => {
     const first = [200, `{"processes_killed":[${session.id}],"processes_not_found":[4000000000]}`];
     expect(answers).toEqual([first, first, first, first]);
     expect(kills(service) - killsBefore).toBe(1);
+    const repeated = service.events.filter(({ fields }) => 'repeated' in fields);
+    expect(repeated).toHaveLength(3);
+  });
+
+  it('a signed body that is compressed is refused for that, not for the signature', async () => {
+    const body = gzipSync('{"processes":[1]}');
+    const headers = sign({ method: 'DELETE', path: processesPath(), body });
+    const response = await fetch(`${endpoint}${processesPath()}`, {
+      method: 'DELETE',
+      headers: { ...headers, 'content-type': 'application/json', 'content-encoding': 'gzip' },
+      body,
+    });
+    expect(response.status).toBe(415);
   });
 });
 

@@ -7,7 +7,7 @@ const MINUTE_MS = 60_000;
 export interface Stage {
   readonly store: AnswerStore;
   /** Makes what is under the key so much older. */
-  age(key: string, milliseconds: number): Promise<void>;
+  readonly age: (key: string, milliseconds: number) => Promise<void>;
 }
 
 /** A reservation of a key that no other test uses. */

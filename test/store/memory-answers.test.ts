@@ -36,7 +36,7 @@ describe('the bounds of answers in memory', () => {
   };
 
   it('refuses an owner who has too much, and nobody else', async () => {
-    await remember('greedy', 'x'.repeat(9000));
+    await remember('greedy', 'x'.repeat(8500));
     await expect(store.reserve(reservationOf({ owner: 'greedy' }))).resolves.toBeUndefined();
     await expect(store.reserve(reservationOf({ owner: 'greedy' }))).rejects.toMatchObject({
       code: 'too_many_requests',

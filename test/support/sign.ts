@@ -17,7 +17,7 @@ export interface ToSign {
   readonly query?: string;
   /** The headers to sign, by names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Buffer;
   readonly at?: Date;
   readonly key?: Pick<AccessKey, 'access' | 'secret'>;
 }
@@ -36,6 +36,6 @@ export function sign(request: ToSign): Record<string, string> {
   return { ...headers, Authorization: authorization };
 }
 
-function hash(text: string): string {
+function hash(text: string | Buffer): string {
   return createHash('sha256').update(text).digest('hex');
 }

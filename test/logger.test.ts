@@ -1,0 +1,41 @@
+import { describe, expect, it } from '@jest/globals';
+import { Writable } from 'node:stream';
+import winston from 'winston';
+import { createLogger, type LogSettings } from '../src/logger.ts';
+
+function logged(settings: LogSettings, message: string, fields: object): string {
+  let text = '';
+  const log = createLogger(settings);
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      text += chunk.toString();
+      done();
+    },
+  });
+  log.clear().add(new winston.transports.Stream({ stream }));
+  log.info(message, fields);
+  return text;
+}
+
+describe('the log', () => {
+  it('for machines has the fields in their order, exact ids, and errors with message, code and cause', () => {
+    const cause = Object.assign(new Error('inner'), { code: 'ECONNREFUSED' });
+    const error = new Error('outer', { cause });
+    const line = logged({ level: 'info', format: 'json' }, 'kill', { id: 2n ** 63n, error });
+    expect(Object.keys(JSON.parse(line) as object).slice(0, 3)).toEqual(['id', 'error', 'level']);
+    expect(JSON.parse(line)).toMatchObject({
+      id: '9223372036854775808',
+      message: 'kill',
+      error: { message: 'outer', cause: { message: 'inner', code: 'ECONNREFUSED' } },
+    });
+  });
+
+  it('for people lets nothing through that a terminal would obey', () => {
+    const line = logged({ level: 'info', format: 'text' }, 'kill', {
+      user: '\u001b[2Jroot',
+      host: 'a\u009b1mb c',
+      plain: 'app',
+    });
+    expect(line).toMatch(/ INFO kill user="\\u001b\[2Jroot" host="a\\u009b1mb c" plain=app\n$/);
+  });
+});
