@@ -1,0 +1,156 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { openSession, type ClientSession } from '../support/client-session.ts';
+import { liveIds, nodeOn, servers } from '../support/server.ts';
+import { createService } from '../support/service.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
+import { until } from '../support/until.ts';
+
+interface Four {
+  readonly processes_killed: readonly bigint[];
+  readonly processes_not_found: readonly bigint[];
+  readonly processes_failed?: readonly bigint[];
+  readonly processes_unknown?: readonly bigint[];
+}
+
+describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
+  const opened: ClientSession[] = [];
+  let proxy: TcpProxy;
+
+  beforeEach(async () => {
+    proxy = await TcpProxy.start(server.host, server.port);
+  });
+  afterEach(async () => {
+    await proxy.close();
+    for (const session of opened.splice(0)) session.close();
+  });
+
+  async function openThree(): Promise<[ClientSession, ClientSession, ClientSession]> {
+    for (let n = 0; n < 3; n += 1) opened.push(await openSession(server));
+    return opened.slice(-3) as [ClientSession, ClientSession, ClientSession];
+  }
+
+  /** Text can be told only where no TLS hides it. */
+  function start() {
+    const line = {
+      host: '127.0.0.1',
+      port: proxy.port,
+      tls: 'disabled',
+      killTimeoutMs: 700,
+    } as const;
+    return createService({ registry: [nodeOn(server, line)] });
+  }
+
+  async function expectGone(...sessions: ClientSession[]): Promise<void> {
+    await until('they are gone', async () => {
+      const alive = await liveIds(server);
+      return sessions.every(({ id }) => !alive.has(id));
+    });
+  }
+
+  it.each([
+    ['the answer is swallowed', { kind: 'black hole' } as const, { faulty: 'to client' } as const],
+    ['the connection is reset behind it', { kind: 'reset' } as const, {}],
+    ['the connection is cut behind it', { kind: 'cut' } as const, {}],
+  ])(
+    'after the KILL went through: %s. It is told as killed, and the rest is done',
+    async (_what, fault, reach) => {
+      const [first, second, third] = await openThree();
+      proxy.injectAt('to server', `KILL CONNECTION ${second.id}`, fault, {
+        connections: 1,
+        ...reach,
+      });
+
+      const answer = await start().kill([first.id, second.id, third.id, 4_000_000_000n]);
+
+      expect(proxy.struck).toBe(1);
+      expect([answer.status, answer.body]).toEqual([
+        200,
+        {
+          processes_killed: [first.id, second.id, third.id],
+          processes_not_found: [4_000_000_000n],
+        },
+      ]);
+      await expectGone(first, second, third);
+    },
+  );
+
+  it('before the KILL went through: it is told as failed, lives, and the rest is done', async () => {
+    const [first, second, third] = await openThree();
+    const kill = `KILL CONNECTION ${second.id}`;
+    proxy.injectAt('to server', kill, { kind: 'cut' }, { when: 'before', connections: 1 });
+
+    const answer = await start().kill([first.id, second.id, third.id]);
+
+    expect(answer.status).toBe(500);
+    expect(answer.body).toMatchObject({
+      processes_killed: [first.id, third.id],
+      processes_failed: [second.id],
+      processes_unknown: [],
+    });
+    await expectGone(first, third);
+    await expect(second.connection.query('SELECT 1')).resolves.toBeDefined();
+  });
+
+  it('with the KILL on the way: it is stopped before anything is said of it, and does nothing when it comes late', async () => {
+    const [first, second, third] = await openThree();
+    const kill = `KILL CONNECTION ${second.id}`;
+    proxy.injectAt('to server', kill, { kind: 'black hole' }, { when: 'before', connections: 1 });
+
+    const answer = await start().kill([first.id, second.id, third.id]);
+    proxy.heal({ flush: true });
+
+    expect(answer.status).toBe(500);
+    expect(answer.body).toMatchObject({
+      processes_killed: [first.id, third.id],
+      processes_failed: [second.id],
+    });
+    await until('the old connection is gone', () => proxy.open === 0);
+    await expectGone(first, third);
+    await expect(second.connection.query('SELECT 1')).resolves.toBeDefined();
+  });
+
+  it.each(['CONNECTION_ID()', 'SHOW GRANTS', 'SHOW PROCESSLIST'])(
+    'before anything was sent: nothing is killed, and the caller hears why: %s',
+    async (text) => {
+      const [session] = await openThree();
+      proxy.injectAt('to server', text, { kind: 'reset' });
+
+      const answer = await start().kill([session.id]);
+
+      expect(answer.status).toBe(500);
+      expect(Object.keys(answer.body as object)).toEqual(['error_code', 'error_msg']);
+      await expect(session.connection.query('SELECT 1')).resolves.toBeDefined();
+    },
+  );
+
+  it('wherever the answers are cut: each id stands in one place, and what is said of it is true', async () => {
+    const service = start();
+    for (let bytes = 1; bytes < 2500; bytes += 97) {
+      const sessions = await openThree();
+      const ids = sessions.map(({ id }) => id);
+      proxy.inject('to client', { kind: 'reset' }, { afterBytes: bytes, connections: 1 });
+
+      const { body } = await service.kill(ids);
+      proxy.heal();
+
+      const told = body as Partial<Four>;
+      if (told.processes_killed !== undefined) {
+        const { processes_killed: killed = [], processes_not_found: notFound = [] } = told;
+        const { processes_failed: failed = [], processes_unknown: unknown = [] } = told;
+        expect([...killed, ...notFound, ...failed, ...unknown].sort()).toEqual([...ids].sort());
+        await until('the killed are gone', async () => {
+          const alive = await liveIds(server);
+          return killed.every((id) => !alive.has(id));
+        });
+        const alive = await liveIds(server);
+        expect(failed.filter((id) => !alive.has(id))).toEqual([]);
+        expect(notFound).toEqual([]);
+      } else {
+        // Refused as a whole: nothing was sent.
+        const alive = await liveIds(server);
+        expect(ids.filter((id) => !alive.has(id))).toEqual([]);
+      }
+      for (const session of opened.splice(0)) session.close();
+    }
+  });
+});
