@@ -202,10 +202,11 @@ describe('first answers', () => {
   it('counts its own limit from when it stopped waiting', async () => {
     await memory.reserve(SIGNATURE);
     meanwhile = () => pauses.length === 20 && memory.release('signature');
-    await answersIn(memory).once([KEY, SIGNATURE], async () => {
+    const answer = await answersIn(memory).once([KEY, SIGNATURE], async () => {
       expect(await memory.read('key')).toMatchObject({ ageMs: 0 });
       return 'two';
     });
+    expect(answer).toBe('two');
   });
 
   it.each(['key', 'signature'])('does nothing when it cannot reserve the %s', async (broken) => {

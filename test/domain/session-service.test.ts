@@ -212,6 +212,7 @@ describe('a KILL without an answer', () => {
     ['lost, and waits in the old connection', 'failed', 'killed', true],
     ['lost, and the old connection cannot be ended', 'unknown', 'killed', true],
     ['lost, and the node restarts', 'unknown', 'failed', false],
+    ['lost, and another server takes over', 'unknown', 'failed', true],
   ];
 
   it.each(cases)(

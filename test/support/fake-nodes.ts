@@ -13,7 +13,8 @@ export type Fault =
   | 'lost, and had not arrived'
   | 'lost, and waits in the old connection'
   | 'lost, and the old connection cannot be ended'
-  | 'lost, and the node restarts';
+  | 'lost, and the node restarts'
+  | 'lost, and another server takes over';
 
 /** One node in memory, for faults on demand. Passes the contract suite that the real adapter passes. */
 export class FakeNodes implements Nodes {
@@ -36,6 +37,7 @@ export class FakeNodes implements Nodes {
   readonly asleep = new Set<bigint>();
   canShowRollbacks = true;
   listsTheDying = false;
+  server = 'fake';
   startedAt = 1_000_000;
   begunBy = 0;
   readonly #threads = new Map<bigint, ProcessListRow>();
@@ -100,11 +102,11 @@ export class FakeNodes implements Nodes {
   }
 
   #controlConnection(id: bigint, state: { isLost: boolean }): ControlConnection {
-    const { startedAt, begunBy } = this;
+    const { server, startedAt, begunBy } = this;
     const isGone = (): boolean => state.isLost || !this.has(id);
     return {
       id,
-      incarnation: { server: 'fake', startedAt, begunBy },
+      incarnation: { server, startedAt, begunBy },
       listsTheDying: this.listsTheDying,
       ours: new Set([id]),
       list: () => {
@@ -138,6 +140,8 @@ export class FakeNodes implements Nodes {
     if (fault === 'lost, and waits in the old connection') this.#waiting.set(sentOver, id);
     if (fault === 'lost, and the old connection cannot be ended') this.#immortal.add(sentOver);
     if (fault === 'lost, and the node restarts') this.restart();
+    // It has been up for long, and has sessions with the same ids.
+    if (fault === 'lost, and another server takes over') this.server = 'other';
     return result;
   }
 
