@@ -103,6 +103,10 @@ export function answerStoreContract(stage: () => Stage): void {
     await store.complete(reservation.key, 'late');
     expect(await store.read(reservation.key)).toBeUndefined();
     expect(await store.reserve(reservation)).toBeUndefined();
+    expect(await store.read(reservation.key)).toMatchObject({
+      fingerprint: reservation.fingerprint,
+      answer: undefined,
+    });
   });
 
   it('tells the age of a reservation, with an answer or without', async () => {

@@ -1,0 +1,135 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { startRedis, type RedisServer } from '../../tools/redis-server.ts';
+import { openSession, type ClientSession } from '../support/client-session.ts';
+import { nodeKey, processesPath } from '../support/ids.ts';
+import { liveIds, servers, type Server } from '../support/server.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import { sha256 } from '../support/service.ts';
+import { ACCESS_KEY, sign } from '../support/sign.ts';
+import { until } from '../support/until.ts';
+import { describeRedis } from './redis.ts';
+
+const TOKEN = 'token-of-the-replicas';
+const [server] = servers as [Server];
+
+describeRedis('two replicas with one store', () => {
+  let redis: RedisServer;
+  let replicas: ServiceProcess[] = [];
+  let session: ClientSession;
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  beforeEach(async () => {
+    replicas = [new ServiceProcess(), new ServiceProcess()];
+    for (const replica of replicas) configure(replica);
+    for (const replica of replicas) await replica.url();
+    session = await openSession(server);
+  });
+  afterEach(() => {
+    for (const replica of replicas) replica.remove();
+    session.close();
+  });
+  afterAll(async () => {
+    await redis.stop();
+  });
+
+  function configure(replica: ServiceProcess): void {
+    const { access, secret, projectId } = ACCESS_KEY;
+    replica.write(
+      'service.yaml',
+      `
+server: { port: 0 }
+registry: { file: nodes.yaml }
+limits: { store: "redis://:\${REDIS_PASSWORD}@127.0.0.1:${redis.port}/1" }
+identity:
+  tokens: [{ sha256: ${sha256(TOKEN)}, user: ops, project_id: ${projectId}, actions: ["*"] }]
+  access_keys: [{ access: ${access}, secret: "${secret}", user: signer, project_id: ${projectId}, actions: ["*"] }]
+`,
+    );
+    replica.write(
+      'nodes.yaml',
+      `
+nodes:
+  - node_id: ${nodeKey.nodeId}
+    instance_id: ${nodeKey.instanceId}
+    project_id: ${nodeKey.projectId}
+    host: ${server.host}
+    port: ${server.port}
+    user: ${server.control.user}
+    password: "${server.control.password}"
+`,
+    );
+    replica.start({ REDIS_PASSWORD: redis.password });
+  }
+
+  async function kill(
+    replica: number,
+    body: string,
+    headers: Record<string, string>,
+  ): Promise<[number, string]> {
+    const base = (await replicas[replica]?.url()) ?? '';
+    const response = await fetch(`${base}${processesPath()}`, {
+      method: 'DELETE',
+      headers: { 'Content-Type': 'application/json', ...headers },
+      body,
+    });
+    return [response.status, await response.text()];
+  }
+
+  const kills = (): number => replicas.flatMap((replica) => replica.events('kill')).length;
+
+  it('answer one Idempotency-Key once, and from a new process too', async () => {
+    const body = `{"processes":[${session.id}]}`;
+    const headers = { 'X-Auth-Token': TOKEN, 'Idempotency-Key': `key-${session.id}` };
+    const first = [200, `{"processes_killed":[${session.id}],"processes_not_found":[]}`];
+
+    const answers = await Promise.all([kill(0, body, headers), kill(1, body, headers)]);
+
+    expect(answers).toEqual([first, first]);
+    expect(kills()).toBe(1);
+    replicas[0]?.signal('SIGTERM');
+    expect(await replicas[0]?.ended()).toBe(0);
+    expect(await kill(1, body, headers)).toEqual(first);
+    expect((await liveIds(server)).has(session.id)).toBe(false);
+  });
+
+  it('know a signed DELETE that the other has answered', async () => {
+    const body = `{"processes":[${session.id}]}`;
+    const headers = sign({ method: 'DELETE', path: processesPath(), body });
+    const first = await kill(0, body, headers);
+    expect(await kill(1, body, headers)).toEqual(first);
+    expect(kills()).toBe(1);
+  });
+
+  it('kill nothing for a key while the store is down, and go on without one', async () => {
+    const body = `{"processes":[${session.id}]}`;
+    const token = { 'X-Auth-Token': TOKEN };
+    await redis.kill();
+
+    const [status, text] = await kill(0, body, { ...token, 'Idempotency-Key': 'down' });
+    expect([status, (JSON.parse(text) as { error_code: string }).error_code]).toEqual([
+      503,
+      'APIGW.0201',
+    ]);
+    const signed = sign({ method: 'DELETE', path: processesPath(), body });
+    expect((await kill(0, body, signed))[0]).toBe(503);
+    expect((await liveIds(server)).has(session.id)).toBe(true);
+    expect(await kill(0, body, token)).toEqual([
+      200,
+      `{"processes_killed":[${session.id}],"processes_not_found":[]}`,
+    ]);
+
+    await redis.start();
+    await until(
+      'the replica has it again',
+      () => replicas[0]?.events('the store is back').length === 1,
+    );
+    const again = await kill(0, '{"processes":[4000000000]}', {
+      ...token,
+      'Idempotency-Key': 'up',
+    });
+    expect(again).toEqual([200, '{"processes_killed":[],"processes_not_found":[4000000000]}']);
+    expect(replicas[0]?.output).not.toContain(redis.password);
+  });
+});
