@@ -113,6 +113,16 @@ describe('the process', () => {
     expect(secrets.filter((secret) => service.output.includes(secret))).toEqual([]);
   });
 
+  it('warns once of others who use the control account', async () => {
+    configure(TOKEN);
+    service.start({ NODE_PASSWORD: server.control.password });
+    const message = 'others use the control account: their sessions are neither shown nor ended';
+    opened.push(await openSession(server, server.control));
+    await call('GET', TOKEN);
+    await call('GET', TOKEN);
+    expect(service.events(message)).toMatchObject([{ level: 'warn', node_id: nodeKey.nodeId }]);
+  });
+
   it('takes new tokens and nodes with SIGHUP, and keeps the old ones when the files are wrong', async () => {
     configure(TOKEN);
     service.start({ NODE_PASSWORD: server.control.password });

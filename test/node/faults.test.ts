@@ -74,6 +74,17 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     },
   );
 
+  it('but is only slow: everything is killed', async () => {
+    const sessions = await openThree();
+    proxy.inject('to client', { kind: 'delay', ms: 150 });
+    const ids = sessions.map(({ id }) => id);
+    expect((await start().kill(ids)).body).toEqual({
+      processes_killed: ids,
+      processes_not_found: [],
+    });
+    await expectGone(...sessions);
+  });
+
   it('before the KILL went through: it is told as failed, lives, and the rest is done', async () => {
     const [first, second, third] = await openThree();
     const kill = `KILL CONNECTION ${second.id}`;

@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { asRoot, nodeOn, servers } from '../support/server.ts';
+
+describe.each(servers)('the grants of a control account on $flavour $version', (server) => {
+  const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
+  const suffix = randomBytes(4).toString('hex');
+  const [user, role] = [`sc_grants_${suffix}`, `sc_role_${suffix}`];
+  const account = `'${user}'@'%'`;
+
+  beforeAll(async () => {
+    await asRoot(server, async (root) => {
+      await root.query(`CREATE USER ${account} IDENTIFIED BY 'password-of-the-grants'`);
+      await root.query(`CREATE ROLE ${role}`);
+      await root.query(`GRANT PROCESS, ${killAny} ON *.* TO ${role}`);
+    });
+  });
+  afterAll(async () => {
+    await asRoot(server, async (root) => {
+      await root.query(`DROP USER ${account}`);
+      await root.query(`DROP ROLE ${role}`);
+    });
+  });
+
+  async function connect(): Promise<unknown> {
+    const node = nodeOn(server, { user, password: 'password-of-the-grants' });
+    return createMysqlNodes().withConnection(node, (connection) => connection.list());
+  }
+
+  function lacks(grant: string): unknown {
+    const message = `The control account lacks a privilege on the node: GRANT ${grant} ON *.*, or make the role that has it a default role; nothing was killed.`;
+    return { code: 'node_unavailable', message };
+  }
+
+  it('are asked for one by one, and a role counts only when it is active', async () => {
+    await expect(connect()).rejects.toMatchObject(lacks('PROCESS') as object);
+
+    await asRoot(server, (root) => root.query(`GRANT PROCESS ON *.* TO ${account}`));
+    await expect(connect()).rejects.toMatchObject(lacks(killAny) as object);
+
+    await asRoot(server, (root) => root.query(`GRANT ${role} TO ${account}`));
+    await expect(connect()).rejects.toMatchObject(lacks(killAny) as object);
+
+    const to = server.flavour === 'mysql' ? 'TO' : 'FOR';
+    await asRoot(server, (root) => root.query(`SET DEFAULT ROLE ${role} ${to} ${account}`));
+    await expect(connect()).resolves.toBeDefined();
+  });
+});
