@@ -1,24 +1,12 @@
-import { randomBytes } from 'node:crypto';
-import {
-  createServer,
-  STATUS_CODES,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { isNativeError } from 'node:util/types';
-import type { ErrorCode } from '../errors.ts';
-import { ERROR_TABLE } from './error-table.ts';
+import { createRefuser } from './refusals.ts';
 import type { EventLog } from './request-log.ts';
-import { errorBody } from './wire.ts';
 
 const MAX_HEADER_BYTES = 65_536;
 const HANDSHAKE_TIMEOUT_MS = 5000;
-const LINGER_MS = 1000;
 
 /** What the listener presents, and whose certificates it wants of clients: PEM. */
 export interface ListenerTls {
@@ -57,7 +45,7 @@ export function createListener(
         );
   // An expectation that nobody knows is not met, and the request is one like others.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));
-  const exchangesOn = trackExchanges(server);
+  const refuse = createRefuser(server, log);
   const connections = connectionsOf(server);
   server.on('connection', (socket: Socket) => {
     connections.add(socket);
@@ -66,27 +54,14 @@ export function createListener(
   // There is nobody to answer before TLS is agreed on, and ending such a connection does not close it.
   const isSecured = new WeakSet<Duplex>();
   server.on('secureConnection', (socket: Duplex) => isSecured.add(socket));
-  const ending = new WeakSet<Duplex>();
-  /** Ends a connection with this refusal, unless it is owed answers: what came whole before may have killed, so those go first and are the last. */
-  const end = (socket: Duplex, code: ErrorCode, error?: Error): void => {
-    if (ending.has(socket)) return;
-    ending.add(socket);
-    const exchanges = exchangesOn(socket);
-    const owed = exchanges.filter(({ req, res }) => req.complete && !res.closed);
-    const last = owed.at(-1)?.res;
-    if (last !== undefined) last.once('close', () => { finish(socket); });
-    // A request that was refused before its body came has had its answer.
-    else if (exchanges.some(({ req, res }) => !req.complete && res.headersSent)) finish(socket);
-    else refuse(socket, code, log, error);
-  };
   server.on('clientError', (error: Error, socket) => {
     if (tls !== undefined && !isSecured.has(socket)) socket.destroy();
-    else end(socket, codeFor(error), error);
+    else refuse(socket, error);
   });
   // A tunnel is nobody's to ask for. Node has let go of the socket by then: without a listener its error ends the process.
   server.on('connect', (_req, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
-    end(socket, 'method_not_allowed');
+    refuse(socket, 'method_not_allowed');
   });
   // Who has sent all they had may close their side and still hear what came of it.
   Object.assign(server, { httpAllowHalfOpen: true });
@@ -135,59 +110,4 @@ function connectionsOf(server: Server): Set<Socket> {
   const connections = CONNECTIONS.get(server) ?? new Set();
   CONNECTIONS.set(server, connections);
   return connections;
-}
-
-interface Exchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-}
-
-/** Per connection, the exchanges that are not over: not received whole, or not answered. */
-function trackExchanges(server: Server): (socket: Duplex) => readonly Exchange[] {
-  const exchanges = new WeakMap<Duplex, Exchange[]>();
-  const notOver = (socket: Duplex): Exchange[] =>
-    (exchanges.get(socket) ?? []).filter(({ req, res }) => !req.complete || !res.closed);
-  server.prependListener('request', (req: IncomingMessage, res: ServerResponse) => {
-    exchanges.set(req.socket, [...notOver(req.socket), { req, res }]);
-  });
-  return notOver;
-}
-
-function codeFor(error: Error): ErrorCode {
-  const code = isNativeError(error) && 'code' in error ? error.code : undefined;
-  if (code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'sent_too_slowly';
-  return 'malformed_http';
-}
-
-function refuse(socket: Duplex, code: ErrorCode, log: EventLog, error?: Error): void {
-  if (!socket.writable || (error && 'code' in error && error.code === 'ECONNRESET')) {
-    socket.destroy();
-    return;
-  }
-  const requestId = randomBytes(16).toString('hex');
-  const { status, error_code } = ERROR_TABLE[code];
-  log.log('info', 'request', {
-    request_id: requestId,
-    status,
-    address: socket instanceof Socket ? socket.remoteAddress : undefined,
-    error_code,
-    reason: error?.message,
-  });
-  const body = JSON.stringify(errorBody(code, undefined, { language: 'en-us', requestId }));
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(body).toString()}`,
-    `X-Request-Id: ${requestId}`,
-    'Connection: close',
-    ...(status === 405 ? ['Allow: DELETE, GET, HEAD'] : []),
-  ];
-  finish(socket, `${head.join('\r\n')}\r\n\r\n${body}`);
-}
-
-function finish(socket: Duplex, answer = ''): void {
-  socket.end(answer);
-  // Who does not close their side must not keep the connection; at once, it could cost them the answer.
-  setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
