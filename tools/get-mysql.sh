@@ -1,6 +1,6 @@
 #!/bin/bash
-# Puts a real Oracle MySQL, from Debian's unstable suite, into DIR/root without touching the system
-# (about 65 MB to fetch, 190 MB unpacked), and a launcher for its server at DIR/root/mysqld.
+# Puts a real Oracle MySQL, from Debian's unstable suite, into DIR/tree without touching the system
+# (about 65 MB to fetch, 190 MB unpacked), and a launcher for its server at DIR/tree/mysqld.
 # What is there already is used as it is. The last line on stderr says why it did not work.
 # usage: get-mysql.sh DIR
 set -euo pipefail
@@ -27,8 +27,8 @@ dir=$PWD
 # One fetch at a time; the others find it done.
 exec 9> lock
 flock 9
-runs root 2> /dev/null && exit
-rm -rf fetch root
+runs tree 2> /dev/null && exit
+rm -rf fetch tree
 
 mirror=$(awk '
   /security/ { next }
@@ -37,7 +37,7 @@ mirror=$(awk '
 ' /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2> /dev/null) || true
 [ "$mirror" ] || fail 'MySQL cannot be fetched, because no Debian mirror is set up on this machine.'
 
-mkdir -p fetch/apt/{lists,cache/archives}/partial fetch/root
+mkdir -p fetch/apt/{lists,cache/archives}/partial fetch/tree
 : > fetch/apt/status
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" \
   > fetch/apt/sources.list
@@ -54,23 +54,23 @@ apt --download-only --no-install-recommends install mysql-server-core ||
 
 for deb in fetch/apt/cache/archives/*.deb; do
   case ${deb##*/} in perl* | libperl* | libdb5* | libgdbm*) continue ;; esac
-  dpkg -x "$deb" fetch/root
+  dpkg -x "$deb" fetch/tree
 done
-rm -rf fetch/root/usr/{bin,share/doc,share/man}
+rm -rf fetch/tree/usr/{bin,share/doc,share/man}
 
-loader=$(cd fetch/root && echo usr/lib/*/ld*.so.*)
-[ -f "fetch/root/$loader" ] ||
+loader=$(cd fetch/tree && echo usr/lib/*/ld*.so.*)
+[ -f "fetch/tree/$loader" ] ||
   fail "MySQL was fetched, but its loader for $(dpkg --print-architecture) was not found."
 # It brings its own C library, so the system's loader must not see it.
-cat > fetch/root/mysqld <<LAUNCHER
+cat > fetch/tree/mysqld <<LAUNCHER
 #!/bin/sh
-root=\${0%/*}
-exec "\$root/$loader" --library-path "\$root/${loader%/*}" "\$root/usr/sbin/mysqld" "\$@" \\
-  --basedir="\$root/usr" --plugin-dir="\$root/usr/lib/mysql/plugin" \\
-  --lc-messages-dir="\$root/usr/share/mysql" --character-sets-dir="\$root/usr/share/mysql/charsets"
+tree=\${0%/*}
+exec "\$tree/$loader" --library-path "\$tree/${loader%/*}" "\$tree/usr/sbin/mysqld" "\$@" \\
+  --basedir="\$tree/usr" --plugin-dir="\$tree/usr/lib/mysql/plugin" \\
+  --lc-messages-dir="\$tree/usr/share/mysql" --character-sets-dir="\$tree/usr/share/mysql/charsets"
 LAUNCHER
-chmod 755 fetch/root/mysqld
-runs fetch/root || fail 'MySQL was fetched, but does not run here.'
+chmod 755 fetch/tree/mysqld
+runs fetch/tree || fail 'MySQL was fetched, but does not run here.'
 
-mv fetch/root root
+mv fetch/tree tree
 rm -rf fetch

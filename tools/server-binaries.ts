@@ -40,7 +40,7 @@ export async function obtainBinaries(
   if (installed !== undefined) return installed;
   if (kind === 'mariadb') throw new Error('MariaDB is not installed on this machine.');
   const directory = resolve(tmpdir(), `session-control-mysql-${String(process.getuid?.())}`);
-  const server = join(directory, 'root', 'mysqld');
+  const server = join(directory, 'tree', 'mysqld');
   const script = fileURLToPath(new URL('get-mysql.sh', import.meta.url));
   if (!isExecutable(server)) say(`Fetching MySQL from Debian into ${directory}`);
   try {
