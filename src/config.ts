@@ -53,8 +53,11 @@ const accessKey = keys({
   security_token: text().optional(),
 });
 
-const redisUrl = textLike(/^rediss?:\/\/[^\s]+$/, 'a URL such as redis://127.0.0.1:6379').refine(
-  (url) => URL.canParse(url) && new URL(url).hostname !== '',
+const redisUrl = textLike(
+  /^rediss?:\/\/([^\s/@:]*(:[^\s/@]*)?@)?[\w.[\]:-]+(\/\d*)?$/,
+  'a URL such as redis://127.0.0.1:6379',
+).refine(
+  (url) => URL.canParse(url) && new URL(url).hostname !== '' && !/%(?![0-9A-Fa-f]{2})/.test(url),
   'must be a URL such as redis://127.0.0.1:6379',
 );
 

@@ -19,7 +19,10 @@ export const answerError: ErrorRequestHandler = (thrown: unknown, _req, res, nex
     return;
   }
   const { status, retryAfter } = ERROR_TABLE[error.code];
-  if (retryAfter !== undefined) res.set('Retry-After', retryAfter.toString());
+  // The limiter knows it better.
+  if (retryAfter !== undefined && !res.hasHeader('Retry-After')) {
+    res.set('Retry-After', retryAfter.toString());
+  }
   sendJson(res, status, errorBody(error.code, error.detail, known));
 };
 

@@ -86,12 +86,10 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   stopping: unavailable,
   overloaded: unavailable,
   store_unavailable: unavailable,
-  too_many_requests: row(
-    429,
-    'APIGW.0308',
-    'The throttling threshold has been reached.',
-    '已达到流控阈值。',
-  ),
+  too_many_requests: {
+    ...row(429, 'APIGW.0308', 'The throttling threshold has been reached.', '已达到流控阈值。'),
+    retryAfter: 60,
+  },
   iam_unavailable: iamUnavailable,
   service_token_refused: iamUnavailable,
 };

@@ -43,8 +43,9 @@ function limitBy(
     keyGenerator: keyOf,
     standardHeaders: false,
     legacyHeaders: false,
-    // It would print its own warnings to the console.
+    // Both would go to the console: its own warnings, and each request that a store could not count.
     validate: false,
+    logger: { error: () => undefined, warn: () => undefined },
     handler(req, res, next) {
       const resets = (req as Request & { rateLimit?: { resetTime?: Date } }).rateLimit?.resetTime;
       const seconds = Math.ceil(((resets?.getTime() ?? 0) - Date.now()) / 1000);
