@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FreshSessions } from './fresh-sessions.ts';
-import type { ControlConnection } from './node.ts';
+import type { ControlConnection, KillResult } from './node.ts';
 import { isSameEndpoint, type Session } from './session.ts';
 import type { Fate, TerminationRequest } from './termination.ts';
 
@@ -20,10 +20,13 @@ interface Departure {
 export class Departures {
   readonly #departures = new Map<bigint, Departure>();
   readonly #now: () => number;
+  readonly #record: (session: Session, result: KillResult) => void;
   #isWatched = false;
 
-  constructor(now: () => number) {
+  /** `record` hears of a second KILL. */
+  constructor(now: () => number, record: (session: Session, result: KillResult) => void) {
     this.#now = now;
+    this.#record = record;
   }
 
   /** This session was killed. */
@@ -79,7 +82,7 @@ export class Departures {
       const isAsleep = isListed && !isDying && this.#now() - departure.killedAt >= WAKE_AFTER_MS;
       if (isAsleep && !departure.isWoken && !connection.listsTheDying) {
         departure.isWoken = true;
-        await sessions.end(departure.session);
+        this.#record(departure.session, await sessions.end(departure.session));
       }
     }
   }

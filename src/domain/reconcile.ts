@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ControlConnection, Node, ProcessList } from './node.ts';
+import type { ControlConnection, KillResult, Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Outcome } from './termination.ts';
 
@@ -9,6 +9,14 @@ export interface Doubt {
   readonly sentOver: Pick<ControlConnection, 'id'>;
   /** A list that the connection read: it shows that connection. */
   readonly list: ProcessList;
+}
+
+/** What settling needs besides the connection. */
+export interface SettleParts {
+  readonly node: Node;
+  readonly now: () => number;
+  /** Hears of the KILL that ends an old connection. */
+  readonly record: (session: Session, result: KillResult) => void;
 }
 
 const POLL_MS = 50;
@@ -21,7 +29,7 @@ const POLL_MS = 50;
 export async function settle(
   doubts: readonly Doubt[],
   connection: ControlConnection,
-  parts: { readonly node: Node; readonly now: () => number },
+  parts: SettleParts,
 ): Promise<readonly { readonly id: bigint; readonly outcome: Outcome }[]> {
   const settled: { id: bigint; outcome: Outcome }[] = [];
   for (const doubt of doubts) {
@@ -41,7 +49,7 @@ export async function settle(
 async function endOldConnection(
   { sentOver, list }: Doubt,
   connection: ControlConnection,
-  { node, now }: { readonly node: Node; readonly now: () => number },
+  { node, now, record }: SettleParts,
 ): Promise<boolean> {
   const host = rowOf(list, sentOver.id)?.host;
   const isOurs = (row: ProcessListRow): boolean =>
@@ -52,7 +60,10 @@ async function endOldConnection(
     const row = rowOf(await connection.list(), sentOver.id);
     if (row === undefined) return true;
     if (host == null || !isOurs(row) || now() > end) return false;
-    if (!isTold) await connection.kill(sessionOf({ ...row, id: sentOver.id.toString() }));
+    if (!isTold) {
+      const old = sessionOf({ ...row, id: sentOver.id.toString() });
+      record(old, await connection.kill(old));
+    }
     isTold = true;
     await pause(POLL_MS);
   }

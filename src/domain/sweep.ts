@@ -3,7 +3,7 @@ import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
 import { isSameIncarnation, type Incarnation } from './incarnation.ts';
 import type { ControlConnection, KillResult, Node, Nodes } from './node.ts';
 import { Departures } from './departures.ts';
-import { settle, type Doubt } from './reconcile.ts';
+import { settle, type Doubt, type SettleParts } from './reconcile.ts';
 import type { Session } from './session.ts';
 import {
   isExpected,
@@ -39,6 +39,7 @@ export class Sweep {
   readonly #pending: Session[] = [];
   readonly #doubts: Doubt[] = [];
   readonly #departures: Departures;
+  readonly #settling: SettleParts;
   #first: { readonly id: bigint; readonly incarnation: Incarnation } | undefined;
   #trouble: ServiceError | undefined;
 
@@ -48,7 +49,9 @@ export class Sweep {
     this.#findings = new Map(
       request.ids.map((id) => [id, { outcome: undefined, session: undefined }]),
     );
-    this.#departures = new Departures(parts.now);
+    const record = this.#record.bind(this);
+    this.#departures = new Departures(parts.now, record);
+    this.#settling = { ...parts, record };
   }
 
   /** Throws only when nothing was sent: `node_unavailable`. */
@@ -91,7 +94,11 @@ export class Sweep {
     }
     if (this.#request.isDryRun) return;
     if (!(await this.#kill(connection, sessions))) return;
-    for (const { id, outcome } of await settle(this.#doubts.splice(0), connection, this.#parts)) {
+    for (const { id, outcome } of await settle(
+      this.#doubts.splice(0),
+      connection,
+      this.#settling,
+    )) {
       this.#conclude(id, outcome);
     }
     if (this.#request.waitMs !== undefined) {

@@ -232,7 +232,11 @@ describe('a KILL without an answer', () => {
       expect(nodes.has(b)).toBe(lives);
       // Never sent again, whatever came of it.
       expect(nodes.kills.filter((id) => id === b)).toEqual([b]);
-      expect(records.map(({ session }) => session.id)).toEqual([a, b, c]);
+      const clients = records.filter(({ session }) => session.user === 'app');
+      expect(clients.map(({ session }) => session.id)).toEqual([a, b, c]);
+      expect(records.map(({ session }) => session.id)).toEqual(
+        expect.arrayContaining([...nodes.kills]),
+      );
     },
   );
 
@@ -350,7 +354,7 @@ describe('waiting', () => {
   });
 
   it('wakes a session that slept through its KILL, once, and only after a second', async () => {
-    const { nodes, ask, passTime } = start();
+    const { nodes, ask, passTime, records } = start();
     const [id, marked] = [nodes.connect(), nodes.connect()];
     nodes.asleep.add(id);
     nodes.leaving.add(marked);
@@ -361,6 +365,7 @@ describe('waiting', () => {
     };
     expect(fates(await ask([id, marked], { waitMs: 60_000 }))).toEqual(['gone', 'gone']);
     expect(nodes.kills).toEqual([id, marked, id]);
+    expect(records.map(({ session }) => session.id)).toEqual([id, marked, id]);
   });
 
   it('changes nothing that was said when the connection breaks meanwhile', async () => {
