@@ -6,6 +6,8 @@ import type { Fate, TerminationRequest } from './termination.ts';
 
 const FIRST_POLL_MS = 20;
 const LAST_POLL_MS = 500;
+/** InnoDB's list of transactions can be that old, and is not renewed for who reads it more often. */
+const STALE_MS = 150;
 /** Both servers' sources admit that a session can sleep through a KILL; a second one wakes it. */
 const WAKE_AFTER_MS = 1000;
 
@@ -44,12 +46,14 @@ export class Departures {
   async watch(
     connection: ControlConnection,
     sessions: FreshSessions,
-    { waitMs = 0 }: Pick<TerminationRequest, 'waitMs'>,
+    { waitMs = 0, deadline }: Pick<TerminationRequest, 'waitMs' | 'deadline'>,
   ): Promise<void> {
     this.#isWatched = true;
-    const end = this.#now() + waitMs;
+    const end = Math.min(this.#now() + waitMs, deadline);
+    const shortest = connection.hidesRollbacks ? STALE_MS : FIRST_POLL_MS;
     try {
-      for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * 2, LAST_POLL_MS)) {
+      if (connection.hidesRollbacks) await pause(STALE_MS);
+      for (let pollMs = shortest; ; pollMs = Math.min(pollMs * 2, LAST_POLL_MS)) {
         await this.#look(connection, sessions);
         const left = end - this.#now();
         if (left <= 0 || this.#allGone()) return;
@@ -66,15 +70,16 @@ export class Departures {
 
   async #look(connection: ControlConnection, sessions: FreshSessions): Promise<void> {
     await sessions.readAgain();
-    const rollingBack = await connection.rollingBack();
+    const transactions = await connection.transactions();
     const rows = new Map(sessions.list.rows.map((row) => [row.id, row]));
     for (const [id, departure] of this.#departures) {
       const row = rows.get(id.toString());
       const isListed = row !== undefined && isSameEndpoint(row.host ?? '', departure.session.host);
       const isDying = row?.command?.toLowerCase() === 'killed';
-      if (rollingBack?.has(id) === true || (isListed && /rollback/i.test(row.state ?? ''))) {
+      const transaction = transactions?.get(id);
+      if (transaction === 'rolling_back' || (isListed && /rollback/i.test(row.state ?? ''))) {
         departure.fate = 'rolling_back';
-      } else if (isListed || rollingBack === undefined) {
+      } else if (isListed || transactions === undefined || transaction !== undefined) {
         departure.fate = 'leaving';
       } else {
         departure.fate = 'gone';

@@ -3,7 +3,7 @@ import type { ControlConnection, KillResult, ProcessList } from './node.ts';
 import { isSameEndpoint, type Session } from './session.ts';
 
 /** Promise 1: a KILL goes out only for what a process list of at most this age shows. */
-const MAX_LIST_AGE_MS = 2000;
+export const MAX_LIST_AGE_MS = 2000;
 
 /** Picks the user sessions out of a process list, by id. */
 export type SelectSessions = (list: ProcessList) => ReadonlyMap<bigint, Session>;

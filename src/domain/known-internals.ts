@@ -1,7 +1,7 @@
 import { isSameRun, type Incarnation } from './incarnation.ts';
 import { userSessions, type Guard } from './internal-threads.ts';
 import type { ControlConnection, ProcessList } from './node.ts';
-import type { Session } from './session.ts';
+import { clientPort, type ProcessListRow, type Session } from './session.ts';
 
 interface Known {
   readonly incarnation: Incarnation;
@@ -30,14 +30,23 @@ export class KnownInternals {
       ...guard,
       ...(before !== undefined && { knownInternal: before.ids }),
     });
-    const ids = new Set(
-      rows.flatMap(({ id }) => (id !== null && /^\d{1,20}$/.test(id) ? [BigInt(id)] : [])),
-    );
-    for (const id of sessions.keys()) ids.delete(id);
+    const ids = new Set<bigint>();
+    for (const row of rows) {
+      if (row.id === null || !/^\d{1,20}$/.test(row.id)) continue;
+      const id = BigInt(row.id);
+      const isKnown = before?.ids.has(id) === true;
+      if (!sessions.has(id) && (isKnown || !isLoggingIn(row))) ids.add(id);
+    }
     // A list that is older than the last one cannot tell which ids are gone.
     if (before !== undefined && before.askedAt > askedAt) for (const id of before.ids) ids.add(id);
     const newest = Math.max(askedAt, before?.askedAt ?? 0);
     this.#known.set(nodeId, { incarnation, askedAt: newest, ids });
     return sessions;
   }
+}
+
+// A client is no session yet while it logs in, but becomes one.
+function isLoggingIn({ user, command, host }: ProcessListRow): boolean {
+  if (user?.toLowerCase() === 'unauthenticated user') return true;
+  return command?.toLowerCase() === 'connect' && clientPort(host ?? '') !== undefined;
 }

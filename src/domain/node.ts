@@ -54,15 +54,19 @@ export interface ControlConnection {
   readonly incarnation: Incarnation;
   /** Whether a session that is listed after its KILL may be dying all the same, so that being listed proves nothing: TiDB. */
   readonly listsTheDying: boolean;
-  /** The session ids of all our control connections to the node, those of a moment ago included. */
-  readonly ours: ReadonlySet<bigint>;
+  /** Whether a session can be listed no more while its transaction is rolled back: MySQL. */
+  readonly hidesRollbacks: boolean;
+  /** The session ids of all our control connections to the node, those of a moment ago included; undefined while one is being opened. */
+  readonly ours: ReadonlySet<bigint> | undefined;
   /** Reads the process list. Throws `node_unavailable`, also when the list does not show this very connection. */
   list(): Promise<ProcessList>;
   /** Sends KILL for a listed session, and tells what came of it. Never throws. */
   kill(session: Session): Promise<KillResult>;
-  /** Which sessions, listed or not, are rolling back; undefined where that cannot be seen. Throws `node_unavailable`. */
-  rollingBack(): Promise<ReadonlySet<bigint> | undefined>;
+  /** The sessions, listed or not, that have a transaction; undefined where that cannot be seen. Throws `node_unavailable`. */
+  transactions(): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
 }
+
+export type TransactionState = 'open' | 'rolling_back';
 
 /** All threads of a node at one moment. */
 export interface ProcessList {

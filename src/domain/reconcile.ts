@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { MAX_LIST_AGE_MS } from './fresh-sessions.ts';
 import type { ControlConnection, KillResult, Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Outcome } from './termination.ts';
@@ -57,14 +58,15 @@ async function endOldConnection(
   const end = now() + node.killTimeoutMs;
   let isTold = false;
   for (;;) {
-    const row = rowOf(await connection.list(), sentOver.id);
+    const present = await connection.list();
+    const row = rowOf(present, sentOver.id);
     if (row === undefined) return true;
     if (host == null || !isOurs(row) || now() > end) return false;
-    if (!isTold) {
+    if (!isTold && now() - present.askedAt <= MAX_LIST_AGE_MS) {
+      isTold = true;
       const old = sessionOf({ ...row, id: sentOver.id.toString() });
       record(old, await connection.kill(old));
     }
-    isTold = true;
     await pause(POLL_MS);
   }
 }

@@ -82,9 +82,11 @@ export class SessionService {
       internalUsers: [...this.#rules.internalUsers, ...node.internalUsers],
       requireClientPort: this.#rules.requireClientPort,
     };
+    const { ours } = connection;
     const isStranger = ({ id, user }: ProcessList['rows'][number]): boolean =>
       user?.toLowerCase() === node.user.toLowerCase() &&
-      ![...connection.ours].some((our) => our.toString() === id);
+      ours !== undefined &&
+      ![...ours].some((our) => our.toString() === id);
     if (list.rows.some(isStranger)) this.#onSharedAccount(node);
     return this.#internals.select(node.nodeId, connection, list, guard);
   }

@@ -17,7 +17,7 @@ export function parsePrefer(header: string | undefined, maxWaitSeconds: number):
   }
   const wait = preferences.get('wait') ?? '';
   return {
-    waitSeconds: /^\d{1,9}$/.test(wait) ? Math.min(Number(wait), maxWaitSeconds) : undefined,
+    waitSeconds: /^\d+$/.test(wait) ? Math.min(Number(wait), maxWaitSeconds) : undefined,
     isRepresentationWanted: preferences.get('return')?.toLowerCase() === 'representation',
   };
 }

@@ -102,6 +102,7 @@ export function apiRoutes(
             deadline: receivedAt + limitMs,
             record: logKill(log, facts(res)),
           }),
+          wanted.isRepresentationWanted,
         );
       });
       facts(res).isRepeated = isRepeated;

@@ -10,9 +10,18 @@ export interface RememberedTermination extends Pick<Termination, 'entries' | 'is
   readonly trouble: Sentence | undefined;
 }
 
-/** As text, for the store. */
-export function remember({ entries, isDryRun, trouble }: Termination): string {
-  return stringify({ entries, isDryRun, trouble: trouble?.detail }) ?? '';
+/** As text, for the store: no more than an answer shows, so no statement. */
+export function remember(
+  { entries, isDryRun, trouble }: Termination,
+  isRepresentationWanted: boolean,
+): string {
+  const kept = entries.map(({ id, outcome, fate, session }) => ({
+    id,
+    outcome,
+    fate,
+    session: isRepresentationWanted && session ? { ...session, info: '' } : undefined,
+  }));
+  return stringify({ entries: kept, isDryRun, trouble: trouble?.detail }) ?? '';
 }
 
 /** Back from the text; every integer in it is a bigint again. */

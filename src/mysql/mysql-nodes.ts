@@ -5,7 +5,7 @@ import { identify } from './identity.ts';
 import { killSession } from './kill.ts';
 import { OwnConnections } from './own-connections.ts';
 import { readProcessList } from './process-list.ts';
-import { readRollingBack } from './rollbacks.ts';
+import { readTransactions } from './transactions.ts';
 import { nodeTrouble } from './server-errors.ts';
 
 /** Nodes over the MySQL protocol. Each use opens a connection of its own. */
@@ -13,9 +13,17 @@ export function createMysqlNodes(): Nodes {
   const own = new OwnConnections();
   return {
     async withConnection(node, work) {
-      const connected = await orTrouble(node, openConnection(node));
+      const opening = own.opening(node.nodeId);
+      let connected: Connected;
       try {
-        return await work(await controlConnection(connected, node, own));
+        connected = await orTrouble(node, openConnection(node));
+      } catch (error) {
+        opening.end();
+        throw error;
+      }
+      try {
+        const connection = await controlConnection(connected, node, own).finally(opening.end);
+        return await work(connection);
       } finally {
         connected.close();
         own.closed(node.nodeId, connected);
@@ -37,12 +45,13 @@ async function controlConnection(
     id: ownId,
     incarnation,
     listsTheDying: flavour === 'tidb',
+    hidesRollbacks: flavour === 'mysql',
     get ours() {
       return own.of(node.nodeId);
     },
     list: () => orTrouble(node, readProcessList(connected, ownId, node.listTimeoutMs)),
     kill: (session) => killSession(connected, session, flavour, node),
-    rollingBack: () => orTrouble(node, readRollingBack(connected, flavour, node.listTimeoutMs)),
+    transactions: () => orTrouble(node, readTransactions(connected, flavour, node.listTimeoutMs)),
   };
 }
 

@@ -179,6 +179,14 @@ describe('terminate', () => {
     expect(await terminate(id)).toEqual({ killed: [id] });
   });
 
+  it('does not hold it against a client that it was seen while it logged in', async () => {
+    const { nodes, terminate, sessions } = start();
+    const id = nodes.connect({ id: '901', user: 'unauthenticated user', command: 'Connect' });
+    await sessions.list(nodeKey, { offset: 0n, limit: 1 });
+    nodes.connect({ id: '901' });
+    expect(await terminate(id)).toEqual({ killed: [id] });
+  });
+
   it('tells of sessions under the control account that are not ours', async () => {
     const { nodes, terminate, shared } = start();
     await terminate(1n);

@@ -4,23 +4,24 @@ import type { ControlConnection, Nodes } from '../../src/domain/node.ts';
 import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
-import { liveIds, nodeOn, servers } from '../support/server.ts';
+import { liveIds, nodeOn, processList, servers } from '../support/server.ts';
 import { createService, TOKEN } from '../support/service.ts';
+import { until } from '../support/until.ts';
 
 describe.each(servers)('what is left of a killed session, on $flavour $version', (server) => {
   /** What each look at the node's rollbacks showed. */
-  const seen: (ReadonlySet<bigint> | undefined)[] = [];
+  const seen: (ReadonlyMap<bigint, string> | undefined)[] = [];
   const mysql = createMysqlNodes();
   const nodes: Nodes = {
     withConnection: (node, work) =>
       mysql.withConnection(node, (connection) => {
-        const rollingBack = async () => {
-          const ids = await connection.rollingBack();
+        const transactions = async () => {
+          const ids = await connection.transactions();
           seen.push(ids);
           return ids;
         };
         const watched = Object.create(connection, {
-          rollingBack: { value: rollingBack },
+          transactions: { value: transactions },
         }) as ControlConnection;
         return work(watched);
       }),
@@ -75,10 +76,36 @@ describe.each(servers)('what is left of a killed session, on $flavour $version',
     const outcomes = await kill([session.id], 'wait=30, return=representation');
 
     expect([...outcomes.values()]).toEqual(['gone']);
-    expect(seen.some((ids) => ids?.has(session.id) === true)).toBe(true);
+    expect(seen.some((states) => states?.get(session.id) === 'rolling_back')).toBe(true);
     const [rows] = await (
       await open()
     ).connection.query(`SELECT COUNT(*) AS n FROM ${table} LOCK IN SHARE MODE`);
+    expect(rows).toEqual([{ n: '0' }]);
+  });
+
+  it('is not gone before the rollback of a statement that was running is over', async () => {
+    const table = `${server.app.user}.running_${server.flavour}`;
+    const session = await open();
+    await session.connection.query(`CREATE TABLE ${table} (n INT, s CHAR(200)) ENGINE=InnoDB`);
+    await session.connection.query('START TRANSACTION');
+    await session.connection.query(`INSERT INTO ${table} VALUES (1, REPEAT('x', 200))`);
+    for (let doubled = 0; doubled < 17; doubled += 1) {
+      await session.connection.query(`INSERT INTO ${table} SELECT * FROM ${table}`);
+    }
+    runUnwatched(session, `INSERT INTO ${table} SELECT a.* FROM ${table} a, ${table} b`);
+    await until('the statement runs', async () =>
+      (await processList(server)).some((row) => String(row['Info']).includes('a.* FROM')),
+    );
+
+    const outcomes = await kill([session.id], 'wait=30, return=representation');
+
+    expect([...outcomes.values()]).toEqual(['gone']);
+    // With the rollback under way this would wait for its locks.
+    const client = await open();
+    await client.connection.query('SET SESSION innodb_lock_wait_timeout = 1');
+    const [rows] = await client.connection.query(
+      `SELECT COUNT(*) AS n FROM ${table} LOCK IN SHARE MODE`,
+    );
     expect(rows).toEqual([{ n: '0' }]);
   });
 });

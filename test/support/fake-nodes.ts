@@ -108,6 +108,7 @@ export class FakeNodes implements Nodes {
       id,
       incarnation: { server, startedAt, begunBy },
       listsTheDying: this.listsTheDying,
+      hidesRollbacks: false,
       ours: new Set([id]),
       list: () => {
         const askedAt = this.clock();
@@ -124,9 +125,10 @@ export class FakeNodes implements Nodes {
         state.isLost = fault !== undefined && fault !== 'refused';
         return Promise.resolve(this.#killed(session.id, fault, id));
       },
-      rollingBack: () => {
+      transactions: () => {
         if (isGone()) return Promise.reject(lost());
-        return Promise.resolve(this.canShowRollbacks ? new Set(this.rollingBack) : undefined);
+        const states = [...this.rollingBack].map((victim) => [victim, 'rolling_back'] as const);
+        return Promise.resolve(this.canShowRollbacks ? new Map(states) : undefined);
       },
     };
   }

@@ -1,0 +1,31 @@
+import type { TransactionState } from '../domain/node.ts';
+import type { Connected } from './connection.ts';
+import type { Flavour } from './identity.ts';
+import { serverErrorNumber } from './server-errors.ts';
+
+/**
+ * The transactions of InnoDB by session id, also of sessions that are listed no more: MySQL drops the row of a killed session at once, and
+ * rolls back then. The server answers out of a copy that is up to 100 ms old, in which that may not have begun.
+ * Undefined on a server that does not show them to the account. Rejects when the line breaks.
+ */
+export async function readTransactions(
+  connected: Connected,
+  flavour: Flavour,
+  timeoutMs: number,
+): Promise<ReadonlyMap<bigint, TransactionState> | undefined> {
+  // TiDB keeps what is not committed in memory: there is nothing to roll back.
+  if (flavour === 'tidb') return new Map();
+  const sql = 'SELECT trx_mysql_thread_id, trx_state FROM information_schema.innodb_trx';
+  try {
+    const { rows } = await connected.query(sql, timeoutMs);
+    return new Map(
+      rows.map(([id, state]) => [
+        BigInt(String(id)),
+        state === 'ROLLING BACK' ? 'rolling_back' : 'open',
+      ]),
+    );
+  } catch (error) {
+    if (serverErrorNumber(error) === undefined) throw error;
+    return undefined;
+  }
+}
