@@ -10,6 +10,16 @@ const LONGEST_PAUSE_MS = 250;
 /** What became of the request that came first: its answer, or no answer any more, or it did nothing and let go. */
 type First = { readonly answer: string } | 'died' | 'let go';
 
+/** Thrown by work that has an answer for its own request alone: nothing was done, so the next one is to try again. */
+export class Unkept extends Error {
+  readonly answer: string;
+
+  constructor(answer: string) {
+    super('Nothing was done');
+    this.answer = answer;
+  }
+}
+
 /** Lets a request that comes twice be done once: the second gets the answer of the first, on whichever replica. */
 export class FirstAnswers {
   readonly #store: AnswerStore;
@@ -29,7 +39,7 @@ export class FirstAnswers {
 
   /**
    * Does the work once for these keys, all reserved beforehand, and remembers its answer; who comes with one of them, meanwhile or later,
-   * gets that answer. Without keys the work is just done. When the work throws, nothing was sent: the keys are free again.
+   * gets that answer. Without keys the work is just done. When the work throws, nothing was sent: the keys are free again, also when it throws an answer as `Unkept`.
    * Undefined: the first request died before it could answer, so nobody knows what it did.
    * Throws `parameter_wrong` when a key was used for something else, `too_many_requests`, `overloaded` and `store_unavailable`: then no work was done.
    *
@@ -53,6 +63,7 @@ export class FirstAnswers {
         answer = first?.answer ?? (await work());
       } catch (error) {
         await this.#release(made);
+        if (error instanceof Unkept) return error.answer;
         throw error;
       }
       await this.#complete(made, answer);

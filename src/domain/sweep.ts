@@ -41,6 +41,7 @@ export class Sweep {
   readonly #departures: Departures;
   readonly #settling: SettleParts;
   #first: { readonly id: bigint; readonly incarnation: Incarnation } | undefined;
+  #mayHaveSent = false;
   #trouble: ServiceError | undefined;
 
   constructor(request: TerminationRequest, parts: SweepParts) {
@@ -139,6 +140,7 @@ export class Sweep {
         this.#note(result.trouble);
         return false;
       }
+      this.#mayHaveSent = true;
       this.#pending.shift();
       if (result.outcome !== 'not_found') this.#record(session, result);
       if (result.outcome === 'unknown') {
@@ -179,7 +181,12 @@ export class Sweep {
       session,
       fate: outcome === 'killed' ? this.#departures.fateOf(id) : undefined,
     }));
-    return { entries, isDryRun: this.#request.isDryRun, trouble: this.#trouble };
+    return {
+      entries,
+      isDryRun: this.#request.isDryRun,
+      mayHaveSent: this.#mayHaveSent,
+      trouble: this.#trouble,
+    };
   }
 }
 

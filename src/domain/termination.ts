@@ -53,6 +53,8 @@ export interface Entry {
 export interface Termination {
   readonly entries: readonly Entry[];
   readonly isDryRun: boolean;
+  /** Whether a KILL may have reached the node. */
+  readonly mayHaveSent: boolean;
   /** The first thing that stood in the way. */
   readonly trouble: ServiceError | undefined;
 }

@@ -1,7 +1,7 @@
 import { Router, type RequestHandler } from 'express';
 import { matchedData } from 'express-validator';
 import type { Identity } from '../domain/caller.ts';
-import type { FirstAnswers } from '../domain/first-answers.ts';
+import { Unkept, type FirstAnswers } from '../domain/first-answers.ts';
 import type { NodeKey } from '../domain/node.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
@@ -11,7 +11,7 @@ import { refuseContradictoryOverride } from './method-override.ts';
 import { expectations } from './expected.ts';
 import { parsePrefer, preferenceApplied } from './prefer.ts';
 import { reservationsFor } from './reservations.ts';
-import { allUnknown, recall, remember, sendTermination } from './termination-wire.ts';
+import { allUnknown, isInVain, recall, remember, sendTermination } from './termination-wire.ts';
 import { facts } from './request-facts.ts';
 import { logKill, type EventLog } from './request-log.ts';
 import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
@@ -92,18 +92,18 @@ export function apiRoutes(
       let isRepeated = true;
       const answer = await firstAnswers.once(reservationsFor(req, res, limitMs), async () => {
         isRepeated = false;
-        return remember(
-          await sessions.terminate(nodeKey(ids), {
-            ids: processes,
-            expected: expectations(expected ?? []),
-            isDryRun,
-            waitMs: isLookWanted ? (wanted.waitSeconds ?? 0) * 1000 : undefined,
-            receivedAt,
-            deadline: receivedAt + limitMs,
-            record: logKill(log, facts(res)),
-          }),
-          wanted.isRepresentationWanted,
-        );
+        const termination = await sessions.terminate(nodeKey(ids), {
+          ids: processes,
+          expected: expectations(expected ?? []),
+          isDryRun,
+          waitMs: isLookWanted ? (wanted.waitSeconds ?? 0) * 1000 : undefined,
+          receivedAt,
+          deadline: receivedAt + limitMs,
+          record: logKill(log, facts(res)),
+        });
+        const text = remember(termination, wanted.isRepresentationWanted);
+        if (isInVain(termination)) throw new Unkept(text);
+        return text;
       });
       facts(res).isRepeated = isRepeated;
       const applied = preferenceApplied(wanted);

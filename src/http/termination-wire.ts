@@ -24,6 +24,11 @@ export function remember(
   return stringify({ entries: kept, isDryRun, trouble: trouble?.detail }) ?? '';
 }
 
+/** Whether ids failed and no KILL was sent: an answer that another try may better. */
+export function isInVain({ entries, mayHaveSent }: Termination): boolean {
+  return !mayHaveSent && entries.some(({ outcome }) => outcome === 'failed');
+}
+
 /** Back from the text; every integer in it is a bigint again. */
 export function recall(text: string): RememberedTermination {
   return parse(text, undefined, {

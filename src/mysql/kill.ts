@@ -57,7 +57,7 @@ function resultOf(error: unknown, node: Node): KillResult {
   const isDenied = number === KILL_DENIED || node.killWith === 'rds_kill';
   return {
     outcome: 'refused',
-    trouble: isDenied ? denied(error) : nodeTrouble(error, node.connectTimeoutMs),
+    trouble: isDenied ? denied(error, number) : nodeTrouble(error, node.connectTimeoutMs),
   };
 }
 
@@ -66,13 +66,14 @@ const LOST = new ServiceError('node_unavailable', {
   'zh-cn': '在发送KILL之前与节点的连接已断开。',
 });
 
-function denied(cause: unknown): ServiceError {
+function denied(cause: unknown, number?: number): ServiceError {
+  const [en, zh] =
+    number === undefined ? ['a warning', '警告'] : [`error ${number}`, `错误${number}`];
   return new ServiceError(
     'node_unavailable',
     {
-      'en-us':
-        'The node does not let the control account end a session (error 1095): it is protected, or a privilege is missing.',
-      'zh-cn': '节点不允许控制账号终止会话（错误1095）：会话受保护，或缺少权限。',
+      'en-us': `The node does not let the control account end a session (${en}): it is protected, or a privilege is missing.`,
+      'zh-cn': `节点不允许控制账号终止会话（${zh}）：会话受保护，或缺少权限。`,
     },
     { cause },
   );

@@ -223,6 +223,18 @@ describe('Idempotency-Key', () => {
     expect(nodes.kills).toEqual([1n]);
   });
 
+  it('does not keep a 500 for which no KILL was sent, although it accounts for the ids', async () => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    // Lists that are too old as soon as they arrive.
+    nodes.clock = () => performance.now() - 5000;
+    const first = await send(ONE, KEY).expect(500);
+    expect(first.body).toMatchObject({ processes_failed: [1], processes_killed: [] });
+    nodes.clock = () => performance.now();
+    await send(ONE, KEY).expect(200, '{"processes_killed":[1],"processes_not_found":[]}');
+    expect(nodes.kills).toEqual([1n]);
+  });
+
   it('does not keep an error that came before any KILL', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
