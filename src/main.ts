@@ -1,9 +1,8 @@
 import { createApp } from './app.ts';
 import { nodeDefaults, serviceFile, type Config } from './config.ts';
 import { FirstAnswers } from './domain/first-answers.ts';
-import { isLoopback, type Node, type NodeKey, type Nodes } from './domain/node.ts';
+import { isLoopback, type Node, type NodeKey } from './domain/node.ts';
 import { SessionService } from './domain/session-service.ts';
-import { ServiceError } from './errors.ts';
 import { createListener, replaceTls, stopListening } from './http/listener.ts';
 import { AccessKeys, type AccessKey } from './identity/access-keys.ts';
 import { Authenticator } from './identity/authenticator.ts';
@@ -47,15 +46,16 @@ function start({ config, nodes }: Configuration): void {
   const iam = keystoneOf(config);
   const keystone = iam && new KeystoneTokens(iam);
   const stopping = new AbortController();
-  const sessions = new SessionService(
+  const sessions = new SessionService({
     registry,
-    unlessStopping(createMysqlNodes(), stopping.signal),
-    {
+    nodes: createMysqlNodes(),
+    rules: {
       internalUsers: rules.internal_users,
       requireClientPort: rules.require_client_port,
     },
-    warnOfSharedAccount(log),
-  );
+    onSharedAccount: warnOfSharedAccount(log),
+    stopping: stopping.signal,
+  });
   const app = createApp({
     sessions,
     identity: new Authenticator(tokens, accessKeys, keystone),
@@ -232,15 +232,5 @@ function warnOfSharedAccount(log: Logger): (node: NodeKey) => void {
     log.warn('others use the control account: their sessions are neither shown nor ended', {
       node_id: nodeId,
     });
-  };
-}
-
-/** Nodes that lend no further connection once the service stops; work that has begun goes on. */
-function unlessStopping(nodes: Nodes, stopping: AbortSignal): Nodes {
-  return {
-    withConnection(node, work) {
-      if (stopping.aborted) return Promise.reject(new ServiceError('stopping'));
-      return nodes.withConnection(node, work);
-    },
   };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FreshSessions } from './fresh-sessions.ts';
-import type { ControlConnection, KillResult } from './node.ts';
+import type { ControlConnection, Deadline, KillResult } from './node.ts';
 import { isSameEndpoint, type Session } from './session.ts';
 import type { Fate, TerminationRequest } from './termination.ts';
 
@@ -42,22 +42,31 @@ export class Departures {
     return this.#isWatched ? this.#departures.get(id)?.fate : undefined;
   }
 
-  /** Looks once, and then until all have left or the request has waited long enough. What fails here changes nothing that was said before. */
+  /**
+   * Looks once, and then until all have left or the request has waited long enough; when the service stops, once more at once.
+   * What fails here changes nothing that was said before.
+   */
   async watch(
     connection: ControlConnection,
     sessions: FreshSessions,
     { waitMs = 0, deadline }: Pick<TerminationRequest, 'waitMs' | 'deadline'>,
+    stopping: AbortSignal,
   ): Promise<void> {
     this.#isWatched = true;
-    const end = Math.min(this.#now() + waitMs, deadline);
+    const latest = deadline + waitMs;
+    const end = Math.min(this.#now() + waitMs, latest);
     const shortest = connection.hidesRollbacks ? STALE_MS : FIRST_POLL_MS;
     try {
-      if (connection.hidesRollbacks) await pause(STALE_MS);
+      if (connection.hidesRollbacks) {
+        if (this.#now() + STALE_MS > latest) return;
+        await pause(STALE_MS);
+      }
       for (let pollMs = shortest; ; pollMs = Math.min(pollMs * 2, LAST_POLL_MS)) {
-        await this.#look(connection, sessions);
+        const isLast = stopping.aborted;
+        await this.#look(connection, sessions, latest);
         const left = end - this.#now();
-        if (left <= 0 || this.#allGone()) return;
-        await pause(Math.min(pollMs, left));
+        if (left <= 0 || isLast || this.#allGone()) return;
+        await pauseUnless(stopping, Math.min(pollMs, left));
       }
     } catch {
       // The connection broke: the sessions stay what they were last seen as.
@@ -68,9 +77,13 @@ export class Departures {
     return [...this.#departures.values()].every(({ fate }) => fate === 'gone');
   }
 
-  async #look(connection: ControlConnection, sessions: FreshSessions): Promise<void> {
-    await sessions.readAgain();
-    const transactions = await connection.transactions();
+  async #look(
+    connection: ControlConnection,
+    sessions: FreshSessions,
+    deadline: Deadline,
+  ): Promise<void> {
+    await sessions.readAgain(deadline);
+    const transactions = await connection.transactions(deadline);
     const rows = new Map(sessions.list.rows.map((row) => [row.id, row]));
     for (const [id, departure] of this.#departures) {
       const row = rows.get(id.toString());
@@ -87,8 +100,12 @@ export class Departures {
       const isAsleep = isListed && !isDying && this.#now() - departure.killedAt >= WAKE_AFTER_MS;
       if (isAsleep && !departure.isWoken && !connection.listsTheDying) {
         departure.isWoken = true;
-        this.#record(departure.session, await sessions.end(departure.session));
+        this.#record(departure.session, await sessions.end(departure.session, deadline));
       }
     }
   }
+}
+
+async function pauseUnless(stopping: AbortSignal, milliseconds: number): Promise<void> {
+  await pause(milliseconds, undefined, { signal: stopping }).catch(() => undefined);
 }

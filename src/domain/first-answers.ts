@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
 import type { AnswerStore, Remembered, Reservation } from './answer-store.ts';
+import type { Deadline } from './node.ts';
 
 /** Past its limit a request gets so long to put its answer down, before it counts as dead. */
 const GRACE_MS = 1000;
@@ -25,22 +26,25 @@ export class FirstAnswers {
   readonly #store: AnswerStore;
   readonly #onTrouble: (error: unknown) => void;
   readonly #pause: (milliseconds: number) => Promise<unknown>;
+  readonly #now: () => number;
 
   /** `onTrouble` hears of what the store failed to do when that no longer changes the answer. */
   constructor(
     store: AnswerStore,
     onTrouble: (error: unknown) => void,
     pause: (milliseconds: number) => Promise<unknown> = sleep,
+    now: () => number = () => performance.now(),
   ) {
     this.#store = store;
     this.#onTrouble = onTrouble;
     this.#pause = pause;
+    this.#now = now;
   }
 
   /**
    * Does the work once for these keys, all reserved beforehand, and remembers its answer; who comes with one of them, meanwhile or later,
    * gets that answer. Without keys the work is just done. When the work throws, nothing was sent: the keys are free again, also when it throws an answer as `Unkept`.
-   * Undefined: the first request died before it could answer, so nobody knows what it did.
+   * Undefined: the first request died before it could answer, or has not answered by the deadline of this one, so it cannot be said what it did.
    * Throws `parameter_wrong` when a key was used for something else, `too_many_requests`, `overloaded` and `store_unavailable`: then no work was done.
    *
    * Requests that share several keys must name them in the same order, or they could wait for each other.
@@ -48,12 +52,13 @@ export class FirstAnswers {
   async once(
     reservations: readonly Reservation[],
     work: () => Promise<string>,
+    deadline: Deadline = Infinity,
   ): Promise<string | undefined> {
     for (;;) {
       const made: Reservation[] = [];
       let answer: string;
       try {
-        const first = await this.#reserve(reservations, made);
+        const first = await this.#reserve(reservations, deadline, made);
         if (first === 'let go') {
           await this.#release(made);
           continue;
@@ -74,6 +79,7 @@ export class FirstAnswers {
   /** Puts what it reserved into `made`. Undefined when that is all of them. */
   async #reserve(
     reservations: readonly Reservation[],
+    deadline: Deadline,
     made: Reservation[],
   ): Promise<First | undefined> {
     for (const [index, reservation] of reservations.entries()) {
@@ -82,7 +88,7 @@ export class FirstAnswers {
         made.push(reservation);
         continue;
       }
-      const first = await this.#follow(reservation, there);
+      const first = await this.#follow(reservation, deadline, there);
       if (first !== 'let go') await this.#reserveFree(reservations.slice(index + 1), made);
       return first;
     }
@@ -92,17 +98,27 @@ export class FirstAnswers {
   // A new signature beside an old Idempotency-Key: alone, it must not do the work either.
   async #reserveFree(reservations: readonly Reservation[], made: Reservation[]): Promise<void> {
     for (const reservation of reservations) {
-      if ((await this.#store.reserve(reservation)) === undefined) made.push(reservation);
+      try {
+        if ((await this.#store.reserve(reservation)) === undefined) made.push(reservation);
+      } catch (error) {
+        // What the first request did is known, and is not to be hidden by this.
+        this.#onTrouble(error);
+      }
     }
   }
 
-  async #follow({ key, fingerprint }: Reservation, there: Remembered): Promise<First> {
+  async #follow(
+    { key, fingerprint }: Reservation,
+    deadline: Deadline,
+    there: Remembered,
+  ): Promise<First> {
     let pauseMs = FIRST_PAUSE_MS;
     for (let now: Remembered | undefined = there; now !== undefined;) {
       if (now.fingerprint !== fingerprint) throw usedBefore();
       if (now.answer !== undefined) return { answer: now.answer };
-      if (now.ageMs > now.limitMs + GRACE_MS) return 'died';
-      await this.#pause(pauseMs);
+      const leftMs = deadline - this.#now();
+      if (now.ageMs > now.limitMs + GRACE_MS || leftMs <= 0) return 'died';
+      await this.#pause(Math.min(pauseMs, leftMs));
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
       now = await this.#store.read(key);
     }

@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { ControlConnection, KillResult, ProcessList } from './node.ts';
+import type { ControlConnection, Deadline, KillResult, ProcessList } from './node.ts';
 import { isSameEndpoint, type Session } from './session.ts';
 
 /** Promise 1: a KILL goes out only for what a process list of at most this age shows. */
@@ -34,8 +34,9 @@ export class FreshSessions {
     connection: ControlConnection,
     select: SelectSessions,
     now: () => number,
+    deadline: Deadline,
   ): Promise<FreshSessions> {
-    return new FreshSessions(connection, select, now, await connection.list());
+    return new FreshSessions(connection, select, now, await connection.list(deadline));
   }
 
   /** All threads of the last list. */
@@ -49,15 +50,15 @@ export class FreshSessions {
   }
 
   /** Reads the list anew. Throws `node_unavailable`. */
-  async readAgain(): Promise<void> {
-    this.#list = await this.#connection.list();
+  async readAgain(deadline: Deadline): Promise<void> {
+    this.#list = await this.#connection.list(deadline);
     this.#present = this.#select(this.#list);
   }
 
   /** Ends a session if it is still the one that was meant. Never throws: what was killed before must be told whatever happens here. */
-  async end(session: Session): Promise<KillResult> {
+  async end(session: Session, deadline: Deadline): Promise<KillResult> {
     try {
-      if (this.#isStale()) await this.#refresh();
+      if (this.#isStale()) await this.#refresh(deadline);
     } catch (cause) {
       const trouble =
         cause instanceof ServiceError ? cause : new ServiceError('internal', undefined, { cause });
@@ -68,11 +69,11 @@ export class FreshSessions {
     if (present === undefined || !isSameEndpoint(present.host, session.host)) {
       return { outcome: 'not_found' };
     }
-    return this.#connection.kill(session);
+    return this.#connection.kill(session, deadline);
   }
 
-  async #refresh(): Promise<void> {
-    await this.readAgain();
+  async #refresh(deadline: Deadline): Promise<void> {
+    await this.readAgain(deadline);
     if (!this.#isStale()) return;
     throw new ServiceError('node_unavailable', {
       'en-us': `The node took more than ${MAX_LIST_AGE_MS} ms to give its process list, too long to kill by it.`,

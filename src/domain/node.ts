@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net';
-import type { ServiceError } from '../errors.ts';
+import { ServiceError } from '../errors.ts';
 import type { Incarnation } from './incarnation.ts';
 import type { ProcessListRow, Session } from './session.ts';
 
@@ -42,12 +42,22 @@ export interface NodeRegistry {
 export interface Nodes {
   /**
    * Runs `work` with a control connection that nobody else has, and takes the connection back however `work` ends.
-   * Throws `node_unavailable` when the node cannot be reached in time or refuses the control account.
+   * Throws `node_unavailable` when the node cannot be reached in time, which ends at the deadline at the latest, or refuses the control account.
    */
-  withConnection<T>(node: Node, work: (connection: ControlConnection) => Promise<T>): Promise<T>;
+  withConnection<T>(
+    node: Node,
+    deadline: Deadline,
+    work: (connection: ControlConnection) => Promise<T>,
+  ): Promise<T>;
 }
 
-/** A connection under the control account to one incarnation of a node; it never reconnects. */
+/** When something must be over, in milliseconds of `performance.now()`. */
+export type Deadline = number;
+
+/**
+ * A connection under the control account to one incarnation of a node; it never reconnects. Each statement has the time limit that the
+ * node's settings give it, or what is left until the deadline if that is less. One that is not answered in time costs the connection.
+ */
 export interface ControlConnection {
   /** Its own session id on the node. */
   readonly id: bigint;
@@ -59,11 +69,11 @@ export interface ControlConnection {
   /** The session ids of all our control connections to the node, those of a moment ago included; undefined while one is being opened. */
   readonly ours: ReadonlySet<bigint> | undefined;
   /** Reads the process list. Throws `node_unavailable`, also when the list does not show this very connection. */
-  list(): Promise<ProcessList>;
+  list(deadline: Deadline): Promise<ProcessList>;
   /** Sends KILL for a listed session, and tells what came of it. Never throws. */
-  kill(session: Session): Promise<KillResult>;
+  kill(session: Session, deadline: Deadline): Promise<KillResult>;
   /** The sessions, listed or not, that have a transaction; undefined where that cannot be seen. Throws `node_unavailable`. */
-  transactions(): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
+  transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
 }
 
 export type TransactionState = 'open' | 'rolling_back';
@@ -86,6 +96,14 @@ export interface KillResult {
  * `not_sent`: the KILL never left. `unknown`: it was sent and no answer came.
  */
 export type KillOutcome = 'killed' | 'not_found' | 'refused' | 'not_sent' | 'unknown';
+
+/** The request's time is up. */
+export function limitReached(): ServiceError {
+  return new ServiceError('node_unavailable', {
+    'en-us': 'The request reached its time limit.',
+    'zh-cn': '请求已达到时间限制。',
+  });
+}
 
 /** True for `localhost` and the addresses of the loopback interface: what goes there leaves no machine. */
 export function isLoopback(host: string): boolean {

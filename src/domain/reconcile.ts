@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { MAX_LIST_AGE_MS } from './fresh-sessions.ts';
-import type { ControlConnection, KillResult, Node, ProcessList } from './node.ts';
+import type { ControlConnection, Deadline, KillResult, Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Outcome } from './termination.ts';
 
@@ -16,6 +16,7 @@ export interface Doubt {
 export interface SettleParts {
   readonly node: Node;
   readonly now: () => number;
+  readonly deadline: Deadline;
   /** Hears of the KILL that ends an old connection. */
   readonly record: (session: Session, result: KillResult) => void;
 }
@@ -37,7 +38,9 @@ export async function settle(
     const { id } = doubt.session;
     try {
       const hasEnded = await endOldConnection(doubt, connection, parts);
-      const outcome = hasEnded ? judge(doubt, connection, await connection.list()) : 'unknown';
+      const outcome = hasEnded
+        ? judge(doubt, connection, await connection.list(parts.deadline))
+        : 'unknown';
       settled.push({ id, outcome });
     } catch {
       settled.push({ id, outcome: 'unknown' });
@@ -50,22 +53,22 @@ export async function settle(
 async function endOldConnection(
   { sentOver, list }: Doubt,
   connection: ControlConnection,
-  { node, now, record }: SettleParts,
+  { node, now, deadline, record }: SettleParts,
 ): Promise<boolean> {
   const host = rowOf(list, sentOver.id)?.host;
   const isOurs = (row: ProcessListRow): boolean =>
     row.user?.toLowerCase() === node.user.toLowerCase() && row.host === host;
-  const end = now() + node.killTimeoutMs;
+  const end = Math.min(now() + node.killTimeoutMs, deadline);
   let isTold = false;
   for (;;) {
-    const present = await connection.list();
+    const present = await connection.list(deadline);
     const row = rowOf(present, sentOver.id);
     if (row === undefined) return true;
     if (host == null || !isOurs(row) || now() > end) return false;
     if (!isTold && now() - present.askedAt <= MAX_LIST_AGE_MS) {
       isTold = true;
       const old = sessionOf({ ...row, id: sentOver.id.toString() });
-      record(old, await connection.kill(old));
+      record(old, await connection.kill(old, deadline));
     }
     await pause(POLL_MS);
   }

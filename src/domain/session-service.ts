@@ -1,6 +1,8 @@
+import { ServiceError } from '../errors.ts';
 import type { Guard } from './internal-threads.ts';
 import { KnownInternals } from './known-internals.ts';
-import type { ControlConnection, Node, NodeKey, NodeRegistry, Nodes, ProcessList } from './node.ts';
+import type { ControlConnection, Deadline, Node, NodeKey } from './node.ts';
+import type { NodeRegistry, Nodes, ProcessList } from './node.ts';
 import type { Session } from './session.ts';
 import { Sweep } from './sweep.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
@@ -18,38 +20,45 @@ export interface SessionRules {
   readonly requireClientPort: boolean;
 }
 
+/** What the service works with. */
+export interface SessionServiceParts {
+  readonly registry: NodeRegistry;
+  readonly nodes: Nodes;
+  readonly rules: SessionRules;
+  /** Hears of each list that shows sessions under the control account which are not ours. */
+  readonly onSharedAccount?: (node: NodeKey) => void;
+  /** Aborted when the service is to stop: then nothing new is begun. */
+  readonly stopping?: AbortSignal;
+  /** The clock, in milliseconds of `performance.now()`. */
+  readonly now?: () => number;
+}
+
 /** Lists and ends the user sessions of nodes. */
 export class SessionService {
-  readonly #registry: NodeRegistry;
-  readonly #nodes: Nodes;
-  readonly #rules: SessionRules;
-  readonly #now: () => number;
+  readonly #parts: Required<SessionServiceParts>;
   readonly #internals = new KnownInternals();
-  readonly #onSharedAccount: (node: NodeKey) => void;
 
-  /** `onSharedAccount` hears of each list that shows sessions under the control account which are not ours. */
-  constructor(
-    registry: NodeRegistry,
-    nodes: Nodes,
-    rules: SessionRules,
-    onSharedAccount: (node: NodeKey) => void = () => undefined,
-    now: () => number = () => performance.now(),
-  ) {
-    this.#registry = registry;
-    this.#nodes = nodes;
-    this.#rules = rules;
-    this.#onSharedAccount = onSharedAccount;
-    this.#now = now;
+  constructor(parts: SessionServiceParts) {
+    this.#parts = {
+      onSharedAccount: () => undefined,
+      stopping: new AbortController().signal,
+      now: () => performance.now(),
+      ...parts,
+    };
   }
 
   /**
    * Up to `limit` user sessions by ascending id, from the `offset`th on.
-   * Throws `instance_not_found`, `node_not_found`, `node_unavailable`.
+   * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`.
    */
-  async list(key: NodeKey, page: { offset: bigint; limit: number }): Promise<SessionPage> {
-    const node = this.#registry.find(key);
-    const sessions = await this.#nodes.withConnection(node, async (connection) =>
-      this.#select(node, connection, await connection.list()),
+  async list(
+    key: NodeKey,
+    page: { readonly offset: bigint; readonly limit: number },
+    deadline: Deadline,
+  ): Promise<SessionPage> {
+    const node = this.#find(key);
+    const sessions = await this.#parts.nodes.withConnection(node, deadline, async (connection) =>
+      this.#select(node, connection, await connection.list(deadline)),
     );
     const sorted = [...sessions.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
     const first = page.offset < BigInt(sorted.length) ? Number(page.offset) : sorted.length;
@@ -58,17 +67,25 @@ export class SessionService {
 
   /**
    * Ends the user sessions that have these ids, and accounts for every id.
-   * Throws `instance_not_found`, `node_not_found`, `node_unavailable`: then nothing was sent.
+   * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`: then nothing was sent.
    */
   async terminate(key: NodeKey, request: TerminationRequest): Promise<Termination> {
-    const node = this.#registry.find(key);
+    const node = this.#find(key);
+    const { nodes, now, stopping } = this.#parts;
     const sweep = new Sweep(request, {
       node,
-      nodes: this.#nodes,
+      nodes,
       select: (connection) => (list) => this.#select(node, connection, list),
-      now: this.#now,
+      now,
+      stopping,
     });
     return sweep.run();
+  }
+
+  #find(key: NodeKey): Node {
+    const node = this.#parts.registry.find(key);
+    if (this.#parts.stopping.aborted) throw new ServiceError('stopping');
+    return node;
   }
 
   #select(
@@ -76,18 +93,19 @@ export class SessionService {
     connection: ControlConnection,
     list: ProcessList,
   ): ReadonlyMap<bigint, Session> {
+    const { rules, onSharedAccount } = this.#parts;
     const guard: Guard = {
       ownId: connection.id,
       controlAccount: node.user,
-      internalUsers: [...this.#rules.internalUsers, ...node.internalUsers],
-      requireClientPort: this.#rules.requireClientPort,
+      internalUsers: [...rules.internalUsers, ...node.internalUsers],
+      requireClientPort: rules.requireClientPort,
     };
     const { ours } = connection;
     const isStranger = ({ id, user }: ProcessList['rows'][number]): boolean =>
       user?.toLowerCase() === node.user.toLowerCase() &&
       ours !== undefined &&
       ![...ours].some((our) => our.toString() === id);
-    if (list.rows.some(isStranger)) this.#onSharedAccount(node);
+    if (list.rows.some(isStranger)) onSharedAccount(node);
     return this.#internals.select(node.nodeId, connection, list, guard);
   }
 }

@@ -1,7 +1,8 @@
 import { ServiceError, type Sentence } from '../errors.ts';
 import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
 import { isSameIncarnation, type Incarnation } from './incarnation.ts';
-import type { ControlConnection, KillResult, Node, Nodes } from './node.ts';
+import { limitReached, type ControlConnection, type KillResult } from './node.ts';
+import type { Node, Nodes } from './node.ts';
 import { Departures } from './departures.ts';
 import { settle, type Doubt, type SettleParts } from './reconcile.ts';
 import type { Session } from './session.ts';
@@ -23,6 +24,8 @@ export interface SweepParts {
   /** Picks the user sessions out of a list that this connection read. */
   readonly select: (connection: ControlConnection) => SelectSessions;
   readonly now: () => number;
+  /** Aborted when the service is to stop: what has begun is finished, but waits no longer than it must. */
+  readonly stopping: AbortSignal;
 }
 
 interface Finding {
@@ -52,7 +55,7 @@ export class Sweep {
     );
     const record = this.#record.bind(this);
     this.#departures = new Departures(parts.now, record);
-    this.#settling = { ...parts, record };
+    this.#settling = { ...parts, record, deadline: request.deadline };
   }
 
   /** Throws only when nothing was sent: `node_unavailable`. */
@@ -63,7 +66,8 @@ export class Sweep {
       connections += 1
     ) {
       try {
-        await this.#parts.nodes.withConnection(this.#parts.node, (connection) =>
+        const { node, nodes } = this.#parts;
+        await nodes.withConnection(node, this.#request.deadline, (connection) =>
           this.#work(connection),
         );
       } catch (cause) {
@@ -76,7 +80,7 @@ export class Sweep {
         );
         break;
       }
-      if (this.#parts.now() > this.#request.deadline) break;
+      if (this.#isLate()) break;
     }
     return this.#termination();
   }
@@ -85,10 +89,15 @@ export class Sweep {
     return this.#first === undefined || this.#pending.length > 0 || this.#doubts.length > 0;
   }
 
+  #isLate(): boolean {
+    return this.#parts.now() > this.#request.deadline;
+  }
+
   async #work(connection: ControlConnection): Promise<void> {
     this.#requireIncarnation(connection);
     const { select, now } = this.#parts;
-    const sessions = await FreshSessions.read(connection, select(connection), now);
+    const { deadline } = this.#request;
+    const sessions = await FreshSessions.read(connection, select(connection), now, deadline);
     if (this.#first === undefined) {
       this.#first = connection;
       this.#choose(sessions);
@@ -103,7 +112,7 @@ export class Sweep {
       this.#conclude(id, outcome);
     }
     if (this.#request.waitMs !== undefined) {
-      await this.#departures.watch(connection, sessions, this.#request);
+      await this.#departures.watch(connection, sessions, this.#request, this.#parts.stopping);
     }
   }
 
@@ -134,8 +143,11 @@ export class Sweep {
   /** Kills one after the other; false when the connection is of no more use. */
   async #kill(connection: ControlConnection, sessions: FreshSessions): Promise<boolean> {
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
-      if (this.#parts.now() > this.#request.deadline) return false;
-      const result = await sessions.end(session);
+      if (this.#isLate()) {
+        this.#note(limitReached());
+        return false;
+      }
+      const result = await sessions.end(session, this.#request.deadline);
       if (result.outcome === 'not_sent') {
         this.#note(result.trouble);
         return false;

@@ -1,5 +1,5 @@
 import type { ServiceError } from '../errors.ts';
-import type { KillResult, NodeKey } from './node.ts';
+import type { Deadline, KillResult, NodeKey } from './node.ts';
 import { clientPort, type Session } from './session.ts';
 
 /** What the caller saw of a session: another one that has its id by now is not meant. */
@@ -17,9 +17,10 @@ export interface TerminationRequest {
   readonly isDryRun: boolean;
   /** How long to wait for the sessions to leave, in milliseconds; undefined: not even to look whether they have. */
   readonly waitMs: number | undefined;
-  /** When the request came in, and when its answer is due, in milliseconds of `performance.now()`. */
+  /** When the request came in, in milliseconds of `performance.now()`. */
   readonly receivedAt: number;
-  readonly deadline: number;
+  /** When its answer is due, without the wait. */
+  readonly deadline: Deadline;
   /** Hears of each KILL at once. */
   readonly record: (kill: Kill) => void;
 }

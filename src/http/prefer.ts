@@ -22,9 +22,11 @@ export function parsePrefer(header: string | undefined, maxWaitSeconds: number):
   };
 }
 
-/** The header Preference-Applied for these, or undefined when none was honoured. */
-export function preferenceApplied(preferences: Preferences): string | undefined {
-  const { waitSeconds, isRepresentationWanted } = preferences;
+/** The header Preference-Applied for what was honoured, or undefined when nothing was. */
+export function preferenceApplied(
+  waitSeconds: number | bigint | undefined,
+  isRepresentationWanted: boolean,
+): string | undefined {
   const applied = [
     ...(waitSeconds === undefined ? [] : [`wait=${waitSeconds}`]),
     ...(isRepresentationWanted ? ['return=representation'] : []),

@@ -9,7 +9,7 @@ import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { refuseContradictoryOverride } from './method-override.ts';
 import { expectations } from './expected.ts';
-import { parsePrefer, preferenceApplied } from './prefer.ts';
+import { parsePrefer } from './prefer.ts';
 import { reservationsFor } from './reservations.ts';
 import { allUnknown, isInVain, recall, remember, sendTermination } from './termination-wire.ts';
 import { facts } from './request-facts.ts';
@@ -76,39 +76,41 @@ export function apiRoutes(
       const { offset, limit, ...ids } = matchedData<PathIds & { offset?: bigint; limit?: number }>(
         req,
       );
-      const found = await sessions.list(nodeKey(ids), {
-        offset: offset ?? 0n,
-        limit: limit ?? 100,
-      });
+      const found = await sessions.list(
+        nodeKey(ids),
+        { offset: offset ?? 0n, limit: limit ?? 100 },
+        facts(res).receivedAt + limits.requestTimeoutMs,
+      );
       sendSessions(res, found);
     })
     .delete(...known, mayKill, validIds, requireJsonObject, validKill, async (req, res) => {
       const { processes, expected, dry_run, ...ids } = matchedData<DeleteRequest>(req);
       const isDryRun = dry_run === 'true';
       const wanted = parsePrefer(isDryRun ? undefined : req.get('prefer'), limits.maxWaitSeconds);
-      const limitMs = limits.requestTimeoutMs + (wanted.waitSeconds ?? 0) * 1000;
+      const waitMs = (wanted.waitSeconds ?? 0) * 1000;
+      const limitMs = limits.requestTimeoutMs + waitMs;
       const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;
       const { receivedAt } = facts(res);
       let isRepeated = true;
-      const answer = await firstAnswers.once(reservationsFor(req, res, limitMs), async () => {
+      const work = async (): Promise<string> => {
         isRepeated = false;
         const termination = await sessions.terminate(nodeKey(ids), {
           ids: processes,
           expected: expectations(expected ?? []),
           isDryRun,
-          waitMs: isLookWanted ? (wanted.waitSeconds ?? 0) * 1000 : undefined,
+          waitMs: isLookWanted ? waitMs : undefined,
           receivedAt,
-          deadline: receivedAt + limitMs,
+          deadline: receivedAt + limits.requestTimeoutMs,
           record: logKill(log, facts(res)),
         });
-        const text = remember(termination, wanted.isRepresentationWanted);
+        const text = remember(termination, wanted);
         if (isInVain(termination)) throw new Unkept(text);
         return text;
-      });
+      };
+      const reservations = reservationsFor(req, res, limitMs);
+      const answer = await firstAnswers.once(reservations, work, receivedAt + limitMs);
       facts(res).isRepeated = isRepeated;
-      const applied = preferenceApplied(wanted);
-      if (applied !== undefined) res.set('Preference-Applied', applied);
-      const termination = answer === undefined ? allUnknown(processes) : recall(answer);
+      const termination = answer === undefined ? allUnknown(processes, isDryRun) : recall(answer);
       sendTermination(res, termination, wanted.isRepresentationWanted);
     })
     .all(methodNotAllowed);

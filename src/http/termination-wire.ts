@@ -3,17 +3,19 @@ import { parse, stringify } from 'lossless-json';
 import type { Entry, Outcome, Termination } from '../domain/termination.ts';
 import { ServiceError, type Language, type Sentence } from '../errors.ts';
 import { facts } from './request-facts.ts';
+import { preferenceApplied, type Preferences } from './prefer.ts';
 import { errorBody, sendJson } from './wire.ts';
 
-/** An answer to DELETE as it is remembered: what came of each id, and the sentence that goes with it. */
+/** An answer to DELETE as it is remembered: what came of each id, for how long was waited, and the sentence that goes with it. */
 export interface RememberedTermination extends Pick<Termination, 'entries' | 'isDryRun'> {
   readonly trouble: Sentence | undefined;
+  readonly waitSeconds?: number | bigint | undefined;
 }
 
 /** As text, for the store: no more than an answer shows, so no statement. */
 export function remember(
   { entries, isDryRun, trouble }: Termination,
-  isRepresentationWanted: boolean,
+  { isRepresentationWanted, waitSeconds }: Preferences,
 ): string {
   const kept = entries.map(({ id, outcome, fate, session }) => ({
     id,
@@ -21,7 +23,7 @@ export function remember(
     fate,
     session: isRepresentationWanted && session ? { ...session, info: '' } : undefined,
   }));
-  return stringify({ entries: kept, isDryRun, trouble: trouble?.detail }) ?? '';
+  return stringify({ entries: kept, isDryRun, trouble: trouble?.detail, waitSeconds }) ?? '';
 }
 
 /** Whether ids failed and no KILL was sent: an answer that another try may better. */
@@ -36,8 +38,8 @@ export function recall(text: string): RememberedTermination {
   }) as RememberedTermination;
 }
 
-/** Nobody knows what came of these: who was to tell died. */
-export function allUnknown(ids: readonly bigint[]): RememberedTermination {
+/** It cannot be said what came of these: who was to tell died, or has not told in time. */
+export function allUnknown(ids: readonly bigint[], isDryRun: boolean): RememberedTermination {
   return {
     entries: [...new Set(ids)].map((id) => ({
       id,
@@ -45,10 +47,11 @@ export function allUnknown(ids: readonly bigint[]): RememberedTermination {
       session: undefined,
       fate: undefined,
     })),
-    isDryRun: false,
+    isDryRun,
     trouble: {
-      'en-us': 'The first request with this key was cut off, and what it did is not known.',
-      'zh-cn': '使用该键的首个请求被中断，其结果未知。',
+      'en-us':
+        'The first request with this key was cut off or has not answered in time, and what it did is not known.',
+      'zh-cn': '使用该键的首个请求被中断或未及时应答，其结果未知。',
     },
   };
 }
@@ -59,6 +62,8 @@ export function sendTermination(
   termination: RememberedTermination,
   isRepresentationWanted: boolean,
 ): void {
+  const applied = preferenceApplied(termination.waitSeconds, isRepresentationWanted);
+  if (applied !== undefined) res.set('Preference-Applied', applied);
   const idsOf = (outcome: Outcome): bigint[] =>
     termination.entries.filter((entry) => entry.outcome === outcome).map(({ id }) => id);
   const [killed, notFound] = [idsOf('killed'), idsOf('not_found')];

@@ -1,7 +1,7 @@
 import { connect as connectSocket, isIP } from 'node:net';
 import { createConnection, type Connection, type FieldPacket, type SslOptions } from 'mysql2';
-import { isLoopback, type Node } from '../domain/node.ts';
-import { codeOf, DeadlineError } from './server-errors.ts';
+import { isLoopback, type Deadline, type Node } from '../domain/node.ts';
+import { codeOf, DeadlineError, timeFor } from './server-errors.ts';
 
 /** What a statement returned: the column names, and the rows in their order. */
 export interface ResultSet {
@@ -23,14 +23,14 @@ export interface Connected {
  * Connects to a node and logs in. Rejects with the driver's error.
  * Where the node's TLS is `offered`, only a node on loopback is spoken to in the clear, and only if it offers none.
  */
-export async function openConnection(node: Node): Promise<Connected> {
-  if (node.tls === 'disabled') return connect(node, undefined);
-  if (node.tls !== 'offered') return connect(node, verifying(node, node.tls.ca));
+export async function openConnection(node: Node, deadline: Deadline): Promise<Connected> {
+  if (node.tls === 'disabled') return connect(node, undefined, deadline);
+  if (node.tls !== 'offered') return connect(node, verifying(node, node.tls.ca), deadline);
   try {
-    return await connect(node, { rejectUnauthorized: false });
+    return await connect(node, { rejectUnauthorized: false }, deadline);
   } catch (error) {
     if (codeOf(error) !== 'HANDSHAKE_NO_SSL_SUPPORT' || !isLoopback(node.host)) throw error;
-    return connect(node, undefined);
+    return connect(node, undefined, deadline);
   }
 }
 
@@ -43,14 +43,18 @@ function certificateName(node: Node): string {
   return (typeof node.tls === 'object' ? node.tls.serverName : undefined) ?? node.host;
 }
 
-async function connect(node: Node, ssl: SslOptions | undefined): Promise<Connected> {
+async function connect(
+  node: Node,
+  ssl: SslOptions | undefined,
+  deadline: Deadline,
+): Promise<Connected> {
   const connection = createConnection({
     host: certificateName(node),
     port: node.port,
     user: node.user,
     password: node.password,
     stream: () => connectSocket(node.port, node.host).setNoDelay(true).setKeepAlive(true, 10_000),
-    connectTimeout: node.connectTimeoutMs,
+    connectTimeout: timeFor(node.connectTimeoutMs, deadline),
     supportBigNumbers: true,
     bigNumberStrings: true,
     dateStrings: true,

@@ -1,7 +1,8 @@
-import type { Node } from '../domain/node.ts';
+import type { Deadline, Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import type { Connected } from './connection.ts';
 import type { ServerIdentity } from './identity.ts';
+import { timeFor } from './server-errors.ts';
 
 /**
  * Throws `node_unavailable`, with the GRANT that is missing, unless the control account may see and end other accounts' sessions. Without
@@ -12,8 +13,9 @@ export async function requireGrants(
   connected: Connected,
   identity: ServerIdentity,
   node: Node,
+  deadline: Deadline,
 ): Promise<void> {
-  const { rows } = await connected.query('SHOW GRANTS', node.listTimeoutMs);
+  const { rows } = await connected.query('SHOW GRANTS', timeFor(node.listTimeoutMs, deadline));
   const grants = rows.map(([grant]) => (typeof grant === 'string' ? grant : ''));
   const everywhere = new Set(grants.flatMap((grant) => privilegesOn(grant, '*.*')));
   const has = (...privileges: string[]): boolean =>
@@ -57,7 +59,7 @@ function mayCallRdsKill(grants: readonly string[]): boolean {
 
 function missing(grant: string): ServiceError {
   return new ServiceError('node_unavailable', {
-    'en-us': `The control account lacks a privilege on the node: GRANT ${grant}, or make the role that has it a default role; nothing was killed.`,
-    'zh-cn': `控制账号在节点上缺少权限：请执行GRANT ${grant}，或将拥有该权限的角色设为默认角色；未终止任何会话。`,
+    'en-us': `The control account lacks a privilege on the node: GRANT ${grant}, or make the role that has it a default role.`,
+    'zh-cn': `控制账号在节点上缺少权限：请执行GRANT ${grant}，或将拥有该权限的角色设为默认角色。`,
   });
 }

@@ -1,7 +1,8 @@
 import type { Incarnation } from '../domain/incarnation.ts';
-import type { Node } from '../domain/node.ts';
+import type { Deadline, Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import type { Connected } from './connection.ts';
+import { timeFor } from './server-errors.ts';
 
 /** Which server a connection reached: its kind, its run, and who we are on it. */
 export interface ServerIdentity {
@@ -13,20 +14,28 @@ export interface ServerIdentity {
   readonly incarnation: Incarnation;
 }
 
+/** Asks for one row, as text. */
+type AskRow = (sql: string) => Promise<(string | null)[]>;
+
 export type Flavour = 'mysql' | 'mariadb' | 'tidb';
 
 /**
  * Asks the server who it is. Throws `node_unavailable` when it is another one than the registry's `server_uuid`, or when its answer makes no sense.
  * The connection id is asked for, since that of the handshake is cut to 32 bits and TiDB's have 64.
  */
-export async function identify(connected: Connected, node: Node): Promise<ServerIdentity> {
-  const [id, version] = await askRow(connected, 'SELECT CONNECTION_ID(), VERSION()', node);
+export async function identify(
+  connected: Connected,
+  node: Node,
+  deadline: Deadline,
+): Promise<ServerIdentity> {
+  const askRow: AskRow = (sql) => ask(connected, sql, timeFor(node.listTimeoutMs, deadline));
+  const [id, version] = await askRow('SELECT CONNECTION_ID(), VERSION()');
   const ownId = /^[1-9]\d*$/.test(id ?? '') ? BigInt(id ?? 0) : undefined;
   const numbers = /^(\d+)\.(\d+)/.exec(version ?? '');
   if (ownId === undefined || numbers === null) throw oddAnswer();
   const flavour = flavourOf(version ?? '');
   const release = Number(numbers[1]) * 100 + Number(numbers[2]);
-  const incarnation = await askIncarnation(connected, flavour, release, node);
+  const incarnation = await askIncarnation(askRow, flavour, release);
   if (node.serverUuid !== undefined && incarnation.server !== node.serverUuid) throw otherServer();
   return { ownId, flavour, version: release, incarnation };
 }
@@ -37,15 +46,12 @@ function flavourOf(version: string): Flavour {
 }
 
 async function askIncarnation(
-  connected: Connected,
+  askRow: AskRow,
   flavour: Flavour,
   release: number,
-  node: Node,
 ): Promise<Incarnation> {
   const [server, startedAt, uptime] =
-    flavour === 'tidb'
-      ? await askTidb(connected, node)
-      : await askRow(connected, incarnationSql(flavour, release), node);
+    flavour === 'tidb' ? await askTidb(askRow) : await askRow(incarnationSql(flavour, release));
   const repliedAt = performance.now();
   if (server == null || !/^\d+(\.0*)?$/.test(startedAt ?? '') || !/^\d+$/.test(uptime ?? '')) {
     throw oddAnswer();
@@ -70,19 +76,19 @@ function incarnationSql(flavour: Flavour, release: number): string {
 }
 
 // Its status variables cannot be selected, so the clock is ours.
-async function askTidb(connected: Connected, node: Node): Promise<(string | null)[]> {
-  const [server = null] = await askRow(
-    connected,
-    "SELECT CONCAT_WS(':', @@hostname, @@port)",
-    node,
-  );
-  const [, uptime = null] = await askRow(connected, "SHOW GLOBAL STATUS LIKE 'Uptime'", node);
+async function askTidb(askRow: AskRow): Promise<(string | null)[]> {
+  const [server = null] = await askRow("SELECT CONCAT_WS(':', @@hostname, @@port)");
+  const [, uptime = null] = await askRow("SHOW GLOBAL STATUS LIKE 'Uptime'");
   const startedAt = Math.round(Date.now() / 1000 - Number(uptime));
   return [server, startedAt.toString(), uptime];
 }
 
-async function askRow(connected: Connected, sql: string, node: Node): Promise<(string | null)[]> {
-  const { rows } = await connected.query(sql, node.listTimeoutMs);
+async function ask(
+  connected: Connected,
+  sql: string,
+  timeoutMs: number,
+): Promise<(string | null)[]> {
+  const { rows } = await connected.query(sql, timeoutMs);
   return (rows[0] ?? []).map((value) =>
     value === null
       ? null
@@ -94,15 +100,15 @@ async function askRow(connected: Connected, sql: string, node: Node): Promise<(s
 
 function oddAnswer(): ServiceError {
   return new ServiceError('node_unavailable', {
-    'en-us': 'The node does not answer as MySQL, MariaDB or TiDB do; nothing was killed.',
-    'zh-cn': '节点的应答不符合MySQL、MariaDB或TiDB；未终止任何会话。',
+    'en-us': 'The node does not answer as MySQL, MariaDB or TiDB do.',
+    'zh-cn': '节点的应答不符合MySQL、MariaDB或TiDB。',
   });
 }
 
 function otherServer(): ServiceError {
   return new ServiceError('node_unavailable', {
     'en-us':
-      'Another server than the one with the configured server_uuid answers at the address of the node; nothing was killed.',
-    'zh-cn': '节点地址上的服务器与配置的server_uuid不符；未终止任何会话。',
+      'Another server than the one with the configured server_uuid answers at the address of the node.',
+    'zh-cn': '节点地址上的服务器与配置的server_uuid不符。',
   });
 }

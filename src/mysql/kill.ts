@@ -1,4 +1,4 @@
-import type { KillResult, Node } from '../domain/node.ts';
+import { limitReached, type Deadline, type KillResult, type Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import type { Connected } from './connection.ts';
@@ -22,12 +22,16 @@ export async function killSession(
   session: Session,
   flavour: Flavour,
   node: Node,
+  deadline: Deadline,
 ): Promise<KillResult> {
   if (connected.isBroken()) return { outcome: 'not_sent', trouble: LOST };
+  const leftMs = Math.ceil(deadline - performance.now());
+  if (leftMs <= 0) return { outcome: 'not_sent', trouble: limitReached() };
+  const timeoutMs = Math.min(node.killTimeoutMs, leftMs);
   try {
-    const { warnings } = await connected.query(killSql(session, flavour, node), node.killTimeoutMs);
+    const { warnings } = await connected.query(killSql(session, flavour, node), timeoutMs);
     // TiDB says OK whatever happened, and what went wrong in a warning.
-    if (flavour === 'tidb' && warnings > 0) return await warned(connected, node);
+    if (flavour === 'tidb' && warnings > 0) return await warned(connected, timeoutMs);
     return { outcome: 'killed' };
   } catch (error) {
     return resultOf(error, node);
@@ -42,8 +46,8 @@ function killSql({ id }: Session, flavour: Flavour, { killWith }: Node): string 
   return flavour === 'tidb' ? `KILL TIDB CONNECTION ${digits}` : `KILL CONNECTION ${digits}`;
 }
 
-async function warned(connected: Connected, node: Node): Promise<KillResult> {
-  const { rows } = await connected.query('SHOW WARNINGS', node.killTimeoutMs);
+async function warned(connected: Connected, timeoutMs: number): Promise<KillResult> {
+  const { rows } = await connected.query('SHOW WARNINGS', timeoutMs);
   const cause = new Error(rows.map((row) => String(row[2])).join('; '));
   return { outcome: 'refused', trouble: denied(cause) };
 }

@@ -1,4 +1,4 @@
-import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
+import type { ControlConnection, Deadline, Node, Nodes } from '../domain/node.ts';
 import { openConnection, type Connected } from './connection.ts';
 import { requireGrants } from './grants.ts';
 import { identify } from './identity.ts';
@@ -12,17 +12,19 @@ import { nodeTrouble } from './server-errors.ts';
 export function createMysqlNodes(): Nodes {
   const own = new OwnConnections();
   return {
-    async withConnection(node, work) {
+    async withConnection(node, deadline, work) {
       const opening = own.opening(node.nodeId);
       let connected: Connected;
       try {
-        connected = await orTrouble(node, openConnection(node));
+        connected = await orTrouble(node, openConnection(node, deadline));
       } catch (error) {
         opening.end();
         throw error;
       }
       try {
-        const connection = await controlConnection(connected, node, own).finally(opening.end);
+        const connection = await controlConnection(connected, node, deadline, own).finally(
+          opening.end,
+        );
         return await work(connection);
       } finally {
         connected.close();
@@ -35,11 +37,12 @@ export function createMysqlNodes(): Nodes {
 async function controlConnection(
   connected: Connected,
   node: Node,
+  deadline: Deadline,
   own: OwnConnections,
 ): Promise<ControlConnection> {
-  const identity = await orTrouble(node, identify(connected, node));
+  const identity = await orTrouble(node, identify(connected, node, deadline));
   const { ownId, flavour, incarnation } = identity;
-  await orTrouble(node, requireGrants(connected, identity, node));
+  await orTrouble(node, requireGrants(connected, identity, node, deadline));
   own.opened(node.nodeId, connected, ownId);
   return {
     id: ownId,
@@ -49,9 +52,9 @@ async function controlConnection(
     get ours() {
       return own.of(node.nodeId);
     },
-    list: () => orTrouble(node, readProcessList(connected, ownId, node.listTimeoutMs)),
-    kill: (session) => killSession(connected, session, flavour, node),
-    transactions: () => orTrouble(node, readTransactions(connected, flavour, node.listTimeoutMs)),
+    list: (until) => orTrouble(node, readProcessList(connected, ownId, node, until)),
+    kill: (session, until) => killSession(connected, session, flavour, node, until),
+    transactions: (until) => orTrouble(node, readTransactions(connected, flavour, node, until)),
   };
 }
 

@@ -1,7 +1,8 @@
-import type { ProcessList } from '../domain/node.ts';
+import type { Deadline, Node, ProcessList } from '../domain/node.ts';
 import type { ProcessListRow } from '../domain/session.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { Connected, ResultSet } from './connection.ts';
+import { timeFor } from './server-errors.ts';
 
 /**
  * The process list as this connection sees it. Throws `node_unavailable` when the answer is not what servers give, or does
@@ -11,25 +12,36 @@ import type { Connected, ResultSet } from './connection.ts';
 export async function readProcessList(
   connection: Connected,
   ownId: bigint,
-  timeoutMs: number,
+  node: Node,
+  deadline: Deadline,
 ): Promise<ProcessList> {
   const askedAt = performance.now();
-  const rows = rowsByName(await connection.query('SHOW PROCESSLIST', timeoutMs));
-  if (rows.filter(({ id }) => id === ownId.toString()).length !== 1) {
+  const timeoutMs = timeFor(node.listTimeoutMs, deadline);
+  const rows = rowsByName(await connection.query(STATEMENT, timeoutMs));
+  const own = rows.filter(({ id }) => id === ownId.toString());
+  if (own.length !== 1 || !own.every((row) => isThisStatement(row, node))) {
     throw new ServiceError('node_unavailable', NOT_SEEN);
   }
   return { rows, askedAt };
 }
 
+const STATEMENT = 'SHOW PROCESSLIST';
+
+// Behind a proxy that has ids of its own, ours can be those of somebody else. A server may show a busy thread without its statement.
+function isThisStatement({ user, info }: ProcessListRow, node: Node): boolean {
+  if (user?.toLowerCase() !== node.user.toLowerCase()) return false;
+  return info === null || info.toUpperCase().startsWith(STATEMENT);
+}
+
 const NOT_SEEN: Sentence = {
   'en-us':
-    "The node's process list does not show the control connection that reads it, as if a proxy stood in between; nothing was killed.",
-  'zh-cn': '节点的会话列表中没有读取它的控制连接，中间可能有代理；未终止任何会话。',
+    "The node's process list does not show the control connection that reads it, as if a proxy stood in between.",
+  'zh-cn': '节点的会话列表中没有读取它的控制连接，中间可能有代理。',
 };
 
 const ODD_ANSWER: Sentence = {
-  'en-us': 'The node gave a process list that cannot be read; nothing was killed by it.',
-  'zh-cn': '无法解析节点返回的会话列表；未据此终止任何会话。',
+  'en-us': 'The node gave a process list that cannot be read.',
+  'zh-cn': '无法解析节点返回的会话列表。',
 };
 
 const COLUMNS = ['id', 'user', 'host', 'db', 'command', 'time', 'state', 'info'] as const;

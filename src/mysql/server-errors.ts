@@ -1,4 +1,5 @@
 import { isNativeError } from 'node:util/types';
+import { limitReached, type Deadline } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 
 /** A statement that the node did not answer in time. */
@@ -21,6 +22,16 @@ export function codeOf(error: unknown): string | undefined {
 export function serverErrorNumber(error: unknown): number | undefined {
   if (!isNativeError(error) || !('errno' in error) || !('sqlState' in error)) return undefined;
   return typeof error.errno === 'number' && error.errno > 0 ? error.errno : undefined;
+}
+
+/**
+ * How long something may take that has this limit of its own, in whole milliseconds, at least one.
+ * Throws `node_unavailable` when the deadline has passed.
+ */
+export function timeFor(limitMs: number, deadline: Deadline): number {
+  const left = Math.ceil(deadline - performance.now());
+  if (left <= 0) throw limitReached();
+  return Math.min(limitMs, left);
 }
 
 /** Why a node could not be spoken to, as the caller may hear it. `connectTimeoutMs` is what the connection was given. */

@@ -1,7 +1,7 @@
-import type { TransactionState } from '../domain/node.ts';
+import type { Deadline, Node, TransactionState } from '../domain/node.ts';
 import type { Connected } from './connection.ts';
 import type { Flavour } from './identity.ts';
-import { serverErrorNumber } from './server-errors.ts';
+import { serverErrorNumber, timeFor } from './server-errors.ts';
 
 /**
  * The transactions of InnoDB by session id, also of sessions that are listed no more: MySQL drops the row of a killed session at once, and
@@ -11,13 +11,14 @@ import { serverErrorNumber } from './server-errors.ts';
 export async function readTransactions(
   connected: Connected,
   flavour: Flavour,
-  timeoutMs: number,
+  node: Node,
+  deadline: Deadline,
 ): Promise<ReadonlyMap<bigint, TransactionState> | undefined> {
   // TiDB keeps what is not committed in memory: there is nothing to roll back.
   if (flavour === 'tidb') return new Map();
   const sql = 'SELECT trx_mysql_thread_id, trx_state FROM information_schema.innodb_trx';
   try {
-    const { rows } = await connected.query(sql, timeoutMs);
+    const { rows } = await connected.query(sql, timeFor(node.listTimeoutMs, deadline));
     return new Map(
       rows.map(([id, state]) => [
         BigInt(String(id)),

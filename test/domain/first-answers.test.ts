@@ -30,6 +30,7 @@ describe('first answers', () => {
         now += milliseconds;
         await meanwhile();
       },
+      () => now,
     );
   const work = (answer: string) => (): Promise<string> => {
     done.push(answer);
@@ -127,6 +128,24 @@ describe('first answers', () => {
     expect(now).toBeLessThan(3500);
     expect(done).toEqual([]);
     expect(await once([KEY], 'three')).toBeUndefined();
+  });
+
+  it('waits no longer than its own deadline, and leaves the answer to the first', async () => {
+    await memory.reserve(KEY);
+    expect(await answersIn(memory).once([KEY], work('two'), 620)).toBeUndefined();
+    expect(now).toBe(620);
+    await memory.complete('key', 'one');
+    expect(await once([KEY], 'three')).toBe('one');
+    expect(done).toEqual([]);
+  });
+
+  it('gives the answer that it found even if a further key cannot be reserved, and tells of that', async () => {
+    await once([KEY], 'one');
+    const store = storeWith({
+      reserve: (wanted) => (wanted.key === 'signature' ? unavailable() : memory.reserve(wanted)),
+    });
+    expect(await answersIn(store).once([KEY, SIGNATURE], work('two'))).toBe('one');
+    expect(troubles).toMatchObject([{ code: 'store_unavailable' }]);
   });
 
   it('takes over from a request that let go', async () => {

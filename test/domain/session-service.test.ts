@@ -16,13 +16,15 @@ function start(changes: Partial<Node> = {}) {
   let later = 0;
   nodes.clock = () => performance.now() + later;
   const shared: unknown[] = [];
-  const sessions = new SessionService(
-    new FileRegistry([{ ...fakeNode, ...changes }]),
+  const stopping = new AbortController();
+  const sessions = new SessionService({
+    registry: new FileRegistry([{ ...fakeNode, ...changes }]),
     nodes,
-    { internalUsers: ['nagios'], requireClientPort: true },
-    (node) => shared.push(node),
-    nodes.clock,
-  );
+    rules: { internalUsers: ['nagios'], requireClientPort: true },
+    onSharedAccount: (node) => shared.push(node),
+    stopping: stopping.signal,
+    now: nodes.clock,
+  });
   const records: Kill[] = [];
   const ask = (ids: readonly bigint[], more: Partial<TerminationRequest> = {}) =>
     sessions.terminate(nodeKey, {
@@ -38,6 +40,9 @@ function start(changes: Partial<Node> = {}) {
   return {
     nodes,
     sessions,
+    stop: () => {
+      stopping.abort();
+    },
     records,
     shared,
     ask,
@@ -168,7 +173,7 @@ describe('terminate', () => {
       host: 'connecting host',
       command: 'Connect',
     });
-    await sessions.list(nodeKey, { offset: 0n, limit: 1 });
+    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, Infinity);
     const asClient = { id: id.toString(), user: 'app', host: '10.0.0.4:5000' };
     nodes.connect(asClient);
     expect(await terminate(id)).toEqual({ not_found: [id] });
@@ -182,7 +187,7 @@ describe('terminate', () => {
   it('does not hold it against a client that it was seen while it logged in', async () => {
     const { nodes, terminate, sessions } = start();
     const id = nodes.connect({ id: '901', user: 'unauthenticated user', command: 'Connect' });
-    await sessions.list(nodeKey, { offset: 0n, limit: 1 });
+    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, Infinity);
     nodes.connect({ id: '901' });
     expect(await terminate(id)).toEqual({ killed: [id] });
   });
@@ -266,6 +271,15 @@ describe('a KILL without an answer', () => {
       return Array.prototype.push.apply(kills, ids);
     };
     expect(await terminate(a, b)).toEqual({ unknown: [a], failed: [b] });
+  });
+
+  it('is settled, and the rest is done, also while the service stops; only what has not begun is refused', async () => {
+    const { nodes, terminate, stop } = start();
+    const [a, b] = [nodes.connect(), nodes.connect()];
+    nodes.faults.set(a, 'lost, and was carried out');
+    nodes.beforeList = stop;
+    expect(await terminate(a, b)).toEqual({ killed: [a, b] });
+    await expect(terminate(a)).rejects.toMatchObject({ code: 'stopping' });
   });
 
   it('several times in a row costs a few connections and not the truth', async () => {
@@ -376,6 +390,33 @@ describe('waiting', () => {
     expect(records.map(({ session }) => session.id)).toEqual([id, marked, id]);
   });
 
+  it('ends with one more look when the service stops', async () => {
+    const { nodes, ask, stop } = start();
+    const id = nodes.connect();
+    nodes.leaving.add(id);
+    nodes.beforeList = (number) => {
+      if (number === 3) stop();
+    };
+    const termination = await ask([id], { waitMs: 3_600_000, deadline: Infinity });
+    expect(fates(termination)).toEqual(['leaving']);
+    expect(nodes.lists).toBe(4);
+  });
+
+  it('has its time in full, also when the kills took long', async () => {
+    const { nodes, ask, passTime } = start();
+    const id = nodes.connect();
+    nodes.leaving.add(id);
+    const { kills } = nodes;
+    kills.push = (...ids: bigint[]) => {
+      passTime(29_900);
+      return Array.prototype.push.apply(kills, ids);
+    };
+    nodes.beforeList = (number) => {
+      if (number === 5) nodes.disconnect(id);
+    };
+    expect(fates(await ask([id], { waitMs: 30_000 }))).toEqual(['gone']);
+  });
+
   it('changes nothing that was said when the connection breaks meanwhile', async () => {
     const { nodes, ask } = start();
     const id = nodes.connect();
@@ -395,7 +436,7 @@ describe('list', () => {
     for (const id of ['100', '9', '4294967297', '20']) nodes.connect({ id });
     nodes.connect({ id: '5', user: 'system user', host: null });
     const ids = async (offset: bigint, limit: number): Promise<unknown[]> => {
-      const { sessions: shown, total } = await sessions.list(nodeKey, { offset, limit });
+      const { sessions: shown, total } = await sessions.list(nodeKey, { offset, limit }, Infinity);
       return [shown.map(({ id }) => id), total];
     };
 
@@ -409,7 +450,7 @@ describe('list', () => {
     const { nodes, sessions } = start();
     const id = nodes.connect({ db: null, state: null, info: null, time: '-3', host: 'db1:5000' });
 
-    const { sessions: shown } = await sessions.list(nodeKey, { offset: 0n, limit: 1 });
+    const { sessions: shown } = await sessions.list(nodeKey, { offset: 0n, limit: 1 }, Infinity);
 
     expect(shown).toEqual([
       {
@@ -433,7 +474,7 @@ describe('a node that is not there', () => {
     ['node_not_found', { nodeId: '99963926eacb443d98dc20f8620f28f2no07' }],
   ])('is %s', async (code, changes) => {
     const { sessions, nodes } = start();
-    const work = sessions.list({ ...nodeKey, ...changes }, { offset: 0n, limit: 1 });
+    const work = sessions.list({ ...nodeKey, ...changes }, { offset: 0n, limit: 1 }, Infinity);
     await expect(work).rejects.toMatchObject({ code });
     expect(nodes.connections).toBe(0);
   });

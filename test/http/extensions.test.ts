@@ -2,15 +2,17 @@ import { describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
-import { createService, TOKEN } from '../support/service.ts';
+import { MemoryAnswers } from '../../src/store/memory-answers.ts';
+import { createService, TOKEN, type ServiceSettings } from '../support/service.ts';
 
-function start() {
+function start(settings: Partial<ServiceSettings> = {}) {
   const nodes = new FakeNodes();
   const service = createService({
     registry: [fakeNode],
     nodes,
     maxWaitSeconds: 2,
     callers: { colleague: { user: 'colleague', projectId: nodeKey.projectId, actions: ['*'] } },
+    ...settings,
   });
   const send = (body: string, headers: Record<string, string> = {}, query = '') =>
     request(service.app)
@@ -262,6 +264,23 @@ describe('Idempotency-Key', () => {
       error_code: 'DBS.200001',
       error_msg: 'Parameter error. The Idempotency-Key was used before for a different request.',
     });
+    expect(nodes.kills).toEqual([1n]);
+  });
+
+  it('whose first request never answered tells that nothing is known, and claims no more than it did', async () => {
+    const answers = Object.assign(new MemoryAnswers(), { complete: () => Promise.resolve() });
+    const { nodes, send } = start({ answers, requestTimeoutMs: 150 });
+    nodes.connect({ id: '1' });
+    const headers = { ...KEY, Prefer: 'wait=0' };
+    await send(ONE, headers).expect(200).expect('Preference-Applied', 'wait=0');
+
+    const res = await send(ONE, headers).expect(500);
+
+    expect(res.body).toMatchObject({ processes_killed: [], processes_unknown: [1] });
+    expect(res.headers['preference-applied']).toBeUndefined();
+    await send(ONE, { 'Idempotency-Key': 'dry' }, '?dry_run=true').expect(200);
+    const dry = await send(ONE, { 'Idempotency-Key': 'dry' }, '?dry_run=true').expect(500);
+    expect(dry.body).toMatchObject({ processes_unknown: [1], dry_run: true });
     expect(nodes.kills).toEqual([1n]);
   });
 

@@ -4,7 +4,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc, { type Arbitrary } from 'fast-check';
-import type { ControlConnection, Node, Nodes } from '../../src/domain/node.ts';
+import type { ControlConnection, Deadline, Node, Nodes } from '../../src/domain/node.ts';
 import type { Language, Sentence } from '../../src/errors.ts';
 import { createListener, stopListening } from '../../src/http/listener.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
@@ -58,12 +58,13 @@ class CountingNode implements Nodes {
 
   async withConnection<T>(
     target: Node,
+    deadline: Deadline,
     work: (connection: ControlConnection) => Promise<T>,
   ): Promise<T> {
     const fresh = new FakeNodes();
     for (const id of SESSION_IDS) fresh.connect({ id: id.toString(), user: 'secret-client' });
     try {
-      return await fresh.withConnection(target, work);
+      return await fresh.withConnection(target, deadline, work);
     } finally {
       this.#connections += fresh.connections;
       this.#kills.push(...fresh.kills);

@@ -168,9 +168,9 @@ describe('stopping', () => {
     const id = nodes.connect();
     let answerList: (() => void) | undefined;
     const withConnection = nodes.withConnection.bind(nodes);
-    nodes.withConnection = async (node, work) => {
+    nodes.withConnection = async (node, deadline, work) => {
       await new Promise<void>((resolve) => (answerList = resolve));
-      return withConnection(node, work);
+      return withConnection(node, deadline, work);
     };
     const { server, port } = await listen(nodes);
     const answered = kill(port, id);

@@ -9,7 +9,7 @@ import {
 } from 'node:net';
 import type { Connection } from 'mysql2/promise';
 import { connectAs, liveIds, processList, servers } from '../support/server.ts';
-import { TcpProxy, type Direction, type Fault } from '../support/tcp-proxy.ts';
+import { TcpProxy, type Direction, type Fault } from '../../tools/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 const CUT = { kind: 'cut' } as const;

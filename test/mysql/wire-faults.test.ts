@@ -120,7 +120,9 @@ function own(): Record<string, string | null> {
 }
 
 async function use(node: Node): Promise<unknown> {
-  return createMysqlNodes().withConnection(node, (connection) => connection.list());
+  return createMysqlNodes().withConnection(node, Infinity, (connection) =>
+    connection.list(Infinity),
+  );
 }
 
 describe('a node that cannot be spoken to', () => {
@@ -168,8 +170,21 @@ describe('a node that cannot be spoken to', () => {
           if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([client(1)], columns(COLUMNS));
           else ordinary()(sql, connection);
         }),
-      "The node's process list does not show the control connection that reads it, as if a proxy stood in between; nothing was killed.",
+      "The node's process list does not show the control connection that reads it, as if a proxy stood in between.",
     ],
+    ...[
+      { what: 'is of another account', User: 'app' },
+      { what: 'runs another statement', Info: 'SELECT 1' },
+    ].map(({ what, ...changes }): [string, () => Promise<Node>, string] => [
+      `shows our id, but it ${what}`,
+      () =>
+        scriptedNode((sql, connection) => {
+          const row = { ...own(), ...changes };
+          if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([row], columns(COLUMNS));
+          else ordinary()(sql, connection);
+        }),
+      "The node's process list does not show the control connection that reads it, as if a proxy stood in between.",
+    ]),
     [
       'has renamed a column',
       () =>
@@ -178,17 +193,17 @@ describe('a node that cannot be spoken to', () => {
           if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([own()], columns(renamed));
           else ordinary()(sql, connection);
         }),
-      'The node gave a process list that cannot be read; nothing was killed by it.',
+      'The node gave a process list that cannot be read.',
     ],
     [
       'says that it is no MySQL',
       () => scriptedNode(ordinary(undefined, { version: 'PostgreSQL' })),
-      'The node does not answer as MySQL, MariaDB or TiDB do; nothing was killed.',
+      'The node does not answer as MySQL, MariaDB or TiDB do.',
     ],
     [
       'is another server than configured',
       async () => ({ ...(await scriptedNode(ordinary())), serverUuid: 'b' }),
-      'Another server than the one with the configured server_uuid answers at the address of the node; nothing was killed.',
+      'Another server than the one with the configured server_uuid answers at the address of the node.',
     ],
     ...[
       ['PROCESS ON *.*', 'GRANT CONNECTION_ADMIN ON *.* TO `a`@`%`', MYSQL],
@@ -200,7 +215,7 @@ describe('a node that cannot be spoken to', () => {
     ].map(([lacking, grants, version]): [string, () => Promise<Node>, string] => [
       `has given us ${String(grants)} on ${String(version)}`,
       () => scriptedNode(ordinary(undefined, { version, grants })),
-      `The control account lacks a privilege on the node: GRANT ${String(lacking)}, or make the role that has it a default role; nothing was killed.`,
+      `The control account lacks a privilege on the node: GRANT ${String(lacking)}, or make the role that has it a default role.`,
     ]),
     [
       'offers no TLS and is not on loopback',
@@ -227,12 +242,12 @@ async function killBoth(
     onKill(sql, connection);
   };
   const node = { ...(await scriptedNode(ordinary(hears, { version, grants }))), killWith };
-  const outcomes = await createMysqlNodes().withConnection(node, async (connection) => {
-    await connection.list();
+  const outcomes = await createMysqlNodes().withConnection(node, Infinity, async (connection) => {
+    await connection.list(Infinity);
     const results: string[] = [];
     for (const id of ['1', '2']) {
       const row = { id, user: '', host: '', db: '', command: '', time: '', state: '', info: '' };
-      results.push((await connection.kill(sessionOf(row))).outcome);
+      results.push((await connection.kill(sessionOf(row), Infinity)).outcome);
     }
     return results;
   });

@@ -13,10 +13,10 @@ describe.each(servers)('what is left of a killed session, on $flavour $version',
   const seen: (ReadonlyMap<bigint, string> | undefined)[] = [];
   const mysql = createMysqlNodes();
   const nodes: Nodes = {
-    withConnection: (node, work) =>
-      mysql.withConnection(node, (connection) => {
-        const transactions = async () => {
-          const ids = await connection.transactions();
+    withConnection: (node, deadline, work) =>
+      mysql.withConnection(node, deadline, (connection) => {
+        const transactions: ControlConnection['transactions'] = async (latest) => {
+          const ids = await connection.transactions(latest);
           seen.push(ids);
           return ids;
         };

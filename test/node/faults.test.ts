@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { openSession, type ClientSession } from '../support/client-session.ts';
 import { liveIds, nodeOn, servers } from '../support/server.ts';
 import { createService } from '../support/service.ts';
-import { TcpProxy } from '../support/tcp-proxy.ts';
+import { TcpProxy } from '../../tools/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 interface Four {
@@ -30,14 +30,17 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
   }
 
   /** Text can be told only where no TLS hides it. */
-  function start() {
+  function start(requestTimeoutMs?: number) {
     const line = {
       host: '127.0.0.1',
       port: proxy.port,
       tls: 'disabled',
       killTimeoutMs: 700,
     } as const;
-    return createService({ registry: [nodeOn(server, line)] });
+    return createService({
+      registry: [nodeOn(server, line)],
+      ...(requestTimeoutMs !== undefined && { requestTimeoutMs }),
+    });
   }
 
   async function expectGone(...sessions: ClientSession[]): Promise<void> {
@@ -133,6 +136,32 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
       await expect(session.connection.query('SELECT 1')).resolves.toBeDefined();
     },
   );
+
+  // The node's own limits are 3 and 5 s: without the request's, an answer would come seconds later.
+  it.each([
+    ['connecting', undefined],
+    ['identifying', 'CONNECTION_ID()'],
+    ['reading the grants', 'SHOW GRANTS'],
+    ['listing', 'SHOW PROCESSLIST'],
+    ['killing', 'KILL CONNECTION'],
+  ])('while %s, by falling silent: the request ends at its limit', async (_phase, text) => {
+    const [session] = await openThree();
+    if (text === undefined) proxy.inject('to client', { kind: 'black hole' });
+    else proxy.injectAt('to server', text, { kind: 'black hole' }, { when: 'before' });
+    const begun = performance.now();
+
+    const answer = await start(500).kill([session.id]);
+
+    expect(performance.now() - begun).toBeLessThan(2500);
+    expect(answer.status).toBe(500);
+    proxy.heal({ flush: true });
+    if (text === 'KILL CONNECTION') {
+      expect(answer.body).toMatchObject({ processes_unknown: [session.id] });
+    } else {
+      expect(Object.keys(answer.body as object)).toEqual(['error_code', 'error_msg']);
+      await expect(session.connection.query('SELECT 1')).resolves.toBeDefined();
+    }
+  });
 
   it('wherever the answers are cut: each id stands in one place, and what is said of it is true', async () => {
     const service = start();

@@ -84,9 +84,9 @@ function testRestarts(flavour: Server['flavour']): void {
     let reused: ClientSession | undefined;
     const mysql = createMysqlNodes();
     const nodes: Nodes = {
-      async withConnection(node, work) {
+      async withConnection(node, deadline, work) {
         reused ??= await restartAndReuse(id);
-        return mysql.withConnection(node, work);
+        return mysql.withConnection(node, deadline, work);
       },
     };
     const service = createService({ registry: [nodeOn(server)], nodes });
@@ -108,13 +108,13 @@ function testRestarts(flavour: Server['flavour']): void {
     let reused: ClientSession | undefined;
     const mysql = createMysqlNodes();
     const nodes: Nodes = {
-      withConnection: (node, work) =>
-        mysql.withConnection(node, (connection) => {
+      withConnection: (node, deadline, work) =>
+        mysql.withConnection(node, deadline, (connection) => {
           const late: ControlConnection = Object.create(connection, {
             kill: {
-              value: async (session: Parameters<ControlConnection['kill']>[0]) => {
+              value: async (...kill: Parameters<ControlConnection['kill']>) => {
                 reused ??= await restartAndReuse(id);
-                return connection.kill(session);
+                return connection.kill(...kill);
               },
             },
           }) as ControlConnection;

@@ -1,4 +1,11 @@
-import type { ControlConnection, KillResult, Node, Nodes } from '../../src/domain/node.ts';
+import {
+  limitReached,
+  type ControlConnection,
+  type Deadline,
+  type KillResult,
+  type Node,
+  type Nodes,
+} from '../../src/domain/node.ts';
 import type { ProcessListRow } from '../../src/domain/session.ts';
 import { ServiceError } from '../../src/errors.ts';
 
@@ -88,9 +95,11 @@ export class FakeNodes implements Nodes {
 
   async withConnection<T>(
     node: Node,
+    deadline: Deadline,
     work: (connection: ControlConnection) => Promise<T>,
   ): Promise<T> {
     if (!this.isReachable) throw lost();
+    if (this.clock() >= deadline) throw limitReached();
     this.connections += 1;
     const id = this.connect({ user: node.user, command: 'Query', info: 'SHOW PROCESSLIST' });
     const state = { isLost: false };
@@ -110,14 +119,18 @@ export class FakeNodes implements Nodes {
       listsTheDying: this.listsTheDying,
       hidesRollbacks: false,
       ours: new Set([id]),
-      list: () => {
+      list: (deadline) => {
+        if (this.clock() >= deadline) return Promise.reject(limitReached());
         const askedAt = this.clock();
         this.lists += 1;
         this.beforeList(this.lists);
         if (isGone()) return Promise.reject(lost());
         return Promise.resolve({ rows: [...this.#threads.values()], askedAt });
       },
-      kill: (session) => {
+      kill: (session, deadline) => {
+        if (this.clock() >= deadline) {
+          return Promise.resolve({ outcome: 'not_sent', trouble: limitReached() });
+        }
         if (isGone()) return Promise.resolve({ outcome: 'not_sent', trouble: lost() });
         this.kills.push(session.id);
         const fault = this.faults.get(session.id);
@@ -125,7 +138,8 @@ export class FakeNodes implements Nodes {
         state.isLost = fault !== undefined && fault !== 'refused';
         return Promise.resolve(this.#killed(session.id, fault, id));
       },
-      transactions: () => {
+      transactions: (deadline) => {
+        if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
         const states = [...this.rollingBack].map((victim) => [victim, 'rolling_back'] as const);
         return Promise.resolve(this.canShowRollbacks ? new Map(states) : undefined);

@@ -23,13 +23,13 @@ export interface Stage {
 /** What every implementation of Nodes does. Call it inside `describe`. */
 export function nodesContract(stage: () => Stage): void {
   const use = <T>(work: (connection: ControlConnection) => Promise<T>): Promise<T> =>
-    stage().nodes.withConnection(stage().node, work);
+    stage().nodes.withConnection(stage().node, Infinity, work);
 
   it('lists a client with its columns as text, and the control connection itself exactly once', async () => {
     const id = await stage().openClient();
     await use(async (connection) => {
       const before = performance.now();
-      const { rows, askedAt } = await connection.list();
+      const { rows, askedAt } = await connection.list(Infinity);
       expect(askedAt).toBeGreaterThanOrEqual(before);
       expect(rows.filter((row) => row.id === connection.id.toString())).toHaveLength(1);
       const row = rowOf(rows, id);
@@ -53,7 +53,7 @@ export function nodesContract(stage: () => Stage): void {
   it('kills the listed session and no other', async () => {
     const [victim, bystander] = [await stage().openClient(), await stage().openClient()];
     await use(async (connection) => {
-      const result = await connection.kill(await listed(connection, victim));
+      const result = await connection.kill(await listed(connection, victim), Infinity);
       expect(result).toEqual({ outcome: 'killed' });
     });
     await until('the victim is gone', async () => !(await stage().isAlive(victim)));
@@ -69,7 +69,7 @@ export function nodesContract(stage: () => Stage): void {
       // A server may still accept a KILL for a session that is on its way out.
       await until(
         'the node does not know it',
-        async () => (await connection.kill(session)).outcome === 'not_found',
+        async () => (await connection.kill(session, Infinity)).outcome === 'not_found',
       );
     });
   });
@@ -86,7 +86,7 @@ export function nodesContract(stage: () => Stage): void {
     const failure = new Error('the work failed');
     const work = use(async (connection) => {
       ownId = connection.id;
-      await connection.list();
+      await connection.list(Infinity);
       throw failure;
     });
     await expect(work).rejects.toBe(failure);
@@ -99,25 +99,48 @@ export function nodesContract(stage: () => Stage): void {
       const sessions = [await listed(connection, first), await listed(connection, second)] as const;
       await stage().endControlConnection(connection.id);
       const outcomes = [
-        (await connection.kill(sessions[0])).outcome,
-        (await connection.kill(sessions[1])).outcome,
+        (await connection.kill(sessions[0], Infinity)).outcome,
+        (await connection.kill(sessions[1], Infinity)).outcome,
       ];
       expect(['unknown', 'not_sent']).toContain(outcomes[0]);
       expect(outcomes[1]).toBe('not_sent');
-      await expect(connection.list()).rejects.toMatchObject({ code: 'node_unavailable' });
+      await expect(connection.list(Infinity)).rejects.toMatchObject({ code: 'node_unavailable' });
     });
     expect(await stage().isAlive(second)).toBe(true);
   });
 
+  it('does nothing after its deadline', async () => {
+    const id = await stage().openClient();
+    const late = { code: 'node_unavailable', message: 'The request reached its time limit.' };
+    await use(async (connection) => {
+      const session = await listed(connection, id);
+      const past = performance.now();
+      expect(await connection.kill(session, past)).toMatchObject({
+        outcome: 'not_sent',
+        trouble: late,
+      });
+      await expect(connection.list(past)).rejects.toMatchObject(late);
+      await expect(connection.transactions(past)).rejects.toMatchObject(late);
+      // It was not spoken to, so it is as good as before.
+      await listed(connection, id);
+    });
+    const { nodes, node } = stage();
+    const work = nodes.withConnection(node, performance.now(), () => Promise.resolve());
+    await expect(work).rejects.toMatchObject(late);
+    expect(await stage().isAlive(id)).toBe(true);
+  });
+
   it('says that a node cannot be reached', async () => {
     stage().makeUnreachable();
-    const work = stage().nodes.withConnection(stage().unreachable, () => Promise.resolve());
+    const work = stage().nodes.withConnection(stage().unreachable, Infinity, () =>
+      Promise.resolve(),
+    );
     await expect(work).rejects.toMatchObject({ code: 'node_unavailable' });
   });
 }
 
 async function listed(connection: ControlConnection, id: bigint): Promise<Session> {
-  return sessionOf(rowOf((await connection.list()).rows, id));
+  return sessionOf(rowOf((await connection.list(Infinity)).rows, id));
 }
 
 function rowOf(rows: readonly ProcessListRow[], id: bigint): ProcessListRow & { id: string } {

@@ -66,14 +66,14 @@ export function createService(settings: ServiceSettings): TestService {
   const everything: Grant = { user: 'ops', projectId: nodeKey.projectId, actions: ['*'] };
   const callers = { [TOKEN]: everything, ...settings.callers };
   const app = createApp({
-    sessions: new SessionService(
-      new FileRegistry(settings.registry),
-      settings.nodes ?? createMysqlNodes(),
-      {
+    sessions: new SessionService({
+      registry: new FileRegistry(settings.registry),
+      nodes: settings.nodes ?? createMysqlNodes(),
+      rules: {
         internalUsers: settings.internalUsers ?? [],
         requireClientPort: settings.requireClientPort ?? true,
       },
-    ),
+    }),
     identity: new Authenticator(
       new StaticTokens(
         Object.entries(callers).map(([token, caller]) => ({ ...caller, sha256: sha256(token) })),
