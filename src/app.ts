@@ -2,10 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import express, { type RequestHandler } from 'express';
 import helmet from 'helmet';
+import type { Audit } from './domain/audit.ts';
 import type { FirstAnswers } from './domain/first-answers.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
+import { recordDenials } from './http/denials.ts';
+import { healthRoutes, type Readiness } from './http/health.ts';
 import { overrideMethod } from './http/method-override.ts';
 import { facts } from './http/request-facts.ts';
 import { logRequest, type EventLog } from './http/request-log.ts';
@@ -21,6 +24,8 @@ export interface AppParts {
   readonly limits: RequestLimits;
   readonly log: EventLog;
   readonly firstAnswers: FirstAnswers;
+  readonly audit: Audit;
+  readonly readiness: () => Promise<Readiness>;
   /** Where requests are counted; in memory by default. */
   readonly makeCounters?: MakeCounters | undefined;
   /** Express's setting: whom to believe about the client's address. */
@@ -34,6 +39,8 @@ export function createApp({
   limits,
   log,
   firstAnswers,
+  audit,
+  readiness,
   makeCounters,
   trustProxy,
 }: AppParts): RequestListener {
@@ -43,7 +50,10 @@ export function createApp({
   app.set('query parser', parseQuery);
   app.use(helmet());
   app.use(nameRequest);
+  // Before the log: probes come every second.
+  app.use(healthRoutes(readiness));
   app.use(logRequest(log));
+  app.use(recordDenials(audit));
   app.use(requireSoundHttp);
   app.use(overrideMethod);
   app.use(apiRoutes(sessions, identity, limits, log, firstAnswers, makeCounters));
@@ -57,6 +67,8 @@ const nameRequest: RequestHandler = (req, res, next) => {
     requestId: randomBytes(16).toString('hex'),
     language: req.get('x-language')?.toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us',
     receivedAt: performance.now(),
+    // Read here: a socket that has closed no longer knows it.
+    address: req.ip ?? '',
     wireMethod: req.method,
   });
   res.set({ 'X-Request-Id': facts(res).requestId, 'Cache-Control': 'no-store' });

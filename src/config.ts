@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { GRANTABLE_ACTIONS, type GrantedAction } from './domain/caller.ts';
@@ -124,6 +125,16 @@ export function serviceFile(path: string) {
     }).prefault({}),
     registry: keys({ file: text() }),
     identity,
+    audit: audit(path).optional(),
+  });
+}
+
+function audit(path: string) {
+  return keys({
+    file: text()
+      .transform((file) => relativeTo(path, file))
+      .refine(isInWritableFolder, 'must be in a folder that exists and can be written to'),
+    require_reason: flag().default(false),
   });
 }
 
@@ -166,6 +177,15 @@ function tlsFiles(path: string) {
       return { cert, key, ca };
     },
   );
+}
+
+function isInWritableFolder(file: string): boolean {
+  try {
+    accessSync(dirname(file), constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isNetwork(address: string): boolean {

@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'stopping'
   | 'overloaded'
   | 'store_unavailable'
+  | 'audit_unavailable'
   | 'too_many_requests'
   | 'iam_unavailable'
   | 'service_token_refused'

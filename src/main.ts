@@ -1,5 +1,8 @@
 import { createApp } from './app.ts';
+import { FileAudit } from './audit/file-audit.ts';
+import { LineFile } from './audit/line-file.ts';
 import { nodeDefaults, serviceFile, type Config } from './config.ts';
+import { NO_AUDIT } from './domain/audit.ts';
 import { FirstAnswers } from './domain/first-answers.ts';
 import { isLoopback, type Node, type NodeKey } from './domain/node.ts';
 import { SessionService } from './domain/session-service.ts';
@@ -46,6 +49,8 @@ function start({ config, nodes }: Configuration): void {
   const iam = keystoneOf(config);
   const keystone = iam && new KeystoneTokens(iam);
   const stopping = new AbortController();
+  const audit = config.audit && fileAudit(config.audit.file, log);
+  if (audit === undefined) log.warn('no audit is configured: kills are recorded in this log only');
   const sessions = new SessionService({
     registry,
     nodes: createMysqlNodes(),
@@ -53,6 +58,7 @@ function start({ config, nodes }: Configuration): void {
       internalUsers: rules.internal_users,
       requireClientPort: rules.require_client_port,
     },
+    ...(audit && { audit }),
     onSharedAccount: warnOfSharedAccount(log),
     stopping: stopping.signal,
   });
@@ -63,10 +69,23 @@ function start({ config, nodes }: Configuration): void {
     firstAnswers: new FirstAnswers(answers, (error) =>
       log.warn('an answer could not be remembered', { error }),
     ),
+    audit: audit ?? NO_AUDIT,
+    readiness: async () => {
+      const trouble = await audit?.trouble();
+      return {
+        isReady: trouble === undefined && !stopping.signal.aborted,
+        parts: {
+          nodes: registry.size,
+          audit: audit === undefined ? 'off' : (trouble ?? 'writable'),
+          ...(stopping.signal.aborted && { stopping: 'yes' }),
+        },
+      };
+    },
     makeCounters: redis && ((name) => new RedisCounters(redis, name)),
     limits: {
       maxProcesses: limits.max_processes_per_request,
       maxBodyBytes: limits.max_body_bytes,
+      isReasonRequired: config.audit?.require_reason ?? false,
       requestsPerMinute: limits.requests_per_minute,
       requestTimeoutMs: limits.request_timeout_ms,
       maxWaitSeconds: limits.max_wait_seconds,
@@ -106,6 +125,7 @@ function start({ config, nodes }: Configuration): void {
   });
 
   process.on('SIGHUP', () => {
+    audit?.reopen();
     const reread = readConfiguration(configFile);
     if ('problems' in reread) {
       log.error('reload refused, the old configuration stays', { problems: reread.problems });
@@ -134,6 +154,7 @@ function start({ config, nodes }: Configuration): void {
     log.info('stopping', { signal });
     void stopListening(listener, limits.request_timeout_ms)
       .then(() => redis?.close())
+      .then(() => audit?.close())
       .then(() => log.info('stopped'));
   };
   process.on('SIGTERM', stop);
@@ -160,10 +181,10 @@ function writtenRegistryFile(written: unknown): string | undefined {
 }
 
 /** What a reload does not change, to compare. */
-function fixedPart({ server, log, limits, sessions, identity }: Config): string {
+function fixedPart({ server, log, limits, sessions, identity, audit }: Config): string {
   const { tls, ...listener } = server;
   const kinds = [tls !== undefined, tls?.ca !== undefined, identity.keystone !== undefined];
-  return JSON.stringify([listener, log, limits, sessions, kinds]);
+  return JSON.stringify([listener, log, limits, sessions, kinds, audit]);
 }
 
 function tokensOf({ identity }: Config): StaticToken[] {
@@ -190,6 +211,12 @@ function keystoneOf({ identity: { keystone } }: Config): KeystoneSettings | unde
       serviceToken: keystone.service_token,
       roleActions: keystone.role_actions,
     }
+  );
+}
+
+function fileAudit(file: string, log: Logger): FileAudit {
+  return new FileAudit(new LineFile(file), process.pid, (error) =>
+    log.error('the audit cannot be written: kills are refused until it can', { file, error }),
   );
 }
 

@@ -97,7 +97,7 @@ limits: { max_body_bytes: 0, store: http://127.0.0.1 }
 node_defaults: { kill_timeout_ms: "\${TIMEOUT}", list_timeout_ms: "\${WRONG}" }
 log: { level: verbose }
 registry: {}
-audit: { file: audit.jsonl }
+audit: { file: nowhere/audit.jsonl, require_reason: maybe, path: x }
 identity:
   tokens:
     - { sha256: secret, user: 5, project_id: 12345678901234567890123456789012, actions: [] }
@@ -121,7 +121,9 @@ identity:
       'service.yaml:13:46: identity.tokens[0].project_id must be 32 letters and digits (in quotes if it looks like a number)',
       'service.yaml:13:89: identity.tokens[0].actions must not be empty',
       'service.yaml:15:17: identity.tokens[2].sha256 is the same as in entry [1]',
-      'service.yaml:10:8: audit is not a known key',
+      'service.yaml:10:16: audit.file must be in a folder that exists and can be written to',
+      'service.yaml:10:53: audit.require_reason must be true or false',
+      'service.yaml:10:66: audit.path is not a known key',
     ]);
   });
 

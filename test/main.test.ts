@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { openSession, runUnwatched, type ClientSession } from './support/client-session.ts';
 import { nodeKey, processesPath } from './support/ids.ts';
 import { liveIds, servers, type Server } from './support/server.ts';
@@ -27,30 +27,8 @@ async function open(): Promise<ClientSession> {
   return session;
 }
 
-function configure(token: string, more = ''): void {
-  service.write(
-    'service.yaml',
-    `
-server: { port: 0 }
-registry: { file: nodes.yaml }
-identity:
-  tokens:
-    - { sha256: ${sha256(token)}, user: ops, project_id: ${nodeKey.projectId}, actions: ["*"] }
-${more}`,
-  );
-  service.write(
-    'nodes.yaml',
-    `
-nodes:
-  - node_id: ${nodeKey.nodeId}
-    instance_id: ${nodeKey.instanceId}
-    project_id: ${nodeKey.projectId}
-    host: ${server.host}
-    port: ${server.port}
-    user: ${server.control.user}
-    password: "\${NODE_PASSWORD}"
-`,
-  );
+function configure(token: string, settings = ''): void {
+  service.configure(server, token, { service: settings });
 }
 
 async function call(method: string, token: string, body?: string): Promise<[number, string]> {
@@ -169,16 +147,80 @@ describe('the process', () => {
   });
 
   it('says everything that is wrong with both files at once, and exits with 78', async () => {
-    configure(TOKEN, 'audit: {}');
+    configure(TOKEN, 'audit: { file: nowhere/audit.jsonl }');
     service.start();
 
     expect(await service.ended()).toBe(78);
     expect(service.output).toBe(
       `Invalid configuration:
-  ${service.folder}/service.yaml:7:8: audit is not a known key
+  ${service.folder}/service.yaml:4:16: audit.file must be in a folder that exists and can be written to
   ${service.folder}/nodes.yaml:9:15: nodes[0].password needs the variable NODE_PASSWORD, which is not set
 `,
     );
+  });
+
+  it('is ready while the audit can be written, and follows a rotation on SIGHUP', async () => {
+    configure(TOKEN, 'audit: { file: audit.jsonl }');
+    service.start({ NODE_PASSWORD: server.control.password });
+    const probe = async (path: string): Promise<unknown[]> => {
+      const response = await fetch((await service.url()) + path);
+      return [response.status, await response.json()];
+    };
+    expect(await probe('/healthz')).toEqual([200, { status: 'ok' }]);
+    expect(await probe('/readyz')).toEqual([200, { ready: true, nodes: 1, audit: 'writable' }]);
+    const kill = async (): Promise<bigint> => {
+      const { id } = await open();
+      expect((await call('DELETE', TOKEN, `{"processes":[${id}]}`))[0]).toBe(200);
+      return id;
+    };
+    const file = `${service.folder}/audit.jsonl`;
+    const read = (name: string): string => readFileSync(name, 'utf8');
+    const first = await kill();
+    renameSync(file, `${file}.1`);
+    const second = await kill();
+    service.signal('SIGHUP');
+    await until('it is there anew', () => existsSync(file) && read(file).includes('reopened'));
+    const third = await kill();
+
+    service.signal('SIGTERM');
+    expect(await service.ended()).toBe(0);
+    expect(read(`${file}.1`).match(/"id":\d+,"outcome":"killed"/g)).toEqual(
+      [first, second].map((id) => `"id":${id},"outcome":"killed"`),
+    );
+    expect(read(file)).toMatch(new RegExp(`"id":${third},"outcome":"killed"`));
+    const lines = (read(`${file}.1`) + read(file)).trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { record: string }).record)).toEqual(
+      'started intent outcome intent outcome reopened intent outcome'.split(' '),
+    );
+    expect(service.events('request').map(({ path }) => path)).not.toContain('/readyz');
+  });
+
+  it('says that it is not ready, and why, while the audit cannot be written', async () => {
+    configure(TOKEN, 'audit: { file: /dev/full }');
+    service.start({ NODE_PASSWORD: server.control.password });
+    const response = await fetch(`${await service.url()}/readyz`);
+    expect([response.status, await response.json()]).toEqual([
+      503,
+      { ready: false, nodes: 1, audit: 'ENOSPC' },
+    ]);
+    const session = await open();
+    expect((await call('DELETE', TOKEN, `{"processes":[${session.id}]}`))[0]).toBe(503);
+    expect((await liveIds(server)).has(session.id)).toBe(true);
+    expect((await call('GET', TOKEN))[0]).toBe(200);
+    const message = 'the audit cannot be written: kills are refused until it can';
+    expect(service.events(message)).toMatchObject([{ level: 'error', file: '/dev/full' }]);
+  });
+
+  it('says that there is no audit, where there is none', async () => {
+    configure(TOKEN);
+    service.start({ NODE_PASSWORD: server.control.password });
+    const response = await fetch(`${await service.url()}/readyz`);
+    expect([response.status, await response.json()]).toEqual([
+      200,
+      { ready: true, nodes: 1, audit: 'off' },
+    ]);
+    const warned = service.events('no audit is configured: kills are recorded in this log only');
+    expect(warned).toMatchObject([{ level: 'warn' }]);
   });
 
   it('says which file is missing, and exits with 78', async () => {

@@ -1,6 +1,7 @@
 import { composeNode } from './compose-node.ts';
 import { startServer } from './own-server.ts';
-import { complaint, executables, installedBinaries, run } from './server-binaries.ts';
+import { canInstall, installPackages } from './debian-packages.ts';
+import { complaint, installedBinaries } from './server-binaries.ts';
 import { identify, type ServerIdentity, type ServerLogin } from './server-login.ts';
 
 /** A running server for the demonstration and the tests, on which anything may be done. */
@@ -66,16 +67,10 @@ async function namedNode(login: ServerLogin): Promise<DatabaseNode> {
 }
 
 async function installMariadb(say: (line: string) => void): Promise<boolean> {
-  if (process.getuid?.() !== 0 || executables('apt-get').length === 0) return false;
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  if (!canInstall()) return false;
   const packages = ['mariadb-server-core', 'mariadb-client-core'];
   say(`Installing Debian's ${packages.join(' and ')}`);
-  try {
-    await run('apt-get', ['-qq', 'update'], { env });
-    await run('apt-get', ['-qq', '-y', '--no-install-recommends', 'install', ...packages], { env });
-    return true;
-  } catch (error) {
-    say(`That did not work: ${complaint(error)}`);
-    return false;
-  }
+  const trouble = await installPackages(...packages);
+  if (trouble !== undefined) say(`That did not work: ${trouble}`);
+  return trouble === undefined;
 }

@@ -2,11 +2,9 @@ import type { ChildProcess } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-import { complaint, executables, run } from './server-binaries.ts';
+import { canInstall, installPackages } from './debian-packages.ts';
+import { executables } from './server-binaries.ts';
 import { ServerHome } from './server-home.ts';
 
 /** A throw-away Redis, which keeps nothing on disk. */
@@ -25,10 +23,6 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-const INSTALL = `
-  if command -v redis-check-rdb; then exit; fi
-  apt-get -qq update
-  apt-get -qq -y --no-install-recommends install redis-tools`;
 const START_DEADLINE_MS = 20_000;
 const START_ATTEMPTS = 5;
 
@@ -38,17 +32,9 @@ const START_ATTEMPTS = 5;
  */
 export async function whyNoRedis(): Promise<string | undefined> {
   if (program() !== undefined) return undefined;
-  if (process.getuid?.() !== 0 || executables('apt-get').length === 0) {
-    return 'Redis is not installed on this machine.';
-  }
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const lock = join(tmpdir(), 'session-control-redis.lock');
-  try {
-    // Several test files may want it at once.
-    await run('flock', [lock, 'sh', '-ec', INSTALL], { env });
-  } catch (error) {
-    return `Redis cannot be installed: ${complaint(error)}`;
-  }
+  if (!canInstall()) return 'Redis is not installed on this machine.';
+  const trouble = await installPackages('redis-tools');
+  if (trouble !== undefined) return `Redis cannot be installed: ${trouble}`;
   return program() === undefined ? "Debian's redis-tools holds no server here." : undefined;
 }
 

@@ -1,6 +1,6 @@
 import { ServiceError } from '../errors.ts';
 import type { ControlConnection, Deadline, KillResult, ProcessList } from './node.ts';
-import { isSameEndpoint, type Session } from './session.ts';
+import { isSameSession, type Session } from './session.ts';
 
 /** Promise 1: a KILL goes out only for what a process list of at most this age shows. */
 export const MAX_LIST_AGE_MS = 2000;
@@ -65,8 +65,8 @@ export class FreshSessions {
       return { outcome: 'not_sent', trouble };
     }
     const present = this.#present.get(session.id);
-    // An id that now stands for another endpoint was given anew: the session that was meant has gone.
-    if (present === undefined || !isSameEndpoint(present.host, session.host)) {
+    // An id that now stands for another client was given anew: the session that was meant has gone.
+    if (present === undefined || !isSameSession(present, session)) {
       return { outcome: 'not_found' };
     }
     return this.#connection.kill(session, deadline);

@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Audit, Origin } from './audit.ts';
 import { MAX_LIST_AGE_MS } from './fresh-sessions.ts';
-import type { ControlConnection, Deadline, KillResult, Node, ProcessList } from './node.ts';
+import type { ControlConnection, Deadline, KillOutcome, KillResult } from './node.ts';
+import type { Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Outcome } from './termination.ts';
 
@@ -15,6 +17,8 @@ export interface Doubt {
 /** What settling needs besides the connection. */
 export interface SettleParts {
   readonly node: Node;
+  readonly audit: Audit;
+  readonly origin: Origin;
   readonly now: () => number;
   readonly deadline: Deadline;
   /** Hears of the KILL that ends an old connection. */
@@ -22,6 +26,14 @@ export interface SettleParts {
 }
 
 const POLL_MS = 50;
+
+const OUTCOMES: Readonly<Record<KillOutcome, Outcome>> = {
+  killed: 'killed',
+  not_found: 'not_found',
+  refused: 'failed',
+  not_sent: 'failed',
+  unknown: 'unknown',
+};
 
 /**
  * Finds out, over a new connection to the same incarnation, what came of KILLs that were not answered. The old connection may still hold
@@ -53,24 +65,40 @@ export async function settle(
 async function endOldConnection(
   { sentOver, list }: Doubt,
   connection: ControlConnection,
-  { node, now, deadline, record }: SettleParts,
+  { node, audit, origin, now, deadline, record }: SettleParts,
 ): Promise<boolean> {
   const host = rowOf(list, sentOver.id)?.host;
   const isOurs = (row: ProcessListRow): boolean =>
     row.user?.toLowerCase() === node.user.toLowerCase() && row.host === host;
   const end = Math.min(now() + node.killTimeoutMs, deadline);
-  let isTold = false;
-  for (;;) {
-    const present = await connection.list(deadline);
-    const row = rowOf(present, sentOver.id);
-    if (row === undefined) return true;
-    if (host == null || !isOurs(row) || now() > end) return false;
-    if (!isTold && now() - present.askedAt <= MAX_LIST_AGE_MS) {
-      isTold = true;
+  let isOnRecord = false;
+  let said: Outcome | undefined;
+  try {
+    for (;;) {
+      const present = await connection.list(deadline);
+      const row = rowOf(present, sentOver.id);
+      if (row === undefined) {
+        said ??= 'not_found';
+        return true;
+      }
+      if (host == null || !isOurs(row) || now() > end) return false;
       const old = sessionOf({ ...row, id: sentOver.id.toString() });
-      record(old, await connection.kill(old, deadline));
+      if (!isOnRecord) {
+        isOnRecord = true;
+        await audit.intend({ origin, node, sessions: [old], areOurs: true }, deadline);
+        // The list may be old by now.
+        continue;
+      }
+      if (said === undefined && now() - present.askedAt <= MAX_LIST_AGE_MS) {
+        const result = await connection.kill(old, deadline);
+        record(old, result);
+        said = OUTCOMES[result.outcome];
+      }
+      await pause(POLL_MS);
     }
-    await pause(POLL_MS);
+  } finally {
+    const outcomes = [{ id: sentOver.id, outcome: said ?? 'failed' }];
+    if (isOnRecord) audit.conclude({ origin, node, outcomes });
   }
 }
 

@@ -1,4 +1,5 @@
 import { ServiceError } from '../errors.ts';
+import { NO_AUDIT, type Audit } from './audit.ts';
 import type { Guard } from './internal-threads.ts';
 import { KnownInternals } from './known-internals.ts';
 import type { ControlConnection, Deadline, Node, NodeKey } from './node.ts';
@@ -25,6 +26,8 @@ export interface SessionServiceParts {
   readonly registry: NodeRegistry;
   readonly nodes: Nodes;
   readonly rules: SessionRules;
+  /** Where kills are put on record before they are sent; nowhere by default. */
+  readonly audit?: Audit;
   /** Hears of each list that shows sessions under the control account which are not ours. */
   readonly onSharedAccount?: (node: NodeKey) => void;
   /** Aborted when the service is to stop: then nothing new is begun. */
@@ -40,6 +43,7 @@ export class SessionService {
 
   constructor(parts: SessionServiceParts) {
     this.#parts = {
+      audit: NO_AUDIT,
       onSharedAccount: () => undefined,
       stopping: new AbortController().signal,
       now: () => performance.now(),
@@ -67,14 +71,15 @@ export class SessionService {
 
   /**
    * Ends the user sessions that have these ids, and accounts for every id.
-   * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`: then nothing was sent.
+   * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`, `audit_unavailable`: then nothing was sent.
    */
   async terminate(key: NodeKey, request: TerminationRequest): Promise<Termination> {
     const node = this.#find(key);
-    const { nodes, now, stopping } = this.#parts;
+    const { nodes, audit, now, stopping } = this.#parts;
     const sweep = new Sweep(request, {
       node,
       nodes,
+      audit,
       select: (connection) => (list) => this.#select(node, connection, list),
       now,
       stopping,

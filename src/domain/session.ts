@@ -56,6 +56,12 @@ export function clientPort(host: string): number | undefined {
   return isAddress ? Number(port) : undefined;
 }
 
+/** Whether a session is surely the one that was seen before under its id: to be killed as that one. */
+export function isSameSession(one: Session, other: Session): boolean {
+  if (!isSameEndpoint(one.host, other.host)) return false;
+  return clientPort(one.host) !== undefined || one.user === other.user;
+}
+
 /**
  * Whether two listings with one id are of one session. Inside a DEFINER routine a session is listed under its definer's
  * user and host (measured on MySQL 9.7 and MariaDB 10.11): only the port stays.

@@ -1,4 +1,5 @@
 import { ServiceError, type Sentence } from '../errors.ts';
+import type { Audit } from './audit.ts';
 import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
 import { isSameIncarnation, type Incarnation } from './incarnation.ts';
 import { limitReached, type ControlConnection, type KillResult } from './node.ts';
@@ -21,6 +22,7 @@ const MAX_CONNECTIONS = 4;
 export interface SweepParts {
   readonly node: Node;
   readonly nodes: Nodes;
+  readonly audit: Audit;
   /** Picks the user sessions out of a list that this connection read. */
   readonly select: (connection: ControlConnection) => SelectSessions;
   readonly now: () => number;
@@ -44,6 +46,8 @@ export class Sweep {
   readonly #departures: Departures;
   readonly #settling: SettleParts;
   #first: { readonly id: bigint; readonly incarnation: Incarnation } | undefined;
+  /** The ids that the audit has, with their sessions. */
+  #recorded: readonly bigint[] = [];
   #mayHaveSent = false;
   #trouble: ServiceError | undefined;
 
@@ -55,10 +59,10 @@ export class Sweep {
     );
     const record = this.#record.bind(this);
     this.#departures = new Departures(parts.now, record);
-    this.#settling = { ...parts, record, deadline: request.deadline };
+    this.#settling = { ...parts, record, origin: request.origin, deadline: request.deadline };
   }
 
-  /** Throws only when nothing was sent: `node_unavailable`. */
+  /** Throws only when nothing was sent: `node_unavailable`, `audit_unavailable`. */
   async run(): Promise<Termination> {
     for (
       let connections = 0;
@@ -71,7 +75,7 @@ export class Sweep {
           this.#work(connection),
         );
       } catch (cause) {
-        // Before the first list nothing can have been sent.
+        // Before the first list was put on record nothing can have been sent.
         if (this.#first === undefined) throw cause;
         this.#note(
           cause instanceof ServiceError
@@ -99,8 +103,9 @@ export class Sweep {
     const { deadline } = this.#request;
     const sessions = await FreshSessions.read(connection, select(connection), now, deadline);
     if (this.#first === undefined) {
-      this.#first = connection;
       this.#choose(sessions);
+      await this.#putOnRecord();
+      this.#first = connection;
     }
     if (this.#request.isDryRun) return;
     if (!(await this.#kill(connection, sessions))) return;
@@ -138,6 +143,33 @@ export class Sweep {
         this.#pending.push(session);
       }
     }
+  }
+
+  /** Promise 6: before the first KILL. Throws `audit_unavailable`. */
+  async #putOnRecord(): Promise<void> {
+    const sessions = [...this.#pending];
+    if (sessions.length === 0) return;
+    const { audit, node } = this.#parts;
+    const { origin, deadline } = this.#request;
+    this.#recorded = sessions.map(({ id }) => id);
+    try {
+      await audit.intend({ origin, node, sessions }, deadline);
+    } catch (error) {
+      // The record can get to the disk all the same.
+      for (const { id } of sessions) this.#conclude(id, 'failed');
+      this.#concludeRecord();
+      throw error;
+    }
+  }
+
+  #concludeRecord(): void {
+    if (this.#recorded.length === 0) return;
+    const outcomes = this.#recorded.map((id) => ({
+      id,
+      outcome: this.#findings.get(id)?.outcome ?? 'unknown',
+    }));
+    const { audit, node } = this.#parts;
+    audit.conclude({ origin: this.#request.origin, node, outcomes });
   }
 
   /** Kills one after the other; false when the connection is of no more use. */
@@ -187,6 +219,7 @@ export class Sweep {
       this.#conclude(session.id, 'failed');
       this.#record(session, { outcome: 'not_sent', trouble: this.#trouble });
     }
+    this.#concludeRecord();
     const entries = [...this.#findings].map(([id, { outcome = 'unknown', session }]): Entry => ({
       id,
       outcome,

@@ -1,4 +1,5 @@
 import type { ServiceError } from '../errors.ts';
+import type { Origin } from './audit.ts';
 import type { Deadline, KillResult, NodeKey } from './node.ts';
 import { clientPort, type Session } from './session.ts';
 
@@ -21,11 +22,13 @@ export interface TerminationRequest {
   readonly receivedAt: number;
   /** When its answer is due, without the wait. */
   readonly deadline: Deadline;
+  /** For the record. */
+  readonly origin: Origin;
   /** Hears of each KILL at once. */
   readonly record: (kill: Kill) => void;
 }
 
-/** A KILL that was due, and what came of it: for the record. */
+/** A KILL that was due, and what came of it: for the log. */
 export interface Kill extends KillResult {
   readonly node: NodeKey;
   readonly session: Session;

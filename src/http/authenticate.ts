@@ -18,7 +18,7 @@ export function authenticate(identity: Identity): RequestHandler {
         target: req.originalUrl,
         rawHeaders: req.rawHeaders,
         body,
-        address: req.ip ?? '',
+        address: facts(res).address,
       },
     });
     next();

@@ -86,6 +86,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   stopping: unavailable,
   overloaded: unavailable,
   store_unavailable: unavailable,
+  audit_unavailable: { ...serverFailure, status: 503, retryAfter: 5 },
   too_many_requests: {
     ...row(429, 'APIGW.0308', 'The throttling threshold has been reached.', '已达到流控阈值。'),
     retryAfter: 60,

@@ -9,6 +9,8 @@ export interface RequestFacts {
   language: Language;
   /** When it came in, in milliseconds of `performance.now()`. */
   receivedAt: number;
+  /** The client's address, as far as the proxies in front can be believed. */
+  address: string;
   /** The method on the wire, before an override. */
   wireMethod: string;
   caller?: Caller;

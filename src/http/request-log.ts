@@ -16,14 +16,12 @@ export function logRequest(log: EventLog): RequestHandler {
   return (req, res, next) => {
     const begun = performance.now();
     const path = pathOf(req.originalUrl);
-    // Read here: a socket that has closed no longer knows it.
-    const address = req.ip;
     // Only its beginning: whoever mixes up the keys sends the secret one here.
     const claimed = /(?:Access|Credential)=([^,\s/]{1,6})/.exec(
       req.get('authorization') ?? '',
     )?.[1];
     res.once('close', () => {
-      const { requestId, wireMethod, caller, error, counts, isRepeated } = facts(res);
+      const { requestId, wireMethod, address, caller, error, counts, isRepeated } = facts(res);
       log.log(levelOf(res.statusCode, error), 'request', {
         request_id: requestId,
         method: wireMethod,
@@ -77,6 +75,6 @@ function levelOf(status: number, error: ServiceError | undefined): Level {
 }
 
 // The query is left out: a caller may have put a secret there by mistake.
-function pathOf(url: string): string {
+export function pathOf(url: string): string {
   return (url.split('?', 1)[0] ?? '').slice(0, 256);
 }

@@ -1,5 +1,6 @@
 import { Router, type RequestHandler } from 'express';
 import { matchedData } from 'express-validator';
+import type { Origin } from '../domain/audit.ts';
 import type { Identity } from '../domain/caller.ts';
 import { Unkept, type FirstAnswers } from '../domain/first-answers.ts';
 import type { NodeKey } from '../domain/node.ts';
@@ -12,11 +13,12 @@ import { expectations } from './expected.ts';
 import { parsePrefer } from './prefer.ts';
 import { reservationsFor } from './reservations.ts';
 import { allUnknown, isInVain, recall, remember, sendTermination } from './termination-wire.ts';
-import { facts } from './request-facts.ts';
+import { facts, type RequestFacts } from './request-facts.ts';
 import { logKill, type EventLog } from './request-log.ts';
 import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
 import {
   instanceAndNodeId,
+  killReason,
   extensions,
   page,
   processesBody,
@@ -33,6 +35,8 @@ export interface RequestLimits {
   readonly maxWaitSeconds: number;
   readonly maxProcesses: number;
   readonly maxBodyBytes: number;
+  /** Whether a DELETE must say why. */
+  readonly isReasonRequired: boolean;
   /** A caller; an address may use ten times as many. */
   readonly requestsPerMinute: number;
 }
@@ -41,6 +45,7 @@ interface DeleteRequest extends PathIds {
   readonly processes: readonly bigint[];
   readonly expected?: unknown;
   readonly dry_run?: string;
+  readonly 'x-kill-reason'?: string;
 }
 
 const PROCESSES = '/v3/:project_id/instances/:instance_id/nodes/:node_id/processes';
@@ -67,7 +72,11 @@ export function apiRoutes(
   const mayKill = permit('gaussdbformysql:instance:deleteProcesses');
   const validPage = validate(...instanceAndNodeId, ...page);
   const validIds = validate(...instanceAndNodeId);
-  const validKill = validate(...processesBody(limits.maxProcesses), ...extensions);
+  const validKill = validate(
+    ...processesBody(limits.maxProcesses),
+    ...extensions,
+    killReason(limits.isReasonRequired),
+  );
 
   router
     .route(PROCESSES)
@@ -84,7 +93,8 @@ export function apiRoutes(
       sendSessions(res, found);
     })
     .delete(...known, mayKill, validIds, requireJsonObject, validKill, async (req, res) => {
-      const { processes, expected, dry_run, ...ids } = matchedData<DeleteRequest>(req);
+      const { processes, expected, dry_run, ...more } = matchedData<DeleteRequest>(req);
+      const { 'x-kill-reason': reason, ...ids } = more;
       const isDryRun = dry_run === 'true';
       const wanted = parsePrefer(isDryRun ? undefined : req.get('prefer'), limits.maxWaitSeconds);
       const waitMs = (wanted.waitSeconds ?? 0) * 1000;
@@ -101,6 +111,7 @@ export function apiRoutes(
           waitMs: isLookWanted ? waitMs : undefined,
           receivedAt,
           deadline: receivedAt + limits.requestTimeoutMs,
+          origin: originOf(facts(res), reason),
           record: logKill(log, facts(res)),
         });
         const text = remember(termination, wanted);
@@ -126,6 +137,13 @@ const methodNotAllowed: RequestHandler = (_req, res) => {
   res.set('Allow', 'DELETE, GET, HEAD');
   throw new ServiceError('method_not_allowed');
 };
+
+function originOf(
+  { requestId, caller, address }: RequestFacts,
+  reason: string | undefined,
+): Origin {
+  return { requestId, caller: caller?.user ?? '', proof: caller?.proof ?? '', address, reason };
+}
 
 function nodeKey({ project_id, instance_id, node_id }: PathIds): NodeKey {
   return { projectId: project_id, instanceId: instance_id, nodeId: node_id };

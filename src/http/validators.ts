@@ -102,6 +102,20 @@ export const extensions: readonly ValidationChain[] = [
     ),
 ];
 
+/** The header X-Kill-Reason of DELETE, in `matchedData` as text. */
+export function killReason(isRequired: boolean): ValidationChain {
+  const chain = header('x-kill-reason').customSanitizer(asUtf8);
+  return (isRequired ? chain : chain.optional())
+    .custom((value) => typeof value === 'string' && /^(?=\S)[^\p{C}\ufffd]{1,256}$/u.test(value))
+    .withMessage(
+      problem(
+        'parameter_wrong',
+        `The header X-Kill-Reason must be 1 to 256 visible characters${isRequired ? ', and is required here' : ''}.`,
+        `请求头X-Kill-Reason必须为1到256个可见字符${isRequired ? '，且为必填项' : ''}。`,
+      ),
+    );
+}
+
 /** `offset` (bigint) and `limit` (number) of GET, both optional, and no other parameter. */
 export const page: readonly ValidationChain[] = [
   query('limit')
@@ -134,6 +148,11 @@ export const page: readonly ValidationChain[] = [
 /** For Express: unlike its own, this one reads every parameter, so that none past the thousandth is overlooked. */
 export function parseQuery(text: string): object {
   return parseQueryString(text, '&', '=', { maxKeys: 0 });
+}
+
+// Node gives each byte of a header as a character of its own.
+function asUtf8(value: unknown): unknown {
+  return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : value;
 }
 
 function pathId(name: string, form: RegExp, code: ErrorCode, en: string, zh: string) {

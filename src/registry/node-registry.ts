@@ -10,6 +10,11 @@ export class FileRegistry implements NodeRegistry {
     this.replace(nodes);
   }
 
+  /** How many nodes there are. */
+  get size(): number {
+    return this.#nodes.length;
+  }
+
   /** From now on these are the nodes, and no others. Requests that have begun keep the node that they found. */
   replace(nodes: readonly Node[]): void {
     this.#nodes = nodes;

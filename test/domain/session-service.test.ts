@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Origin } from '../../src/domain/audit.ts';
 import type { Node } from '../../src/domain/node.ts';
 import { SessionService } from '../../src/domain/session-service.ts';
 import type {
@@ -11,7 +12,15 @@ import { FileRegistry } from '../../src/registry/node-registry.ts';
 import { FakeNodes, type Fault } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey } from '../support/ids.ts';
 
-function start(changes: Partial<Node> = {}) {
+const ORIGIN: Origin = {
+  requestId: '0'.repeat(32),
+  caller: 'ops',
+  proof: 'token',
+  address: '192.0.2.1',
+  reason: undefined,
+};
+
+function start(changes: Partial<Node> = {}, requireClientPort = true) {
   const nodes = new FakeNodes();
   let later = 0;
   nodes.clock = () => performance.now() + later;
@@ -20,7 +29,7 @@ function start(changes: Partial<Node> = {}) {
   const sessions = new SessionService({
     registry: new FileRegistry([{ ...fakeNode, ...changes }]),
     nodes,
-    rules: { internalUsers: ['nagios'], requireClientPort: true },
+    rules: { internalUsers: ['nagios'], requireClientPort },
     onSharedAccount: (node) => shared.push(node),
     stopping: stopping.signal,
     now: nodes.clock,
@@ -34,6 +43,7 @@ function start(changes: Partial<Node> = {}) {
       waitMs: undefined,
       receivedAt: nodes.clock(),
       deadline: nodes.clock() + 30_000,
+      origin: ORIGIN,
       record: (kill) => records.push(kill),
       ...more,
     });
@@ -199,6 +209,23 @@ describe('terminate', () => {
     nodes.connect({ user: 'Session_Control' });
     await terminate(1n);
     expect(shared).toHaveLength(1);
+  });
+
+  it.each([
+    ['another user', { user: 'other' }],
+    ['another host', { host: '10.0.0.4:50000' }],
+  ])('leaves a session of the socket alone that has %s in a later list', async (_what, changes) => {
+    const { nodes, terminate, passTime } = start({}, false);
+    const socket = { id: '5', host: 'localhost' };
+    const [slow, id] = [nodes.connect(), nodes.connect(socket)];
+    const { kills } = nodes;
+    kills.push = (...ids: bigint[]) => {
+      passTime(2500);
+      nodes.connect({ ...socket, ...changes });
+      return Array.prototype.push.apply(kills, ids);
+    };
+    expect(await terminate(slow, id)).toEqual({ killed: [slow], not_found: [id] });
+    expect([...kills]).toEqual([slow]);
   });
 
   it('sends nothing more after its deadline', async () => {

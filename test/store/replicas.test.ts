@@ -1,10 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { startRedis, type RedisServer } from '../../tools/redis-server.ts';
 import { openSession, type ClientSession } from '../support/client-session.ts';
-import { nodeKey, processesPath } from '../support/ids.ts';
+import { processesPath } from '../support/ids.ts';
 import { liveIds, servers, type Server } from '../support/server.ts';
 import { ServiceProcess } from '../support/service-process.ts';
-import { sha256 } from '../support/service.ts';
 import { ACCESS_KEY, sign } from '../support/sign.ts';
 import { until } from '../support/until.ts';
 import { describeRedis } from './redis.ts';
@@ -36,31 +35,11 @@ describeRedis('two replicas with one store', () => {
 
   function configure(replica: ServiceProcess): void {
     const { access, secret, projectId } = ACCESS_KEY;
-    replica.write(
-      'service.yaml',
-      `
-server: { port: 0 }
-registry: { file: nodes.yaml }
-limits: { store: "redis://:\${REDIS_PASSWORD}@127.0.0.1:${redis.port}/1" }
-identity:
-  tokens: [{ sha256: ${sha256(TOKEN)}, user: ops, project_id: ${projectId}, actions: ["*"] }]
-  access_keys: [{ access: ${access}, secret: "${secret}", user: signer, project_id: ${projectId}, actions: ["*"] }]
-`,
-    );
-    replica.write(
-      'nodes.yaml',
-      `
-nodes:
-  - node_id: ${nodeKey.nodeId}
-    instance_id: ${nodeKey.instanceId}
-    project_id: ${nodeKey.projectId}
-    host: ${server.host}
-    port: ${server.port}
-    user: ${server.control.user}
-    password: "${server.control.password}"
-`,
-    );
-    replica.start({ REDIS_PASSWORD: redis.password });
+    replica.configure(server, TOKEN, {
+      service: `limits: { store: "redis://:\${REDIS_PASSWORD}@127.0.0.1:${redis.port}/1" }`,
+      identity: `  access_keys: [{ access: ${access}, secret: "${secret}", user: signer, project_id: ${projectId}, actions: ["*"] }]`,
+    });
+    replica.start({ REDIS_PASSWORD: redis.password, NODE_PASSWORD: server.control.password });
   }
 
   async function kill(

@@ -2,12 +2,15 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nodeKey } from './ids.ts';
+import type { Server } from './server.ts';
+import { sha256 } from './service.ts';
 import { until } from './until.ts';
 
 /** The service as a process of its own, started the way `npm start` starts it, but from the sources. */
 export class ServiceProcess {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-process-'));
-  /** Everything it wrote to both outputs. */
+  /** Everything it wrote to both outputs since it was last started. */
   output = '';
   exitCode: number | null | undefined;
   #child: ChildProcess | undefined;
@@ -16,8 +19,46 @@ export class ServiceProcess {
     writeFileSync(join(this.folder, name), text);
   }
 
-  start(environment: NodeJS.ProcessEnv = {}): void {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+  /** Writes both files: this server as the node, one token that may do everything, and what is given besides. Wants NODE_PASSWORD. */
+  configure(
+    server: Server,
+    token: string,
+    more: { readonly service?: string; readonly identity?: string; readonly node?: string } = {},
+  ): void {
+    const { projectId, instanceId, nodeId } = nodeKey;
+    this.write(
+      'service.yaml',
+      `
+server: { port: 0 }
+registry: { file: nodes.yaml }
+${more.service ?? ''}
+identity:
+  tokens:
+    - { sha256: ${sha256(token)}, user: ops, project_id: ${projectId}, actions: ["*"] }
+${more.identity ?? ''}`,
+    );
+    this.write(
+      'nodes.yaml',
+      `
+nodes:
+  - node_id: ${nodeId}
+    instance_id: ${instanceId}
+    project_id: ${projectId}
+    host: ${server.host}
+    port: ${server.port}
+    user: ${server.control.user}
+    password: "\${NODE_PASSWORD}"
+    ${more.node ?? ''}
+`,
+    );
+  }
+
+  /** Starts it; `under` is a command that runs it. */
+  start(environment: NodeJS.ProcessEnv = {}, under: readonly string[] = []): void {
+    this.output = '';
+    this.exitCode = undefined;
+    const command = [...under, process.execPath, '--import', 'tsx', 'src/main.ts'];
+    const child = spawn(command[0] ?? '', command.slice(1), {
       env: {
         PATH: process.env['PATH'],
         CONFIG_FILE: join(this.folder, 'service.yaml'),

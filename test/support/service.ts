@@ -3,6 +3,7 @@ import type { RequestListener } from 'node:http';
 import { parse } from 'lossless-json';
 import request from 'supertest';
 import { createApp } from '../../src/app.ts';
+import { NO_AUDIT, type Audit } from '../../src/domain/audit.ts';
 import type { AnswerStore } from '../../src/domain/answer-store.ts';
 import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
 import { FirstAnswers } from '../../src/domain/first-answers.ts';
@@ -52,6 +53,8 @@ export interface ServiceSettings {
   readonly maxProcesses?: number;
   readonly requestsPerMinute?: number;
   readonly answers?: AnswerStore;
+  readonly audit?: Audit;
+  readonly isReasonRequired?: boolean;
   readonly requestTimeoutMs?: number;
   readonly maxWaitSeconds?: number;
   readonly accessKeys?: readonly AccessKey[];
@@ -65,6 +68,7 @@ export function createService(settings: ServiceSettings): TestService {
   const events: LoggedEvent[] = [];
   const everything: Grant = { user: 'ops', projectId: nodeKey.projectId, actions: ['*'] };
   const callers = { [TOKEN]: everything, ...settings.callers };
+  const audit = settings.audit ?? NO_AUDIT;
   const app = createApp({
     sessions: new SessionService({
       registry: new FileRegistry(settings.registry),
@@ -73,6 +77,7 @@ export function createService(settings: ServiceSettings): TestService {
         internalUsers: settings.internalUsers ?? [],
         requireClientPort: settings.requireClientPort ?? true,
       },
+      audit,
     }),
     identity: new Authenticator(
       new StaticTokens(
@@ -84,6 +89,7 @@ export function createService(settings: ServiceSettings): TestService {
     limits: {
       maxProcesses: settings.maxProcesses ?? 1000,
       maxBodyBytes: 262_144,
+      isReasonRequired: settings.isReasonRequired ?? false,
       requestsPerMinute: settings.requestsPerMinute ?? 1_000_000,
       requestTimeoutMs: settings.requestTimeoutMs ?? 30_000,
       maxWaitSeconds: settings.maxWaitSeconds ?? 60,
@@ -92,6 +98,8 @@ export function createService(settings: ServiceSettings): TestService {
     firstAnswers: new FirstAnswers(settings.answers ?? new MemoryAnswers(), (error) => {
       throw error;
     }),
+    audit,
+    readiness: () => Promise.resolve({ isReady: true, parts: {} }),
     trustProxy: false,
   });
   return {

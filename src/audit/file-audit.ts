@@ -1,0 +1,159 @@
+import { isNativeError } from 'node:util/types';
+import { stringify } from 'lossless-json';
+import type { Audit, Conclusion, Denial, Intent } from '../domain/audit.ts';
+import type { Deadline, NodeKey } from '../domain/node.ts';
+import { ServiceError } from '../errors.ts';
+import { LineFile } from './line-file.ts';
+
+/** A disk that has not taken a line after so long is in trouble, whatever it says later. */
+const SLOW_MS = 5000;
+
+/** The record of kills as a file of JSON lines, one record a line. */
+export class FileAudit implements Audit {
+  readonly #file: LineFile;
+  readonly #onTrouble: (error: unknown) => void;
+  #trouble: string | undefined;
+  #probe: Promise<void> | undefined;
+
+  /** `pid` is for the record. `onTrouble` hears when records can no longer be put down. */
+  constructor(file: LineFile, pid: number, onTrouble: (error: unknown) => void) {
+    this.#file = file;
+    this.#onTrouble = onTrouble;
+    this.#probe = this.#try({ record: 'started', time: now(), pid });
+  }
+
+  async intend(
+    { origin, node, sessions, areOurs = false }: Intent,
+    deadline: Deadline,
+  ): Promise<void> {
+    const { requestId, caller, proof, address, reason } = origin;
+    const record = {
+      record: 'intent',
+      time: now(),
+      request_id: requestId,
+      caller,
+      proof,
+      address,
+      ...nodeFields(node),
+      reason,
+      sessions: sessions.map(({ id, user, host, db, command, time }) => ({
+        ...{ id, user, host, db, command, time },
+        ...(areOurs && { control_connection: true }),
+      })),
+    };
+    try {
+      await by(deadline, this.#append(record));
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  conclude({ origin, node, outcomes }: Conclusion): void {
+    this.#appendSoon({
+      record: 'outcome',
+      time: now(),
+      request_id: origin.requestId,
+      ...nodeFields(node),
+      sessions: outcomes.map(({ id, outcome }) => ({ id, outcome })),
+    });
+  }
+
+  deny({ requestId, method, path, address, status, errorCode, caller, proof }: Denial): void {
+    this.#appendSoon({
+      record: 'denied',
+      time: now(),
+      request_id: requestId,
+      ...{ caller, proof, address, method, path, status },
+      error_code: errorCode,
+    });
+  }
+
+  /** Undefined when records can be put down; else why not. Tries it when it last failed. */
+  async trouble(): Promise<string | undefined> {
+    if (this.#trouble !== undefined) this.#probe ??= this.#try({ record: 'resumed', time: now() });
+    if (this.#probe !== undefined)
+      await by(performance.now() + SLOW_MS, this.#probe).catch(() => undefined);
+    return this.#trouble;
+  }
+
+  /** The file was renamed: records from now on go to a new one of its name. */
+  reopen(): void {
+    this.#file.reopen();
+    this.#appendSoon({ record: 'reopened', time: now() });
+  }
+
+  /** Puts down what waits. */
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #try(record: object): Promise<void> {
+    await this.#append(record).catch(() => undefined);
+    this.#probe = undefined;
+  }
+
+  #appendSoon(record: object): void {
+    this.#append(record).catch(() => undefined);
+  }
+
+  async #append(record: object): Promise<void> {
+    const slow = setTimeout(() => {
+      this.#fail(new Error(`Nothing was written within ${SLOW_MS} ms.`));
+    }, SLOW_MS).unref();
+    try {
+      await this.#file.append(stringify(record) ?? '');
+      this.#trouble = undefined;
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    } finally {
+      clearTimeout(slow);
+    }
+  }
+
+  #fail(error: unknown): void {
+    const isNew = this.#trouble === undefined;
+    this.#trouble = reasonOf(error);
+    if (isNew) this.#onTrouble(error);
+  }
+}
+
+function now(): string {
+  return new Date().toISOString();
+}
+
+function nodeFields({ projectId, instanceId, nodeId }: NodeKey): object {
+  return { project_id: projectId, instance_id: instanceId, node_id: nodeId };
+}
+
+/** Rejects when this takes longer; it goes on all the same. */
+async function by(deadline: Deadline, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const leftMs = Math.min(deadline - performance.now(), 2 ** 31 - 1);
+    timer = setTimeout(reject, leftMs, new Error('The disk took too long.'));
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function unavailable(cause: unknown): ServiceError {
+  const reason = reasonOf(cause);
+  return new ServiceError(
+    'audit_unavailable',
+    {
+      'en-us': `The audit cannot be written (${reason}), so nothing was killed.`,
+      'zh-cn': `无法写入审计记录（${reason}），未终止任何会话。`,
+    },
+    { cause },
+  );
+}
+
+/** The system's code, such as ENOSPC: its message has the path. */
+function reasonOf(error: unknown): string {
+  if (!isNativeError(error)) return 'unknown';
+  return 'code' in error ? String(error.code) : error.message;
+}

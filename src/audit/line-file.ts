@@ -1,0 +1,127 @@
+import { open as openFile, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** What may wait for the disk; further lines are refused. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+const NEWLINE = 0x0a;
+
+/** The part of a file that is used here. */
+export type LineFileHandle = Pick<
+  FileHandle,
+  'write' | 'datasync' | 'sync' | 'close' | 'stat' | 'read'
+>;
+
+export type Open = (path: string, flags: string, mode?: number) => Promise<LineFileHandle>;
+
+interface Waiting {
+  readonly line: string;
+  readonly done: (failure?: Error) => void;
+}
+
+/**
+ * A file to which lines are appended, each on disk before its `append` resolves. Lines that come while others are being written share
+ * the next write and fdatasync. A line that was cut short, by a crash or a full disk, stays as it is: the next one begins on a line of its own.
+ */
+export class LineFile {
+  readonly #path: string;
+  readonly #open: Open;
+  readonly #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #handle: LineFileHandle | undefined;
+  #isTorn = false;
+  #isReopenWanted = false;
+  #writing: Promise<void> | undefined;
+
+  constructor(path: string, open: Open = openFile) {
+    this.#path = path;
+    this.#open = open;
+  }
+
+  /** Appends a line, given without its end. Resolves when it is on disk; rejects with Node's error when it cannot be said to be. */
+  append(line: string): Promise<void> {
+    const bytes = Buffer.byteLength(line);
+    if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
+      return Promise.reject(new Error('The disk is too slow: too much waits to be written.'));
+    }
+    this.#waitingBytes += bytes;
+    return new Promise((resolve, reject) => {
+      const done = (failure?: Error): void => {
+        this.#waitingBytes -= bytes;
+        if (failure === undefined) resolve();
+        else reject(failure);
+      };
+      this.#waiting.push({ line, done });
+      this.#writing ??= this.#writeAll();
+    });
+  }
+
+  /** Lines from now on go to a file of this name, which is made if it is there no more. */
+  reopen(): void {
+    this.#isReopenWanted = true;
+  }
+
+  /** Writes what waits, and closes the file. */
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#handle?.close().catch(() => undefined);
+    this.#handle = undefined;
+  }
+
+  async #writeAll(): Promise<void> {
+    // What comes in the same turn of the event loop is written together.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      let failure: Error | undefined;
+      try {
+        await this.#write(batch.map(({ line }) => `${line}\n`).join(''));
+      } catch (error) {
+        failure = error as Error;
+      }
+      for (const { done } of batch) done(failure);
+    }
+    this.#writing = undefined;
+  }
+
+  async #write(lines: string): Promise<void> {
+    try {
+      const handle = await this.#current();
+      const text = Buffer.from(this.#isTorn ? `\n${lines}` : lines);
+      this.#isTorn = true;
+      for (let written = 0; written < text.length;) {
+        written += (await handle.write(text, written)).bytesWritten;
+      }
+      this.#isTorn = false;
+      await handle.datasync();
+    } catch (error) {
+      // After a failed fdatasync nobody knows what a second one would mean: the next line starts with the file opened anew.
+      const handle = this.#handle;
+      this.#handle = undefined;
+      await handle?.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #current(): Promise<LineFileHandle> {
+    if (this.#isReopenWanted) {
+      const before = this.#handle;
+      this.#handle = undefined;
+      this.#isReopenWanted = false;
+      await before?.close();
+    }
+    if (this.#handle !== undefined) return this.#handle;
+    const handle = await this.#open(this.#path, 'a+', 0o640);
+    this.#handle = handle;
+    const { size } = await handle.stat();
+    const last = size === 0 ? undefined : await handle.read(Buffer.alloc(1), 0, 1, size - 1);
+    this.#isTorn = last?.bytesRead === 1 && last.buffer[0] !== NEWLINE;
+    // A file that was just made is only there after a power cut if its folder was synced too.
+    if (size === 0) await this.#syncFolder();
+    return handle;
+  }
+
+  async #syncFolder(): Promise<void> {
+    const folder = await this.#open(dirname(this.#path), 'r');
+    await folder.sync().finally(() => folder.close());
+  }
+}

@@ -1,0 +1,69 @@
+import { parse } from 'lossless-json';
+
+/** A request whose intent has no outcome: the service died, or what it did is not known here. */
+export interface OpenRequest {
+  readonly requestId: string;
+  readonly nodeId: string;
+  readonly time: string;
+  readonly ids: readonly bigint[];
+}
+
+/** What an audit file holds, and what is wrong with it. */
+export interface AuditReport {
+  /** How many records of each kind. */
+  readonly records: Readonly<Record<string, number>>;
+  /** The numbers, from 1, of lines that are no record: cut short by a crash or a full disk. */
+  readonly torn: readonly number[];
+  readonly withoutOutcome: readonly OpenRequest[];
+  /** Outcomes of sessions of which no intent stands before them, by line. */
+  readonly withoutIntent: readonly { readonly line: number; readonly id: bigint }[];
+}
+
+interface AuditRecord {
+  readonly record: string;
+  readonly time: string;
+  readonly request_id?: string;
+  readonly node_id?: string;
+  readonly sessions?: readonly { readonly id: bigint }[];
+}
+
+/** Reads an audit file line by line. A file that begins in the middle, after a rotation, may show outcomes without an intent. */
+export async function verify(lines: AsyncIterable<string>): Promise<AuditReport> {
+  const records: Record<string, number> = {};
+  const torn: number[] = [];
+  const withoutIntent: { line: number; id: bigint }[] = [];
+  const open = new Map<string, OpenRequest>();
+  let line = 0;
+  for await (const text of lines) {
+    line += 1;
+    const record = recordIn(text);
+    if (record === undefined) {
+      torn.push(line);
+      continue;
+    }
+    records[record.record] = (records[record.record] ?? 0) + 1;
+    const { request_id: requestId = '', node_id: nodeId = '', time, sessions = [] } = record;
+    const ids = sessions.map(({ id }) => id);
+    const key = `${requestId} ${nodeId}`;
+    const before = open.get(key);
+    if (record.record === 'intent') {
+      open.set(key, { requestId, nodeId, time, ids: [...(before?.ids ?? []), ...ids] });
+    } else if (record.record === 'outcome') {
+      for (const id of ids) if (before?.ids.includes(id) !== true) withoutIntent.push({ line, id });
+      const left = before?.ids.filter((id) => !ids.includes(id)) ?? [];
+      if (before === undefined || left.length === 0) open.delete(key);
+      else open.set(key, { ...before, ids: left });
+    }
+  }
+  return { records, torn, withoutOutcome: [...open.values()], withoutIntent };
+}
+
+function recordIn(text: string): AuditRecord | undefined {
+  try {
+    const value = parse(text, undefined, { parseNumber: (digits) => BigInt(digits) });
+    const isRecord = typeof value === 'object' && value !== null && 'record' in value;
+    return isRecord ? (value as AuditRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}

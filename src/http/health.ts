@@ -1,0 +1,21 @@
+import { Router } from 'express';
+import { sendJson } from './wire.ts';
+
+/** Whether the service can do its work, and what there is to say of its parts. */
+export interface Readiness {
+  readonly isReady: boolean;
+  readonly parts: Readonly<Record<string, string | number>>;
+}
+
+/** For probes, without credentials: `/healthz` says that the process runs, `/readyz` whether it should get requests (503 when not). */
+export function healthRoutes(readiness: () => Promise<Readiness>): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router.get('/healthz', (_req, res) => {
+    sendJson(res, 200, { status: 'ok' });
+  });
+  router.get('/readyz', async (_req, res) => {
+    const { isReady, parts } = await readiness();
+    sendJson(res, isReady ? 200 : 503, { ready: isReady, ...parts });
+  });
+  return router;
+}

@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { verify } from '../../src/audit/verify.ts';
+
+function record(kind: string, request: string, ...ids: string[]): string {
+  const sessions = ids.map((id) => `{"id":${id}}`).join(',');
+  return `{"record":"${kind}","time":"T","request_id":"${request}","node_id":"n","sessions":[${sessions}]}`;
+}
+
+async function* each(lines: readonly string[]): AsyncIterable<string> {
+  for (const line of lines) yield await Promise.resolve(line);
+}
+
+const SOUND = { torn: [], withoutOutcome: [], withoutIntent: [] };
+
+describe('an audit file', () => {
+  it('is sound when every intent has its outcome', async () => {
+    const lines = [
+      '{"record":"started","time":"T","pid":1}',
+      record('intent', 'a', '1', '2'),
+      record('intent', 'b', '1'),
+      record('outcome', 'b', '1'),
+      record('outcome', 'a', '1', '2'),
+    ];
+    expect(await verify(each(lines))).toEqual({
+      ...SOUND,
+      records: { started: 1, intent: 2, outcome: 2 },
+    });
+  });
+
+  it('shows a session whose outcome is missing, with its exact id', async () => {
+    const lines = [record('intent', 'a', '1', '9007199254740993'), record('outcome', 'a', '1')];
+    expect((await verify(each(lines))).withoutOutcome).toEqual([
+      { requestId: 'a', nodeId: 'n', time: 'T', ids: [9_007_199_254_740_993n] },
+    ]);
+  });
+
+  it('joins the two intents of a request that ended its old connection', async () => {
+    const lines = [
+      record('intent', 'a', '1'),
+      record('intent', 'a', '77'),
+      record('outcome', 'a', '77'),
+      record('outcome', 'a', '1'),
+    ];
+    expect(await verify(each(lines))).toMatchObject(SOUND);
+  });
+
+  it('tells torn lines, wherever they are, and reads on', async () => {
+    const lines = [record('intent', 'a', '1'), '{"record":"outc', record('outcome', 'a', '1'), '{'];
+    expect(await verify(each(lines))).toMatchObject({ ...SOUND, torn: [2, 4] });
+  });
+
+  it('tells an outcome of which no intent stands before it', async () => {
+    const lines = [record('outcome', 'a', '1'), record('intent', 'a', '1')];
+    expect(await verify(each(lines))).toMatchObject({ withoutIntent: [{ line: 1, id: 1n }] });
+  });
+});
+
+describe('npm run audit', () => {
+  const run = async (...args: string[]): Promise<[number, string]> => {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/audit/main.ts', ...args]);
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+    }
+    const [code] = (await once(child, 'close')) as [number];
+    return [code, said];
+  };
+  const folder = mkdtempSync(join(tmpdir(), 'session-control-verify-'));
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it('says that a file is sound', async () => {
+    const file = join(folder, 'sound.jsonl');
+    writeFileSync(file, `${record('intent', 'a', '1')}\n${record('outcome', 'a', '1')}\n`);
+    expect(await run('verify', file)).toEqual([
+      0,
+      'Records: 1 intent, 1 outcome.\nEvery intent has its outcome, and no line is torn.\n',
+    ]);
+  });
+
+  it('tells what a crash left behind, and ends with 1', async () => {
+    const file = join(folder, 'crashed.jsonl');
+    writeFileSync(file, `${record('intent', 'a', '7', '8')}\n{"record":"outc`);
+    expect(await run('verify', file)).toEqual([
+      1,
+      'Records: 1 intent.\nLine 2 is torn.\nWithout an outcome: request a of T on node n, sessions 7, 8.\n',
+    ]);
+  });
+
+  it('says how it is used, and when a file cannot be read', async () => {
+    expect(await run()).toEqual([64, 'Usage: npm run audit -- verify FILE\n']);
+    const [code, said] = await run('verify', join(folder, 'none'));
+    expect([code, said]).toEqual([66, expect.stringContaining('The file cannot be read: ENOENT')]);
+  });
+});

@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { verify } from '../../src/audit/verify.ts';
+import { whyNoStrace } from '../../tools/strace.ts';
+import { openSessions, type ClientSession } from '../support/client-session.ts';
+import { processesPath } from '../support/ids.ts';
+import { servers } from '../support/server.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
+
+const TOKEN = 'token-of-the-audit';
+/** On each server; thirty in all where there are two. */
+const TIMES = Number(process.env['AUDIT_CRASHES'] ?? 15);
+const why = await whyNoStrace();
+if (why !== undefined) process.stderr.write(`Without the trace of system calls: ${why}\n`);
+
+describe.each(servers)('the audit of kills on $flavour $version', (server) => {
+  const password = { NODE_PASSWORD: server.control.password };
+  let service: ServiceProcess;
+  const opened: ClientSession[] = [];
+  beforeEach(() => {
+    service = new ServiceProcess();
+    service.configure(server, TOKEN, {
+      service: 'audit: { file: audit.jsonl }',
+      node: 'tls: disabled',
+    });
+  });
+  afterEach(() => {
+    service.remove();
+    for (const session of opened.splice(0)) session.close();
+  });
+
+  const audited = (): string => readFileSync(`${service.folder}/audit.jsonl`, 'utf8');
+
+  async function kill(ids: readonly bigint[]): Promise<number> {
+    const response = await fetch(`${await service.url()}${processesPath()}`, {
+      method: 'DELETE',
+      headers: { 'X-Auth-Token': TOKEN, 'Content-Type': 'application/json' },
+      body: `{"processes":[${ids.join(',')}]}`,
+    });
+    await response.text();
+    return response.status;
+  }
+
+  async function open(count: number): Promise<ClientSession[]> {
+    const sessions = await openSessions(server, count);
+    opened.push(...sessions);
+    return sessions;
+  }
+
+  (why === undefined ? it : it.skip)(
+    'is written and synced before the first KILL goes out: the system calls in their order',
+    async () => {
+      const trace = `${service.folder}/trace`;
+      const calls = 'trace=write,writev,pwrite64,pwritev,sendto,sendmsg,fdatasync';
+      service.start(password, ['strace', '-f', '-s', '200', '-e', calls, '-o', trace]);
+      const sessions = await open(3);
+      expect(await kill(sessions.map(({ id }) => id))).toBe(200);
+      await until('they know', () => sessions.every((session) => session.hasEnded()));
+      // strace ends with what it runs.
+      const { pid } = JSON.parse(audited().split('\n', 1)[0] ?? '') as { pid: number };
+      process.kill(pid, 'SIGTERM');
+      expect(await service.ended()).toBe(0);
+
+      const lines = readFileSync(trace, 'utf8').split('\n');
+      const intent = lines.findIndex((line) => /write.*\\"record\\":\\"intent\\"/.test(line));
+      const [, fd = '?'] = /write(?:64)?\((\d+),/.exec(lines[intent] ?? '') ?? [];
+      const sync = lines.findIndex(
+        (line, index) => index > intent && line.includes(`fdatasync(${fd}`),
+      );
+      const [thread = '?'] = (lines[sync] ?? '').split(' ', 1);
+      const synced = lines.findIndex(
+        (line, index) =>
+          index >= sync && line.startsWith(`${thread} `) && /fdatasync.* = 0$/.test(line),
+      );
+      const kills = lines.flatMap((line, index) =>
+        line.includes('KILL CONNECTION') ? [index] : [],
+      );
+      expect(kills).toHaveLength(3);
+      const order = [0, intent, sync - 0.5, synced, kills[0] ?? -1];
+      expect(order).toEqual([...order].sort((a, b) => a - b));
+      expect([intent, sync, synced].every((index) => index > 0)).toBe(true);
+    },
+  );
+
+  it(
+    `has every session that dies, wherever the service is killed: ${TIMES} times with -9`,
+    async () => {
+      let [died, lived] = [0, 0];
+      for (let round = 0; round < TIMES; round += 1) {
+        service.start(password);
+        // The first request of a process takes long.
+        await kill([4_000_000_000n]);
+        const sessions = await open(20);
+        const requests = sessions.map(({ id }) => kill([id]).catch(() => undefined));
+        // From before the first list to behind the last answer.
+        await pause((round % 15) * 10);
+        service.signal('SIGKILL');
+        await Promise.all(requests);
+        await service.ended();
+        // What was on the way to the node arrives within this.
+        await Promise.all(
+          sessions.map(({ connection }) => connection.ping().catch(() => undefined)),
+        );
+        const dead = sessions.filter((session) => session.hasEnded());
+        died += dead.length;
+        lived += sessions.length - dead.length;
+        const text = audited();
+        const intents = text.split('\n').filter((line) => line.includes('"record":"intent"'));
+        for (const { id } of dead) {
+          expect(intents.some((line) => line.endsWith('}') && line.includes(`"id":${id},`))).toBe(
+            true,
+          );
+        }
+        for (const session of opened.splice(0)) session.close();
+      }
+      expect(died).toBeGreaterThan(0);
+      expect(lived).toBeGreaterThan(0);
+
+      async function* lines(): AsyncIterable<string> {
+        for (const line of audited().split('\n').slice(0, -1)) yield await Promise.resolve(line);
+      }
+      const report = await verify(lines());
+      process.stderr.write(
+        `${TIMES} times kill -9: ${died} sessions had died, all on record; ${lived} lived; ` +
+          `${report.withoutOutcome.length} requests without an outcome\n`,
+      );
+      expect(report.withoutIntent).toEqual([]);
+      expect(report.records['started']).toBe(TIMES);
+      // kill -9 takes nothing from what was handed to the system: no line is torn.
+      expect(report.torn).toEqual([]);
+    },
+    TIMES * 10_000,
+  );
+});
