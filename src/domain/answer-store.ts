@@ -1,5 +1,11 @@
+import { ServiceError } from '../errors.ts';
+
 /** A signature is good for 15 minutes on either side of its date, so its request can come again for 30. */
 export const REMEMBERED_MS = 30 * 60_000;
+/** How much may be remembered for an owner, in bytes; an answer may go past it, a reservation may not. */
+export const BYTES_AN_OWNER = 16 * 1024 * 1024;
+/** What an entry takes beside its texts. */
+const ENTRY_BYTES = 512;
 
 /** Under which key an answer is to be remembered, and for what. */
 export interface Reservation {
@@ -33,8 +39,27 @@ export interface AnswerStore {
    */
   reserve(reservation: Reservation): Promise<Remembered | undefined>;
   read(key: string): Promise<Remembered | undefined>;
-  /** Puts the answer under a key that was reserved; does nothing when the key is no longer there. */
-  complete(key: string, answer: string): Promise<void>;
-  /** Forgets a key that was reserved, unless it has its answer: nothing was done for it. */
-  release(key: string): Promise<void>;
+  /**
+   * Puts the answer under the key that `reserve` reserved for this very object.
+   * Does nothing when that reservation is no longer there, even if there is another of the same key.
+   */
+  complete(reservation: Reservation, answer: string): Promise<void>;
+  /** Forgets what `reserve` reserved for this very object, unless it has its answer: nothing was done for it. */
+  release(reservation: Reservation): Promise<void>;
+}
+
+/** What a reservation counts for, in bytes, while it has no answer. */
+export function bytesOf({ key, fingerprint, owner }: Reservation): number {
+  return [key, fingerprint, owner].reduce(
+    (sum, text) => sum + Buffer.byteLength(text),
+    ENTRY_BYTES,
+  );
+}
+
+/** What `reserve` throws past the bound of an owner: `too_many_requests`. */
+export function ownerHasTooMuch(): ServiceError {
+  return new ServiceError('too_many_requests', {
+    'en-us': 'Too many answers to this caller are remembered; each is for 30 minutes.',
+    'zh-cn': '为该调用方保存的响应过多，每个响应保存30分钟。',
+  });
 }

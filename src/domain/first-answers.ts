@@ -126,11 +126,11 @@ export class FirstAnswers {
   }
 
   async #complete(made: readonly Reservation[], answer: string): Promise<void> {
-    await this.#forEach(made, ({ key }) => this.#store.complete(key, answer));
+    await this.#forEach(made, (reservation) => this.#store.complete(reservation, answer));
   }
 
   async #release(made: readonly Reservation[]): Promise<void> {
-    await this.#forEach(made, ({ key }) => this.#store.release(key));
+    await this.#forEach(made, (reservation) => this.#store.release(reservation));
   }
 
   async #forEach(

@@ -1,10 +1,14 @@
-import { REMEMBERED_MS, type AnswerStore } from '../domain/answer-store.ts';
+import {
+  BYTES_AN_OWNER,
+  bytesOf,
+  ownerHasTooMuch,
+  REMEMBERED_MS,
+  type AnswerStore,
+} from '../domain/answer-store.ts';
 import type { Remembered, Reservation } from '../domain/answer-store.ts';
 import { ServiceError } from '../errors.ts';
 
-const MEGABYTE = 1024 * 1024;
-/** What an entry takes beside its texts. */
-const ENTRY_BYTES = 512;
+const MAX_BYTES = 256 * 1024 * 1024;
 
 /** How much may be remembered, in bytes. */
 export interface MemoryLimits {
@@ -29,7 +33,7 @@ export class MemoryAnswers implements AnswerStore {
   #bytes = 0;
 
   constructor(
-    limits: MemoryLimits = { bytesAnOwner: 16 * MEGABYTE, bytes: 256 * MEGABYTE },
+    limits: MemoryLimits = { bytesAnOwner: BYTES_AN_OWNER, bytes: MAX_BYTES },
     now: () => number = () => performance.now(),
   ) {
     this.#limits = limits;
@@ -39,10 +43,10 @@ export class MemoryAnswers implements AnswerStore {
   // eslint-disable-next-line @typescript-eslint/require-await -- so that it rejects rather than throws
   async reserve(reservation: Reservation): Promise<Remembered | undefined> {
     this.#forgetOld();
-    const { key, fingerprint, owner } = reservation;
+    const { key, owner } = reservation;
     const entry = this.#entries.get(key);
     if (entry !== undefined) return this.#remembered(entry);
-    const bytes = ENTRY_BYTES + byteLength(key, fingerprint, owner);
+    const bytes = bytesOf(reservation);
     if ((this.#bytesOf.get(owner) ?? 0) + bytes > this.#limits.bytesAnOwner)
       throw ownerHasTooMuch();
     if (this.#bytes + bytes > this.#limits.bytes) throw new ServiceError('overloaded');
@@ -58,21 +62,26 @@ export class MemoryAnswers implements AnswerStore {
   }
 
   // An answer may go past the limits, since its KILLs are done; the next reservation then does not.
-  complete(key: string, answer: string): Promise<void> {
+  complete(reservation: Reservation, answer: string): Promise<void> {
     this.#forgetOld();
-    const entry = this.#entries.get(key);
+    const entry = this.#entryOf(reservation);
     if (entry === undefined) return Promise.resolve();
-    const more = byteLength(answer) - byteLength(entry.answer ?? '');
+    const more = Buffer.byteLength(answer) - Buffer.byteLength(entry.answer ?? '');
     entry.answer = answer;
     entry.bytes += more;
-    this.#count(entry.reservation.owner, more);
+    this.#count(reservation.owner, more);
     return Promise.resolve();
   }
 
-  release(key: string): Promise<void> {
-    const entry = this.#entries.get(key);
-    if (entry?.answer === undefined) this.#forget(key);
+  release(reservation: Reservation): Promise<void> {
+    const entry = this.#entryOf(reservation);
+    if (entry !== undefined && entry.answer === undefined) this.#forget(entry);
     return Promise.resolve();
+  }
+
+  #entryOf(reservation: Reservation): Entry | undefined {
+    const entry = this.#entries.get(reservation.key);
+    return entry?.reservation === reservation ? entry : undefined;
   }
 
   #remembered({ reservation, reservedAt, answer }: Entry): Remembered {
@@ -82,17 +91,15 @@ export class MemoryAnswers implements AnswerStore {
 
   #forgetOld(): void {
     const oldest = this.#now() - REMEMBERED_MS;
-    for (const [key, { reservedAt }] of this.#entries) {
-      if (reservedAt > oldest) return;
-      this.#forget(key);
+    for (const entry of this.#entries.values()) {
+      if (entry.reservedAt > oldest) return;
+      this.#forget(entry);
     }
   }
 
-  #forget(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return;
-    this.#entries.delete(key);
-    this.#count(entry.reservation.owner, -entry.bytes);
+  #forget({ reservation, bytes }: Entry): void {
+    this.#entries.delete(reservation.key);
+    this.#count(reservation.owner, -bytes);
   }
 
   #count(owner: string, bytes: number): void {
@@ -101,15 +108,4 @@ export class MemoryAnswers implements AnswerStore {
     if (left === 0) this.#bytesOf.delete(owner);
     else this.#bytesOf.set(owner, left);
   }
-}
-
-function byteLength(...texts: readonly string[]): number {
-  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-}
-
-function ownerHasTooMuch(): ServiceError {
-  return new ServiceError('too_many_requests', {
-    'en-us': 'Too many answers to this caller are remembered; each is for 30 minutes.',
-    'zh-cn': '为该调用方保存的响应过多，每个响应保存30分钟。',
-  });
 }

@@ -45,8 +45,8 @@ describe('first answers', () => {
   const storeWith = (given: Partial<AnswerStore>): AnswerStore => ({
     reserve: (wanted) => memory.reserve(wanted),
     read: (key) => memory.read(key),
-    complete: (key, answer) => memory.complete(key, answer),
-    release: (key) => memory.release(key),
+    complete: (made, answer) => memory.complete(made, answer),
+    release: (made) => memory.release(made),
     ...given,
   });
   const unavailable = (): Promise<never> => Promise.reject(new ServiceError('store_unavailable'));
@@ -115,7 +115,7 @@ describe('first answers', () => {
 
   it('waits for the answer of a request that is under way, ever more patiently', async () => {
     await memory.reserve(KEY);
-    meanwhile = () => pauses.length === 5 && memory.complete('key', 'one');
+    meanwhile = () => pauses.length === 5 && memory.complete(KEY, 'one');
     expect(await once([KEY], 'two')).toBe('one');
     expect(done).toEqual([]);
     expect(pauses).toEqual([50, 100, 200, 250, 250]);
@@ -134,7 +134,7 @@ describe('first answers', () => {
     await memory.reserve(KEY);
     expect(await answersIn(memory).once([KEY], work('two'), 620)).toBeUndefined();
     expect(now).toBe(620);
-    await memory.complete('key', 'one');
+    await memory.complete(KEY, 'one');
     expect(await once([KEY], 'three')).toBe('one');
     expect(done).toEqual([]);
   });
@@ -150,7 +150,7 @@ describe('first answers', () => {
 
   it('takes over from a request that let go', async () => {
     await memory.reserve(KEY);
-    meanwhile = () => pauses.length === 2 && memory.release('key');
+    meanwhile = () => pauses.length === 2 && memory.release(KEY);
     expect(await once([KEY], 'two')).toBe('two');
     expect(await memory.read('key')).toMatchObject({ answer: 'two', ageMs: 0 });
   });
@@ -159,7 +159,7 @@ describe('first answers', () => {
     await memory.reserve(KEY);
     meanwhile = async () => {
       if (pauses.length !== 1) return;
-      await memory.release('key');
+      await memory.release(KEY);
       await memory.reserve(reservation('key', 'other'));
     };
     await expect(once([KEY], 'two')).rejects.toMatchObject({ code: 'parameter_wrong' });
@@ -220,7 +220,7 @@ describe('first answers', () => {
 
   it('counts its own limit from when it stopped waiting', async () => {
     await memory.reserve(SIGNATURE);
-    meanwhile = () => pauses.length === 20 && memory.release('signature');
+    meanwhile = () => pauses.length === 20 && memory.release(SIGNATURE);
     const answer = await answersIn(memory).once([KEY, SIGNATURE], async () => {
       expect(await memory.read('key')).toMatchObject({ ageMs: 0 });
       return 'two';
@@ -241,7 +241,7 @@ describe('first answers', () => {
 
   it('returns the answer even if it cannot be put down, and tells of that', async () => {
     const store = storeWith({
-      complete: (key, answer) => (key === 'key' ? unavailable() : memory.complete(key, answer)),
+      complete: (made, answer) => (made === KEY ? unavailable() : memory.complete(made, answer)),
     });
     expect(await answersIn(store).once([KEY, SIGNATURE], work('one'))).toBe('one');
     expect(troubles).toMatchObject([{ code: 'store_unavailable' }]);

@@ -1,9 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FirstAnswers } from '../../src/domain/first-answers.ts';
 import { RedisAnswers } from '../../src/store/redis-answers.ts';
 import { startRedis, type RedisServer } from '../../tools/redis-server.ts';
 import { until } from '../support/until.ts';
-import { answerStoreContract, reservationOf } from './answer-store-contract.ts';
+import {
+  answerStoreContract,
+  BOUND,
+  ownerBoundContract,
+  reservationOf,
+  twoOfOneKey,
+} from './answer-store-contract.ts';
 import { closeAll, connected, describeRedis, ready, type Told } from './redis.ts';
 
 interface Replica extends Told {
@@ -15,14 +21,31 @@ interface Replica extends Told {
 const UNAVAILABLE = { code: 'store_unavailable' };
 const LATE = 'Redis did not reply within 1000 ms.';
 
+const AGE = `
+  for _, name in ipairs(redis.call('KEYS', '*')) do
+    redis.call('PEXPIRE', name, redis.call('PTTL', name) - ARGV[1])
+    if string.find(name, 'session-control:owner:', 1, true) then
+      local counted = redis.call('HGETALL', name)
+      for at = 1, #counted, 2 do
+        redis.call('HDEL', name, counted[at])
+        redis.call('HSET', name, string.format('%.0f', counted[at] - ARGV[1]), counted[at + 1])
+      end
+    end
+  end`;
+
 let server: RedisServer;
 
-async function replica(): Promise<Replica> {
+async function replica(bytesAnOwner?: number): Promise<Replica> {
   const told = await connected(server);
   const troubles: unknown[] = [];
-  const store = new RedisAnswers(told.redis);
+  const store = new RedisAnswers(told.redis, bytesAnOwner);
   const answers = new FirstAnswers(store, (error) => troubles.push(error));
   return { ...told, store, answers, troubles };
+}
+
+/** Makes all that Redis has so much older. */
+async function age(milliseconds: number): Promise<void> {
+  await ask('EVAL', AGE, '0', milliseconds.toString());
 }
 
 /** What Redis says, over a connection that no test disturbs. */
@@ -53,16 +76,54 @@ describeRedis('answers in Redis', () => {
     await closeAll();
   });
 
-  const AGE = `
-    for _, name in ipairs(redis.call('KEYS', '*')) do
-      redis.call('PEXPIRE', name, redis.call('PTTL', name) - ARGV[1])
-    end`;
-  answerStoreContract(() => ({
-    store: one.store,
-    age: async (_key, milliseconds) => {
-      await ask('EVAL', AGE, '0', milliseconds.toString());
-    },
-  }));
+  answerStoreContract(() => ({ store: one.store, age: (_key, milliseconds) => age(milliseconds) }));
+
+  describe('for an owner', () => {
+    beforeEach(async () => {
+      [one, two] = [await replica(BOUND), await replica(BOUND)];
+    });
+
+    ownerBoundContract(() => ({
+      store: one.store,
+      age: (_key, milliseconds) => age(milliseconds),
+    }));
+
+    it('are counted over all replicas', async () => {
+      const owner = crypto.randomUUID();
+      const reservation = reservationOf({ owner });
+      await one.store.reserve(reservation);
+      await one.store.complete(reservation, 'x'.repeat(BOUND));
+      await expect(two.store.reserve(reservationOf({ owner }))).rejects.toMatchObject({
+        code: 'too_many_requests',
+      });
+    });
+
+    it('are counted once when they are put down twice', async () => {
+      const owner = crypto.randomUUID();
+      const reservation = reservationOf({ owner });
+      await one.store.reserve(reservation);
+      server.pause();
+      // The command itself, and the one that makes up for it, arrive both.
+      await expect(one.store.complete(reservation, 'x'.repeat(0.6 * BOUND))).rejects.toThrow();
+      server.resume();
+      await ready(one.redis);
+      expect(await one.store.read(reservation.key)).toHaveProperty('answer.length', 0.6 * BOUND);
+      expect(await one.store.reserve(reservationOf({ owner }))).toBeUndefined();
+    });
+
+    it('are no longer counted when Redis has forgotten the owner', async () => {
+      const owner = crypto.randomUUID();
+      const reservation = reservationOf({ owner });
+      await one.store.reserve(reservation);
+      const owners = (await ask('KEYS', 'session-control:owner:*')) as string[];
+      await ask('DEL', ...owners);
+      await one.store.complete(reservation, 'x'.repeat(BOUND));
+      expect(await one.store.read(reservation.key)).toHaveProperty('answer.length', BOUND);
+      // Else it would never end.
+      expect(await ask('KEYS', 'session-control:owner:*')).toEqual([]);
+      expect(await two.store.reserve(reservationOf({ owner }))).toBeUndefined();
+    });
+  });
 
   it('have two replicas that race for a key do its work exactly once', async () => {
     const race = async (name: string): Promise<void> => {
@@ -119,12 +180,18 @@ describeRedis('answers in Redis', () => {
     const reservation = reservationOf({ owner: 'the owner', limitMs: 1000 });
     await one.answers.once([reservation], work('one'));
     const names = (await ask('KEYS', '*')) as string[];
-    expect(names).toEqual([expect.stringMatching(/^session-control:answer:[0-9a-f]{64}$/)]);
-    const [name = ''] = names;
-    const left = await ask('PTTL', name);
-    expect(left).toBeGreaterThan(30 * 60_000 - 10_000);
-    expect(left).toBeLessThanOrEqual(30 * 60_000);
-    expect(JSON.stringify(await ask('HGETALL', name))).not.toMatch(/the owner|key /);
+    expect(names.sort()).toEqual([
+      expect.stringMatching(/^session-control:answer:[0-9a-f]{64}$/),
+      expect.stringMatching(/^session-control:owner:[0-9a-f]{64}$/),
+    ]);
+    // What an owner has is counted by the minute.
+    for (const [index, minutes] of [30, 31].entries()) {
+      const left = await ask('PTTL', names[index] ?? '');
+      expect(left).toBeGreaterThan(minutes * 60_000 - 10_000);
+      expect(left).toBeLessThanOrEqual(minutes * 60_000);
+      const held = await ask('HGETALL', names[index] ?? '');
+      expect(JSON.stringify(held)).not.toMatch(/the owner|key /);
+    }
   });
 
   it('are unavailable within about a second when Redis hangs, and then at once; nothing is done', async () => {
@@ -156,13 +223,83 @@ describeRedis('answers in Redis', () => {
     const reservation = reservationOf({ limitMs: 60_000 });
     server.pause();
     await expect(one.answers.once([reservation], work('lost'))).rejects.toMatchObject(UNAVAILABLE);
-    await server.kill();
-    await server.start();
-    await ready(two.redis);
-    await two.store.reserve(reservation);
+    // Redis has these before it goes on, and so before the other connects again.
+    const made = [two.redis.send('FLUSHALL'), two.store.reserve(reservation)];
+    server.resume();
+    expect(await Promise.all(made)).toEqual(['OK', undefined]);
     await ready(one.redis);
     // On the same connection, so behind what it had to make up for.
     expect(await one.store.read(reservation.key)).toMatchObject({ answer: undefined });
+  });
+
+  const LOSSES: [string, string, () => Promise<unknown>, () => Replica][] = [
+    ['another replica', 'was lost', () => ask('FLUSHALL'), () => two],
+    ['another replica', 'has ended', () => age(31 * 60_000), () => two],
+    ['the same replica', 'was lost', () => ask('FLUSHALL'), () => one],
+    ['the same replica', 'has ended', () => age(31 * 60_000), () => one],
+  ];
+  it.each(LOSSES)(
+    'touch no reservation that %s made after their own %s',
+    async (_who, _what, lose, other) => {
+      const [completed, completedSince] = twoOfOneKey();
+      const [released, releasedSince] = twoOfOneKey();
+      for (const own of [completed, released]) await one.store.reserve(own);
+      await lose();
+      for (const since of [completedSince, releasedSince]) {
+        expect(await other().store.reserve(since)).toBeUndefined();
+      }
+      await one.store.complete(completed, 'one');
+      await one.store.release(released);
+      for (const { key } of [completed, released]) {
+        expect(await one.store.read(key)).toMatchObject({ answer: undefined });
+      }
+      await other().store.complete(completedSince, 'since');
+      await other().store.release(releasedSince);
+      expect(await one.store.read(completed.key)).toMatchObject({ answer: 'since' });
+      expect(await one.store.read(released.key)).toBeUndefined();
+    },
+  );
+
+  it('touch no reservation late that another made since', async () => {
+    const reservations = [reservationOf(), reservationOf()] as const;
+    for (const reservation of reservations) await one.store.reserve(reservation);
+    server.pause();
+    await expect(one.store.complete(reservations[0], 'one')).rejects.toMatchObject(UNAVAILABLE);
+    await expect(one.store.release(reservations[1])).rejects.toMatchObject(UNAVAILABLE);
+    // Redis has these before it goes on, and so before the other connects again.
+    const made = [
+      two.redis.send('FLUSHALL'),
+      ...reservations.map((reservation) => two.store.reserve(reservation)),
+    ];
+    server.resume();
+    expect(await Promise.all(made)).toEqual(['OK', undefined, undefined]);
+    await ready(one.redis);
+    for (const { key } of reservations) {
+      expect(await one.store.read(key)).toMatchObject({ answer: undefined });
+    }
+  });
+
+  it('put down late no more than 16 MiB, the latest', async () => {
+    const owners = Array.from({ length: 20 }, () => crypto.randomUUID());
+    for (let round = 0; round < 2; round++) {
+      const reservations = owners.map((owner) => reservationOf({ owner }));
+      for (const reservation of reservations) await one.store.reserve(reservation);
+      server.pause();
+      await expect(one.store.read('')).rejects.toMatchObject(UNAVAILABLE);
+      for (const reservation of reservations) {
+        await expect(one.store.complete(reservation, 'x'.repeat(2 ** 20))).rejects.toMatchObject(
+          UNAVAILABLE,
+        );
+      }
+      server.resume();
+      await ready(one.redis);
+      const isThere = reservations.map(
+        async ({ key }) => (await one.store.read(key))?.answer !== undefined,
+      );
+      // Each takes a little more than its answer.
+      expect(await Promise.all(isThere)).toEqual(owners.map((_owner, index) => index >= 5));
+      await ask('FLUSHALL');
+    }
   });
 
   it('return what was done although Redis hangs, and put it down when it is back', async () => {
@@ -220,8 +357,12 @@ describeRedis('answers in Redis', () => {
   });
 
   it('are unavailable when Redis takes nothing more, and nothing is done', async () => {
+    const reserved = reservationOf();
+    await one.store.reserve(reserved);
     await ask('CONFIG', 'SET', 'maxmemory', '1');
     try {
+      await one.store.release(reserved);
+      expect(await one.store.read(reserved.key)).toBeUndefined();
       await expect(one.answers.once([reservationOf()], work('one'))).rejects.toMatchObject({
         ...UNAVAILABLE,
         cause: { message: expect.stringContaining('OOM') as unknown },

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import {
+  bytesOf,
+  REMEMBERED_MS,
+  type Remembered,
+  type Reservation,
+} from '../domain/answer-store.ts';
+import type { RedisReply } from './redis-connection.ts';
+
+/** A script with what it is to be run on. */
+export interface RedisCommand {
+  readonly script: string;
+  readonly names: readonly string[];
+  readonly values: readonly string[];
+}
+
+/** What `reserving` replies when the owner has too much. */
+export const TOO_MUCH = 'too much';
+
+const ANSWER_PREFIX = 'session-control:answer:';
+const OWNER_PREFIX = 'session-control:owner:';
+/** What an owner has is counted by the minute in which it was reserved, and each minute until the last of it is forgotten. */
+const COUNTED_MS = REMEMBERED_MS + 60_000;
+
+// Each is one step for Redis. The age comes from what is left of the time to live: no clocks of hosts are compared.
+// KEYS[1] is the reservation, KEYS[2] has the bytes of its owner: milliseconds of the beginning of a minute -> bytes.
+const READ = `
+  local found = redis.call('HMGET', KEYS[1], 'fingerprint', 'limit', 'answer')
+  found[4] = redis.call('PTTL', KEYS[1])
+  return found`;
+const RESERVE = `
+  local fingerprint, limit, ticket, remembered_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+  local bytes, max_bytes, counted_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+  if redis.call('EXISTS', KEYS[1]) == 1 then ${READ} end
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local counted = redis.call('HGETALL', KEYS[2])
+  for at = 1, #counted, 2 do
+    if math.abs(now - counted[at]) < counted_ms then
+      bytes = bytes + counted[at + 1]
+    else
+      redis.call('HDEL', KEYS[2], counted[at])
+    end
+  end
+  if bytes > max_bytes then return '${TOO_MUCH}' end
+  local minute = string.format('%.0f', now - now % 60000)
+  redis.call('HSET', KEYS[1],
+    'fingerprint', fingerprint, 'limit', limit, 'ticket', ticket, 'minute', minute)
+  redis.call('PEXPIRE', KEYS[1], remembered_ms)
+  redis.call('HINCRBY', KEYS[2], minute, ARGV[5])
+  redis.call('PEXPIRE', KEYS[2], counted_ms)
+  return false`;
+// A count that is gone must not come into being again: it would never end.
+const COUNT = `
+  if redis.call('HEXISTS', KEYS[2], minute) == 1 then
+    redis.call('HINCRBY', KEYS[2], minute, more)
+  end`;
+const COMPLETE = `
+  local ticket, minute = unpack(redis.call('HMGET', KEYS[1], 'ticket', 'minute'))
+  if ticket ~= ARGV[1] then return false end
+  local more = #ARGV[2] - redis.call('HSTRLEN', KEYS[1], 'answer')
+  redis.call('HSET', KEYS[1], 'answer', ARGV[2])
+  ${COUNT}
+  return false`;
+// What takes memory comes after what frees it, else a full Redis refuses both.
+const RELEASE = `
+  local ticket, minute, answer = unpack(redis.call('HMGET', KEYS[1], 'ticket', 'minute', 'answer'))
+  if ticket ~= ARGV[1] or answer then return false end
+  redis.call('DEL', KEYS[1])
+  local more = -ARGV[2]
+  ${COUNT}
+  return false`;
+
+/** Makes a reservation, with a ticket that tells it from all others of the same key. Replies what `remembered` reads, or `TOO_MUCH`. */
+export function reserving(
+  reservation: Reservation,
+  ticket: string,
+  bytesAnOwner: number,
+): RedisCommand {
+  const { fingerprint, limitMs } = reservation;
+  const numbers = [REMEMBERED_MS, bytesOf(reservation), bytesAnOwner, COUNTED_MS];
+  const values = [fingerprint, limitMs.toString(), ticket, ...numbers.map(String)];
+  return { script: RESERVE, names: namesOf(reservation), values };
+}
+
+/** Replies what `remembered` reads. */
+export function reading(key: string): RedisCommand {
+  return { script: READ, names: [answerName(key)], values: [] };
+}
+
+/** Puts an answer down if the reservation with this ticket is there. */
+export function completing(reservation: Reservation, ticket: string, answer: string): RedisCommand {
+  return { script: COMPLETE, names: namesOf(reservation), values: [ticket, answer] };
+}
+
+/** Forgets the reservation with this ticket if it is there, without an answer. */
+export function releasing(reservation: Reservation, ticket: string): RedisCommand {
+  const values = [ticket, bytesOf(reservation).toString()];
+  return { script: RELEASE, names: namesOf(reservation), values };
+}
+
+/** What is there according to a reply; undefined if nothing is. */
+export function remembered(reply: RedisReply): Remembered | undefined {
+  if (!Array.isArray(reply)) return undefined;
+  const [fingerprint, limit, answer, leftMs] = reply as readonly RedisReply[];
+  if (typeof fingerprint !== 'string') return undefined;
+  return {
+    fingerprint,
+    answer: typeof answer === 'string' ? answer : undefined,
+    ageMs: REMEMBERED_MS - Number(leftMs),
+    limitMs: Number(limit),
+  };
+}
+
+function namesOf({ key, owner }: Reservation): readonly [answer: string, owner: string] {
+  return [answerName(key), OWNER_PREFIX + sha256(owner)];
+}
+
+// A key names a caller, and may be a signature, which others who can look into Redis should not see.
+function answerName(key: string): string {
+  return ANSWER_PREFIX + sha256(key);
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
