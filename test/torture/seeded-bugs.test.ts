@@ -1,0 +1,76 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { check } from '../../tools/torture/checker.ts';
+import { History } from '../../tools/torture/history.ts';
+import { TortureNode } from '../../tools/torture/node.ts';
+import { REQUEST_TIMEOUT_MS } from '../../tools/torture/service.ts';
+import { torture, type Undos } from '../../tools/torture/torture.ts';
+import type { Violation } from '../../tools/torture/view.ts';
+import { whyNoServer } from '../../tools/own-server.ts';
+import { MutatedTree, SEEDED_BUGS, type SeededBug } from './seeded-bugs.ts';
+
+const LOOK_EVERY_MS = 1_000;
+const LIMIT_MS = 60_000;
+
+for (const kind of ['mariadb', 'mysql'] as const) {
+  const bugs = SEEDED_BUGS.filter(({ server }) => server === kind);
+  const isPossible = (await whyNoServer(kind)) === undefined;
+  (isPossible ? describe : describe.skip)(`on ${kind}, the torture test notices when`, () => {
+    const undos: Undos = [];
+    let node: TortureNode;
+
+    beforeAll(async () => {
+      node = await TortureNode.start(kind, () => undefined);
+    }, 60_000);
+    afterEach(async () => {
+      for (const undo of undos.splice(0).reverse()) await undo();
+    });
+    afterAll(async () => {
+      await node.stop();
+    });
+
+    it.each(bugs)(
+      '$name',
+      async (bug) => {
+        const tree = new MutatedTree(bug.replacements);
+        undos.push(() => {
+          tree.remove();
+        });
+        const found = await findViolation(bug, tree.folder, node, undos);
+        expect(found?.rule).toBe(bug.rule);
+      },
+      LIMIT_MS + 20_000,
+    );
+  });
+}
+
+/** Runs the tree until the rule is broken, or the time is up: then the first other violation, if there is one. */
+async function findViolation(
+  { rule, acts }: SeededBug,
+  source: string,
+  node: TortureNode,
+  undos: Undos,
+): Promise<Violation | undefined> {
+  const history = new History();
+  const enough = new AbortController();
+  let found: readonly Violation[] = [];
+  const look = setInterval(() => {
+    found = violationsIn(history);
+    if (found.some((violation) => violation.rule === rule)) enough.abort();
+  }, LOOK_EVERY_MS);
+  undos.push(() => {
+    clearInterval(look);
+  });
+  const settings = { seed: 1, operations: Infinity, minutes: LIMIT_MS / 60_000, callers: 8, acts };
+  const service = { source, isAudited: false };
+  await torture(settings, {
+    ...{ nodes: [node], service, history, undos },
+    interruption: enough.signal,
+    say: () => undefined,
+  });
+  const all = found.length > 0 ? found : violationsIn(history);
+  return all.find((violation) => violation.rule === rule) ?? all[0];
+}
+
+function violationsIn({ events }: History): readonly Violation[] {
+  return check(events, { requestTimeoutMs: REQUEST_TIMEOUT_MS }).violations;
+}

@@ -1,0 +1,169 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Act } from '../../tools/torture/nemesis.ts';
+import type { Rule } from '../../tools/torture/view.ts';
+
+/** A text of a file under src/ that stands there once, and what is put in its place. */
+type Replacement = readonly [file: string, text: string, instead: string];
+
+/** A mistake that the service could make, and what the torture test must say of it. */
+export interface SeededBug {
+  readonly name: string;
+  readonly replacements: readonly Replacement[];
+  readonly server: 'mariadb' | 'mysql';
+  readonly acts: readonly Act[];
+  readonly rule: Rule;
+}
+
+const NO_LIST_CHECK: readonly Replacement[] = [
+  [
+    'domain/sweep.ts',
+    'const session = sessions.get(id);',
+    `const session = { user: '', host: '', db: '', command: '', time: 0n, state: '', info: '', ...sessions.get(id), id };`,
+  ],
+  [
+    'domain/fresh-sessions.ts',
+    'if (present === undefined || !isSameSession(present, session)) {',
+    'if (present?.id === 0n) {',
+  ],
+];
+
+/** Promises broken on purpose. */
+export const SEEDED_BUGS: readonly SeededBug[] = [
+  {
+    name: 'a KILL is sent for whatever is asked for, without a look at the process list',
+    replacements: NO_LIST_CHECK,
+    // It cuts ids to 32 bits.
+    server: 'mysql',
+    acts: ['pause'],
+    rule: 'a bystander died',
+  },
+  {
+    name: 'an id goes through a double',
+    replacements: [['http/body.ts', '? BigInt(digits) :', '? BigInt(Number(digits)) :']],
+    server: 'mariadb',
+    acts: ['pause'],
+    rule: 'an id is not accounted for',
+  },
+  {
+    name: 'a connection that broke at a KILL counts as killed',
+    replacements: [
+      [
+        'mysql/kill.ts',
+        `return { outcome: 'unknown', trouble: nodeTrouble`,
+        `return { outcome: 'killed', trouble: nodeTrouble`,
+      ],
+    ],
+    server: 'mariadb',
+    acts: ['fault'],
+    rule: 'killed, but it lives',
+  },
+  {
+    name: 'a server that knows no such session counts as having killed it',
+    replacements: [
+      ...NO_LIST_CHECK,
+      [
+        'mysql/kill.ts',
+        `if (number === NO_SUCH_THREAD) return { outcome: 'not_found' };`,
+        `if (number === NO_SUCH_THREAD) return { outcome: 'killed' };`,
+      ],
+    ],
+    server: 'mariadb',
+    acts: ['pause'],
+    rule: 'killed, but it lives',
+  },
+  {
+    name: 'a KILL without an answer is sent again, on whatever connection can be had',
+    replacements: [
+      [
+        'domain/sweep.ts',
+        'if (!isOlderThanRequest || !isTheSame) throw',
+        'if (this.#first === undefined && !(isOlderThanRequest && isTheSame)) throw',
+      ],
+      [
+        'domain/sweep.ts',
+        'const result = await sessions.end(session, this.#request.deadline);',
+        'const result = await connection.kill(session, this.#request.deadline);',
+      ],
+      [
+        'domain/sweep.ts',
+        'this.#doubts.push({ session, sentOver: connection, list: sessions.list });',
+        'this.#pending.unshift(session);',
+      ],
+      [
+        'domain/sweep.ts',
+        '        break;\n      }\n      if (this.#isLate()) break;',
+        '        connections = 0;\n        await new Promise((again) => setTimeout(again, 50));\n      }\n      if (this.#isLate()) break;',
+      ],
+    ],
+    server: 'mariadb',
+    acts: ['crash at KILL'],
+    rule: 'a bystander died',
+  },
+  {
+    name: 'the guard spares neither what has no port nor what connects',
+    replacements: [
+      [
+        'domain/internal-threads.ts',
+        `return clientPort(host) !== undefined;\n}`,
+        `return host !== '';\n}`,
+      ],
+      ['domain/internal-threads.ts', `  'connect',\n`, ''],
+    ],
+    server: 'mariadb',
+    acts: ['pause'],
+    rule: 'an internal thread died',
+  },
+  {
+    name: 'a KILL is sent over another connection than the list was read on',
+    replacements: [
+      [
+        'mysql/mysql-nodes.ts',
+        'kill: (session, until) => killSession(connected, session, flavour, node, until),',
+        `kill: async (session, until) => {
+      for (;;) {
+        const other = await openConnection(node, until).catch(() => undefined);
+        if (other === undefined && performance.now() < until) {
+          await new Promise((again) => setTimeout(again, 50));
+          continue;
+        }
+        return killSession(other ?? connected, session, flavour, node, until).finally(() => other?.close());
+      }
+    },`,
+      ],
+    ],
+    server: 'mariadb',
+    acts: ['crash at list'],
+    rule: 'a bystander died',
+  },
+];
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A copy of the tree with these replacements. Throws when a text does not stand in its file exactly once. */
+export class MutatedTree {
+  readonly folder = mkdtempSync(join(tmpdir(), 'session-control-mutant-'));
+
+  constructor(replacements: readonly Replacement[]) {
+    cpSync(join(REPOSITORY, 'src'), join(this.folder, 'src'), { recursive: true });
+    for (const name of ['node_modules', 'package.json', 'tsconfig.json']) {
+      symlinkSync(join(REPOSITORY, name), join(this.folder, name));
+    }
+    for (const replacement of replacements) this.#replace(replacement);
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true });
+  }
+
+  #replace([file, text, instead]: Replacement): void {
+    const path = join(this.folder, 'src', file);
+    const parts = readFileSync(path, 'utf8').split(text);
+    if (parts.length !== 2) {
+      throw new Error(`src/${file} has this ${parts.length - 1} times instead of once: ${text}`);
+    }
+    writeFileSync(path, parts.join(instead));
+  }
+}

@@ -1,0 +1,100 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stringify } from 'lossless-json';
+import { complaint } from '../server-binaries.ts';
+import { readArguments, USAGE, type TortureSettings } from './arguments.ts';
+import { check } from './checker.ts';
+import { evidenceOf } from './evidence.ts';
+import { figures } from './figures.ts';
+import { History } from './history.ts';
+import { TortureNode } from './node.ts';
+import { REQUEST_TIMEOUT_MS } from './service.ts';
+import { torture, type Undos } from './torture.ts';
+
+/** What sysexits.h calls EX_USAGE. */
+const EXIT_USAGE = 64;
+/** How long what is going on may take to end when it is interrupted. */
+const SETTLE_MS = 5_000;
+const MOST_VIOLATIONS = 5;
+
+process.exit(await main(process.argv.slice(2)));
+
+async function main(args: readonly string[]): Promise<number> {
+  let settings: TortureSettings | undefined;
+  try {
+    settings = readArguments(args);
+  } catch (error) {
+    process.stderr.write(`${complaint(error)}\n\n${USAGE}`);
+    return EXIT_USAGE;
+  }
+  if (settings === undefined) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const interruption = new AbortController();
+  const signalled = new Promise<number>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        interruption.abort();
+        resolve(128 + constants.signals[signal]);
+      });
+    }
+  });
+  const undos: Undos = [];
+  const running = run(settings, undos, interruption.signal);
+  try {
+    return await Promise.race([
+      running.then((code) => (interruption.signal.aborted ? signalled : code)),
+      signalled.then(async (code) => {
+        await Promise.race([running, sleep(SETTLE_MS)]);
+        return code;
+      }),
+    ]);
+  } catch (error) {
+    say(complaint(error));
+    return 1;
+  } finally {
+    for (const undo of undos.reverse()) {
+      await Promise.resolve(undo()).catch((error: unknown) => {
+        say(`Not cleaned up: ${complaint(error)}`);
+      });
+    }
+  }
+}
+
+async function run(
+  settings: TortureSettings,
+  undos: Undos,
+  interruption: AbortSignal,
+): Promise<number> {
+  const nodes: TortureNode[] = [];
+  for (const kind of settings.servers) {
+    const node = await TortureNode.start(kind, say);
+    undos.push(() => node.stop());
+    nodes.push(node);
+  }
+  const { source } = settings;
+  const isAudited = settings.audit ?? existsSync(join(source, 'src', 'audit'));
+  const history = new History();
+  const { events } = history;
+  say(`Torturing with seed ${settings.seed}`);
+  const service = { source, isAudited };
+  const audit = await torture(settings, { nodes, service, history, interruption, undos, say });
+  if (settings.history !== undefined) {
+    const lines = events.map((event) => `${stringify(event) ?? ''}\n`);
+    writeFileSync(settings.history, lines.join(''));
+  }
+  const { view, violations } = check(events, { requestTimeoutMs: REQUEST_TIMEOUT_MS, audit });
+  for (const line of figures(settings, events, view, violations, REQUEST_TIMEOUT_MS)) say(line);
+  for (const violation of violations.slice(0, MOST_VIOLATIONS)) {
+    say(`\nVIOLATION (${violation.rule}): ${violation.sentence}`);
+    for (const line of evidenceOf(violation, events)) say(line);
+  }
+  return violations.length === 0 ? 0 : 1;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Fault } from '../tcp-proxy.ts';
+import type { History } from './history.ts';
+import type { TortureNode } from './node.ts';
+import type { Random } from './random.ts';
+import type { Scenery } from './requests.ts';
+import type { Service } from './service.ts';
+
+/** What may be done to a node, and how often. */
+export const ACTS = {
+  /** Cuts, resets, delays or black-holes connections of the service, at some byte or statement. */
+  fault: 70,
+  /** Stops the server for a while, with all its connections open. */
+  pause: 15,
+  crash: 4,
+  shutdown: 3,
+  /** Crashes the server while a KILL or its answer is on the way; the next incarnation is there before the request's end. */
+  'crash at KILL': 5,
+  /** Crashes it while the process list is on the way. */
+  'crash at list': 5,
+} as const;
+
+export type Act = keyof typeof ACTS;
+
+/** What the nemesis of a node is given. */
+export interface NemesisParts {
+  readonly node: TortureNode;
+  readonly scenery: Scenery;
+  readonly history: History;
+  readonly random: Random;
+  readonly acts: readonly Act[];
+  /** Younger than that an incarnation is not ended. */
+  readonly lifeMs: number;
+  readonly goesOn: () => boolean;
+}
+
+const KILL = 'KILL CONNECTION';
+const LIST = 'SHOW PROCESSLIST';
+const DIRECTIONS = ['to server', 'to client'] as const;
+
+/** Does one thing after the other to a node, until it is to end; then the node is well again. */
+export async function torment(parts: NemesisParts): Promise<void> {
+  const { node, random, acts, goesOn } = parts;
+  const weights = Object.fromEntries(acts.map((act) => [act, ACTS[act]]));
+  let begunAt = performance.now();
+  while (goesOn()) {
+    await sleep(random.integer(50, 400));
+    const act = random.weighted<string>(weights) as Act;
+    const isYoung = performance.now() - begunAt < parts.lifeMs;
+    if (act === 'fault') await breakLines(parts);
+    else if (act === 'pause') await pause(parts);
+    else if (!isYoung) {
+      if (act === 'crash at KILL') await crashAt(KILL, parts);
+      else if (act === 'crash at list') await crashAt(LIST, parts);
+      else await restart(act, parts);
+      begunAt = performance.now();
+    }
+  }
+  node.proxy.heal({ flush: true });
+}
+
+/** Kills the service from time to time, and starts it again. */
+export async function tormentService(
+  service: Service,
+  random: Random,
+  goesOn: () => boolean,
+): Promise<void> {
+  for (;;) {
+    const wakesAt = performance.now() + random.integer(8_000, 20_000);
+    while (goesOn() && performance.now() < wakesAt) await sleep(50);
+    if (!goesOn()) return;
+    await service.kill();
+    await service.start();
+  }
+}
+
+async function breakLines(parts: NemesisParts): Promise<void> {
+  const { node, history, random } = parts;
+  const fault = randomFault(random);
+  const on = random.pick(DIRECTIONS) ?? 'to server';
+  const faulty = random.pick(DIRECTIONS) ?? on;
+  const isAtText = random.chance(0.75);
+  let connections = random.integer(1, 6);
+  let place: string;
+  const before = node.proxy.struck;
+  if (isAtText) {
+    const text = random.chance(0.7) ? KILL : LIST;
+    // Not every connection comes to a KILL.
+    connections = text === KILL ? random.integer(5, 40) : random.integer(1, 6);
+    const when = random.chance(0.5) ? 'before' : 'after';
+    node.proxy.injectAt('to server', text, fault, { when, connections, faulty });
+    place = `${when} ${text}`;
+  } else {
+    const afterBytes = random.integer(0, random.chance(0.5) ? 400 : 8_000);
+    node.proxy.inject(on, fault, { afterBytes, connections, faulty });
+    place = `after ${afterBytes} bytes ${on}`;
+  }
+  const kind = fault.kind === 'delay' ? `delay of ${fault.ms} ms` : fault.kind;
+  history.on(node.kind, {
+    what: 'fault',
+    kind: fault.kind,
+    fault: `${kind} ${faulty}, ${place}, on ${connections} connections`,
+  });
+  await sleep(random.integer(100, 1_000));
+  heal(parts, before);
+}
+
+function heal({ node, history }: NemesisParts, struckBefore: number): void {
+  const struck = node.proxy.struck - struckBefore;
+  node.proxy.heal({ flush: true });
+  history.on(node.kind, { what: 'faults are healed', struck });
+}
+
+function randomFault(random: Random): Fault {
+  const kind = random.weighted({ cut: 3, reset: 3, delay: 2, 'black hole': 3 });
+  return kind === 'delay' ? { kind, ms: random.integer(20, 400) } : { kind };
+}
+
+async function pause({ node, random }: NemesisParts): Promise<void> {
+  node.pause();
+  await sleep(random.integer(50, 1_500));
+  node.resume();
+}
+
+async function restart(how: 'crash' | 'shutdown', { node, scenery }: NemesisParts): Promise<void> {
+  // What has to be true of this incarnation is seen while it is there.
+  await scenery.witness.look();
+  await node.restart(how);
+}
+
+async function crashAt(text: string, parts: NemesisParts): Promise<void> {
+  const { node, scenery, history, random } = parts;
+  await scenery.witness.look();
+  const before = node.proxy.struck;
+  // A delayed list arrives when its server is dead; a KILL whose answer is swallowed has to be looked after.
+  const ms = random.integer(20, 80);
+  const isHeld = text === KILL && random.chance(0.5);
+  const fault: Fault = isHeld ? { kind: 'black hole' } : { kind: 'delay', ms };
+  node.proxy.injectAt('to server', text, fault, { when: 'after', faulty: 'to client' });
+  const told = `${fault.kind} to client, after ${text}, then a crash`;
+  history.on(node.kind, { what: 'fault', kind: fault.kind, fault: told });
+  // Sessions with low ids, which the next incarnation gives out at once.
+  scenery.population.release(10);
+  const end = performance.now() + 1_000;
+  while (node.proxy.struck === before && performance.now() < end) await sleep(1);
+  await sleep(random.integer(0, 5));
+  // Whoever connects again is slow, so that the clients are back before: their ids are then those of the dead.
+  node.proxy.heal();
+  node.proxy.inject('to server', { kind: 'delay', ms: random.integer(30, 100) });
+  await node.restart('crash');
+  await sleep(random.integer(100, 500));
+  heal(parts, before);
+}

@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
+import { startServer, type OwnServer } from '../own-server.ts';
+import type { ServerKind } from '../server-binaries.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
+import type { History, Occurrence } from './history.ts';
+
+export interface Account {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Who connects with these has all rights in the database `app`. */
+export const APP: Account = { user: 'app', password: 'app-of-the-torture' };
+/** The account of the service. */
+export const CONTROL: Account = { user: 'control', password: 'control-of-the-torture' };
+export const ROOT: Account = { user: 'root', password: '' };
+
+/** A server that has not shut down by then is killed: with replicas and long statements it can take half a minute. */
+const SHUTDOWN_MS = 2_000;
+
+/** A server that is crashed, paused and restarted, and the proxy through which the service reaches it. */
+export class TortureNode {
+  readonly kind: ServerKind;
+  readonly proxy: TcpProxy;
+  /** Counts from 1; the one that runs, or the last that ran. */
+  incarnation = 1;
+  /** False from before its end until the next one lets in. */
+  isUp = true;
+  readonly #server: OwnServer;
+  readonly #pidFile: string;
+  #history: History | undefined;
+  #begunAt: number;
+  #pid: number;
+
+  /** Starts a server with the accounts and the table `app.t`. */
+  static async start(kind: ServerKind, say: (line: string) => void): Promise<TortureNode> {
+    const begunAt = performance.now();
+    const server = await startServer(kind, { say, arguments: ['--max-connections=1000'] });
+    try {
+      const pidFile = await prepare(server);
+      const proxy = await TcpProxy.start(server.host, server.port);
+      return new TortureNode(kind, server, proxy, begunAt, pidFile);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  private constructor(
+    kind: ServerKind,
+    server: OwnServer,
+    proxy: TcpProxy,
+    begunAt: number,
+    pidFile: string,
+  ) {
+    this.kind = kind;
+    this.proxy = proxy;
+    this.#server = server;
+    this.#begunAt = begunAt;
+    this.#pidFile = pidFile;
+    this.#pid = this.#readPid();
+  }
+
+  /** What happens from now on goes into this history, and that the present incarnation has begun. */
+  recordIn(history: History): void {
+    this.#history = history;
+    const { kind: node, incarnation } = this;
+    history.events.push({ at: this.#begunAt, node, what: 'incarnation begins', incarnation });
+  }
+
+  /** Connects past the proxy. */
+  async connect(account: Account): Promise<Connection> {
+    return await connectTo(this.#server, account);
+  }
+
+  pause(): void {
+    this.#record({ what: 'server is paused' });
+    process.kill(this.#pid, 'SIGSTOP');
+  }
+
+  resume(): void {
+    process.kill(this.#pid, 'SIGCONT');
+    this.#record({ what: 'server goes on' });
+  }
+
+  /** Ends the incarnation without warning, or as an operator would, and begins the next one on the same data. */
+  async restart(how: 'crash' | 'shutdown'): Promise<void> {
+    this.isUp = false;
+    const { incarnation } = this;
+    this.#record({ what: 'incarnation ends', incarnation, how });
+    process.kill(this.#pid, how === 'crash' ? 'SIGKILL' : 'SIGTERM');
+    const patience = performance.now() + SHUTDOWN_MS;
+    while (isRunning(this.#pid)) {
+      if (performance.now() > patience) process.kill(this.#pid, 'SIGKILL');
+      await sleep(5);
+    }
+    this.#record({ what: 'incarnation has ended', incarnation });
+    this.incarnation += 1;
+    this.#begunAt = performance.now();
+    this.#record({ what: 'incarnation begins', incarnation: this.incarnation });
+    await this.#server.restart();
+    this.#pid = this.#readPid();
+    this.#record({ what: 'incarnation is ready', incarnation: this.incarnation });
+    this.isUp = true;
+  }
+
+  async stop(): Promise<void> {
+    this.isUp = false;
+    this.#record({ what: 'incarnation ends', incarnation: this.incarnation, how: 'crash' });
+    await this.proxy.close();
+    await this.#server.stop();
+  }
+
+  #record(occurrence: Occurrence): void {
+    this.#history?.on(this.kind, occurrence);
+  }
+
+  #readPid(): number {
+    return Number(readFileSync(this.#pidFile, 'utf8'));
+  }
+}
+
+async function connectTo(server: OwnServer, { user, password }: Account): Promise<Connection> {
+  return await createConnection({
+    host: server.host,
+    port: server.port,
+    user,
+    password,
+    connectTimeout: 5_000,
+    maxPreparedStatements: 1,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+  });
+}
+
+/** Returns the path of the file in which each incarnation leaves its process id. */
+async function prepare(server: OwnServer): Promise<string> {
+  const root = await connectTo(server, ROOT);
+  const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
+  for (const { user, password } of [APP, CONTROL]) {
+    await root.query(`CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`);
+  }
+  await root.query(`GRANT PROCESS, ${killAny} ON *.* TO '${CONTROL.user}'@'%'`);
+  await root.query(`CREATE DATABASE ${APP.user}`);
+  await root.query(`GRANT ALL ON ${APP.user}.* TO '${APP.user}'@'%'`);
+  await root.query('CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(100))');
+  const [rows] = await root.query<RowDataPacket[]>('SELECT @@datadir AS home, @@pid_file AS file');
+  root.destroy();
+  return resolve(String(rows[0]?.['home']), String(rows[0]?.['file']));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

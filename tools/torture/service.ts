@@ -1,0 +1,131 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash, randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { stringify } from 'yaml';
+import { until } from '../demo/until.ts';
+import { makeWill } from '../last-will.ts';
+import type { History } from './history.ts';
+import { CONTROL, type TortureNode } from './node.ts';
+import { INSTANCE, NODES, PROJECT, TOKEN } from './wire.ts';
+
+/** The whole of a request, without a wait that was asked for. */
+export const REQUEST_TIMEOUT_MS = 2000;
+const CLEAR_UP = '[ -z "$told" ] || kill -9 "$told"; rm -rf "$1"';
+
+export interface ServiceOptions {
+  /** The tree whose src/main.ts is run. */
+  readonly source: string;
+  readonly isAudited: boolean;
+}
+
+/** The service under test, a process of its own; its files last longer than its runs. */
+export class Service {
+  /** Whether it listens. */
+  isUp = false;
+  readonly #folder = mkdtempSync(resolve(tmpdir(), 'session-control-torture-'));
+  readonly #will = makeWill(CLEAR_UP, this.#folder);
+  // Below 32768, where the system begins to take ports for outgoing connections.
+  readonly #port = randomInt(10_000, 32_000);
+  readonly #options: ServiceOptions;
+  readonly #history: History;
+  #child: ChildProcess | undefined;
+
+  constructor(options: ServiceOptions, nodes: readonly TortureNode[], history: History) {
+    this.#options = options;
+    this.#history = history;
+    this.#configure(nodes);
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Resolves when it listens. Throws a `Failure` when it does not. */
+  async start(): Promise<void> {
+    this.#history.of({ what: 'service begins' });
+    const log = openSync(join(this.#folder, 'log'), 'a');
+    const { source } = this.#options;
+    const child = spawn(process.execPath, ['--import', 'tsx', join(source, 'src', 'main.ts')], {
+      cwd: source,
+      env: { ...process.env, CONFIG_FILE: join(this.#folder, 'service.yaml') },
+      stdio: ['ignore', log, log],
+      // A Ctrl-C is for us alone.
+      detached: true,
+    });
+    closeSync(log);
+    this.#child = child;
+    this.#will.write(String(child.pid ?? ''));
+    const complaint = (): string => `The service does not listen: ${this.lastWords()}`;
+    await until(complaint, () => child.exitCode !== null || canConnect(this.#port), 60_000);
+    if (child.exitCode !== null) throw new Error(complaint());
+    this.#history.of({ what: 'service is ready' });
+    this.isUp = true;
+  }
+
+  /** Ends it without warning. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    this.isUp = false;
+    this.#history.of({ what: 'service is killed' });
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    this.#will.write('');
+  }
+
+  /** Whether it ended by itself. */
+  get hasFailed(): boolean {
+    return this.#child !== undefined && this.#child.exitCode !== null;
+  }
+
+  /** What it wrote last. */
+  lastWords(): string {
+    return readFileSync(join(this.#folder, 'log'), 'utf8').slice(-2_000);
+  }
+
+  /** The whole audit file; undefined without one. */
+  audit(): string | undefined {
+    const file = join(this.#folder, 'audit.jsonl');
+    return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  }
+
+  async remove(): Promise<void> {
+    await this.kill();
+    await this.#will.execute();
+  }
+
+  #configure(nodes: readonly TortureNode[]): void {
+    const sha256 = createHash('sha256').update(TOKEN).digest('hex');
+    const token = { sha256, user: 'torture', project_id: PROJECT, actions: ['gaussdbformysql:*'] };
+    const config = {
+      server: { host: '127.0.0.1', port: this.#port },
+      log: { level: 'warn' },
+      limits: { request_timeout_ms: REQUEST_TIMEOUT_MS, requests_per_minute: 1_000_000 },
+      node_defaults: { connect_timeout_ms: 700, list_timeout_ms: 700, kill_timeout_ms: 400 },
+      registry: { file: 'nodes.yaml' },
+      identity: { tokens: [token] },
+      ...(this.#options.isAudited && { audit: { file: 'audit.jsonl' } }),
+    };
+    const entries = nodes.map(({ kind, proxy }) => ({
+      ...{ node_id: NODES[kind], instance_id: INSTANCE, project_id: PROJECT },
+      // In the clear, so that faults can be placed at statements.
+      ...{ host: '127.0.0.1', port: proxy.port, ...CONTROL, tls: 'disabled' },
+    }));
+    writeFileSync(join(this.#folder, 'service.yaml'), stringify(config));
+    writeFileSync(join(this.#folder, 'nodes.yaml'), stringify({ nodes: entries }));
+  }
+}
+
+async function canConnect(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const isConnected = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return isConnected;
+}
