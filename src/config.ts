@@ -123,7 +123,7 @@ export function serviceFile(path: string) {
       internal_users: list(text()).default([]),
       require_client_port: flag().default(true),
     }).prefault({}),
-    registry: keys({ file: text() }),
+    registry: keys({ file: text(), warm: oneOf(['all', 'on_demand']).default('on_demand') }),
     identity,
     audit: audit(path).optional(),
   });

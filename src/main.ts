@@ -12,7 +12,7 @@ import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens, type KeystoneSettings } from './identity/keystone-tokens.ts';
 import { StaticTokens, type StaticToken } from './identity/static-tokens.ts';
 import { createLogger, type Logger } from './logger.ts';
-import { createMysqlNodes } from './mysql/mysql-nodes.ts';
+import { MysqlNodes } from './mysql/mysql-nodes.ts';
 import { FileRegistry } from './registry/node-registry.ts';
 import { nodesFile } from './registry/nodes-file.ts';
 import { MemoryAnswers } from './store/memory-answers.ts';
@@ -51,9 +51,10 @@ function start({ config, nodes }: Configuration): void {
   const stopping = new AbortController();
   const audit = config.audit && fileAudit(config.audit.file, log);
   if (audit === undefined) log.warn('no audit is configured: kills are recorded in this log only');
+  const mysqlNodes = new MysqlNodes();
   const sessions = new SessionService({
     registry,
-    nodes: createMysqlNodes(),
+    nodes: mysqlNodes,
     rules: {
       internalUsers: rules.internal_users,
       requireClientPort: rules.require_client_port,
@@ -118,6 +119,7 @@ function start({ config, nodes }: Configuration): void {
     log.error('cannot listen', { host: server.host, port: server.port, error });
     process.exitCode = 1;
   });
+  if (config.registry.warm === 'all') void mysqlNodes.warm(nodes);
   listener.listen(server.port, server.host, () => {
     const address = listener.address();
     const port = typeof address === 'object' ? address?.port : undefined;
@@ -132,6 +134,8 @@ function start({ config, nodes }: Configuration): void {
       return;
     }
     registry.replace(reread.nodes);
+    mysqlNodes.retain(reread.nodes);
+    if (config.registry.warm === 'all') void mysqlNodes.warm(reread.nodes);
     tokens.replace(tokensOf(reread.config));
     accessKeys.replace(accessKeysOf(reread.config));
     const settings = keystoneOf(reread.config);
@@ -154,6 +158,9 @@ function start({ config, nodes }: Configuration): void {
     log.info('stopping', { signal });
     void stopListening(listener, limits.request_timeout_ms)
       .then(() => redis?.close())
+      .then(() => {
+        mysqlNodes.close();
+      })
       .then(() => audit?.close())
       .then(() => log.info('stopped'));
   };
@@ -181,10 +188,10 @@ function writtenRegistryFile(written: unknown): string | undefined {
 }
 
 /** What a reload does not change, to compare. */
-function fixedPart({ server, log, limits, sessions, identity, audit }: Config): string {
+function fixedPart({ server, log, limits, sessions, identity, audit, registry }: Config): string {
   const { tls, ...listener } = server;
   const kinds = [tls !== undefined, tls?.ca !== undefined, identity.keystone !== undefined];
-  return JSON.stringify([listener, log, limits, sessions, kinds, audit]);
+  return JSON.stringify([listener, log, limits, sessions, kinds, audit, registry.warm]);
 }
 
 function tokensOf({ identity }: Config): StaticToken[] {

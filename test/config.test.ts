@@ -68,7 +68,7 @@ describe('service.yaml', () => {
       },
       node_defaults: { connect_timeout_ms: 3000, list_timeout_ms: 5000, kill_timeout_ms: 3000 },
       sessions: { internal_users: [], require_client_port: true },
-      registry: { file: 'nodes.yaml' },
+      registry: { file: 'nodes.yaml', warm: 'on_demand' },
       identity: {
         tokens: [{ sha256: HASH, user: 'ops', project_id: nodeKey.projectId, actions: ['*'] }],
       },

@@ -1,7 +1,8 @@
 import { isNativeError } from 'node:util/types';
 import { stringify } from 'lossless-json';
 import type { Audit, Conclusion, Denial, Intent } from '../domain/audit.ts';
-import type { Deadline, NodeKey } from '../domain/node.ts';
+import { by, type Deadline } from '../domain/deadline.ts';
+import type { NodeKey } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import { LineFile } from './line-file.ts';
 
@@ -42,7 +43,7 @@ export class FileAudit implements Audit {
       })),
     };
     try {
-      await by(deadline, this.#append(record));
+      await by(deadline, this.#append(record), tooSlow);
     } catch (cause) {
       throw unavailable(cause);
     }
@@ -126,18 +127,8 @@ function nodeFields({ projectId, instanceId, nodeId }: NodeKey): object {
   return { project_id: projectId, instance_id: instanceId, node_id: nodeId };
 }
 
-/** Rejects when this takes longer; it goes on all the same. */
-async function by(deadline: Deadline, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    const leftMs = Math.min(deadline - performance.now(), 2 ** 31 - 1);
-    timer = setTimeout(reject, leftMs, new Error('The disk took too long.'));
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function tooSlow(): Error {
+  return new Error('The disk took too long.');
 }
 
 function unavailable(cause: unknown): ServiceError {

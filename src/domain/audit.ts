@@ -1,4 +1,5 @@
-import type { Deadline, NodeKey } from './node.ts';
+import type { Deadline } from './deadline.ts';
+import type { NodeKey } from './node.ts';
 import type { Session } from './session.ts';
 import type { Outcome } from './termination.ts';
 

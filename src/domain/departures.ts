@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FreshSessions } from './fresh-sessions.ts';
-import type { ControlConnection, Deadline, KillResult } from './node.ts';
+import type { Deadline } from './deadline.ts';
+import type { ControlConnection, KillResult } from './node.ts';
 import { isSameEndpoint, type Session } from './session.ts';
 import type { Fate, TerminationRequest } from './termination.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
 import type { AnswerStore, Remembered, Reservation } from './answer-store.ts';
-import type { Deadline } from './node.ts';
+import { by, type Deadline } from './deadline.ts';
 
 /** Past its limit a request gets so long to put its answer down, before it counts as dead. */
 const GRACE_MS = 1000;
@@ -71,7 +71,8 @@ export class FirstAnswers {
         if (error instanceof Unkept) return error.answer;
         throw error;
       }
-      await this.#complete(made, answer);
+      // The answer is due, whether the store has it or not.
+      await this.#by(deadline, this.#complete(made, answer)).catch(this.#onTrouble);
       return answer;
     }
   }
@@ -83,7 +84,7 @@ export class FirstAnswers {
     made: Reservation[],
   ): Promise<First | undefined> {
     for (const [index, reservation] of reservations.entries()) {
-      const there = await this.#store.reserve(reservation);
+      const there = await this.#tryToReserve(reservation, deadline);
       if (there === undefined) {
         made.push(reservation);
         continue;
@@ -93,6 +94,27 @@ export class FirstAnswers {
       return first;
     }
     return undefined;
+  }
+
+  async #tryToReserve(
+    reservation: Reservation,
+    deadline: Deadline,
+  ): Promise<Remembered | undefined> {
+    const reserving = this.#store.reserve(reservation);
+    try {
+      return await this.#by(deadline, reserving);
+    } catch (error) {
+      // It can be made yet, and nothing will be done for it.
+      void reserving.then(
+        (there) => (there === undefined ? this.#release([reservation]) : undefined),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  #by<T>(deadline: Deadline, work: Promise<T>): Promise<T> {
+    return by(performance.now() + deadline - this.#now(), work);
   }
 
   // A new signature beside an old Idempotency-Key: alone, it must not do the work either.

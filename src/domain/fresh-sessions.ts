@@ -1,5 +1,6 @@
 import { ServiceError } from '../errors.ts';
-import type { ControlConnection, Deadline, KillResult, ProcessList } from './node.ts';
+import type { Deadline } from './deadline.ts';
+import type { ControlConnection, KillResult, ProcessList } from './node.ts';
 import { isSameSession, type Session } from './session.ts';
 
 /** Promise 1: a KILL goes out only for what a process list of at most this age shows. */

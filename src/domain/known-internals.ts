@@ -7,6 +7,9 @@ interface Known {
   readonly incarnation: Incarnation;
   readonly askedAt: number;
   readonly ids: ReadonlySet<bigint>;
+  /** The list that was last looked at, and what was made of it: many requests can share one. */
+  readonly list: ProcessList;
+  readonly sessions: ReadonlyMap<bigint, Session>;
 }
 
 /**
@@ -20,10 +23,12 @@ export class KnownInternals {
   select(
     nodeId: string,
     { incarnation }: Pick<ControlConnection, 'incarnation'>,
-    { rows, askedAt }: ProcessList,
+    list: ProcessList,
     guard: Guard,
   ): ReadonlyMap<bigint, Session> {
+    const { rows, askedAt } = list;
     const last = this.#known.get(nodeId);
+    if (last?.list === list) return last.sessions;
     const before =
       last !== undefined && isSameRun(last.incarnation, incarnation) ? last : undefined;
     const sessions = userSessions(rows, {
@@ -40,7 +45,7 @@ export class KnownInternals {
     // A list that is older than the last one cannot tell which ids are gone.
     if (before !== undefined && before.askedAt > askedAt) for (const id of before.ids) ids.add(id);
     const newest = Math.max(askedAt, before?.askedAt ?? 0);
-    this.#known.set(nodeId, { incarnation, askedAt: newest, ids });
+    this.#known.set(nodeId, { incarnation, askedAt: newest, ids, list, sessions });
     return sessions;
   }
 }

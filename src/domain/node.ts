@@ -1,5 +1,7 @@
 import { isIPv4 } from 'node:net';
-import { ServiceError } from '../errors.ts';
+import type { ServiceError } from '../errors.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { Deadline } from './deadline.ts';
 import type { Incarnation } from './incarnation.ts';
 import type { ProcessListRow, Session } from './session.ts';
 
@@ -14,6 +16,8 @@ export interface NodeKey {
 export interface Node extends NodeKey {
   readonly host: string;
   readonly port: number;
+  /** Where the control account gets in when the node has no connection left: MySQL's `admin_port`, MariaDB's `extra_port`. */
+  readonly admin?: { readonly host: string; readonly port: number } | undefined;
   readonly user: string;
   readonly password: string;
   readonly tls: NodeTls;
@@ -41,18 +45,19 @@ export interface NodeRegistry {
 /** Lends control connections to nodes. Implemented over MySQL in src/mysql. */
 export interface Nodes {
   /**
-   * Runs `work` with a control connection that nobody else has, and takes the connection back however `work` ends.
-   * Throws `node_unavailable` when the node cannot be reached in time, which ends at the deadline at the latest, or refuses the control account.
+   * Runs `work` with a control connection, which others may use at the same time. One that was warm and breaks before it gave a list is
+   * followed by a new one, with which `work` begins again.
+   * Throws `node_unavailable` when the node cannot be reached in time, which ends at the deadline at the latest, or refuses the control account;
+   * `overloaded` when too many wait for this node, or it could not be reached lately.
    */
   withConnection<T>(
     node: Node,
     deadline: Deadline,
     work: (connection: ControlConnection) => Promise<T>,
   ): Promise<T>;
+  /** Tries each way into the node, whatever connections there are. Never throws. */
+  probe(node: Node, deadline: Deadline): Promise<Capabilities>;
 }
-
-/** When something must be over, in milliseconds of `performance.now()`. */
-export type Deadline = number;
 
 /**
  * A connection under the control account to one incarnation of a node; it never reconnects. Each statement has the time limit that the
@@ -68,7 +73,10 @@ export interface ControlConnection {
   readonly hidesRollbacks: boolean;
   /** The session ids of all our control connections to the node, those of a moment ago included; undefined while one is being opened. */
   readonly ours: ReadonlySet<bigint> | undefined;
-  /** Reads the process list. Throws `node_unavailable`, also when the list does not show this very connection. */
+  /**
+   * Reads the process list, once for all who ask while another one is being read: it was asked for after each of them did.
+   * Throws `node_unavailable`, also when the list does not show this very connection.
+   */
   list(deadline: Deadline): Promise<ProcessList>;
   /** Sends KILL for a listed session, and tells what came of it. Never throws. */
   kill(session: Session, deadline: Deadline): Promise<KillResult>;
@@ -96,14 +104,6 @@ export interface KillResult {
  * `not_sent`: the KILL never left. `unknown`: it was sent and no answer came.
  */
 export type KillOutcome = 'killed' | 'not_found' | 'refused' | 'not_sent' | 'unknown';
-
-/** The request's time is up. */
-export function limitReached(): ServiceError {
-  return new ServiceError('node_unavailable', {
-    'en-us': 'The request reached its time limit.',
-    'zh-cn': '请求已达到时间限制。',
-  });
-}
 
 /** True for `localhost` and the addresses of the loopback interface: what goes there leaves no machine. */
 export function isLoopback(host: string): boolean {

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Audit, Origin } from './audit.ts';
 import { MAX_LIST_AGE_MS } from './fresh-sessions.ts';
-import type { ControlConnection, Deadline, KillOutcome, KillResult } from './node.ts';
+import type { Deadline } from './deadline.ts';
+import type { ControlConnection, KillOutcome, KillResult } from './node.ts';
 import type { Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Outcome } from './termination.ts';

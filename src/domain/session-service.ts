@@ -1,10 +1,13 @@
 import { ServiceError } from '../errors.ts';
+import type { Capabilities } from './capabilities.ts';
 import { NO_AUDIT, type Audit } from './audit.ts';
 import type { Guard } from './internal-threads.ts';
 import { KnownInternals } from './known-internals.ts';
-import type { ControlConnection, Deadline, Node, NodeKey } from './node.ts';
+import type { Deadline } from './deadline.ts';
+import type { ControlConnection, Node, NodeKey } from './node.ts';
 import type { NodeRegistry, Nodes, ProcessList } from './node.ts';
 import type { Session } from './session.ts';
+import { RecentLists } from './recent-lists.ts';
 import { Sweep } from './sweep.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
 
@@ -40,6 +43,7 @@ export interface SessionServiceParts {
 export class SessionService {
   readonly #parts: Required<SessionServiceParts>;
   readonly #internals = new KnownInternals();
+  readonly #pages = new RecentLists();
 
   constructor(parts: SessionServiceParts) {
     this.#parts = {
@@ -52,21 +56,35 @@ export class SessionService {
   }
 
   /**
-   * Up to `limit` user sessions by ascending id, from the `offset`th on.
+   * Up to `limit` user sessions by ascending id, from the `offset`th on. Pages after the first can come from the list that the same caller
+   * got a page of at most 2 s before.
    * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`.
    */
   async list(
     key: NodeKey,
     page: { readonly offset: bigint; readonly limit: number },
-    deadline: Deadline,
+    { caller, deadline }: { readonly caller: string; readonly deadline: Deadline },
   ): Promise<SessionPage> {
     const node = this.#find(key);
-    const sessions = await this.#parts.nodes.withConnection(node, deadline, async (connection) =>
-      this.#select(node, connection, await connection.list(deadline)),
-    );
-    const sorted = [...sessions.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const reader = `${node.nodeId} ${caller}`;
+    // The first page is always what the node has.
+    let sorted = page.offset > 0n ? this.#pages.of(reader, this.#parts.now()) : undefined;
+    if (sorted === undefined) {
+      const { nodes } = this.#parts;
+      const asked = this.#parts.now();
+      const sessions = await nodes.withConnection(node, deadline, async (connection) =>
+        this.#select(node, connection, await connection.list(deadline)),
+      );
+      sorted = [...sessions.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      this.#pages.keep(reader, sorted, asked);
+    }
     const first = page.offset < BigInt(sorted.length) ? Number(page.offset) : sorted.length;
     return { sessions: sorted.slice(first, first + page.limit), total: sorted.length };
+  }
+
+  /** What could be done on the node now. Throws `instance_not_found`, `node_not_found`, `stopping`. */
+  async capabilities(key: NodeKey, deadline: Deadline): Promise<Capabilities> {
+    return this.#parts.nodes.probe(this.#find(key), deadline);
   }
 
   /**

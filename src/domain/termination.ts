@@ -1,6 +1,7 @@
 import type { ServiceError } from '../errors.ts';
 import type { Origin } from './audit.ts';
-import type { Deadline, KillResult, NodeKey } from './node.ts';
+import type { Deadline } from './deadline.ts';
+import type { KillResult, NodeKey } from './node.ts';
 import { clientPort, type Session } from './session.ts';
 
 /** What the caller saw of a session: another one that has its id by now is not meant. */

@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto';
 import type { RequestHandler } from 'express';
 import { matchedData } from 'express-validator';
+import { by } from '../domain/deadline.ts';
 import { authorize, type Action, type Identity } from '../domain/caller.ts';
 import { ServiceError } from '../errors.ts';
 import { facts } from './request-facts.ts';
 import { check, projectId, type PathIds } from './validators.ts';
 
-/** Finds out who is calling. Needs the body, which a signature is over. */
-export function authenticate(identity: Identity): RequestHandler {
+/** Finds out who is calling, within the request's limit. Needs the body, which a signature is over. */
+export function authenticate(identity: Identity, limitMs: number): RequestHandler {
   return async (req, res, next) => {
     const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
     facts(res).bodyHash = createHash('sha256').update(body).digest('hex');
-    facts(res).caller = await identity.authenticate({
+    const proving = identity.authenticate({
       token: req.get('x-auth-token'),
       request: {
         method: facts(res).wireMethod,
@@ -21,8 +22,13 @@ export function authenticate(identity: Identity): RequestHandler {
         address: facts(res).address,
       },
     });
+    facts(res).caller = await by(facts(res).receivedAt + limitMs, proving, tooLate);
     next();
   };
+}
+
+function tooLate(): ServiceError {
+  return new ServiceError('iam_unavailable');
 }
 
 /** Lets a request pass only if its caller may do the action in the project that the path names. */

@@ -28,3 +28,8 @@ export interface RequestFacts {
 export function facts(res: Response): RequestFacts {
   return res.locals as RequestFacts;
 }
+
+/** Who is calling, as one text. */
+export function ownerOf({ caller }: RequestFacts): string {
+  return JSON.stringify([caller?.projectId, caller?.user, caller?.proof]);
+}

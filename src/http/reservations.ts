@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { Reservation } from '../domain/answer-store.ts';
-import { facts } from './request-facts.ts';
+import { facts, ownerOf } from './request-facts.ts';
 
 /**
  * Under which keys the answer to this DELETE is remembered: its Idempotency-Key, and its signature, which makes a replay of it harmless.
@@ -10,7 +10,7 @@ import { facts } from './request-facts.ts';
 export function reservationsFor(req: Request, res: Response, limitMs: number): Reservation[] {
   const { caller, bodyHash } = facts(res);
   if (caller === undefined) return [];
-  const owner = JSON.stringify([caller.projectId, caller.user, caller.proof]);
+  const owner = ownerOf(facts(res));
   const asked = [owner, req.method, req.originalUrl, bodyHash, req.get('prefer') ?? ''];
   const fingerprint = createHash('sha256').update(JSON.stringify(asked)).digest('hex');
   const key = req.get('idempotency-key');

@@ -13,19 +13,20 @@ import { expectations } from './expected.ts';
 import { parsePrefer } from './prefer.ts';
 import { reservationsFor } from './reservations.ts';
 import { allUnknown, isInVain, recall, remember, sendTermination } from './termination-wire.ts';
-import { facts, type RequestFacts } from './request-facts.ts';
+import { facts, ownerOf, type RequestFacts } from './request-facts.ts';
 import { logKill, type EventLog } from './request-log.ts';
-import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
+import { limitAddress, limitCaller, limitInFlight, type MakeCounters } from './throttle.ts';
 import {
   instanceAndNodeId,
   killReason,
+  noQuery,
   extensions,
   page,
   processesBody,
   validate,
   type PathIds,
 } from './validators.ts';
-import { sendSessions } from './wire.ts';
+import { sendCapabilities, sendSessions } from './wire.ts';
 
 /** How much one request may ask for. */
 export interface RequestLimits {
@@ -48,8 +49,12 @@ interface DeleteRequest extends PathIds {
   readonly 'x-kill-reason'?: string;
 }
 
-const PROCESSES = '/v3/:project_id/instances/:instance_id/nodes/:node_id/processes';
+const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';
+const PROCESSES = `${NODE}/processes`;
+const CAPABILITIES = `${NODE}/capabilities`;
 const MAX_URI_LENGTH = 8192;
+/** More requests at once would only make all of them slower. */
+const MAX_IN_FLIGHT = 1024;
 
 /** The API. What stands first in a line is checked first. */
 export function apiRoutes(
@@ -62,10 +67,11 @@ export function apiRoutes(
 ): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const known = [
+    limitInFlight(MAX_IN_FLIGHT),
     limitUri,
     readBody(limits.maxBodyBytes),
     limitAddress(limits.requestsPerMinute, makeCounters),
-    authenticate(identity),
+    authenticate(identity, limits.requestTimeoutMs),
     limitCaller(limits.requestsPerMinute, makeCounters),
   ];
   const mayList = permit('gaussdbformysql:instance:listProcesses');
@@ -88,7 +94,7 @@ export function apiRoutes(
       const found = await sessions.list(
         nodeKey(ids),
         { offset: offset ?? 0n, limit: limit ?? 100 },
-        facts(res).receivedAt + limits.requestTimeoutMs,
+        { caller: ownerOf(facts(res)), deadline: facts(res).receivedAt + limits.requestTimeoutMs },
       );
       sendSessions(res, found);
     })
@@ -125,6 +131,15 @@ export function apiRoutes(
       sendTermination(res, termination, wanted.isRepresentationWanted);
     })
     .all(methodNotAllowed);
+  router
+    .route(CAPABILITIES)
+    .all(refuseContradictoryOverride)
+    .get(...known, mayList, validate(...instanceAndNodeId, noQuery), async (req, res) => {
+      const key = nodeKey(matchedData<PathIds>(req));
+      const deadline = facts(res).receivedAt + limits.requestTimeoutMs;
+      sendCapabilities(res, await sessions.capabilities(key, deadline));
+    })
+    .all(methodOnlyGet);
   return router;
 }
 
@@ -135,6 +150,11 @@ const limitUri: RequestHandler = (req, _res, next) => {
 
 const methodNotAllowed: RequestHandler = (_req, res) => {
   res.set('Allow', 'DELETE, GET, HEAD');
+  throw new ServiceError('method_not_allowed');
+};
+
+const methodOnlyGet: RequestHandler = (_req, res) => {
+  res.set('Allow', 'GET, HEAD');
   throw new ServiceError('method_not_allowed');
 };
 

@@ -1,13 +1,29 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
 import { ServiceError } from '../errors.ts';
-import { facts } from './request-facts.ts';
+import { facts, ownerOf } from './request-facts.ts';
 
 /** How many times a caller's limit an address may use: several callers can sit behind one. */
 const CALLERS_AN_ADDRESS = 10;
 
 /** Makes where a limiter of this name counts; without one it counts in memory. */
 export type MakeCounters = (name: string) => Store;
+
+/** Limits how many requests are under way at once, whoever sent them. Throws `overloaded`. */
+export function limitInFlight(most: number): RequestHandler {
+  let underWay = 0;
+  return (_req, res, next) => {
+    if (underWay >= most) {
+      throw new ServiceError('overloaded', {
+        'en-us': 'The service has too many requests to answer.',
+        'zh-cn': '服务正在处理的请求过多。',
+      });
+    }
+    underWay += 1;
+    res.once('close', () => (underWay -= 1));
+    next();
+  };
+}
 
 /** Limits an address, before anybody is known. Throws `too_many_requests`. */
 export function limitAddress(
@@ -23,10 +39,7 @@ export function limitCaller(
   requestsPerMinute: number,
   makeCounters: MakeCounters | undefined,
 ): RequestHandler {
-  return limitBy(requestsPerMinute, makeCounters?.('caller'), (_req, res) => {
-    const { caller } = facts(res);
-    return JSON.stringify([caller?.projectId, caller?.user, caller?.proof]);
-  });
+  return limitBy(requestsPerMinute, makeCounters?.('caller'), (_req, res) => ownerOf(facts(res)));
 }
 
 function limitBy(

@@ -102,6 +102,9 @@ export const extensions: readonly ValidationChain[] = [
     ),
 ];
 
+/** No query parameter at all. */
+export const noQuery = noOther(query(), [], 'query parameter', '查询参数');
+
 /** The header X-Kill-Reason of DELETE, in `matchedData` as text. */
 export function killReason(isRequired: boolean): ValidationChain {
   const chain = header('x-kill-reason').customSanitizer(asUtf8);

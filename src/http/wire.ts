@@ -1,9 +1,11 @@
 import type { Response } from 'express';
 import { stringify } from 'lossless-json';
+import type { Capabilities } from '../domain/capabilities.ts';
 import type { Session } from '../domain/session.ts';
 import type { SessionPage } from '../domain/session-service.ts';
 import type { ErrorCode, Language, Sentence } from '../errors.ts';
 import { ERROR_TABLE, errorMessage } from './error-table.ts';
+import { facts } from './request-facts.ts';
 
 /** Answers with this JSON; a bigint becomes an exact integer. */
 export function sendJson(res: Response, status: number, body: object): void {
@@ -27,6 +29,22 @@ export function errorBody(
 /** Answers GET: all eight fields of each session, none of them null. */
 export function sendSessions(res: Response, { sessions, total }: SessionPage): void {
   sendJson(res, 200, { processes: sessions.map(sessionBody), total_count: total });
+}
+
+/** Answers with what can be done on a node. */
+export function sendCapabilities(res: Response, { main, admin, server }: Capabilities): void {
+  const { language } = facts(res);
+  const told = (trouble: Sentence | undefined): string => trouble?.[language] ?? 'open';
+  sendJson(res, 200, {
+    reachable: server !== undefined,
+    main_port: told(main),
+    admin_port: admin === 'none' ? 'not configured' : told(admin),
+    flavour: server?.flavour ?? null,
+    version: server?.version ?? null,
+    missing_grants: server?.missingGrants ?? null,
+    rollback_view: server?.canSeeRollbacks ?? null,
+    second_opinion: server?.hasSecondOpinion ?? null,
+  });
 }
 
 // Key by key: what a session gains inside must not leak out.

@@ -1,33 +1,42 @@
-import type { Deadline, Node } from '../domain/node.ts';
+import type { Deadline } from '../domain/deadline.ts';
+import type { Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './connection.ts';
+import type { Connected } from './statement-queue.ts';
 import type { ServerIdentity } from './identity.ts';
-import { timeFor } from './server-errors.ts';
 
-/**
- * Throws `node_unavailable`, with the GRANT that is missing, unless the control account may see and end other accounts' sessions. Without
- * PROCESS a server lists only the account's own sessions, and every other id would seem not to exist. SHOW GRANTS has what the
- * account's active roles bring; a role that is no default role is not active.
- */
+/** Throws `node_unavailable`, with the first GRANT that is missing, unless the control account may see and end other accounts' sessions. */
 export async function requireGrants(
   connected: Connected,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
 ): Promise<void> {
-  const { rows } = await connected.query('SHOW GRANTS', timeFor(node.listTimeoutMs, deadline));
+  const [first] = await missingGrants(connected, identity, node, deadline);
+  if (first !== undefined) throw missing(first);
+}
+
+/**
+ * What the control account lacks, as `PROCESS ON *.*`. Without PROCESS a server lists only the account's own sessions, and every other id
+ * would seem not to exist. SHOW GRANTS has what the account's active roles bring; a role that is no default role is not active.
+ */
+export async function missingGrants(
+  connected: Connected,
+  identity: ServerIdentity,
+  node: Node,
+  deadline: Deadline,
+): Promise<string[]> {
+  const { rows } = await connected.query('SHOW GRANTS', node.listTimeoutMs, deadline);
   const grants = rows.map(([grant]) => (typeof grant === 'string' ? grant : ''));
   const everywhere = new Set(grants.flatMap((grant) => privilegesOn(grant, '*.*')));
   const has = (...privileges: string[]): boolean =>
     everywhere.has('ALL PRIVILEGES') || privileges.some((privilege) => everywhere.has(privilege));
-  if (!has('PROCESS')) throw missing('PROCESS ON *.*');
+  const lacking = has('PROCESS') ? [] : ['PROCESS ON *.*'];
   if (node.killWith === 'rds_kill') {
-    if (!has('EXECUTE') && !mayCallRdsKill(grants))
-      throw missing('EXECUTE ON PROCEDURE mysql.rds_kill');
-    return;
+    const mayCall = has('EXECUTE') || mayCallRdsKill(grants);
+    return [...lacking, ...(mayCall ? [] : ['EXECUTE ON PROCEDURE mysql.rds_kill'])];
   }
   const [wanted, ...alternatives] = killPrivileges(identity);
-  if (!has(wanted, ...alternatives)) throw missing(`${wanted} ON *.*`);
+  return [...lacking, ...(has(wanted, ...alternatives) ? [] : [`${wanted} ON *.*`])];
 }
 
 /** What lets an account end other accounts' sessions; the first is the one to grant. */

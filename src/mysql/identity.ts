@@ -1,8 +1,8 @@
 import type { Incarnation } from '../domain/incarnation.ts';
-import type { Deadline, Node } from '../domain/node.ts';
+import type { Deadline } from '../domain/deadline.ts';
+import type { Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './connection.ts';
-import { timeFor } from './server-errors.ts';
+import type { Connected } from './statement-queue.ts';
 
 /** Which server a connection reached: its kind, its run, and who we are on it. */
 export interface ServerIdentity {
@@ -28,7 +28,7 @@ export async function identify(
   node: Node,
   deadline: Deadline,
 ): Promise<ServerIdentity> {
-  const askRow: AskRow = (sql) => ask(connected, sql, timeFor(node.listTimeoutMs, deadline));
+  const askRow: AskRow = (sql) => ask(connected, sql, node.listTimeoutMs, deadline);
   const [id, version] = await askRow('SELECT CONNECTION_ID(), VERSION()');
   const ownId = /^[1-9]\d*$/.test(id ?? '') ? BigInt(id ?? 0) : undefined;
   const numbers = /^(\d+)\.(\d+)/.exec(version ?? '');
@@ -86,9 +86,10 @@ async function askTidb(askRow: AskRow): Promise<(string | null)[]> {
 async function ask(
   connected: Connected,
   sql: string,
-  timeoutMs: number,
+  limitMs: number,
+  deadline: Deadline,
 ): Promise<(string | null)[]> {
-  const { rows } = await connected.query(sql, timeoutMs);
+  const { rows } = await connected.query(sql, limitMs, deadline);
   return (rows[0] ?? []).map((value) =>
     value === null
       ? null

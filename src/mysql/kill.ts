@@ -1,9 +1,10 @@
-import { limitReached, type Deadline, type KillResult, type Node } from '../domain/node.ts';
+import type { Deadline } from '../domain/deadline.ts';
+import type { KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './connection.ts';
+import type { Connected } from './statement-queue.ts';
 import type { Flavour } from './identity.ts';
-import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
+import { nodeTrouble, NotSentError, serverErrorNumber } from './server-errors.ts';
 
 const NO_SUCH_THREAD = 1094;
 const KILL_DENIED = 1095;
@@ -24,17 +25,22 @@ export async function killSession(
   node: Node,
   deadline: Deadline,
 ): Promise<KillResult> {
-  if (connected.isBroken()) return { outcome: 'not_sent', trouble: LOST };
-  const leftMs = Math.ceil(deadline - performance.now());
-  if (leftMs <= 0) return { outcome: 'not_sent', trouble: limitReached() };
-  const timeoutMs = Math.min(node.killTimeoutMs, leftMs);
   try {
-    const { warnings } = await connected.query(killSql(session, flavour, node), timeoutMs);
+    const { warnings } = await connected.query(
+      killSql(session, flavour, node),
+      node.killTimeoutMs,
+      deadline,
+      { areWarningsRead: flavour === 'tidb' },
+    );
     // TiDB says OK whatever happened, and what went wrong in a warning.
-    if (flavour === 'tidb' && warnings > 0) return await warned(connected, timeoutMs);
-    return { outcome: 'killed' };
+    if (warnings.length === 0) return { outcome: 'killed' };
+    return { outcome: 'refused', trouble: denied(new Error(warnings.join('; '))) };
   } catch (error) {
-    return resultOf(error, node);
+    if (error instanceof NotSentError) return { outcome: 'not_sent', trouble: error.trouble };
+    const result = resultOf(error, node);
+    // The node may still work on it, and others would wait behind it: it is found out over another connection.
+    if (result.outcome === 'unknown') connected.break();
+    return result;
   }
 }
 
@@ -44,12 +50,6 @@ function killSql({ id }: Session, flavour: Flavour, { killWith }: Node): string 
   if (killWith === 'rds_kill') return `CALL mysql.rds_kill(${digits})`;
   // Without the word TIDB it may do nothing and say OK.
   return flavour === 'tidb' ? `KILL TIDB CONNECTION ${digits}` : `KILL CONNECTION ${digits}`;
-}
-
-async function warned(connected: Connected, timeoutMs: number): Promise<KillResult> {
-  const { rows } = await connected.query('SHOW WARNINGS', timeoutMs);
-  const cause = new Error(rows.map((row) => String(row[2])).join('; '));
-  return { outcome: 'refused', trouble: denied(cause) };
 }
 
 function resultOf(error: unknown, node: Node): KillResult {
@@ -64,11 +64,6 @@ function resultOf(error: unknown, node: Node): KillResult {
     trouble: isDenied ? denied(error, number) : nodeTrouble(error, node.connectTimeoutMs),
   };
 }
-
-const LOST = new ServiceError('node_unavailable', {
-  'en-us': 'The connection to the node was lost before the KILL could be sent.',
-  'zh-cn': '在发送KILL之前与节点的连接已断开。',
-});
 
 function denied(cause: unknown, number?: number): ServiceError {
   const [en, zh] =

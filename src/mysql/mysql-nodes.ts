@@ -1,67 +1,67 @@
-import type { ControlConnection, Deadline, Node, Nodes } from '../domain/node.ts';
-import { openConnection, type Connected } from './connection.ts';
-import { requireGrants } from './grants.ts';
-import { identify } from './identity.ts';
-import { killSession } from './kill.ts';
+import type { Capabilities } from '../domain/capabilities.ts';
+import type { Deadline } from '../domain/deadline.ts';
+import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
+import { NodeConnections } from './node-connections.ts';
 import { OwnConnections } from './own-connections.ts';
-import { readProcessList } from './process-list.ts';
-import { readTransactions } from './transactions.ts';
-import { nodeTrouble } from './server-errors.ts';
+import { probe } from './probe.ts';
 
-/** Nodes over the MySQL protocol. Each use opens a connection of its own. */
-export function createMysqlNodes(): Nodes {
-  const own = new OwnConnections();
-  return {
-    async withConnection(node, deadline, work) {
-      const opening = own.opening(node.nodeId);
-      let connected: Connected;
-      try {
-        connected = await orTrouble(node, openConnection(node, deadline));
-      } catch (error) {
-        opening.end();
-        throw error;
-      }
-      try {
-        const connection = await controlConnection(connected, node, deadline, own).finally(
-          opening.end,
-        );
-        return await work(connection);
-      } finally {
-        connected.close();
-        own.closed(node.nodeId, connected);
-      }
-    },
-  };
-}
+/** How many nodes are connected to at once when all are to be warm. */
+const WARMED_AT_ONCE = 32;
 
-async function controlConnection(
-  connected: Connected,
-  node: Node,
-  deadline: Deadline,
-  own: OwnConnections,
-): Promise<ControlConnection> {
-  const identity = await orTrouble(node, identify(connected, node, deadline));
-  const { ownId, flavour, incarnation } = identity;
-  await orTrouble(node, requireGrants(connected, identity, node, deadline));
-  own.opened(node.nodeId, connected, ownId);
-  return {
-    id: ownId,
-    incarnation,
-    listsTheDying: flavour === 'tidb',
-    hidesRollbacks: flavour === 'mysql',
-    get ours() {
-      return own.of(node.nodeId);
-    },
-    list: (until) => orTrouble(node, readProcessList(connected, ownId, node, until)),
-    kill: (session, until) => killSession(connected, session, flavour, node, until),
-    transactions: (until) => orTrouble(node, readTransactions(connected, flavour, node, until)),
-  };
-}
+/** Nodes over the MySQL protocol, each with its own connections: a sick one costs the others nothing. */
+export class MysqlNodes implements Nodes {
+  readonly #own = new OwnConnections();
+  readonly #connections = new Map<string, NodeConnections>();
 
-async function orTrouble<T>(node: Node, answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    throw nodeTrouble(error, node.connectTimeoutMs);
+  withConnection<T>(
+    node: Node,
+    deadline: Deadline,
+    work: (connection: ControlConnection) => Promise<T>,
+  ): Promise<T> {
+    return this.#of(node).withConnection(deadline, work);
   }
+
+  probe(node: Node, deadline: Deadline): Promise<Capabilities> {
+    return probe(node, deadline);
+  }
+
+  /** Connects to each of these nodes, some at a time. Never throws; those that cannot be reached are tried again later. */
+  async warm(nodes: readonly Node[]): Promise<void> {
+    const left = [...nodes];
+    const warmNext = async (): Promise<void> => {
+      for (let node = left.shift(); node !== undefined; node = left.shift()) {
+        await this.#of(node).warm();
+      }
+    };
+    await Promise.all(Array.from({ length: WARMED_AT_ONCE }, warmNext));
+  }
+
+  /** Lets go of all nodes but these; one that changed counts as another. The connections of the others stay. */
+  retain(nodes: readonly Node[]): void {
+    const kept = new Map(nodes.map((node) => [node.nodeId, node]));
+    for (const [nodeId, connections] of this.#connections) {
+      const node = kept.get(nodeId);
+      if (node !== undefined && isSame(node, connections.node)) continue;
+      this.#connections.delete(nodeId);
+      connections.close();
+    }
+  }
+
+  close(): void {
+    this.retain([]);
+  }
+
+  #of(node: Node): NodeConnections {
+    const there = this.#connections.get(node.nodeId);
+    if (there !== undefined && isSame(node, there.node)) return there;
+    // A request that began before a reload can still have the old one.
+    there?.close();
+    const connections = new NodeConnections(node, this.#own);
+    this.#connections.set(node.nodeId, connections);
+    return connections;
+  }
+}
+
+function isSame(one: Node, other: Node): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
 }

@@ -1,4 +1,4 @@
-import type { Connected } from './connection.ts';
+import type { Connected } from './statement-queue.ts';
 
 /** How long a node may go on listing a connection that was closed. */
 const LINGER_MS = 10_000;

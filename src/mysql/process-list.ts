@@ -1,8 +1,7 @@
-import type { Deadline, Node, ProcessList } from '../domain/node.ts';
+import type { Node, ProcessList } from '../domain/node.ts';
 import type { ProcessListRow } from '../domain/session.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
-import type { Connected, ResultSet } from './connection.ts';
-import { timeFor } from './server-errors.ts';
+import type { Connected, ResultSet } from './statement-queue.ts';
 
 /**
  * The process list as this connection sees it. Throws `node_unavailable` when the answer is not what servers give, or does
@@ -13,11 +12,9 @@ export async function readProcessList(
   connection: Connected,
   ownId: bigint,
   node: Node,
-  deadline: Deadline,
 ): Promise<ProcessList> {
   const askedAt = performance.now();
-  const timeoutMs = timeFor(node.listTimeoutMs, deadline);
-  const rows = rowsByName(await connection.query(STATEMENT, timeoutMs));
+  const rows = rowsByName(await connection.query(STATEMENT, node.listTimeoutMs, Infinity));
   const own = rows.filter(({ id }) => id === ownId.toString());
   if (own.length !== 1 || !own.every((row) => isThisStatement(row, node))) {
     throw new ServiceError('node_unavailable', NOT_SEEN);

@@ -1,5 +1,5 @@
 import { isNativeError } from 'node:util/types';
-import { limitReached, type Deadline } from '../domain/node.ts';
+import { limitReached, type Deadline } from '../domain/deadline.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 
 /** A statement that the node did not answer in time. */
@@ -11,6 +11,21 @@ export class DeadlineError extends Error {
     super(`No answer within ${timeoutMs} ms`);
     this.timeoutMs = timeoutMs;
   }
+}
+
+/** A statement that was surely not sent, and why. */
+export class NotSentError extends Error {
+  readonly trouble: ServiceError;
+
+  constructor(trouble: ServiceError) {
+    super(trouble.message);
+    this.trouble = trouble;
+  }
+}
+
+/** The line broke. */
+export function connectionLost(): ServiceError {
+  return new ServiceError('node_unavailable', SENTENCES.lost);
 }
 
 /** The error's code: Node's (`ECONNREFUSED`), the driver's (`PROTOCOL_…`) or the server's symbol (`ER_…`). */
@@ -25,7 +40,7 @@ export function serverErrorNumber(error: unknown): number | undefined {
 }
 
 /**
- * How long something may take that has this limit of its own, in whole milliseconds, at least one.
+ * How long connecting may take that has this limit of its own, in whole milliseconds, at least one.
  * Throws `node_unavailable` when the deadline has passed.
  */
 export function timeFor(limitMs: number, deadline: Deadline): number {
@@ -37,9 +52,26 @@ export function timeFor(limitMs: number, deadline: Deadline): number {
 /** Why a node could not be spoken to, as the caller may hear it. `connectTimeoutMs` is what the connection was given. */
 export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceError {
   if (error instanceof ServiceError) return error;
+  if (error instanceof NotSentError) return error.trouble;
   return new ServiceError('node_unavailable', sentenceFor(error, connectTimeoutMs), {
     cause: error,
   });
+}
+
+/** Whether the way in is shut, so that another one is to be tried: not when who we are, or who is there, is the trouble. */
+export function isDoorShut(error: unknown): boolean {
+  if (error instanceof ServiceError) return false;
+  const number = serverErrorNumber(error);
+  if (number !== undefined)
+    return isFull(error) || number === 1129 || BY_ERRNO[number] === SENTENCES.lost;
+  return (
+    sentenceFor(error, 0) !== SENTENCES.certificate && codeOf(error) !== 'HANDSHAKE_NO_SSL_SUPPORT'
+  );
+}
+
+/** Whether the node has no connection left. */
+export function isFull(error: unknown): boolean {
+  return BY_ERRNO[serverErrorNumber(error) ?? 0] === SENTENCES.full;
 }
 
 const SENTENCES = {

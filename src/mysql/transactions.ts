@@ -1,7 +1,8 @@
-import type { Deadline, Node, TransactionState } from '../domain/node.ts';
-import type { Connected } from './connection.ts';
+import type { Deadline } from '../domain/deadline.ts';
+import type { Node, TransactionState } from '../domain/node.ts';
+import type { Connected } from './statement-queue.ts';
 import type { Flavour } from './identity.ts';
-import { serverErrorNumber, timeFor } from './server-errors.ts';
+import { serverErrorNumber } from './server-errors.ts';
 
 /**
  * The transactions of InnoDB by session id, also of sessions that are listed no more: MySQL drops the row of a killed session at once, and
@@ -18,7 +19,7 @@ export async function readTransactions(
   if (flavour === 'tidb') return new Map();
   const sql = 'SELECT trx_mysql_thread_id, trx_state FROM information_schema.innodb_trx';
   try {
-    const { rows } = await connected.query(sql, timeFor(node.listTimeoutMs, deadline));
+    const { rows } = await connected.query(sql, node.listTimeoutMs, deadline);
     return new Map(
       rows.map(([id, state]) => [
         BigInt(String(id)),

@@ -59,6 +59,8 @@ interface Entry extends NodeDefaults {
   readonly project_id: string;
   readonly host: string;
   readonly port: number;
+  readonly admin_port?: number | undefined;
+  readonly admin_host?: string | undefined;
   readonly user: string;
   readonly password: string;
   readonly tls: NodeTls;
@@ -74,6 +76,10 @@ function nodeOf(entry: Entry): Node {
     projectId: entry.project_id,
     host: entry.host,
     port: entry.port,
+    admin:
+      entry.admin_port === undefined
+        ? undefined
+        : { host: entry.admin_host ?? entry.host, port: entry.admin_port },
     user: entry.user,
     password: entry.password,
     tls: entry.tls,

@@ -20,6 +20,8 @@ const ORIGIN: Origin = {
   reason: undefined,
 };
 
+const ANYBODY = { caller: 'anybody', deadline: Infinity };
+
 function start(changes: Partial<Node> = {}, requireClientPort = true) {
   const nodes = new FakeNodes();
   let later = 0;
@@ -183,7 +185,7 @@ describe('terminate', () => {
       host: 'connecting host',
       command: 'Connect',
     });
-    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, Infinity);
+    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, ANYBODY);
     const asClient = { id: id.toString(), user: 'app', host: '10.0.0.4:5000' };
     nodes.connect(asClient);
     expect(await terminate(id)).toEqual({ not_found: [id] });
@@ -197,7 +199,7 @@ describe('terminate', () => {
   it('does not hold it against a client that it was seen while it logged in', async () => {
     const { nodes, terminate, sessions } = start();
     const id = nodes.connect({ id: '901', user: 'unauthenticated user', command: 'Connect' });
-    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, Infinity);
+    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, ANYBODY);
     nodes.connect({ id: '901' });
     expect(await terminate(id)).toEqual({ killed: [id] });
   });
@@ -463,7 +465,7 @@ describe('list', () => {
     for (const id of ['100', '9', '4294967297', '20']) nodes.connect({ id });
     nodes.connect({ id: '5', user: 'system user', host: null });
     const ids = async (offset: bigint, limit: number): Promise<unknown[]> => {
-      const { sessions: shown, total } = await sessions.list(nodeKey, { offset, limit }, Infinity);
+      const { sessions: shown, total } = await sessions.list(nodeKey, { offset, limit }, ANYBODY);
       return [shown.map(({ id }) => id), total];
     };
 
@@ -473,11 +475,28 @@ describe('list', () => {
     expect(await ids(2n ** 70n, 100)).toEqual([[], 4]);
   });
 
+  it('takes later pages of a caller from the same list, for two seconds, and the first one never', async () => {
+    const { nodes, sessions, passTime } = start();
+    for (let n = 0; n < 3; n += 1) nodes.connect();
+    const ids = async (offset: bigint, caller = 'one'): Promise<unknown[]> => {
+      const page = { offset, limit: 1 };
+      const shown = await sessions.list(nodeKey, page, { caller, deadline: Infinity });
+      return shown.sessions.map(({ id }) => id);
+    };
+    expect(await ids(0n)).toEqual([1000n]);
+    nodes.disconnect(1000n);
+    expect([await ids(1n), await ids(2n), nodes.lists]).toEqual([[1001n], [1002n], 1]);
+    expect([await ids(1n, 'two'), nodes.lists]).toEqual([[1002n], 2]);
+    passTime(2100);
+    expect([await ids(1n), nodes.lists]).toEqual([[1002n], 3]);
+    expect([await ids(0n), nodes.lists]).toEqual([[1001n], 4]);
+  });
+
   it('shows NULL as an empty text and a time below zero as 0', async () => {
     const { nodes, sessions } = start();
     const id = nodes.connect({ db: null, state: null, info: null, time: '-3', host: 'db1:5000' });
 
-    const { sessions: shown } = await sessions.list(nodeKey, { offset: 0n, limit: 1 }, Infinity);
+    const { sessions: shown } = await sessions.list(nodeKey, { offset: 0n, limit: 1 }, ANYBODY);
 
     expect(shown).toEqual([
       {
@@ -501,7 +520,7 @@ describe('a node that is not there', () => {
     ['node_not_found', { nodeId: '99963926eacb443d98dc20f8620f28f2no07' }],
   ])('is %s', async (code, changes) => {
     const { sessions, nodes } = start();
-    const work = sessions.list({ ...nodeKey, ...changes }, { offset: 0n, limit: 1 }, Infinity);
+    const work = sessions.list({ ...nodeKey, ...changes }, { offset: 0n, limit: 1 }, ANYBODY);
     await expect(work).rejects.toMatchObject({ code });
     expect(nodes.connections).toBe(0);
   });

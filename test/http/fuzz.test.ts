@@ -4,7 +4,9 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc, { type Arbitrary } from 'fast-check';
-import type { ControlConnection, Deadline, Node, Nodes } from '../../src/domain/node.ts';
+import type { Deadline } from '../../src/domain/deadline.ts';
+import type { Capabilities } from '../../src/domain/capabilities.ts';
+import type { ControlConnection, Node, Nodes } from '../../src/domain/node.ts';
 import type { Language, Sentence } from '../../src/errors.ts';
 import { createListener, stopListening } from '../../src/http/listener.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
@@ -69,6 +71,10 @@ class CountingNode implements Nodes {
       this.#connections += fresh.connections;
       this.#kills.push(...fresh.kills);
     }
+  }
+
+  probe(): Promise<Capabilities> {
+    return new FakeNodes().probe();
   }
 
   /** What has reached the node since this was last asked. */
@@ -615,7 +621,9 @@ describe('the valid neighbours of malformed requests', () => {
       const { status, text } = await send({ ...VALID_GET, path: VALID_GET.path + query });
       expect(status).toBe(200);
       expect(JSON.parse(text)).toMatchObject({ total_count: SESSION_IDS.length });
-      expect(node.reached()).toEqual({ connections: 1, kills: [] });
+      // A page after the first can come from the list before.
+      const { connections, kills } = node.reached();
+      expect([connections <= 1, kills]).toEqual([true, []]);
     },
   );
 

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { createServer as createMysqlServer, type Connection } from 'mysql2';
 import type { Node } from '../../src/domain/node.ts';
 import { sessionOf } from '../../src/domain/session.ts';
-import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { fakeNode } from '../support/ids.ts';
 import { until } from '../support/until.ts';
 
@@ -120,9 +120,7 @@ function own(): Record<string, string | null> {
 }
 
 async function use(node: Node): Promise<unknown> {
-  return createMysqlNodes().withConnection(node, Infinity, (connection) =>
-    connection.list(Infinity),
-  );
+  return new MysqlNodes().withConnection(node, Infinity, (connection) => connection.list(Infinity));
 }
 
 describe('a node that cannot be spoken to', () => {
@@ -242,7 +240,7 @@ async function killBoth(
     onKill(sql, connection);
   };
   const node = { ...(await scriptedNode(ordinary(hears, { version, grants }))), killWith };
-  const outcomes = await createMysqlNodes().withConnection(node, Infinity, async (connection) => {
+  const outcomes = await new MysqlNodes().withConnection(node, Infinity, async (connection) => {
     await connection.list(Infinity);
     const results: string[] = [];
     for (const id of ['1', '2']) {
@@ -273,8 +271,8 @@ describe('a KILL', () => {
     ['names nobody: 1094', error(1094), ['not_found', 'killed']],
     ['is denied: 1095', error(1095), ['refused', 'killed']],
     ['is forbidden: 1227', error(1227), ['refused', 'killed']],
-    ['meets the end of our own connection: 1317', error(1317), ['unknown', 'killed']],
-    ['meets a shutdown: 1053', error(1053), ['unknown', 'killed']],
+    ['meets the end of our own connection: 1317', error(1317), ['unknown', 'not_sent']],
+    ['meets a shutdown: 1053', error(1053), ['unknown', 'not_sent']],
     ['gets no answer', () => undefined, ['unknown', 'not_sent']],
     [
       'loses the connection',

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import type { ControlConnection, Nodes } from '../../src/domain/node.ts';
-import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
 import { liveIds, nodeOn, processList, servers } from '../support/server.ts';
@@ -11,8 +11,9 @@ import { until } from '../support/until.ts';
 describe.each(servers)('what is left of a killed session, on $flavour $version', (server) => {
   /** What each look at the node's rollbacks showed. */
   const seen: (ReadonlyMap<bigint, string> | undefined)[] = [];
-  const mysql = createMysqlNodes();
+  const mysql = new MysqlNodes();
   const nodes: Nodes = {
+    probe: (node, deadline) => mysql.probe(node, deadline),
     withConnection: (node, deadline, work) =>
       mysql.withConnection(node, deadline, (connection) => {
         const transactions: ControlConnection['transactions'] = async (latest) => {

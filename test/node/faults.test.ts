@@ -118,7 +118,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
       processes_killed: [first.id, third.id],
       processes_failed: [second.id],
     });
-    await until('the old connection is gone', () => proxy.open === 0);
+    await until('only the new connection is left', () => proxy.open === 1);
     await expectGone(first, third);
     await expect(second.connection.query('SELECT 1')).resolves.toBeDefined();
   });

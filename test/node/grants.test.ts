@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { asRoot, nodeOn, servers } from '../support/server.ts';
 
 describe.each(servers)('the grants of a control account on $flavour $version', (server) => {
@@ -25,7 +25,7 @@ describe.each(servers)('the grants of a control account on $flavour $version', (
 
   async function connect(): Promise<unknown> {
     const node = nodeOn(server, { user, password: 'password-of-the-grants' });
-    return createMysqlNodes().withConnection(node, Infinity, (connection) =>
+    return new MysqlNodes().withConnection(node, Infinity, (connection) =>
       connection.list(Infinity),
     );
   }

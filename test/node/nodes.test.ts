@@ -1,5 +1,5 @@
-import { afterEach, describe } from '@jest/globals';
-import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { afterAll, afterEach, describe } from '@jest/globals';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { openSession, type ClientSession } from '../support/client-session.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode } from '../support/ids.ts';
@@ -8,6 +8,11 @@ import { asRoot, liveIds, nodeOn, servers } from '../support/server.ts';
 
 describe.each(servers)('nodes over $flavour $version', (server) => {
   const clients = new Map<bigint, ClientSession>();
+  const nodes = new MysqlNodes();
+
+  afterAll(() => {
+    nodes.close();
+  });
 
   afterEach(() => {
     for (const client of clients.values()) client.close();
@@ -15,7 +20,7 @@ describe.each(servers)('nodes over $flavour $version', (server) => {
   });
 
   nodesContract(() => ({
-    nodes: createMysqlNodes(),
+    nodes,
     node: nodeOn(server),
     async openClient() {
       const client = await openSession(server);

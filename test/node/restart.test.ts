@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { RowDataPacket } from 'mysql2/promise';
 import request from 'supertest';
 import type { ControlConnection, Nodes } from '../../src/domain/node.ts';
-import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { openSession, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
@@ -82,8 +82,9 @@ function testRestarts(flavour: Server['flavour']): void {
   it('between the request and the first connection: the session that has the id now lives', async () => {
     const id = await victim();
     let reused: ClientSession | undefined;
-    const mysql = createMysqlNodes();
+    const mysql = new MysqlNodes();
     const nodes: Nodes = {
+      probe: (node, deadline) => mysql.probe(node, deadline),
       async withConnection(node, deadline, work) {
         reused ??= await restartAndReuse(id);
         return mysql.withConnection(node, deadline, work);
@@ -106,8 +107,9 @@ function testRestarts(flavour: Server['flavour']): void {
   it('between the list and the KILL: the session that has the id now lives, and nothing is claimed', async () => {
     const id = await victim();
     let reused: ClientSession | undefined;
-    const mysql = createMysqlNodes();
+    const mysql = new MysqlNodes();
     const nodes: Nodes = {
+      probe: (node, deadline) => mysql.probe(node, deadline),
       withConnection: (node, deadline, work) =>
         mysql.withConnection(node, deadline, (connection) => {
           const late: ControlConnection = Object.create(connection, {

@@ -1,11 +1,6 @@
-import {
-  limitReached,
-  type ControlConnection,
-  type Deadline,
-  type KillResult,
-  type Node,
-  type Nodes,
-} from '../../src/domain/node.ts';
+import type { Capabilities } from '../../src/domain/capabilities.ts';
+import { limitReached, type Deadline } from '../../src/domain/deadline.ts';
+import type { ControlConnection, KillResult, Node, Nodes } from '../../src/domain/node.ts';
 import type { ProcessListRow } from '../../src/domain/session.ts';
 import { ServiceError } from '../../src/errors.ts';
 
@@ -91,6 +86,17 @@ export class FakeNodes implements Nodes {
     for (const [connection, victim] of this.#waiting) {
       if (this.has(connection)) this.disconnect(victim);
     }
+  }
+
+  probe(): Promise<Capabilities> {
+    const [flavour, version] = ['mysql', '8.4'] as const;
+    const facts = { missingGrants: [], canSeeRollbacks: true, hasSecondOpinion: false };
+    const { detail } = lost();
+    return Promise.resolve(
+      this.isReachable
+        ? { main: undefined, admin: 'none', server: { flavour, version, ...facts } }
+        : { main: detail, admin: 'none', server: undefined },
+    );
   }
 
   async withConnection<T>(

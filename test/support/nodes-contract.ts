@@ -74,23 +74,31 @@ export function nodesContract(stage: () => Stage): void {
     });
   });
 
-  it('gives concurrent uses connections of their own', async () => {
-    const ids = await Promise.all(
-      [1, 2, 3].map(() => use((connection) => Promise.resolve(connection.id))),
-    );
-    expect(new Set(ids).size).toBe(3);
-  });
-
-  it('takes the connection back when the work fails, and lets the error through', async () => {
-    let ownId = 0n;
+  it('lets the error of the work through, and goes on', async () => {
     const failure = new Error('the work failed');
     const work = use(async (connection) => {
-      ownId = connection.id;
       await connection.list(Infinity);
       throw failure;
     });
     await expect(work).rejects.toBe(failure);
-    await until('it is closed', async () => !(await stage().isAlive(ownId)));
+    await use((connection) => connection.list(Infinity));
+  });
+
+  it('gives a list that is not older than the question, also while another one is being read', async () => {
+    await use(async (connection) => {
+      const first = connection.list(Infinity);
+      const id = await stage().openClient();
+      const asked = performance.now();
+      const lists = await Promise.all([
+        first,
+        connection.list(Infinity),
+        connection.list(Infinity),
+      ]);
+      for (const { rows, askedAt } of lists.slice(1)) {
+        expect(askedAt).toBeGreaterThanOrEqual(asked);
+        rowOf(rows, id);
+      }
+    });
   });
 
   it('tells of a control connection that was ended, and sends nothing more', async () => {

@@ -12,7 +12,7 @@ import { AccessKeys, type AccessKey } from '../../src/identity/access-keys.ts';
 import { Authenticator } from '../../src/identity/authenticator.ts';
 import type { KeystoneTokens } from '../../src/identity/keystone-tokens.ts';
 import { StaticTokens, type StaticToken } from '../../src/identity/static-tokens.ts';
-import { createMysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { FileRegistry } from '../../src/registry/node-registry.ts';
 import { MemoryAnswers } from '../../src/store/memory-answers.ts';
 import { nodeKey, processesPath } from './ids.ts';
@@ -72,7 +72,7 @@ export function createService(settings: ServiceSettings): TestService {
   const app = createApp({
     sessions: new SessionService({
       registry: new FileRegistry(settings.registry),
-      nodes: settings.nodes ?? createMysqlNodes(),
+      nodes: settings.nodes ?? new MysqlNodes(),
       rules: {
         internalUsers: settings.internalUsers ?? [],
         requireClientPort: settings.requireClientPort ?? true,

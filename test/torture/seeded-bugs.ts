@@ -77,6 +77,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
   {
     name: 'a KILL without an answer is sent again, on whatever connection can be had',
     replacements: [
+      ['mysql/breaker.ts', 'if (this.#failures < FAILURES || leftMs <= 0) return;', 'return;'],
       [
         'domain/sweep.ts',
         'if (!isOlderThanRequest || !isTheSame) throw',
@@ -120,16 +121,16 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     name: 'a KILL is sent over another connection than the list was read on',
     replacements: [
       [
-        'mysql/mysql-nodes.ts',
-        'kill: (session, until) => killSession(connected, session, flavour, node, until),',
-        `kill: async (session, until) => {
+        'mysql/shared-connection.ts',
+        'kill: (session, deadline) => killSession(connected, session, flavour, node, deadline),',
+        `kill: async (session, deadline) => {
       for (;;) {
-        const other = await openConnection(node, until).catch(() => undefined);
-        if (other === undefined && performance.now() < until) {
+        const other = await openConnection(node, node, deadline).catch(() => undefined);
+        if (other === undefined && performance.now() < deadline) {
           await new Promise((again) => setTimeout(again, 50));
           continue;
         }
-        return killSession(other ?? connected, session, flavour, node, until).finally(() => other?.close());
+        return killSession(other ?? connected, session, flavour, node, deadline).finally(() => other?.close());
       }
     },`,
       ],

@@ -41,7 +41,7 @@ export function figures(
     `faults               ${told(events.flatMap(faultOf))}`,
     `connections struck   ${events.reduce((sum, event) => sum + (event.what === 'faults are healed' ? event.struck : 0), 0)}`,
     `largest lateness     ${lateness.toFixed(0)} ms beyond the request's limit`,
-    `largest own lag      ${Math.max(0, ...events.map((event) => (event.what === 'lag' ? event.ms : 0))).toFixed(0)} ms`,
+    `largest own lag      ${events.reduce((most, event) => (event.what === 'lag' ? Math.max(most, event.ms) : most), 0).toFixed(0)} ms`,
     `violations           ${violations.length === 0 ? 'none' : told(violations.map(({ rule }) => rule))}${wrong === 0 ? bound : ''}`,
   ];
 }

@@ -1,0 +1,23 @@
+import type { Sentence } from '../errors.ts';
+
+/** What the service could do on a node now: what one wants to know before it is needed. */
+export interface Capabilities {
+  /** Why the main port lets nobody in; undefined when it does. */
+  readonly main: Sentence | undefined;
+  /** The same of the spare way in; 'none' when the node has none in the registry. */
+  readonly admin: Sentence | undefined | 'none';
+  /** Who answered; undefined when nobody did. */
+  readonly server: ServerFacts | undefined;
+}
+
+export interface ServerFacts {
+  readonly flavour: 'mysql' | 'mariadb' | 'tidb';
+  /** Such as 8.4 or 10.11. */
+  readonly version: string;
+  /** What to GRANT the control account, such as `PROCESS ON *.*`; without it the node is refused. */
+  readonly missingGrants: readonly string[];
+  /** Whether a rollback that goes on after its session has left the list can be seen. */
+  readonly canSeeRollbacks: boolean;
+  /** Whether `performance_schema.threads` can be read, which tells clients from internal threads by itself. */
+  readonly hasSecondOpinion: boolean;
+}

@@ -1,0 +1,39 @@
+import { ServiceError } from '../errors.ts';
+
+/** When something must be over, in milliseconds of `performance.now()`. */
+export type Deadline = number;
+
+/** The longest time that a timer can take. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** The request's time is up. */
+export function limitReached(): ServiceError {
+  return new ServiceError('node_unavailable', {
+    'en-us': 'The request reached its time limit.',
+    'zh-cn': '请求已达到时间限制。',
+  });
+}
+
+/** How long a timer may take that must not outlast the deadline. */
+export function leftUntil(deadline: Deadline): number {
+  return Math.min(Math.max(deadline - performance.now(), 0), LONGEST_MS);
+}
+
+/** What the work comes to, or `late()` thrown at the deadline; the work itself goes on then. */
+export async function by<T>(
+  deadline: Deadline,
+  work: Promise<T>,
+  late: () => Error = limitReached,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(late());
+    }, leftUntil(deadline));
+  });
+  try {
+    return await Promise.race([work, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,33 @@
+import type { Session } from './session.ts';
+
+const MAX_AGE_MS = 2000;
+
+interface Recent {
+  readonly sessions: readonly Session[];
+  readonly askedAt: number;
+}
+
+/** What readers were last shown, for a moment, so that their pages fit together and cost the node one list. Never for kills. */
+export class RecentLists {
+  /** In the order of their lists. */
+  readonly #recent = new Map<string, Recent>();
+
+  /** The sessions that this reader was shown, if that was a moment ago. */
+  of(reader: string, now: number): readonly Session[] | undefined {
+    this.#forgetOld(now);
+    return this.#recent.get(reader)?.sessions;
+  }
+
+  keep(reader: string, sessions: readonly Session[], askedAt: number): void {
+    this.#recent.delete(reader);
+    this.#recent.set(reader, { sessions, askedAt });
+    this.#forgetOld(askedAt);
+  }
+
+  #forgetOld(now: number): void {
+    for (const [reader, { askedAt }] of this.#recent) {
+      if (now - askedAt <= MAX_AGE_MS) return;
+      this.#recent.delete(reader);
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import { ServiceError } from '../errors.ts';
+
+/** So many attempts in a row must have failed before requests are turned away. */
+const FAILURES = 3;
+const FIRST_PAUSE_MS = 500;
+/** A node that is back is seen after so long at the latest. */
+const LONGEST_PAUSE_MS = 5000;
+
+/** Keeps requests from waiting for a node that cannot be reached: for a while after the third failure in a row, then one may try. */
+export class Breaker {
+  #failures = 0;
+  #closedAt = 0;
+
+  /** Throws `overloaded` while the node is left alone. */
+  requireClosed(): void {
+    const leftMs = this.#closedAt - performance.now();
+    if (this.#failures < FAILURES || leftMs <= 0) return;
+    const seconds = Math.ceil(leftMs / 1000);
+    throw new ServiceError('overloaded', {
+      'en-us': `The node could not be reached ${this.#failures} times in a row, and is tried again in ${seconds} s.`,
+      'zh-cn': `节点连续${this.#failures}次无法连接，将在${seconds}秒后重试。`,
+    });
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+    this.#closedAt = 0;
+  }
+
+  failed(): void {
+    this.#failures += 1;
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - 1), LONGEST_PAUSE_MS);
+    // Half of it by chance, so that replicas do not come all at once.
+    this.#closedAt = performance.now() + pauseMs * (0.5 + Math.random() / 2);
+  }
+
+  /** In how many milliseconds whoever is in no hurry should try next. */
+  nextTryMs(): number {
+    return Math.max(this.#closedAt - performance.now(), FIRST_PAUSE_MS * (0.5 + Math.random() / 2));
+  }
+}

@@ -1,0 +1,226 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { by, limitReached, type Deadline } from '../domain/deadline.ts';
+import type { ControlConnection, Node } from '../domain/node.ts';
+import { ServiceError } from '../errors.ts';
+import { Breaker } from './breaker.ts';
+import { SharedConnection } from './shared-connection.ts';
+import type { OwnConnections } from './own-connections.ts';
+import { isDoorShut, isFull, nodeTrouble } from './server-errors.ts';
+
+/** A second one is opened beside one that is slow to answer. */
+const MAX_CONNECTIONS = 2;
+const SLOW_MS = 200;
+/** Requests that may use a node, or wait for it, at once. */
+const MAX_USERS = 512;
+const SHORTEST_PING_MS = 15_000;
+/** On a full node each login that is turned away takes the last connection for a moment. */
+const FULL_PATIENCE_MS = 1000;
+const FULL_PAUSE_MS = 20;
+
+interface Kept {
+  readonly shared: SharedConnection;
+  users: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** The control connections of one node: opened on demand or beforehand, kept warm, shared by all requests. */
+export class NodeConnections {
+  readonly node: Node;
+  readonly #own: OwnConnections;
+  readonly #breaker = new Breaker();
+  readonly #kept = new Set<Kept>();
+  #users = 0;
+  #opening: Promise<Kept> | undefined;
+  #reopening: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(node: Node, own: OwnConnections) {
+    this.node = node;
+    this.#own = own;
+  }
+
+  /** See Nodes. */
+  async withConnection<T>(
+    deadline: Deadline,
+    work: (connection: ControlConnection) => Promise<T>,
+  ): Promise<T> {
+    if (deadline <= performance.now()) throw limitReached();
+    if (this.#users >= MAX_USERS) throw queueFull();
+    this.#users += 1;
+    try {
+      for (;;) {
+        const { kept, wasWarm } = await this.#acquire(deadline);
+        const lists = { given: 0 };
+        try {
+          return await this.#use(kept, work, () => (lists.given += 1));
+        } catch (error) {
+          // It can have died unnoticed long ago; nothing was done over it.
+          if (!wasWarm || lists.given > 0 || !kept.shared.connected.isBroken()) throw error;
+        }
+      }
+    } finally {
+      this.#users -= 1;
+    }
+  }
+
+  /** Opens a connection if there is none; never throws. */
+  async warm(): Promise<void> {
+    if (this.#usable().length > 0 || this.#isClosed) return;
+    await this.#open().catch(() => {
+      this.#reopenLater();
+    });
+  }
+
+  /** Closes what is not in use, and the rest when it no longer is. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#reopening);
+    for (const kept of this.#kept) this.#giveBack(kept);
+  }
+
+  async #use<T>(
+    kept: Kept,
+    work: (connection: ControlConnection) => Promise<T>,
+    onList: () => void,
+  ): Promise<T> {
+    const { shared } = kept;
+    kept.users += 1;
+    shared.connected.holdProcess(true);
+    try {
+      return await work(shared.lend(() => this.#own.of(this.node.nodeId), onList));
+    } finally {
+      kept.users -= 1;
+      if (kept.users === 0) {
+        shared.connected.holdProcess(false);
+        this.#giveBack(kept);
+      }
+    }
+  }
+
+  async #acquire(deadline: Deadline): Promise<{ readonly kept: Kept; readonly wasWarm: boolean }> {
+    const usable = this.#usable();
+    const [best] = usable.sort((a, b) => busyMs(a) - busyMs(b));
+    const isGood = best !== undefined && busyMs(best) < SLOW_MS;
+    if (isGood || usable.length >= MAX_CONNECTIONS) {
+      if (best !== undefined) return { kept: best, wasWarm: true };
+    }
+    try {
+      return { kept: await by(deadline, this.#open()), wasWarm: false };
+    } catch (error) {
+      if (best === undefined || best.shared.connected.isBroken()) throw error;
+      return { kept: best, wasWarm: true };
+    }
+  }
+
+  #usable(): Kept[] {
+    return [...this.#kept].filter(({ shared }) => !shared.connected.isBroken());
+  }
+
+  #open(): Promise<Kept> {
+    this.#opening ??= this.#connect().finally(() => (this.#opening = undefined));
+    return this.#opening;
+  }
+
+  async #connect(): Promise<Kept> {
+    this.#breaker.requireClosed();
+    const opening = this.#own.opening(this.node.nodeId);
+    try {
+      const shared = await this.#throughAnyDoor();
+      this.#breaker.succeeded();
+      return this.#keep(shared);
+    } catch (error) {
+      if (isDoorShut(error) && !isFull(error)) this.#breaker.failed();
+      throw nodeTrouble(error, this.node.connectTimeoutMs);
+    } finally {
+      opening.end();
+    }
+  }
+
+  async #throughAnyDoor(): Promise<SharedConnection> {
+    const { node } = this;
+    const begun = performance.now();
+    const limit = (): Deadline => performance.now() + node.connectTimeoutMs + node.listTimeoutMs;
+    for (;;) {
+      try {
+        return await SharedConnection.open(node, node, limit());
+      } catch (error) {
+        if (!isDoorShut(error)) throw error;
+        if (node.admin !== undefined) {
+          const spare = await SharedConnection.open(node, node.admin, limit()).catch(
+            () => undefined,
+          );
+          if (spare !== undefined) return spare;
+        }
+        if (!isFull(error) || performance.now() - begun > FULL_PATIENCE_MS) throw error;
+        await pause(FULL_PAUSE_MS * (1 + Math.random()));
+      }
+    }
+  }
+
+  #keep(shared: SharedConnection): Kept {
+    const kept: Kept = { shared, users: 0, timer: undefined };
+    this.#kept.add(kept);
+    this.#own.opened(this.node.nodeId, shared.connected, shared.identity.ownId);
+    shared.connected.onceBroken(() => {
+      this.#forget(kept);
+      this.#reopenLater();
+    });
+    this.#pingLater(kept);
+    return kept;
+  }
+
+  #pingLater(kept: Kept): void {
+    kept.timer = setTimeout(
+      () => {
+        void this.#ping(kept);
+      },
+      SHORTEST_PING_MS * (1 + Math.random()),
+    ).unref();
+  }
+
+  async #ping(kept: Kept): Promise<void> {
+    const [first] = this.#kept;
+    if (kept.users === 0 && kept !== first) {
+      this.#letGo(kept);
+      return;
+    }
+    // A line on which nothing comes back is broken by this.
+    await kept.shared.connected
+      .query('DO 0', this.node.listTimeoutMs, Infinity)
+      .catch(() => undefined);
+    if (this.#kept.has(kept)) this.#pingLater(kept);
+  }
+
+  #giveBack(kept: Kept): void {
+    if (kept.users === 0 && (this.#isClosed || kept.shared.isSpare)) this.#letGo(kept);
+  }
+
+  #letGo(kept: Kept): void {
+    this.#forget(kept);
+    kept.shared.connected.close();
+  }
+
+  #forget(kept: Kept): void {
+    clearTimeout(kept.timer);
+    if (this.#kept.delete(kept)) this.#own.closed(this.node.nodeId, kept.shared.connected);
+  }
+
+  #reopenLater(): void {
+    if (this.#isClosed || this.#kept.size > 0) return;
+    clearTimeout(this.#reopening);
+    this.#reopening = setTimeout(() => {
+      void this.warm();
+    }, this.#breaker.nextTryMs()).unref();
+  }
+}
+
+function busyMs({ shared }: Kept): number {
+  return shared.connected.busyMs();
+}
+
+function queueFull(): ServiceError {
+  return new ServiceError('overloaded', {
+    'en-us': 'Too many requests wait for this node.',
+    'zh-cn': '等待该节点的请求过多。',
+  });
+}

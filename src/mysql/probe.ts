@@ -1,0 +1,71 @@
+import type { Capabilities, ServerFacts } from '../domain/capabilities.ts';
+import type { Deadline } from '../domain/deadline.ts';
+import type { Node } from '../domain/node.ts';
+import type { Sentence } from '../errors.ts';
+import { openConnection, type Address } from './connection.ts';
+import { missingGrants } from './grants.ts';
+import { identify } from './identity.ts';
+import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
+import type { Connected } from './statement-queue.ts';
+import { readTransactions } from './transactions.ts';
+
+interface Seen {
+  readonly trouble: Sentence | undefined;
+  readonly server: ServerFacts | undefined;
+}
+
+/** Tries each way into a node with a connection of its own, and looks at what the account may do. Never throws. */
+export async function probe(node: Node, deadline: Deadline): Promise<Capabilities> {
+  const [main, admin] = await Promise.all([
+    enter(node, node, deadline),
+    node.admin && enter(node, node.admin, deadline),
+  ]);
+  return {
+    main: main.trouble,
+    admin: admin === undefined ? 'none' : admin.trouble,
+    server: main.server ?? admin?.server,
+  };
+}
+
+async function enter(node: Node, address: Address, deadline: Deadline): Promise<Seen> {
+  let connected: Connected | undefined;
+  try {
+    connected = await openConnection(node, address, deadline);
+    return { trouble: undefined, server: await look(connected, node, deadline) };
+  } catch (error) {
+    const { detail } = nodeTrouble(error, node.connectTimeoutMs);
+    return { trouble: detail ?? UNKNOWN, server: undefined };
+  } finally {
+    connected?.close();
+  }
+}
+
+async function look(connected: Connected, node: Node, deadline: Deadline): Promise<ServerFacts> {
+  const identity = await identify(connected, node, deadline);
+  const { flavour, version } = identity;
+  const transactions = await readTransactions(connected, flavour, node, deadline);
+  return {
+    flavour,
+    version: `${Math.floor(version / 100)}.${version % 100}`,
+    missingGrants: await missingGrants(connected, identity, node, deadline),
+    canSeeRollbacks: transactions !== undefined,
+    hasSecondOpinion: await canReadThreads(connected, node, deadline),
+  };
+}
+
+async function canReadThreads(
+  connected: Connected,
+  node: Node,
+  deadline: Deadline,
+): Promise<boolean> {
+  // Where the performance schema is off, the table is empty.
+  const sql = 'SELECT THREAD_ID FROM performance_schema.threads LIMIT 1';
+  try {
+    return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
+  } catch (error) {
+    if (serverErrorNumber(error) === undefined) throw error;
+    return false;
+  }
+}
+
+const UNKNOWN: Sentence = { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' };

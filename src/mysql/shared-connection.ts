@@ -1,0 +1,100 @@
+import { by, limitReached, type Deadline } from '../domain/deadline.ts';
+import type { ControlConnection, Node, ProcessList } from '../domain/node.ts';
+import { openConnection, type Address } from './connection.ts';
+import { requireGrants } from './grants.ts';
+import { identify, type ServerIdentity } from './identity.ts';
+import { killSession } from './kill.ts';
+import { readProcessList } from './process-list.ts';
+import { nodeTrouble } from './server-errors.ts';
+import type { Connected } from './statement-queue.ts';
+import { readTransactions } from './transactions.ts';
+
+/** A control connection that several requests share. */
+export class SharedConnection {
+  readonly identity: ServerIdentity;
+  /** Whether it came in by the spare way, which is to be given back. */
+  readonly isSpare: boolean;
+  readonly connected: Connected;
+  readonly #node: Node;
+  #reading: Promise<ProcessList> | undefined;
+  #nextReading: Promise<ProcessList> | undefined;
+
+  private constructor(
+    connected: Connected,
+    identity: ServerIdentity,
+    node: Node,
+    isSpare: boolean,
+  ) {
+    this.connected = connected;
+    this.identity = identity;
+    this.#node = node;
+    this.isSpare = isSpare;
+  }
+
+  /** Connects, and makes sure of who is there and what the account may do. Throws `node_unavailable`, or what connecting throws. */
+  static async open(node: Node, address: Address, deadline: Deadline): Promise<SharedConnection> {
+    const connected = await openConnection(node, address, deadline);
+    try {
+      const identity = await identify(connected, node, deadline);
+      await requireGrants(connected, identity, node, deadline);
+      return new SharedConnection(connected, identity, node, address !== node);
+    } catch (error) {
+      connected.close();
+      throw error;
+    }
+  }
+
+  /** As one request sees it; `onList` hears of each list that it got. */
+  lend(ours: () => ReadonlySet<bigint> | undefined, onList: () => void): ControlConnection {
+    const { ownId, flavour, incarnation } = this.identity;
+    const [node, connected] = [this.#node, this.connected];
+    return {
+      id: ownId,
+      incarnation,
+      listsTheDying: flavour === 'tidb',
+      hidesRollbacks: flavour === 'mysql',
+      get ours() {
+        return ours();
+      },
+      list: async (deadline) => {
+        if (deadline <= performance.now()) throw limitReached();
+        const list = await orTrouble(node, by(deadline, this.#list()));
+        onList();
+        return list;
+      },
+      kill: (session, deadline) => killSession(connected, session, flavour, node, deadline),
+      transactions: (deadline) =>
+        orTrouble(node, readTransactions(connected, flavour, node, deadline)),
+    };
+  }
+
+  /** Who asks while a list is being read gets the next one, which is not older than the question. */
+  #list(): Promise<ProcessList> {
+    if (this.#reading === undefined) return this.#read();
+    this.#nextReading ??= this.#reading
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextReading = undefined;
+        return this.#read();
+      });
+    return this.#nextReading;
+  }
+
+  #read(): Promise<ProcessList> {
+    const reading = readProcessList(this.connected, this.identity.ownId, this.#node);
+    this.#reading = reading;
+    const done = (): void => {
+      if (this.#reading === reading) this.#reading = undefined;
+    };
+    reading.then(done, done);
+    return reading;
+  }
+}
+
+async function orTrouble<T>(node: Node, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw nodeTrouble(error, node.connectTimeoutMs);
+  }
+}

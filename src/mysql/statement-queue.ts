@@ -1,0 +1,178 @@
+import type { Socket } from 'node:net';
+import type { Connection, FieldPacket } from 'mysql2';
+import { leftUntil, limitReached, type Deadline } from '../domain/deadline.ts';
+import { connectionLost, DeadlineError, NotSentError } from './server-errors.ts';
+
+/** What a statement returned: the column names, and the rows in their order. */
+export interface ResultSet {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+  /** What the server warns of, where that was to be read. */
+  readonly warnings: readonly string[];
+}
+
+/** A connection of the driver, with a deadline for each statement; after an error of the line it stays broken. */
+export interface Connected {
+  /**
+   * Sends a statement when it is its turn. Rejects with a NotSentError when that does not come by the deadline, or the connection breaks
+   * before; with the driver's error; or with a DeadlineError when no answer comes within `limitMs` and by the deadline: then the connection is broken.
+   */
+  query(
+    sql: string,
+    limitMs: number,
+    deadline: Deadline,
+    options?: { readonly areWarningsRead?: boolean },
+  ): Promise<ResultSet>;
+  isBroken(): boolean;
+  /** For how many milliseconds the present statement has waited for its answer; 0 when there is none. */
+  busyMs(): number;
+  /** Whether it keeps the process from ending: it should only while somebody waits for it. */
+  holdProcess(isWanted: boolean): void;
+  /** Has this called when it has broken or was closed. */
+  onceBroken(listener: () => void): void;
+  /** Breaks it at once: nothing that waits is sent. */
+  break(): void;
+  close(): void;
+}
+
+interface Waiting {
+  readonly send: () => Promise<void>;
+  readonly giveUp: (why: NotSentError) => void;
+}
+
+/** Sends one statement at a time: what waits here has surely not been sent. */
+export class StatementQueue implements Connected {
+  readonly #connection: Connection;
+  readonly #waiting = new Set<Waiting>();
+  #sentAt: number | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.holdProcess(false);
+    streamOf(connection).once('close', () => {
+      this.#giveUpAll();
+    });
+  }
+
+  query(
+    sql: string,
+    limitMs: number,
+    deadline: Deadline,
+    { areWarningsRead = false } = {},
+  ): Promise<ResultSet> {
+    return new Promise((resolve, reject) => {
+      const isLate = deadline <= performance.now();
+      if (isLate || this.isBroken()) {
+        reject(new NotSentError(isLate ? limitReached() : connectionLost()));
+        return;
+      }
+      const leave = (): void => {
+        clearTimeout(patience);
+        this.#waiting.delete(waiting);
+      };
+      const waiting: Waiting = {
+        send: () => {
+          leave();
+          const leftNowMs = Math.min(limitMs, deadline - performance.now());
+          return this.#send(sql, leftNowMs, areWarningsRead).then(resolve, reject);
+        },
+        giveUp: (why) => {
+          leave();
+          reject(why);
+        },
+      };
+      const late = (): void => {
+        waiting.giveUp(new NotSentError(limitReached()));
+      };
+      const patience = setTimeout(late, leftUntil(deadline));
+      this.#waiting.add(waiting);
+      this.#next();
+    });
+  }
+
+  isBroken(): boolean {
+    return this.#connection.state !== 'authenticated';
+  }
+
+  busyMs(): number {
+    return this.#sentAt === undefined ? 0 : performance.now() - this.#sentAt;
+  }
+
+  holdProcess(isWanted: boolean): void {
+    if (isWanted) streamOf(this.#connection).ref();
+    else streamOf(this.#connection).unref();
+  }
+
+  onceBroken(listener: () => void): void {
+    streamOf(this.#connection).once('close', listener);
+  }
+
+  break(): void {
+    streamOf(this.#connection).destroy(new Error('It is of no more use'));
+  }
+
+  close(): void {
+    if (!this.isBroken()) this.#connection.end();
+    const stream = streamOf(this.#connection);
+    stream.end();
+    setTimeout(() => stream.destroy(), 1000).unref();
+  }
+
+  #next(): void {
+    if (this.#sentAt !== undefined) return;
+    if (this.isBroken()) {
+      this.#giveUpAll();
+      return;
+    }
+    const [first] = this.#waiting;
+    void first?.send().then(() => {
+      this.#next();
+    });
+  }
+
+  #giveUpAll(): void {
+    for (const { giveUp } of this.#waiting) giveUp(new NotSentError(connectionLost()));
+  }
+
+  async #send(sql: string, leftMs: number, areWarningsRead: boolean): Promise<ResultSet> {
+    this.#sentAt = performance.now();
+    const limitMs = Math.max(1, Math.ceil(leftMs));
+    try {
+      const { warningCount, ...result } = await this.#answered(sql, limitMs);
+      if (!areWarningsRead || warningCount === 0) return result;
+      // In the same turn: any other statement in between would take them away.
+      const { rows } = await this.#answered('SHOW WARNINGS', limitMs);
+      return { ...result, warnings: rows.map((row) => String(row[2])) };
+    } finally {
+      this.#sentAt = undefined;
+    }
+  }
+
+  #answered(sql: string, limitMs: number): Promise<ResultSet & { readonly warningCount: number }> {
+    return new Promise((resolve, reject) => {
+      const limit = setTimeout(() => {
+        // destroy() of the driver would leave the statement without an answer for ever; this settles it.
+        streamOf(this.#connection).destroy(new DeadlineError(limitMs));
+      }, limitMs);
+      this.#connection.query(sql, (error, rows: unknown, fields: FieldPacket[] | undefined) => {
+        clearTimeout(limit);
+        if (error) reject(error);
+        else resolve(resultOf(rows, fields ?? []));
+      });
+    });
+  }
+}
+
+/** The socket of a connection: public in the driver, but missing from its types. */
+export function streamOf(connection: Connection): Socket {
+  return (connection as unknown as { stream: Socket }).stream;
+}
+
+function resultOf(result: unknown, fields: readonly FieldPacket[]) {
+  const columns = fields.map(({ name }) => name);
+  if (Array.isArray(result)) {
+    return { columns, rows: result as unknown[][], warnings: [], warningCount: 0 };
+  }
+  const { warningStatus = 0 } = (result ?? {}) as { warningStatus?: number };
+  return { columns, rows: [], warnings: [], warningCount: warningStatus };
+}

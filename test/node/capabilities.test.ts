@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import request from 'supertest';
+import type { Node } from '../../src/domain/node.ts';
+import { processesPath } from '../support/ids.ts';
+import { asRoot, nodeOn, servers } from '../support/server.ts';
+import { createService, TOKEN } from '../support/service.ts';
+
+describe.each(servers)('what can be done on $flavour $version', (server) => {
+  const poor = { user: `${server.control.user}_p`, password: 'x' };
+  beforeAll(async () => {
+    await asRoot(server, (root) => root.query(`CREATE USER '${poor.user}'@'%' IDENTIFIED BY 'x'`));
+  });
+  afterAll(async () => {
+    await asRoot(server, (root) => root.query(`DROP USER '${poor.user}'@'%'`));
+  });
+
+  async function ask(changes: Partial<Node> = {}, language = 'en-us'): Promise<unknown> {
+    const { app } = createService({ registry: [nodeOn(server, changes)] });
+    const path = processesPath().replace(/processes$/, 'capabilities');
+    const headers = { 'X-Auth-Token': TOKEN, 'X-Language': language };
+    return (await request(app).get(path).set(headers).expect(200)).body as unknown;
+  }
+
+  const version = server.version.split('.').slice(0, 2).join('.');
+  const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
+
+  it('is told for an account that has what it needs', async () => {
+    expect(await ask()).toEqual({
+      reachable: true,
+      main_port: 'open',
+      admin_port: 'not configured',
+      flavour: server.flavour,
+      version,
+      missing_grants: [],
+      rollback_view: true,
+      second_opinion: false,
+    });
+  });
+
+  it('is told for one that lacks everything', async () => {
+    expect(await ask(poor)).toMatchObject({
+      reachable: true,
+      missing_grants: ['PROCESS ON *.*', `${killAny} ON *.*`],
+      rollback_view: false,
+    });
+  });
+
+  it('is told for one that may read the threads', async () => {
+    const root = { user: server.root.user, password: server.root.password };
+    expect(await ask(root)).toMatchObject({ second_opinion: server.flavour === 'mysql' });
+  });
+
+  it('names the trouble with each way in', async () => {
+    const admin = { host: '127.0.0.1', port: 9 };
+    expect(await ask({ admin })).toMatchObject({
+      reachable: true,
+      main_port: 'open',
+      admin_port: 'The node cannot be reached.',
+    });
+    expect(await ask({ host: '127.0.0.1', port: 9 }, 'zh-cn')).toEqual({
+      reachable: false,
+      main_port: '无法连接节点。',
+      admin_port: 'not configured',
+      flavour: null,
+      version: null,
+      missing_grants: null,
+      rollback_view: null,
+      second_opinion: null,
+    });
+    expect(await ask({ password: 'wrong' })).toMatchObject({
+      reachable: false,
+      main_port: 'The node refuses the control account.',
+    });
+  });
+});

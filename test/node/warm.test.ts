@@ -1,0 +1,100 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { TcpProxy } from '../../tools/tcp-proxy.ts';
+import { openSessions, type ClientSession } from '../support/client-session.ts';
+import { asRoot, nodeOn, processList, servers } from '../support/server.ts';
+import { createService } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+describe.each(servers)('a control connection to $flavour $version', (server) => {
+  let proxy: TcpProxy;
+  let nodes: MysqlNodes;
+  const opened: ClientSession[] = [];
+  beforeEach(async () => {
+    proxy = await TcpProxy.start(server.host, server.port);
+    nodes = new MysqlNodes();
+  });
+  afterEach(async () => {
+    nodes.close();
+    await proxy.close();
+    for (const session of opened.splice(0)) session.close();
+  });
+
+  const node = () =>
+    nodeOn(server, {
+      host: '127.0.0.1',
+      port: proxy.port,
+      tls: 'disabled',
+      connectTimeoutMs: 1000,
+    });
+  const start = () => createService({ registry: [node()], nodes });
+
+  async function open(count: number): Promise<ClientSession[]> {
+    const sessions = await openSessions(server, count);
+    opened.push(...sessions);
+    return sessions;
+  }
+
+  it('is opened once, and is enough for one request after the other and for many at once', async () => {
+    const service = start();
+    for (const { id } of await open(3)) {
+      expect((await service.kill([id])).body).toMatchObject({ processes_killed: [id] });
+    }
+    const answers = await Promise.all(
+      (await open(20)).map(async ({ id }) => [id, (await service.kill([id])).body] as const),
+    );
+    for (const [id, body] of answers) {
+      expect(body).toEqual({ processes_killed: [id], processes_not_found: [] });
+    }
+    expect(proxy.connections).toBe(1);
+  });
+
+  it('can be opened beforehand', async () => {
+    await nodes.warm([node()]);
+    expect(proxy.connections).toBe(1);
+    expect((await start().list()).status).toBe(200);
+    expect(proxy.connections).toBe(1);
+  });
+
+  it('that somebody ended is replaced, before it is needed or when it is', async () => {
+    const service = start();
+    for (const isWaitedFor of [true, false]) {
+      expect((await service.list()).status).toBe(200);
+      const before = proxy.connections;
+      const rows = await processList(server);
+      const ours = rows.filter((row) => row['User'] === server.control.user);
+      await asRoot(server, async (root) => {
+        for (const row of ours)
+          await root.query(`KILL ${String(row['Id'])}`).catch(() => undefined);
+      });
+      if (isWaitedFor) await until('there is a new one', () => proxy.connections > before);
+      const [session] = await open(1);
+      const { body } = await service.kill([session?.id ?? 0n]);
+      expect(body).toMatchObject({ processes_killed: [session?.id] });
+    }
+  });
+
+  it('stays with a reload that leaves its node as it was, and is closed with one that does not', async () => {
+    const service = start();
+    await service.list();
+    nodes.retain([node()]);
+    await service.list();
+    expect([proxy.connections, proxy.open]).toEqual([1, 1]);
+    nodes.retain([{ ...node(), internalUsers: ['backup'] }]);
+    await until('it is closed', () => proxy.open === 0);
+  });
+
+  it('is not tried again at once when it could not be had three times, and is there soon after the node is back', async () => {
+    proxy.inject('to client', { kind: 'reset' });
+    const service = start();
+    for (let tries = 0; tries < 3; tries += 1) expect((await service.list()).status).toBe(500);
+    const refused = await service.list();
+    expect([refused.status, refused.headers['retry-after']]).toEqual([503, '5']);
+    expect(refused.body).toMatchObject({
+      error_code: 'APIGW.0201',
+      error_msg: expect.stringMatching(/could not be reached 3 times in a row/) as unknown,
+    });
+    proxy.heal();
+    await until('it is served again', async () => (await service.list()).status === 200);
+  });
+});
