@@ -183,6 +183,21 @@ describe('nodes.yaml', () => {
     expect(problems).toEqual([]);
   });
 
+  it('takes the spare way in, by default at the same host, and no password crosses a network to it in the clear', () => {
+    expect(readNodes(`${NODE}    admin_port: 33062\n`).value?.nodes[0]?.admin).toEqual({
+      host: '127.0.0.1',
+      port: 33_062,
+    });
+    const { problems } = readNodes(`${NODE}
+    admin_port: 33062
+    admin_host: 10.0.0.6
+    tls: disabled
+`);
+    expect(problems).toEqual([
+      expect.stringContaining('unless host and admin_host are on loopback'),
+    ]);
+  });
+
   it('tells all problems at once', () => {
     const { problems } = readNodes(`
 nodes:
@@ -210,7 +225,7 @@ nodes:
       'nodes.yaml:6:11: nodes[0].port must be an integer from 1 to 65535',
       'nodes.yaml:7:11: nodes[0].user must not be empty',
       'nodes.yaml:8:15: nodes[0].password must be a text (in quotes if it looks like a number)',
-      'nodes.yaml:9:10: nodes[0].tls must not be disabled unless host is on loopback: the password would cross the network in the clear',
+      'nodes.yaml:9:10: nodes[0].tls must not be disabled unless host and admin_host are on loopback: the password would cross the network in the clear',
       'nodes.yaml:16:21: nodes[1].tls.ca_file must name a readable file with a PEM certificate',
       'nodes.yaml:18:18: nodes[1].server_uuid must be a UUID',
       'nodes.yaml:17:16: nodes[1].kill_with must be one of kill, rds_kill',
@@ -220,7 +235,7 @@ nodes:
   it.each([
     [
       'tls: disabled',
-      'nodes[0].tls must not be disabled unless host is on loopback: the password would cross the network in the clear',
+      'nodes[0].tls must not be disabled unless host and admin_host are on loopback: the password would cross the network in the clear',
     ],
     [
       'tls: { ca_file: none.pem }',

@@ -108,7 +108,9 @@ function judge({ session }: Doubt, connection: ControlConnection, list: ProcessL
   if (row === undefined || row.command?.toLowerCase() === 'killed') return 'killed';
   // An id that was given anew: the session that was meant is gone.
   if (!isSameEndpoint(row.host ?? '', session.host)) return 'killed';
-  return connection.listsTheDying ? 'unknown' : 'failed';
+  // MariaDB shows so whom it cannot look at just then: one who was killed can stay that way for seconds.
+  const isBusy = row.state?.toLowerCase() === 'busy';
+  return isBusy || connection.listsTheDying ? 'unknown' : 'failed';
 }
 
 function rowOf({ rows }: ProcessList, id: bigint): ProcessListRow | undefined {

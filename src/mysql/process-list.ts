@@ -32,8 +32,8 @@ function isThisStatement({ user, info }: ProcessListRow, node: Node): boolean {
 
 const NOT_SEEN: Sentence = {
   'en-us':
-    "The node's process list does not show the control connection that reads it, as if a proxy stood in between.",
-  'zh-cn': '节点的会话列表中没有读取它的控制连接，中间可能有代理。',
+    "The node's process list does not show the control connection that reads it, as if a proxy stood in between, or it were shutting down.",
+  'zh-cn': '节点的会话列表中没有读取它的控制连接，中间可能有代理，或节点正在关闭。',
 };
 
 const ODD_ANSWER: Sentence = {

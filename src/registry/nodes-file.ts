@@ -110,8 +110,9 @@ function withAuthority(
 }
 
 function refuseCleartext(entry: Partial<Entry>, context: z.RefinementCtx): void {
-  if (entry.tls !== 'disabled' || typeof entry.host !== 'string' || isLoopback(entry.host)) return;
+  const hosts = [entry.host, entry.admin_host].filter((host) => typeof host === 'string');
+  if (entry.tls !== 'disabled' || hosts.every(isLoopback)) return;
   const message =
-    'must not be disabled unless host is on loopback: the password would cross the network in the clear';
+    'must not be disabled unless host and admin_host are on loopback: the password would cross the network in the clear';
   context.addIssue({ code: 'custom', path: ['tls'], message });
 }

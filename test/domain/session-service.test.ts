@@ -290,6 +290,13 @@ describe('a KILL without an answer', () => {
     expect(await terminate(id)).toEqual({ unknown: [id] });
   });
 
+  it('is unknown of a session that the server cannot look at', async () => {
+    const { nodes, terminate } = start();
+    const id = nodes.connect({ state: 'Busy' });
+    nodes.faults.set(id, 'lost, and had not arrived');
+    expect(await terminate(id)).toEqual({ unknown: [id] });
+  });
+
   it('is unknown when the node cannot be reached again, and the rest has failed', async () => {
     const { nodes, terminate } = start();
     const [a, b] = [nodes.connect(), nodes.connect()];

@@ -168,7 +168,7 @@ describe('a node that cannot be spoken to', () => {
           if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([client(1)], columns(COLUMNS));
           else ordinary()(sql, connection);
         }),
-      "The node's process list does not show the control connection that reads it, as if a proxy stood in between.",
+      "The node's process list does not show the control connection that reads it, as if a proxy stood in between, or it were shutting down.",
     ],
     ...[
       { what: 'is of another account', User: 'app' },
@@ -181,7 +181,7 @@ describe('a node that cannot be spoken to', () => {
           if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([row], columns(COLUMNS));
           else ordinary()(sql, connection);
         }),
-      "The node's process list does not show the control connection that reads it, as if a proxy stood in between.",
+      "The node's process list does not show the control connection that reads it, as if a proxy stood in between, or it were shutting down.",
     ]),
     [
       'has renamed a column',

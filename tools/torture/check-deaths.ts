@@ -9,8 +9,11 @@ import {
   type Violation,
 } from './view.ts';
 
-/** Between a request's leaving us and its coming in at the service can be so long. */
-const ARRIVAL_MS = 200;
+/**
+ * Between a request's leaving us and its coming in at the service can be so long. More would hide what must not be; and a server's
+ * own start, by which the service goes, is a good while after the start of its process.
+ */
+const ARRIVAL_MS = 50;
 
 /**
  * Every session that ended although its incarnation lived on must have been killed for an operation that asked for it, was

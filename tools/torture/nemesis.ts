@@ -133,9 +133,8 @@ async function crashAt(text: string, parts: NemesisParts): Promise<void> {
   await scenery.witness.look();
   const before = node.proxy.struck;
   // A delayed list arrives when its server is dead; a KILL whose answer is swallowed has to be looked after.
-  const isList = text === LIST;
-  const ms = isList ? random.integer(150, 300) : random.integer(20, 80);
-  const isHeld = !isList && random.chance(0.5);
+  const ms = random.integer(250, 380);
+  const isHeld = text === KILL && random.chance(0.5);
   const fault: Fault = isHeld ? { kind: 'black hole' } : { kind: 'delay', ms };
   node.proxy.injectAt('to server', text, fault, { when: 'after', faulty: 'to client' });
   const told = `${fault.kind} to client, after ${text}, then a crash`;
@@ -144,7 +143,8 @@ async function crashAt(text: string, parts: NemesisParts): Promise<void> {
   scenery.population.release(10);
   const end = performance.now() + 1_000;
   while (node.proxy.struck === before && performance.now() < end) await sleep(1);
-  await sleep(isList ? random.integer(30, 100) : random.integer(0, 5));
+  // Until several requests wait there, sent clearly before the next incarnation begins.
+  await sleep(random.integer(80, 180));
   // Whoever connects again is slow, so that the clients are back before: their ids are then those of the dead.
   node.proxy.heal();
   node.proxy.inject('to server', { kind: 'delay', ms: random.integer(30, 100) });
