@@ -7,7 +7,6 @@ import type { FirstAnswers } from './domain/first-answers.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
-import { recordDenials } from './http/denials.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { overrideMethod } from './http/method-override.ts';
 import { facts } from './http/request-facts.ts';
@@ -53,12 +52,11 @@ export function createApp({
   // Before the log: probes come every second.
   app.use(healthRoutes(readiness));
   app.use(logRequest(log));
-  app.use(recordDenials(audit));
   app.use(requireSoundHttp);
   app.use(overrideMethod);
   app.use(apiRoutes(sessions, identity, limits, log, firstAnswers, makeCounters));
   app.use(noSuchApi);
-  app.use(answerError);
+  app.use(answerError(audit));
   return withReadableUrl(app as RequestListener);
 }
 

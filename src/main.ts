@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createApp } from './app.ts';
 import { FileAudit } from './audit/file-audit.ts';
 import { LineFile } from './audit/line-file.ts';
@@ -49,6 +50,8 @@ function start({ config, nodes }: Configuration): void {
   const iam = keystoneOf(config);
   const keystone = iam && new KeystoneTokens(iam);
   const stopping = new AbortController();
+  // Every request that waits listens to it.
+  setMaxListeners(0, stopping.signal);
   const audit = config.audit && fileAudit(config.audit.file, log);
   if (audit === undefined) log.warn('no audit is configured: kills are recorded in this log only');
   const mysqlNodes = new MysqlNodes();

@@ -6,6 +6,10 @@ import type { NodeKey } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import { LineFile } from './line-file.ts';
 
+/** With less than this the disk counts as full: a record of a thousand sessions takes a fifth of it. */
+const LEAST_FREE_BYTES = 1024 * 1024;
+/** Outcomes that are owed to the file while it cannot be written. */
+const MAX_OWED = 1000;
 /** A disk that has not taken a line after so long is in trouble, whatever it says later. */
 const SLOW_MS = 5000;
 
@@ -14,6 +18,7 @@ export class FileAudit implements Audit {
   readonly #file: LineFile;
   readonly #onTrouble: (error: unknown) => void;
   #trouble: string | undefined;
+  readonly #owed: object[] = [];
   #probe: Promise<void> | undefined;
 
   /** `pid` is for the record. `onTrouble` hears when records can no longer be put down. */
@@ -50,7 +55,7 @@ export class FileAudit implements Audit {
   }
 
   conclude({ origin, node, outcomes }: Conclusion): void {
-    this.#appendSoon({
+    this.#appendInTheEnd({
       record: 'outcome',
       time: now(),
       request_id: origin.requestId,
@@ -71,6 +76,11 @@ export class FileAudit implements Audit {
 
   /** Undefined when records can be put down; else why not. Tries it when it last failed. */
   async trouble(): Promise<string | undefined> {
+    const isFull = await this.#file.freeBytes().then(
+      (free) => free < LEAST_FREE_BYTES,
+      () => false,
+    );
+    if (isFull) return 'ENOSPC';
     if (this.#trouble !== undefined) this.#probe ??= this.#try({ record: 'resumed', time: now() });
     if (this.#probe !== undefined)
       await by(performance.now() + SLOW_MS, this.#probe).catch(() => undefined);
@@ -89,8 +99,25 @@ export class FileAudit implements Audit {
   }
 
   async #try(record: object): Promise<void> {
-    await this.#append(record).catch(() => undefined);
+    await this.#append(record).then(
+      () => {
+        for (const owed of this.#owed.splice(0)) this.#appendInTheEnd(owed);
+      },
+      () => undefined,
+    );
     this.#probe = undefined;
+  }
+
+  /** What was done stays owed until it is on record. */
+  #appendInTheEnd(record: object): void {
+    this.#append(record).then(
+      () => {
+        for (const owed of this.#owed.splice(0)) this.#appendInTheEnd(owed);
+      },
+      () => {
+        if (this.#owed.length < MAX_OWED) this.#owed.push(record);
+      },
+    );
   }
 
   #appendSoon(record: object): void {
@@ -102,7 +129,7 @@ export class FileAudit implements Audit {
       this.#fail(new Error(`Nothing was written within ${SLOW_MS} ms.`));
     }, SLOW_MS).unref();
     try {
-      await this.#file.append(stringify(record) ?? '');
+      await this.#file.append(lineOf(record));
       this.#trouble = undefined;
     } catch (error) {
       this.#fail(error);
@@ -117,6 +144,13 @@ export class FileAudit implements Audit {
     this.#trouble = reasonOf(error);
     if (isNew) this.#onTrouble(error);
   }
+}
+
+// Some readers end a line at these, too.
+function lineOf(record: object): string {
+  const escape = (separator: string): string =>
+    `\\u${separator.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return (stringify(record) ?? '').replace(/[\u0085\u2028\u2029]/g, escape);
 }
 
 function now(): string {

@@ -1,9 +1,10 @@
-import { open as openFile, type FileHandle } from 'node:fs/promises';
+import { open as openFile, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** What may wait for the disk; further lines are refused. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const NEWLINE = 0x0a;
+const LOOK_MS = 1000;
 
 /** The part of a file that is used here. */
 export type LineFileHandle = Pick<
@@ -29,6 +30,7 @@ export class LineFile {
   #waitingBytes = 0;
   #handle: LineFileHandle | undefined;
   #isTorn = false;
+  #lookedAt = -Infinity;
   #isReopenWanted = false;
   #writing: Promise<void> | undefined;
 
@@ -63,8 +65,15 @@ export class LineFile {
   /** Writes what waits, and closes the file. */
   async close(): Promise<void> {
     await this.#writing;
-    await this.#handle?.close().catch(() => undefined);
+    const handle = this.#handle;
     this.#handle = undefined;
+    await handle?.close().catch(() => undefined);
+  }
+
+  /** How many bytes more the file system can take. Rejects with Node's error. */
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(dirname(this.#path));
+    return bavail * bsize;
   }
 
   async #writeAll(): Promise<void> {
@@ -109,7 +118,7 @@ export class LineFile {
       this.#isReopenWanted = false;
       await before?.close();
     }
-    if (this.#handle !== undefined) return this.#handle;
+    if (this.#handle !== undefined && !(await this.#isRemoved(this.#handle))) return this.#handle;
     const handle = await this.#open(this.#path, 'a+', 0o640);
     this.#handle = handle;
     const { size } = await handle.stat();
@@ -118,6 +127,15 @@ export class LineFile {
     // A file that was just made is only there after a power cut if its folder was synced too.
     if (size === 0) await this.#syncFolder();
     return handle;
+  }
+
+  /** A file that somebody removed would swallow what nobody can read any more. Looked at now and then. */
+  async #isRemoved(handle: LineFileHandle): Promise<boolean> {
+    if (performance.now() - this.#lookedAt < LOOK_MS) return false;
+    this.#lookedAt = performance.now();
+    const isRemoved = (await handle.stat()).nlink === 0;
+    if (isRemoved) await handle.close();
+    return isRemoved;
   }
 
   async #syncFolder(): Promise<void> {

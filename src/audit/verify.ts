@@ -15,7 +15,7 @@ export interface AuditReport {
   /** The numbers, from 1, of lines that are no record: cut short by a crash or a full disk. */
   readonly torn: readonly number[];
   readonly withoutOutcome: readonly OpenRequest[];
-  /** Outcomes of sessions of which no intent stands before them, by line. */
+  /** Outcomes but failures of sessions of which no intent stands before them, by line. */
   readonly withoutIntent: readonly { readonly line: number; readonly id: bigint }[];
 }
 
@@ -24,7 +24,7 @@ interface AuditRecord {
   readonly time: string;
   readonly request_id?: string;
   readonly node_id?: string;
-  readonly sessions?: readonly { readonly id: bigint }[];
+  readonly sessions?: readonly { readonly id: bigint; readonly outcome?: string }[];
 }
 
 /** Reads an audit file line by line. A file that begins in the middle, after a rotation, may show outcomes without an intent. */
@@ -49,7 +49,11 @@ export async function verify(lines: AsyncIterable<string>): Promise<AuditReport>
     if (record.record === 'intent') {
       open.set(key, { requestId, nodeId, time, ids: [...(before?.ids ?? []), ...ids] });
     } else if (record.record === 'outcome') {
-      for (const id of ids) if (before?.ids.includes(id) !== true) withoutIntent.push({ line, id });
+      // The intent of a session that failed can be what could not be written.
+      for (const { id, outcome } of sessions) {
+        const isExpected = before?.ids.includes(id) === true || outcome === 'failed';
+        if (!isExpected) withoutIntent.push({ line, id });
+      }
       const left = before?.ids.filter((id) => !ids.includes(id)) ?? [];
       if (before === undefined || left.length === 0) open.delete(key);
       else open.set(key, { ...before, ids: left });

@@ -56,10 +56,12 @@ export function clientPort(host: string): number | undefined {
   return isAddress ? Number(port) : undefined;
 }
 
-/** Whether a session is surely the one that was seen before under its id: to be killed as that one. */
+/**
+ * Whether a session is surely the one that was seen, and put on record, before under its id. One that has entered a DEFINER routine
+ * since, and is listed with its definer's host, is not: in doubt nobody is killed.
+ */
 export function isSameSession(one: Session, other: Session): boolean {
-  if (!isSameEndpoint(one.host, other.host)) return false;
-  return clientPort(one.host) !== undefined || one.user === other.user;
+  return one.host === other.host && (clientPort(one.host) !== undefined || one.user === other.user);
 }
 
 /**

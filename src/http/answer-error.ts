@@ -1,7 +1,9 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
+import type { Audit } from '../domain/audit.ts';
 import { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { facts } from './request-facts.ts';
+import { pathOf } from './request-log.ts';
 import { errorBody, sendJson } from './wire.ts';
 
 /** What no route took. */
@@ -9,22 +11,38 @@ export const noSuchApi: RequestHandler = () => {
   throw new ServiceError('api_not_found');
 };
 
-/** Answers every error by the table; what nobody foresaw is `internal`, and its cause is for the log only. */
-export const answerError: ErrorRequestHandler = (thrown: unknown, _req, res, next) => {
-  const error = serviceError(thrown);
-  const known = facts(res);
-  known.error = error;
-  if (res.headersSent) {
-    next(thrown);
-    return;
-  }
-  const { status, retryAfter } = ERROR_TABLE[error.code];
-  // The limiter knows it better.
-  if (retryAfter !== undefined && !res.hasHeader('Retry-After')) {
-    res.set('Retry-After', retryAfter.toString());
-  }
-  sendJson(res, status, errorBody(error.code, error.detail, known));
-};
+/** Answers every error by the table; what nobody foresaw is `internal`, and its cause is for the log only. Who is turned away is put on record. */
+export function answerError(audit: Audit): ErrorRequestHandler {
+  return (thrown: unknown, req, res, next) => {
+    const error = serviceError(thrown);
+    const { status, error_code: errorCode, retryAfter } = ERROR_TABLE[error.code];
+    const known = facts(res);
+    known.error = error;
+    if (status === 401 || status === 403) {
+      const { requestId, wireMethod: method, address, caller } = known;
+      const who = { caller: caller?.user, proof: caller?.proof };
+      // At once: a client that has gone by now was here all the same.
+      audit.deny({
+        requestId,
+        method,
+        path: pathOf(req.originalUrl),
+        address,
+        status,
+        errorCode,
+        ...who,
+      });
+    }
+    if (res.headersSent) {
+      next(thrown);
+      return;
+    }
+    // The limiter knows it better.
+    if (retryAfter !== undefined && !res.hasHeader('Retry-After')) {
+      res.set('Retry-After', retryAfter.toString());
+    }
+    sendJson(res, status, errorBody(error.code, error.detail, known));
+  };
+}
 
 function serviceError(thrown: unknown): ServiceError {
   if (thrown instanceof ServiceError) return thrown;

@@ -109,7 +109,10 @@ export const noQuery = noOther(query(), [], 'query parameter', '查询参数');
 export function killReason(isRequired: boolean): ValidationChain {
   const chain = header('x-kill-reason').customSanitizer(asUtf8);
   return (isRequired ? chain : chain.optional())
-    .custom((value) => typeof value === 'string' && /^(?=\S)[^\p{C}\ufffd]{1,256}$/u.test(value))
+    .custom(
+      (value) =>
+        typeof value === 'string' && /^(?=\S)[^\p{C}\p{Zl}\p{Zp}\ufffd]{1,256}$/u.test(value),
+    )
     .withMessage(
       problem(
         'parameter_wrong',

@@ -9,11 +9,11 @@ const LONGEST_PAUSE_MS = 5000;
 /** Keeps requests from waiting for a node that cannot be reached: for a while after the third failure in a row, then one may try. */
 export class Breaker {
   #failures = 0;
-  #closedAt = 0;
+  #openUntil = 0;
 
   /** Throws `overloaded` while the node is left alone. */
   requireClosed(): void {
-    const leftMs = this.#closedAt - performance.now();
+    const leftMs = this.leftMs();
     if (this.#failures < FAILURES || leftMs <= 0) return;
     const seconds = Math.ceil(leftMs / 1000);
     throw new ServiceError('overloaded', {
@@ -24,18 +24,18 @@ export class Breaker {
 
   succeeded(): void {
     this.#failures = 0;
-    this.#closedAt = 0;
+    this.#openUntil = 0;
   }
 
   failed(): void {
     this.#failures += 1;
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - 1), LONGEST_PAUSE_MS);
     // Half of it by chance, so that replicas do not come all at once.
-    this.#closedAt = performance.now() + pauseMs * (0.5 + Math.random() / 2);
+    this.#openUntil = performance.now() + pauseMs * (0.5 + Math.random() / 2);
   }
 
-  /** In how many milliseconds whoever is in no hurry should try next. */
-  nextTryMs(): number {
-    return Math.max(this.#closedAt - performance.now(), FIRST_PAUSE_MS * (0.5 + Math.random() / 2));
+  /** For how many milliseconds more it is to be left alone. */
+  leftMs(): number {
+    return Math.max(0, this.#openUntil - performance.now());
   }
 }

@@ -15,7 +15,9 @@ const MAX_USERS = 512;
 const SHORTEST_PING_MS = 15_000;
 /** On a full node each login that is turned away takes the last connection for a moment. */
 const FULL_PATIENCE_MS = 1000;
-const FULL_PAUSE_MS = 20;
+const FULL_PAUSE_MS = 50;
+/** While nobody asks, a node is tried ever more rarely. */
+const LONGEST_REOPEN_MS = 30_000;
 
 interface Kept {
   readonly shared: SharedConnection;
@@ -32,6 +34,7 @@ export class NodeConnections {
   #users = 0;
   #opening: Promise<Kept> | undefined;
   #reopening: NodeJS.Timeout | undefined;
+  #reopened = 0;
   #isClosed = false;
 
   constructor(node: Node, own: OwnConnections) {
@@ -66,9 +69,11 @@ export class NodeConnections {
   /** Opens a connection if there is none; never throws. */
   async warm(): Promise<void> {
     if (this.#usable().length > 0 || this.#isClosed) return;
-    await this.#open().catch(() => {
+    try {
+      this.#giveBack(await this.#open());
+    } catch {
       this.#reopenLater();
-    });
+    }
   }
 
   /** Closes what is not in use, and the rest when it no longer is. */
@@ -160,6 +165,7 @@ export class NodeConnections {
   #keep(shared: SharedConnection): Kept {
     const kept: Kept = { shared, users: 0, timer: undefined };
     this.#kept.add(kept);
+    if (!shared.isSpare) this.#reopened = 0;
     this.#own.opened(this.node.nodeId, shared.connected, shared.identity.ownId);
     shared.connected.onceBroken(() => {
       this.#forget(kept);
@@ -208,9 +214,15 @@ export class NodeConnections {
   #reopenLater(): void {
     if (this.#isClosed || this.#kept.size > 0) return;
     clearTimeout(this.#reopening);
-    this.#reopening = setTimeout(() => {
-      void this.warm();
-    }, this.#breaker.nextTryMs()).unref();
+    const pauseMs =
+      Math.min(250 * 2 ** Math.min(this.#reopened, 10), LONGEST_REOPEN_MS) * (1 + Math.random());
+    this.#reopened += 1;
+    this.#reopening = setTimeout(
+      () => {
+        void this.warm();
+      },
+      Math.max(this.#breaker.leftMs(), pauseMs),
+    ).unref();
   }
 }
 

@@ -73,8 +73,8 @@ export class StatementQueue implements Connected {
       const waiting: Waiting = {
         send: () => {
           leave();
-          const leftNowMs = Math.min(limitMs, deadline - performance.now());
-          return this.#send(sql, leftNowMs, areWarningsRead).then(resolve, reject);
+          const latest = Math.min(performance.now() + limitMs, deadline);
+          return this.#send(sql, latest, areWarningsRead).then(resolve, reject);
         },
         giveUp: (why) => {
           leave();
@@ -134,21 +134,21 @@ export class StatementQueue implements Connected {
     for (const { giveUp } of this.#waiting) giveUp(new NotSentError(connectionLost()));
   }
 
-  async #send(sql: string, leftMs: number, areWarningsRead: boolean): Promise<ResultSet> {
+  async #send(sql: string, latest: Deadline, areWarningsRead: boolean): Promise<ResultSet> {
     this.#sentAt = performance.now();
-    const limitMs = Math.max(1, Math.ceil(leftMs));
     try {
-      const { warningCount, ...result } = await this.#answered(sql, limitMs);
+      const { warningCount, ...result } = await this.#answered(sql, latest);
       if (!areWarningsRead || warningCount === 0) return result;
       // In the same turn: any other statement in between would take them away.
-      const { rows } = await this.#answered('SHOW WARNINGS', limitMs);
+      const { rows } = await this.#answered('SHOW WARNINGS', latest);
       return { ...result, warnings: rows.map((row) => String(row[2])) };
     } finally {
       this.#sentAt = undefined;
     }
   }
 
-  #answered(sql: string, limitMs: number): Promise<ResultSet & { readonly warningCount: number }> {
+  #answered(sql: string, latest: Deadline): Promise<ResultSet & { readonly warningCount: number }> {
+    const limitMs = Math.max(1, Math.ceil(latest - performance.now()));
     return new Promise((resolve, reject) => {
       const limit = setTimeout(() => {
         // destroy() of the driver would leave the statement without an answer for ever; this settles it.

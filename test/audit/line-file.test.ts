@@ -145,6 +145,25 @@ describe('a file of lines', () => {
     expect(written()).toBe('three\n');
   });
 
+  it('makes the file anew when somebody removed it', async () => {
+    const file = new LineFile(path);
+    await file.append('one');
+    rmSync(path);
+    await file.append('two');
+    await file.close();
+    expect(written()).toBe('two\n');
+  });
+
+  it('loses no line that comes while it is being closed', async () => {
+    const file = new LineFile(path);
+    await file.append('one');
+    const closed = file.close();
+    await file.append('two');
+    await closed;
+    await file.close();
+    expect(written()).toBe('one\ntwo\n');
+  });
+
   it('lets only so much wait for the disk', async () => {
     let release = (): void => undefined;
     const stuck = new Promise<void>((resolve) => (release = resolve));

@@ -123,14 +123,9 @@ describe('terminate', () => {
     const [first, left, reused, last] = [1, 2, 3, 4].map(() => nodes.connect()) as Four;
     nodes.beforeList = (number) => {
       if (number === 1) return;
-      // In a routine of another definer a session shows that one's user and host, but its own port.
-      nodes.connect({
-        id: last.toString(),
-        user: 'owner',
-        host: `%:${50_000n + (last % 10_000n)}`,
-      });
+      nodes.connect({ id: last.toString(), user: 'definer' });
       nodes.disconnect(left);
-      nodes.connect({ id: reused.toString(), host: '10.9.9.9:4711' });
+      nodes.connect({ id: reused.toString(), host: '10.9.9.9:51002' });
     };
     const { kills } = nodes;
     kills.push = (...ids: bigint[]) => {

@@ -1,15 +1,20 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { FileAudit } from '../../src/audit/file-audit.ts';
 import { LineFile } from '../../src/audit/line-file.ts';
+import { unauthenticated } from '../../src/domain/caller.ts';
+import type { KeystoneTokens } from '../../src/identity/keystone-tokens.ts';
 import { NO_AUDIT } from '../../src/domain/audit.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
+import { until } from '../support/until.ts';
 import { createService, TOKEN, type ServiceSettings } from '../support/service.ts';
 
 let folder: string;
@@ -187,6 +192,63 @@ describe('the audit', () => {
     await send([5n]).expect(200);
   });
 
+  it('has who is turned away also when they did not wait for it', async () => {
+    const { app } = start({
+      keystone: {
+        verify: async () => {
+          await pause(50);
+          throw unauthenticated('decrypt token fail');
+        },
+      } as unknown as KeystoneTokens,
+    });
+    const server = createServer(app).listen(0);
+    const { port } = server.address() as AddressInfo;
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`GET ${processesPath()} HTTP/1.1\r\nHost: a\r\nX-Auth-Token: guess\r\n\r\n`);
+    await once(server, 'request');
+    socket.resetAndDestroy();
+    await until('it is on record', () => readFileSync(path, 'utf8').includes('denied'));
+    server.close();
+    expect(await records()).toMatchObject([{ record: 'denied', status: 401 }]);
+  });
+
+  it('gets outcomes that it could not take once it can again', async () => {
+    const file = new LineFile(path);
+    let isFull = false;
+    const append = file.append.bind(file);
+    file.append = (line) => (isFull ? Promise.reject(new Error('full')) : append(line));
+    await audit.close();
+    rmSync(path);
+    audit = new FileAudit(file, 4711, (error) => troubles.push(error));
+    const { nodes, send } = start({ audit });
+    const id = nodes.connect();
+    const { kills } = nodes;
+    kills.push = (...ids: bigint[]) => {
+      isFull = true;
+      return Array.prototype.push.apply(kills, ids);
+    };
+    await send([id]).expect(200);
+    expect(await audit.trouble()).toBe('full');
+    isFull = false;
+    expect(await audit.trouble()).toBeUndefined();
+    expect((await records()).map(({ record }) => record)).toEqual(['intent', 'resumed', 'outcome']);
+  });
+
+  it('is in trouble before the disk is full', async () => {
+    const file = Object.assign(new LineFile(path), { freeBytes: () => Promise.resolve(1000) });
+    const other = new FileAudit(file, 4711, () => undefined);
+    expect(await other.trouble()).toBe('ENOSPC');
+    await other.close();
+  });
+
+  it('has no character at which a reader could end a line', async () => {
+    const { nodes, send } = start();
+    const id = nodes.connect({ db: 'a\u2028b\u0085c' });
+    await send([id]).expect(200);
+    await audit.close();
+    expect(readFileSync(path, 'utf8')).toContain('"db":"a\\u2028b\\u0085c"');
+  });
+
   it('takes so long that the list is read again: a session that is another by now lives', async () => {
     const { nodes, send } = start({
       audit: {
@@ -213,6 +275,7 @@ describe('X-Kill-Reason', () => {
     ['256 characters', '好'.repeat(256), 200],
     ['257 characters', 'x'.repeat(257), 400],
     ['a tab in it', 'a\tb', 400],
+    ['a line separator', Buffer.from('a\u2028b').toString('latin1'), 400],
     ['no characters', ' ', 400],
     ['bytes that are no UTF-8', Buffer.from([0xe9]).toString('latin1'), 400],
   ])('with %s (%s) is %s', async (_what, reason, status) => {

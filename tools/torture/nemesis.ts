@@ -101,6 +101,9 @@ async function breakLines(parts: NemesisParts): Promise<void> {
     kind: fault.kind,
     fault: `${kind} ${faulty}, ${place}, on ${connections} connections`,
   });
+  // The service keeps its connections: what is to strike new ones needs them to be opened, else an open one is struck.
+  if (random.chance(0.7)) node.proxy.strike(on, { kind: 'cut' });
+  else node.proxy.strike(faulty, fault);
   await sleep(random.integer(100, 1_000));
   heal(parts, before);
 }
@@ -137,6 +140,7 @@ async function crashAt(text: string, parts: NemesisParts): Promise<void> {
   const isHeld = text === KILL && random.chance(0.5);
   const fault: Fault = isHeld ? { kind: 'black hole' } : { kind: 'delay', ms };
   node.proxy.injectAt('to server', text, fault, { when: 'after', faulty: 'to client' });
+  node.proxy.strike('to client', { kind: 'cut' });
   const told = `${fault.kind} to client, after ${text}, then a crash`;
   history.on(node.kind, { what: 'fault', kind: fault.kind, fault: told });
   // Sessions with low ids, which the next incarnation gives out at once.
