@@ -3,7 +3,12 @@ import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
 import { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 
+/** A narrow line is written to this often. */
+const PIECE_SECONDS = 0.02;
+
 export type Direction = 'to server' | 'to client';
+
+export type When = 'before' | 'after' | 'answered';
 
 export type Fault =
   /** Both sides get a FIN. */
@@ -13,12 +18,18 @@ export type Fault =
   /** Nothing goes on, the end of the sender included; it is held back until it is flushed. */
   | { readonly kind: 'black hole' }
   /** Each chunk waits, one after the other. */
-  | { readonly kind: 'delay'; readonly ms: number };
+  | { readonly kind: 'delay'; readonly ms: number }
+  /** So much goes on in a second, the end behind it. */
+  | { readonly kind: 'bandwidth'; readonly bytesPerSecond: number }
+  /** The sender gets a FIN, and the receiver hears nothing more until it is flushed. */
+  | { readonly kind: 'half-open' }
+  /** The sender gets a FIN, and the receiver hears nothing more but a FIN of its own, so much later. */
+  | { readonly kind: 'slow close'; readonly ms: number };
 
 export interface Reach {
   /** How many connections, from the next one on; all by default. */
   readonly connections?: number;
-  /** The direction of the black hole or delay; by default the one that is watched. */
+  /** The direction that the fault is in, except for a cut or reset; by default the one that is watched. */
   readonly faulty?: Direction;
 }
 
@@ -30,7 +41,7 @@ export class TcpProxy {
   /** Faults that have begun so far. */
   struck = 0;
   readonly #listener: Server;
-  readonly #lines = new Map<readonly Socket[], readonly Flow[]>();
+  readonly #lines = new Map<readonly Socket[], Line>();
   #plans: { readonly trigger: Trigger; left: number }[] = [];
 
   /** Listens on a free port of 127.0.0.1, and connects to this address for each client. */
@@ -64,22 +75,29 @@ export class TcpProxy {
   }
 
   /**
-   * Strikes new connections where this text first appears: right after its last byte, or `before` its first one.
+   * Strikes new connections where this text first appears: right after its last byte, or `before` its first one,
+   * or before the first byte that comes back after it.
    * Of a text that comes in several chunks, `before` stops the last; the earlier ones have gone on.
    */
   injectAt(
     on: Direction,
     text: string,
     fault: Fault,
-    options: Reach & { readonly when?: 'before' | 'after' } = {},
+    options: Reach & { readonly when?: When } = {},
   ): void {
     this.#plan({ on, fault, at: { text, when: options.when ?? 'after' } }, options);
+  }
+
+  /** Strikes all open connections at once. */
+  strike(faulty: Direction, fault: Fault): void {
+    for (const line of [...this.#lines.values()]) line.strike({ fault, faulty });
   }
 
   /** Spares new connections; with `flush` open ones too, and what was held back goes on. */
   heal({ flush = false } = {}): void {
     this.#plans = [];
-    if (flush) for (const flow of [...this.#lines.values()].flat()) flow.heal();
+    const flows = [...this.#lines.values()].flatMap((line) => line.flows);
+    if (flush) for (const flow of flows) flow.heal();
   }
 
   /** Ends every connection and stops listening. */
@@ -99,23 +117,35 @@ export class TcpProxy {
   #join(client: Socket): Socket {
     this.connections += 1;
     const server = new Socket({ allowHalfOpen: true });
-    const strike = ({ fault, faulty }: Trigger): void => {
+    const sides = [client, server];
+    const strike = ({ fault, faulty }: Pick<Trigger, 'fault' | 'faulty'>): void => {
       this.struck += 1;
-      if (fault.kind === 'black hole') flows[faulty].isHeld = true;
-      else if (fault.kind === 'delay') flows[faulty].delayMs = fault.ms;
-      else if (fault.kind === 'cut') client.end();
-      else client.resetAndDestroy();
-      if (fault.kind === 'cut') server.end();
-      if (fault.kind === 'reset') server.destroySoon();
+      const flow = flows[faulty];
+      const [sender, receiver] = faulty === 'to server' ? [client, server] : [server, client];
+      if (fault.kind === 'delay') flow.delayMs = fault.ms;
+      else if (fault.kind === 'bandwidth') flow.bytesPerSecond = fault.bytesPerSecond;
+      else if (fault.kind === 'cut') for (const side of sides) side.end();
+      else if (fault.kind === 'reset') {
+        client.resetAndDestroy();
+        server.destroySoon();
+      } else {
+        flow.isHeld = true;
+        if (fault.kind !== 'black hole') sender.end();
+        if (fault.kind === 'slow close') void pause(fault.ms).then(() => receiver.end());
+      }
+    };
+    const pull = (trigger: Trigger): void => {
+      const isAwaited = typeof trigger.at === 'object' && trigger.at.when === 'answered';
+      if (isAwaited) flows[trigger.on === 'to server' ? 'to client' : 'to server'].arm(trigger);
+      else strike(trigger);
     };
     const due = this.#plans.filter((plan) => plan.left-- > 0).map(({ trigger }) => trigger);
     const armed = (direction: Direction) => due.filter(({ on }) => on === direction);
     const flows = {
-      'to server': new Flow(client, server, armed('to server'), strike),
-      'to client': new Flow(server, client, armed('to client'), strike),
+      'to server': new Flow(client, server, armed('to server'), pull),
+      'to client': new Flow(server, client, armed('to client'), pull),
     };
-    const sides = [client, server];
-    this.#lines.set(sides, Object.values(flows));
+    this.#lines.set(sides, { flows: Object.values(flows), strike });
     for (const side of sides) {
       side.on('close', () => sides.every(({ closed }) => closed) && this.#lines.delete(sides));
     }
@@ -124,9 +154,14 @@ export class TcpProxy {
   }
 }
 
+interface Line {
+  readonly flows: readonly Flow[];
+  readonly strike: (hit: Pick<Trigger, 'fault' | 'faulty'>) => void;
+}
+
 interface Trigger {
   readonly on: Direction;
-  readonly at: number | { readonly text: string; readonly when: 'before' | 'after' };
+  readonly at: number | { readonly text: string; readonly when: When };
   readonly fault: Fault;
   readonly faulty: Direction;
 }
@@ -135,24 +170,31 @@ interface Trigger {
 class Flow extends Writable {
   isHeld = false;
   delayMs = 0;
+  bytesPerSecond = Infinity;
   #sent = Buffer.alloc(0);
   #isReset = false;
   readonly #to: Socket;
-  readonly #strike: (trigger: Trigger) => void;
+  readonly #pull: (trigger: Trigger) => void;
   #armed: readonly Trigger[];
 
-  constructor(from: Socket, to: Socket, armed: readonly Trigger[], strike: (t: Trigger) => void) {
+  constructor(from: Socket, to: Socket, armed: readonly Trigger[], pull: (t: Trigger) => void) {
     super();
     this.#to = to;
     this.#armed = armed;
-    this.#strike = strike;
+    this.#pull = pull;
     from.on('error', () => (this.#isReset = true)).on('close', () => this.end());
     from.pipe(this);
+  }
+
+  /** Pulls it before the next byte. */
+  arm(trigger: Trigger): void {
+    this.#armed = [...this.#armed, { ...trigger, at: this.#sent.length }];
   }
 
   heal(): void {
     this.isHeld = false;
     this.delayMs = 0;
+    this.bytesPerSecond = Infinity;
     this.#armed = [];
     this.emit('healed');
   }
@@ -166,7 +208,7 @@ class Flow extends Writable {
     if (length > 0) this.#to.write(chunk.subarray(0, length));
     if (this.#armed.length > 0) this.#sent = Buffer.concat([this.#sent, chunk.subarray(0, length)]);
     this.#armed = this.#armed.filter((trigger) => !due.includes(trigger));
-    for (const trigger of due) this.#strike(trigger);
+    for (const trigger of due) this.#pull(trigger);
     return chunk.subarray(length);
   }
 
@@ -183,11 +225,16 @@ class Flow extends Writable {
   }
 
   async #carry(chunk: Buffer): Promise<void> {
-    for (let rest = chunk; rest.length > 0; rest = this.forward(rest)) await this.#passage();
+    for (let rest = chunk; rest.length > 0;) {
+      const piece = rest.subarray(0, Math.max(1, this.bytesPerSecond * PIECE_SECONDS));
+      await this.#passage(piece.length);
+      rest = rest.subarray(piece.length - this.forward(piece).length);
+    }
   }
 
-  async #passage(): Promise<void> {
-    if (this.delayMs > 0) await setTimeout(this.delayMs, undefined, { ref: false });
+  async #passage(bytes = 0): Promise<void> {
+    const ms = this.delayMs + (bytes * 1000) / this.bytesPerSecond;
+    if (ms > 0) await pause(ms);
     while (this.isHeld) await once(this, 'healed');
   }
 
@@ -195,7 +242,11 @@ class Flow extends Writable {
     if (typeof at === 'number') return at - this.#sent.length;
     const found = Buffer.concat([this.#sent, chunk]).indexOf(at.text);
     if (found < 0) return Infinity;
-    const end = at.when === 'after' ? Buffer.byteLength(at.text) : 0;
+    const end = at.when === 'before' ? 0 : Buffer.byteLength(at.text);
     return Math.max(0, found + end - this.#sent.length);
   }
+}
+
+async function pause(ms: number): Promise<void> {
+  await setTimeout(ms, undefined, { ref: false });
 }

@@ -15,6 +15,7 @@ import { until } from '../support/until.ts';
 const CUT = { kind: 'cut' } as const;
 const RESET = { kind: 'reset' } as const;
 const BLACK_HOLE = { kind: 'black hole' } as const;
+const HALF_OPEN = { kind: 'half-open' } as const;
 
 let proxy: TcpProxy;
 afterEach(async () => {
@@ -139,6 +140,16 @@ describe('a TCP proxy before an echo server', () => {
     await client.hears('first KILL 17');
   });
 
+  it('cuts when a text is answered, before the answer', async () => {
+    proxy.injectAt('to server', 'KILL 17', CUT, { when: 'answered' });
+    const client = say('first');
+    await client.hears('first');
+    client.socket.write(' KILL 17');
+    await client.meets('FIN');
+    await until('the server knows', () => heard[0]?.fate === 'FIN');
+    expect([client.text, heard[0]?.text, proxy.struck]).toEqual(['first', 'first KILL 17', 1]);
+  });
+
   it('holds a text back even after its sender has gone, and delivers it late', async () => {
     proxy.injectAt('to server', 'KILL 17', BLACK_HOLE, { when: 'before' });
     const client = say('first KILL 17');
@@ -178,6 +189,91 @@ describe('a TCP proxy before an echo server', () => {
     client.socket.write('b');
     await client.hears('ab');
     expect(performance.now() - start).toBeGreaterThanOrEqual(99);
+  });
+
+  it('lets so many bytes through in a second, in order, and the end behind them', async () => {
+    proxy.inject('to server', { kind: 'bandwidth', bytesPerSecond: 100 });
+    const start = performance.now();
+    const client = say('hello, world');
+    client.socket.end();
+    await client.hears('hello, world');
+    expect(performance.now() - start).toBeGreaterThanOrEqual(119);
+    await client.meets('FIN');
+    expect(heard).toEqual([{ text: 'hello, world', fate: 'FIN' }]);
+  });
+
+  it('finds a text that comes through a narrow line', async () => {
+    proxy.inject('to server', { kind: 'bandwidth', bytesPerSecond: 500 });
+    proxy.injectAt('to server', 'KILL 17', CUT);
+    await say('first KILL 17, more').meets('FIN');
+    await until('the server knows', () => heard[0]?.fate === 'FIN');
+    expect(heard[0]?.text).toBe('first KILL 17');
+  });
+
+  describe.each([
+    ['at once', 0, ''],
+    ['later', 5, 'hello'],
+  ])('half-open %s', (_when, afterBytes, arrived) => {
+    it('to the client: the server is told of an end and the client is not, until it is flushed', async () => {
+      proxy.inject('to client', HALF_OPEN, { afterBytes, connections: 1 });
+      const client = say('hello');
+      await client.hears(arrived);
+      await until('it is struck', () => proxy.struck === 1);
+      if (afterBytes > 0) await until('the server knows', () => heard[0]?.fate === 'FIN');
+      client.socket.write(', world');
+      await say('other').hears('other');
+      expect([client.text, client.fate]).toEqual([arrived, 'open']);
+
+      proxy.heal({ flush: true });
+
+      await client.meets('FIN');
+      expect(heard.map(({ text }) => text)).not.toContain('hello, world');
+    });
+
+    it('to the server: the client is told of an end and the server is not, until it is flushed', async () => {
+      proxy.inject('to server', HALF_OPEN, { afterBytes });
+      const client = say('hello');
+      await client.meets('FIN');
+      client.socket.destroy();
+      await until('the server got what was before', () => heard[0]?.text === arrived);
+      expect(heard).toEqual([{ text: arrived, fate: 'open' }]);
+
+      proxy.heal({ flush: true });
+
+      await until('the server knows', () => heard[0]?.fate === 'FIN');
+    });
+  });
+
+  it.each<{ late: Direction }>([{ late: 'to client' }, { late: 'to server' }])(
+    'closes slowly $late: the end comes later there, and nothing before it',
+    async ({ late }) => {
+      proxy.inject(late, { kind: 'slow close', ms: 100 }, { afterBytes: 5 });
+      const client = say('hello, world');
+      await until('it is struck', () => proxy.struck === 1);
+      const start = performance.now();
+      const fates = [() => client.fate, () => heard[0]?.fate];
+      const [lateFate, soonFate] = late === 'to client' ? fates : fates.reverse();
+      await until('one side knows', () => soonFate?.() === 'FIN');
+      await until('the other side knows', () => lateFate?.() === 'FIN');
+      expect(performance.now() - start).toBeGreaterThanOrEqual(90);
+      expect(late === 'to client' ? client.text : heard[0]?.text).toBe('hello');
+    },
+  );
+
+  it('strikes what is open, and nothing that comes later', async () => {
+    const open = [say('1'), say('2')];
+    for (const [index, client] of open.entries()) await client.hears(String(index + 1));
+
+    proxy.strike('to client', BLACK_HOLE);
+    for (const { socket } of open) socket.write('more');
+    await say('3').hears('3');
+    await until('the server heard all', () =>
+      heard.every(({ text }) => text !== '1' && text !== '2'),
+    );
+    expect([open.map(({ text }) => text), proxy.struck]).toEqual([['1', '2'], 2]);
+
+    proxy.strike('to client', RESET);
+    for (const client of open) await client.meets('RST');
   });
 
   it('strikes only so many connections, and none once healed', async () => {

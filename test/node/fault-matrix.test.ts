@@ -1,0 +1,233 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { TcpProxy, type Direction, type Fault, type When } from '../../tools/tcp-proxy.ts';
+import { openSession, type ClientSession } from '../support/client-session.ts';
+import { liveIds, nodeOn, servers } from '../support/server.ts';
+import { createService, type Answer } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const NODE_LIMIT_MS = 400;
+const REQUEST_LIMIT_MS = 1500;
+/** What an answer may take besides the limit. */
+const GRACE_MS = 100;
+
+/**
+ * What the caller hears who wants three sessions killed, by what is done to the connection and when.
+ * `all`: three killed. `silent`, `lost`: an error, and nothing killed, since the node did not answer in time or the connection was lost.
+ * `2-silent`, `2-lost`: the first and the third killed, and the second failed for that reason.
+ */
+const TABLE = `
+                | a new connection                                             | a warm one
+                | connect greeting login  identify grants list   kill     answer | idle list kill
+delay           | all     all      all    all      all    all    all      all    | all  all  all
+narrow          | all     all      all    all      all    all    all      all    | all  all  all
+long delay      | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
+too narrow      | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
+black hole      | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
+node gone       | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
+service gone    | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
+told late       | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
+node told late  | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
+reset           | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
+cut             | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
+`;
+
+interface Hit {
+  readonly fault: Fault;
+  /** Where it is, if not where the phase has it. */
+  readonly faulty?: Direction;
+}
+
+/** The long ones are far beyond every limit. */
+const FAULTS: Readonly<Record<string, Hit>> = {
+  delay: { fault: { kind: 'delay', ms: 10 } },
+  narrow: { fault: { kind: 'bandwidth', bytesPerSecond: 50_000 } },
+  'long delay': { fault: { kind: 'delay', ms: 10_000 } },
+  'too narrow': { fault: { kind: 'bandwidth', bytesPerSecond: 5 } },
+  'black hole': { fault: { kind: 'black hole' } },
+  'node gone': { fault: { kind: 'half-open' }, faulty: 'to client' },
+  'service gone': { fault: { kind: 'half-open' }, faulty: 'to server' },
+  'told late': { fault: { kind: 'slow close', ms: 150 }, faulty: 'to client' },
+  'node told late': { fault: { kind: 'slow close', ms: 150 }, faulty: 'to server' },
+  reset: { fault: { kind: 'reset' } },
+  cut: { fault: { kind: 'cut' } },
+};
+
+type Plan = (proxy: TcpProxy, hit: Hit, secondKill: string) => void;
+
+const PHASES: Readonly<Record<string, Plan>> = {
+  connect: afterBytes(0),
+  greeting: afterBytes(10),
+  // With the last word of the packet.
+  login: at('session-control'),
+  identify: at('CONNECTION_ID()'),
+  grants: at('SHOW GRANTS'),
+  list: at('SHOW PROCESSLIST'),
+  kill: (proxy, hit, kill) => {
+    at(kill, { faulty: 'to server', when: 'before' })(proxy, hit);
+  },
+  // Right after the KILL would be too early: what ends this connection could overtake it on the node.
+  answer: (proxy, hit, kill) => {
+    at(kill, { faulty: 'to client', when: 'answered' })(proxy, hit);
+  },
+  idle: (proxy, { fault, faulty = 'to client' }) => {
+    proxy.strike(faulty, fault);
+  },
+};
+
+function afterBytes(count: number) {
+  return (proxy: TcpProxy, { fault, faulty = 'to client' }: Hit): void => {
+    proxy.inject('to client', fault, { afterBytes: count, faulty, connections: 1 });
+  };
+}
+
+function at(text: string, place: { faulty?: Direction; when?: When } = {}) {
+  return (proxy: TcpProxy, { fault, faulty = place.faulty ?? 'to client' }: Hit): void => {
+    proxy.injectAt('to server', text, fault, { ...place, faulty, connections: 1 });
+  };
+}
+
+const [, phases = '', ...rows] = TABLE.slice(1, -1).split('\n');
+const CASES = rows.flatMap((row) => {
+  const [fault = '', ...parts] = row.split('|').map((part) => part.trim());
+  return parts.flatMap((part, index) => {
+    const columns = phases.split('|')[index + 1]?.trim().split(/ +/) ?? [];
+    const cells = part.split(/ +/);
+    const isWarm = index === 1;
+    return columns.map((phase, column) => ({ fault, phase, isWarm, hears: cells[column] ?? '' }));
+  });
+});
+
+describe.each(servers)('between the service and $flavour $version', (server) => {
+  const opened: ClientSession[] = [];
+  let bystander: ClientSession;
+  let proxy: TcpProxy;
+  let nodes: MysqlNodes;
+
+  beforeAll(async () => {
+    bystander = await openSession(server);
+  });
+  afterAll(() => {
+    bystander.close();
+  });
+  beforeEach(async () => {
+    proxy = await TcpProxy.start(server.host, server.port);
+    nodes = new MysqlNodes();
+  });
+  afterEach(async () => {
+    nodes.close();
+    await proxy.close();
+    for (const session of opened.splice(0)) session.close();
+  });
+
+  it.each(CASES)('$fault at $phase, warm: $isWarm: $hears', async (row) => {
+    const ids = await open(3);
+    const hit = FAULTS[row.fault] ?? { fault: { kind: 'cut' } };
+    const plan = (): void => PHASES[row.phase]?.(proxy, hit, `KILL CONNECTION ${String(ids[1])}`);
+    if (row.phase !== 'idle') plan();
+    if (row.isWarm) await nodes.warm([node()]);
+    expect(proxy.open).toBe(row.isWarm ? 1 : 0);
+    if (row.phase === 'idle') plan();
+
+    const answer = await killInTime(ids);
+
+    expect(proxy.struck).toBe(1);
+    // What was held back comes late.
+    proxy.heal({ flush: true });
+    await expectTruth(answer, ids);
+    expect([answer.status, answer.body]).toEqual(heard(row.hears, ids));
+  });
+
+  it('no KILL gets through, over whatever connection', async () => {
+    const ids = await open(3);
+    proxy.injectAt('to server', 'KILL CONNECTION', { kind: 'black hole' }, { when: 'before' });
+    const answer = await killInTime(ids);
+    expect(answer.body).toMatchObject({ processes_killed: [], processes_not_found: [] });
+    await expectTruth(answer, ids);
+  });
+
+  it('each statement is answered in time, but not all by the limit of the request', async () => {
+    const ids = await open(12);
+    await nodes.warm([node()]);
+    proxy.strike('to client', { kind: 'delay', ms: 250 });
+    const answer = await killInTime(ids);
+    expect(answer.status).toBe(500);
+    await expectTruth(answer, ids);
+  });
+
+  async function open(count: number): Promise<bigint[]> {
+    opened.push(...(await Promise.all(Array.from({ length: count }, () => openSession(server)))));
+    return opened.map(({ id }) => id);
+  }
+
+  function node() {
+    return nodeOn(server, {
+      host: '127.0.0.1',
+      port: proxy.port,
+      // Text can be told only where no TLS hides it.
+      tls: 'disabled',
+      connectTimeoutMs: NODE_LIMIT_MS,
+      listTimeoutMs: NODE_LIMIT_MS,
+      killTimeoutMs: NODE_LIMIT_MS,
+    });
+  }
+
+  async function killInTime(ids: readonly bigint[]): Promise<Answer> {
+    const requestTimeoutMs = REQUEST_LIMIT_MS;
+    const service = createService({ registry: [node()], nodes, requestTimeoutMs });
+    const { result, ms } = await timed(() => service.kill(ids));
+    expect(ms).toBeLessThan(REQUEST_LIMIT_MS + GRACE_MS);
+    return result;
+  }
+
+  /** Each id is in one place, or in none where nothing was done. The killed die; the failed live, and so does who was not asked for. */
+  async function expectTruth({ body }: Answer, ids: readonly bigint[]): Promise<void> {
+    const told = body as Partial<Record<string, readonly bigint[]>>;
+    const { processes_killed: killed = [], processes_not_found: notFound = [] } = told;
+    const { processes_failed: failed = [], processes_unknown: unknown = [] } = told;
+    const all = [...killed, ...notFound, ...failed, ...unknown];
+    if ('processes_killed' in told) expect(all.sort()).toEqual([...ids].sort());
+    await until('the killed are gone', async () => {
+      const alive = await liveIds(server);
+      return killed.every((id) => !alive.has(id));
+    });
+    const living = opened.filter(({ id }) => all.length === 0 || failed.includes(id));
+    for (const { connection } of [bystander, ...living]) {
+      await expect(connection.query('SELECT 1')).resolves.toBeDefined();
+    }
+  }
+});
+
+/** The status and the whole body that a cell of the table stands for. */
+function heard(cell: string, [first, second, third]: readonly bigint[]): [number, object] {
+  const [why, isSecond] = cell.split('-').reverse();
+  const done = { processes_killed: [first, third], processes_not_found: [] };
+  if (why === 'all') return [200, { ...done, processes_killed: [first, second, third] }];
+  const sentence =
+    why === 'silent'
+      ? `The node did not answer within ${NODE_LIMIT_MS} ms.`
+      : 'The connection to the node was lost.';
+  const error = { error_code: 'DBS.200005', error_msg: `Server failure. ${sentence}` };
+  if (isSecond === undefined) return [500, error];
+  const counts = `2 killed, 0 not found, 1 failed, 0 unknown. Failed: ${String(second)}.`;
+  const error_msg = `Server failure. ${counts} ${sentence}`;
+  return [500, { ...error, error_msg, ...done, processes_failed: [second], processes_unknown: [] }];
+}
+
+const TICK_MS = 20;
+
+/** How long it took, less the time for which this process was kept from its timers. */
+async function timed<T>(work: () => Promise<T>): Promise<{ readonly result: T; ms: number }> {
+  const begun = performance.now();
+  let [last, keptMs] = [begun, 0];
+  const tick = (): void => {
+    const now = performance.now();
+    keptMs += Math.max(0, now - last - TICK_MS);
+    last = now;
+  };
+  const ticks = setInterval(tick, TICK_MS);
+  const result = await work();
+  clearInterval(ticks);
+  tick();
+  return { result, ms: performance.now() - begun - keptMs };
+}
