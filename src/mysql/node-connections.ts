@@ -70,7 +70,7 @@ export class NodeConnections {
   async warm(): Promise<void> {
     if (this.#usable().length > 0 || this.#isClosed) return;
     try {
-      this.#giveBack(await this.#open());
+      this.#giveBackSoon(await this.#open());
     } catch {
       this.#reopenLater();
     }
@@ -109,9 +109,17 @@ export class NodeConnections {
     if (isGood || usable.length >= MAX_CONNECTIONS) {
       if (best !== undefined) return { kept: best, wasWarm: true };
     }
+    const opening = this.#open();
     try {
-      return { kept: await by(deadline, this.#open()), wasWarm: false };
+      return { kept: await by(deadline, opening), wasWarm: false };
     } catch (error) {
+      // It can be there yet, for nobody.
+      void opening.then(
+        (kept) => {
+          this.#giveBackSoon(kept);
+        },
+        () => undefined,
+      );
       if (best === undefined || best.shared.connected.isBroken()) throw error;
       return { kept: best, wasWarm: true };
     }
@@ -195,6 +203,13 @@ export class NodeConnections {
       .query('DO 0', this.node.listTimeoutMs, Infinity)
       .catch(() => undefined);
     if (this.#kept.has(kept)) this.#pingLater(kept);
+  }
+
+  // Others who wait for it come first.
+  #giveBackSoon(kept: Kept): void {
+    setImmediate(() => {
+      this.#giveBack(kept);
+    });
   }
 
   #giveBack(kept: Kept): void {

@@ -22,7 +22,6 @@ const TABLE = `
 delay           | all     all      all    all      all    all    all      all    | all  all  all
 narrow          | all     all      all    all      all    all    all      all    | all  all  all
 long delay      | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
-too narrow      | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
 black hole      | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
 node gone       | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
 service gone    | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
@@ -43,7 +42,6 @@ const FAULTS: Readonly<Record<string, Hit>> = {
   delay: { fault: { kind: 'delay', ms: 10 } },
   narrow: { fault: { kind: 'bandwidth', bytesPerSecond: 50_000 } },
   'long delay': { fault: { kind: 'delay', ms: 10_000 } },
-  'too narrow': { fault: { kind: 'bandwidth', bytesPerSecond: 5 } },
   'black hole': { fault: { kind: 'black hole' } },
   'node gone': { fault: { kind: 'half-open' }, faulty: 'to client' },
   'service gone': { fault: { kind: 'half-open' }, faulty: 'to server' },

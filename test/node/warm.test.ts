@@ -84,6 +84,14 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     await until('it is closed', () => proxy.open === 0);
   });
 
+  it('that nobody waits for any more when it has been opened is closed with the rest', async () => {
+    proxy.inject('to client', { kind: 'delay', ms: 100 });
+    const work = nodes.withConnection(node(), performance.now() + 150, () => Promise.resolve());
+    await expect(work).rejects.toMatchObject({ message: 'The request reached its time limit.' });
+    nodes.close();
+    await until('it was opened, and is closed', () => proxy.connections === 1 && proxy.open === 0);
+  });
+
   it('is not tried again at once when it could not be had three times, and is there soon after the node is back', async () => {
     proxy.inject('to client', { kind: 'reset' });
     const service = start();

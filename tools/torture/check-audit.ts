@@ -56,8 +56,9 @@ function checkOrder({ intents, outcomes }: AuditFile): Violation[] {
 }
 
 function checkAnswers({ outcomes }: AuditFile, view: View): Violation[] {
-  return view.operations.flatMap(({ number, node, request, answer, endedAt }) => {
-    const isCutOff = view.serviceKills.some((at) => at >= endedAt && at <= endedAt + SOON_MS);
+  return view.operations.flatMap(({ number, node, request, answer, sentAt, endedAt }) => {
+    // An answer that was on its way then is read after the kill.
+    const isCutOff = view.serviceKills.some((at) => at >= sentAt && at <= endedAt + SOON_MS);
     // What is repeated under a key stands on record under the first request.
     if (request.method !== 'DELETE' || request.isDryRun || request.key !== undefined) return [];
     if (answer === undefined || isCutOff) return [];

@@ -88,7 +88,11 @@ async function run(
   }
   const { view, violations } = check(events, { requestTimeoutMs: REQUEST_TIMEOUT_MS, audit });
   for (const line of figures(settings, events, view, violations, REQUEST_TIMEOUT_MS)) say(line);
-  for (const violation of violations.slice(0, MOST_VIOLATIONS)) {
+  const rules = new Set(violations.map(({ rule }) => rule));
+  const shown = [...rules].flatMap((rule) =>
+    violations.filter((violation) => violation.rule === rule).slice(0, MOST_VIOLATIONS),
+  );
+  for (const violation of shown) {
     say(`\nVIOLATION (${violation.rule}): ${violation.sentence}`);
     for (const line of evidenceOf(violation, events)) say(line);
   }
