@@ -8,10 +8,10 @@ import { FirstAnswers } from './domain/first-answers.ts';
 import { isLoopback, type Node, type NodeKey } from './domain/node.ts';
 import { SessionService } from './domain/session-service.ts';
 import { createListener, replaceTls, stopListening } from './http/listener.ts';
-import { AccessKeys, type AccessKey } from './identity/access-keys.ts';
+import { AccessKeys } from './identity/access-keys.ts';
 import { Authenticator } from './identity/authenticator.ts';
-import { KeystoneTokens, type KeystoneSettings } from './identity/keystone-tokens.ts';
-import { StaticTokens, type StaticToken } from './identity/static-tokens.ts';
+import { KeystoneTokens } from './identity/keystone-tokens.ts';
+import { StaticTokens } from './identity/static-tokens.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { MysqlNodes } from './mysql/mysql-nodes.ts';
 import { FileRegistry } from './registry/node-registry.ts';
@@ -20,6 +20,7 @@ import { MemoryAnswers } from './store/memory-answers.ts';
 import { RedisAnswers } from './store/redis-answers.ts';
 import { RedisConnection } from './store/redis-connection.ts';
 import { RedisCounters } from './store/redis-counters.ts';
+import { accessKeysOf, fixedPart, keystoneOf, tokensOf } from './settings.ts';
 import { readYamlFile, relativeTo } from './yaml-file.ts';
 
 /** What sysexits.h calls EX_CONFIG. */
@@ -188,40 +189,6 @@ function readConfiguration(path: string): Configuration | { readonly problems: r
 function writtenRegistryFile(written: unknown): string | undefined {
   const { registry } = (written ?? {}) as { registry?: { file?: unknown } };
   return typeof registry?.file === 'string' ? registry.file : undefined;
-}
-
-/** What a reload does not change, to compare. */
-function fixedPart({ server, log, limits, sessions, identity, audit, registry }: Config): string {
-  const { tls, ...listener } = server;
-  const kinds = [tls !== undefined, tls?.ca !== undefined, identity.keystone !== undefined];
-  return JSON.stringify([listener, log, limits, sessions, kinds, audit, registry.warm]);
-}
-
-function tokensOf({ identity }: Config): StaticToken[] {
-  return (identity.tokens ?? []).map(({ project_id, ...rest }) => ({
-    ...rest,
-    projectId: project_id,
-  }));
-}
-
-function accessKeysOf({ identity }: Config): AccessKey[] {
-  return (identity.access_keys ?? []).map(({ project_id, security_token, ...rest }) => ({
-    ...rest,
-    projectId: project_id,
-    securityToken: security_token,
-  }));
-}
-
-function keystoneOf({ identity: { keystone } }: Config): KeystoneSettings | undefined {
-  return (
-    keystone && {
-      endpoint: keystone.endpoint,
-      cacheSeconds: keystone.cache_seconds,
-      timeoutMs: keystone.timeout_ms,
-      serviceToken: keystone.service_token,
-      roleActions: keystone.role_actions,
-    }
-  );
 }
 
 function fileAudit(file: string, log: Logger): FileAudit {

@@ -1,9 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { by, limitReached, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import { Breaker } from './breaker.ts';
-import { SharedConnection } from './shared-connection.ts';
+import { openThroughAnyDoor } from './doors.ts';
+import type { SharedConnection } from './shared-connection.ts';
 import type { OwnConnections } from './own-connections.ts';
 import { isDoorShut, isFull, nodeTrouble } from './server-errors.ts';
 
@@ -13,9 +13,6 @@ const SLOW_MS = 200;
 /** Requests that may use a node, or wait for it, at once. */
 const MAX_USERS = 512;
 const SHORTEST_PING_MS = 15_000;
-/** On a full node each login that is turned away takes the last connection for a moment. */
-const FULL_PATIENCE_MS = 1000;
-const FULL_PAUSE_MS = 50;
 /** While nobody asks, a node is tried ever more rarely. */
 const LONGEST_REOPEN_MS = 30_000;
 
@@ -138,7 +135,7 @@ export class NodeConnections {
     this.#breaker.requireClosed();
     const opening = this.#own.opening(this.node.nodeId);
     try {
-      const shared = await this.#throughAnyDoor();
+      const shared = await openThroughAnyDoor(this.node);
       this.#breaker.succeeded();
       return this.#keep(shared);
     } catch (error) {
@@ -146,27 +143,6 @@ export class NodeConnections {
       throw nodeTrouble(error, this.node.connectTimeoutMs);
     } finally {
       opening.end();
-    }
-  }
-
-  async #throughAnyDoor(): Promise<SharedConnection> {
-    const { node } = this;
-    const begun = performance.now();
-    const limit = (): Deadline => performance.now() + node.connectTimeoutMs + node.listTimeoutMs;
-    for (;;) {
-      try {
-        return await SharedConnection.open(node, node, limit());
-      } catch (error) {
-        if (!isDoorShut(error)) throw error;
-        if (node.admin !== undefined) {
-          const spare = await SharedConnection.open(node, node.admin, limit()).catch(
-            () => undefined,
-          );
-          if (spare !== undefined) return spare;
-        }
-        if (!isFull(error) || performance.now() - begun > FULL_PATIENCE_MS) throw error;
-        await pause(FULL_PAUSE_MS * (1 + Math.random()));
-      }
     }
   }
 
