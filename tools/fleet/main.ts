@@ -1,0 +1,119 @@
+import { constants, cpus, loadavg } from 'node:os';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { complaint } from '../server-binaries.ts';
+import { measureBulkhead } from './bulkhead.ts';
+import { Child } from './child.ts';
+import type { Fleet } from './fleet.ts';
+import type { loadAnswers } from './load-process.ts';
+import { measureMemory } from './memory.ts';
+import type { nodesAnswers } from './nodes-process.ts';
+import { measureOverload } from './overload.ts';
+import { measureReload } from './reload.ts';
+import { Report } from './report.ts';
+import { Service } from './service.ts';
+
+const USAGE = `usage: npm run fleet [-- --nodes N] [--seconds N] [--source DIR]
+
+Measures the service with many simulated nodes: its memory, a reload, what half of the nodes
+cost the others when they answer nothing, and what overload does.
+
+  --nodes    how many are known at once (2000); more are simulated
+  --seconds  how long the shortest phase takes (10)
+  --source   the tree whose src is built and measured (this one)
+  --help     shows this text
+`;
+/** What sysexits.h calls EX_USAGE. */
+const EXIT_USAGE = 64;
+
+process.exit(await main());
+
+async function main(): Promise<number> {
+  let settings: Settings;
+  try {
+    settings = readArguments();
+  } catch (error) {
+    process.stderr.write(`${complaint(error)}\n\n${USAGE}`);
+    return EXIT_USAGE;
+  }
+  if (settings.isHelpWanted) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const signalled = new Promise<number>((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        done(128 + constants.signals[signal]);
+      });
+    }
+  });
+  const undos: Undos = [];
+  try {
+    return await Promise.race([measure(settings, undos), signalled]);
+  } catch (error) {
+    say(complaint(error));
+    return 1;
+  } finally {
+    await Promise.all(undos.map((undo) => undo()));
+  }
+}
+
+async function measure(settings: Settings, undos: Undos): Promise<number> {
+  const { size, seconds, source } = settings;
+  const service = new Service();
+  const twin = new Service();
+  undos.push(() => Promise.all([service.remove(), twin.remove()]));
+  const nodes = new Child<typeof nodesAnswers>('./nodes-process.ts');
+  undos.push(() => nodes.stop());
+  const load = new Child<typeof loadAnswers>('./load-process.ts');
+  undos.push(() => load.stop());
+  const report = new Report(say);
+  const exchanged = Math.floor(size / 4);
+  const average = loadavg().map((one) => one.toFixed(1));
+  report.section(
+    `${size} nodes; Node ${process.version}, ${cpus().length} cores for everything, load before ${average.join(' ')}`,
+  );
+  report.progress('building the service');
+  await Promise.all([service.build(source), twin.build(source)]);
+  // Those of the service, those that a reload adds, and one half more for the twin.
+  const ports = await nodes.ask('start', size + exchanged + size / 2);
+  const fleet: Fleet = { service, twin, nodes, load, ports, size, exchanged, seconds, report };
+  await measureMemory(fleet);
+  await measureReload(fleet);
+  await measureBulkhead(fleet);
+  await measureOverload(fleet);
+  report.print();
+  return 0;
+}
+
+type Undos = (() => Promise<unknown>)[];
+
+interface Settings {
+  readonly size: number;
+  readonly seconds: number;
+  readonly source: string;
+  readonly isHelpWanted: boolean;
+}
+
+function readArguments(): Settings {
+  const { values } = parseArgs({
+    options: {
+      nodes: { type: 'string', default: '2000' },
+      seconds: { type: 'string', default: '10' },
+      source: { type: 'string', default: fileURLToPath(new URL('../..', import.meta.url)) },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const size = Number(values.nodes);
+  const seconds = Number(values.seconds);
+  if (!Number.isInteger(size) || size < 4 || size % 4 !== 0) {
+    throw new Error('--nodes must be a multiple of 4.');
+  }
+  if (!(seconds > 0)) throw new Error('--seconds must be a number above 0.');
+  return { size, seconds, source: resolve(values.source), isHelpWanted: values.help };
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
