@@ -43,8 +43,12 @@ export class Service {
     const tsc = join(source, 'node_modules', 'typescript', 'bin', 'tsc');
     const to = ['--outDir', join(folder, 'dist')];
     const compile = [tsc, '-p', 'tsconfig.build.json', ...to];
+    const compiling = promisify(execFile)(process.execPath, compile, { cwd: source });
+    // It would make the folder again.
+    this.#will.write(String(compiling.child.pid ?? ''));
     try {
-      await promisify(execFile)(process.execPath, compile, { cwd: source });
+      await compiling;
+      this.#will.write('');
     } catch (error) {
       throw new Error(`The service does not compile: ${(error as { stdout: string }).stdout}`, {
         cause: error,
