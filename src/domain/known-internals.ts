@@ -7,8 +7,11 @@ interface Known {
   readonly incarnation: Incarnation;
   readonly askedAt: number;
   readonly ids: ReadonlySet<bigint>;
-  /** The list that was last looked at, and what was made of it: many requests can share one. */
-  readonly list: ProcessList;
+}
+
+interface Selection {
+  /** What was known after it: it holds until more is. */
+  readonly known: Known;
   readonly sessions: ReadonlyMap<bigint, Session>;
 }
 
@@ -18,6 +21,8 @@ interface Known {
  */
 export class KnownInternals {
   readonly #known = new Map<string, Known>();
+  /** Many requests can share a list. Held weakly: lists are large. */
+  readonly #selections = new WeakMap<ProcessList, Selection>();
 
   /** The user sessions of a list, by id; what is internal in it is remembered. */
   select(
@@ -28,7 +33,8 @@ export class KnownInternals {
   ): ReadonlyMap<bigint, Session> {
     const { rows, askedAt } = list;
     const last = this.#known.get(nodeId);
-    if (last?.list === list) return last.sessions;
+    const selection = this.#selections.get(list);
+    if (selection !== undefined && selection.known === last) return selection.sessions;
     const before =
       last !== undefined && isSameRun(last.incarnation, incarnation) ? last : undefined;
     const sessions = userSessions(rows, {
@@ -45,7 +51,9 @@ export class KnownInternals {
     // A list that is older than the last one cannot tell which ids are gone.
     if (before !== undefined && before.askedAt > askedAt) for (const id of before.ids) ids.add(id);
     const newest = Math.max(askedAt, before?.askedAt ?? 0);
-    this.#known.set(nodeId, { incarnation, askedAt: newest, ids, list, sessions });
+    const known = { incarnation, askedAt: newest, ids };
+    this.#known.set(nodeId, known);
+    this.#selections.set(list, { known, sessions });
     return sessions;
   }
 }

@@ -53,7 +53,10 @@ export class MysqlNodes implements Nodes {
 
   #of(node: Node): NodeConnections {
     const there = this.#connections.get(node.nodeId);
-    if (there !== undefined && isSame(node, there.node)) return there;
+    if (there !== undefined && isSame(node, there.node)) {
+      there.node = node;
+      return there;
+    }
     // A request that began before a reload can still have the old one.
     there?.close();
     const connections = new NodeConnections(node, this.#own);

@@ -24,7 +24,8 @@ interface Kept {
 
 /** The control connections of one node: opened on demand or beforehand, kept warm, shared by all requests. */
 export class NodeConnections {
-  readonly node: Node;
+  /** As the registry has it now: a reload can bring a new object that says the same. */
+  node: Node;
   readonly #own: OwnConnections;
   readonly #breaker = new Breaker();
   readonly #kept = new Set<Kept>();
