@@ -58,19 +58,26 @@ export class FreshSessions {
 
   /** Ends a session if it is still the one that was meant. Never throws: what was killed before must be told whatever happens here. */
   async end(session: Session, deadline: Deadline): Promise<KillResult> {
-    try {
-      if (this.#isStale()) await this.#refresh(deadline);
-    } catch (cause) {
-      const trouble =
-        cause instanceof ServiceError ? cause : new ServiceError('internal', undefined, { cause });
-      return { outcome: 'not_sent', trouble };
+    for (;;) {
+      try {
+        if (this.#isStale()) await this.#refresh(deadline);
+      } catch (cause) {
+        const trouble =
+          cause instanceof ServiceError
+            ? cause
+            : new ServiceError('internal', undefined, { cause });
+        return { outcome: 'not_sent', trouble };
+      }
+      const present = this.#present.get(session.id);
+      // An id that now stands for another client was given anew: the session that was meant has gone.
+      if (present === undefined || !isSameSession(present, session)) {
+        return { outcome: 'not_found' };
+      }
+      const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;
+      const result = await this.#connection.kill(session, { sendBy, deadline });
+      // The list can grow too old while the KILL waits behind others' statements.
+      if (result.outcome !== 'not_sent' || !this.#isStale()) return result;
     }
-    const present = this.#present.get(session.id);
-    // An id that now stands for another client was given anew: the session that was meant has gone.
-    if (present === undefined || !isSameSession(present, session)) {
-      return { outcome: 'not_found' };
-    }
-    return this.#connection.kill(session, deadline);
   }
 
   async #refresh(deadline: Deadline): Promise<void> {

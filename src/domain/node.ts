@@ -79,9 +79,15 @@ export interface ControlConnection {
    */
   list(deadline: Deadline): Promise<ProcessList>;
   /** Sends KILL for a listed session, and tells what came of it. Never throws. */
-  kill(session: Session, deadline: Deadline): Promise<KillResult>;
+  kill(session: Session, limits: KillLimits): Promise<KillResult>;
   /** The sessions, listed or not, that have a transaction; undefined where that cannot be seen. Throws `node_unavailable`. */
   transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
+}
+
+/** Until when a KILL may be sent, which is as long as the list is fresh that shows its session, and until when it must be answered. */
+export interface KillLimits {
+  readonly sendBy: Deadline;
+  readonly deadline: Deadline;
 }
 
 export type TransactionState = 'open' | 'rolling_back';

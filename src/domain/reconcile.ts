@@ -91,7 +91,9 @@ async function endOldConnection(
         continue;
       }
       if (said === undefined && now() - present.askedAt <= MAX_LIST_AGE_MS) {
-        const result = await connection.kill(old, deadline);
+        const sendBy = present.askedAt + MAX_LIST_AGE_MS;
+        const result = await connection.kill(old, { sendBy, deadline });
+        if (result.outcome === 'not_sent') continue;
         record(old, result);
         said = OUTCOMES[result.outcome];
       }

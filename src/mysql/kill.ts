@@ -1,5 +1,4 @@
-import type { Deadline } from '../domain/deadline.ts';
-import type { KillResult, Node } from '../domain/node.ts';
+import type { KillLimits, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import type { Connected } from './statement-queue.ts';
@@ -23,14 +22,14 @@ export async function killSession(
   session: Session,
   flavour: Flavour,
   node: Node,
-  deadline: Deadline,
+  { sendBy, deadline }: KillLimits,
 ): Promise<KillResult> {
   try {
     const { warnings } = await connected.query(
       killSql(session, flavour, node),
       node.killTimeoutMs,
       deadline,
-      { areWarningsRead: flavour === 'tidb' },
+      { sendBy, areWarningsRead: flavour === 'tidb' },
     );
     // TiDB says OK whatever happened, and what went wrong in a warning.
     if (warnings.length === 0) return { outcome: 'killed' };

@@ -62,7 +62,7 @@ export class SharedConnection {
         onList();
         return list;
       },
-      kill: (session, deadline) => killSession(connected, session, flavour, node, deadline),
+      kill: (session, limits) => killSession(connected, session, flavour, node, limits),
       transactions: (deadline) =>
         orTrouble(node, readTransactions(connected, flavour, node, deadline)),
     };

@@ -14,14 +14,14 @@ export interface ResultSet {
 /** A connection of the driver, with a deadline for each statement; after an error of the line it stays broken. */
 export interface Connected {
   /**
-   * Sends a statement when it is its turn. Rejects with a NotSentError when that does not come by the deadline, or the connection breaks
-   * before; with the driver's error; or with a DeadlineError when no answer comes within `limitMs` and by the deadline: then the connection is broken.
+   * Sends a statement when it is its turn. Rejects with a NotSentError when that does not come by the deadline or by `sendBy`, or the
+   * connection breaks before; with the driver's error; or with a DeadlineError when no answer comes within `limitMs` and by the deadline: then the connection is broken.
    */
   query(
     sql: string,
     limitMs: number,
     deadline: Deadline,
-    options?: { readonly areWarningsRead?: boolean },
+    options?: { readonly sendBy?: Deadline; readonly areWarningsRead?: boolean },
   ): Promise<ResultSet>;
   isBroken(): boolean;
   /** For how many milliseconds the present statement has waited for its answer; 0 when there is none. */
@@ -58,10 +58,11 @@ export class StatementQueue implements Connected {
     sql: string,
     limitMs: number,
     deadline: Deadline,
-    { areWarningsRead = false } = {},
+    { sendBy = deadline, areWarningsRead = false } = {},
   ): Promise<ResultSet> {
     return new Promise((resolve, reject) => {
-      const isLate = deadline <= performance.now();
+      const latestTurn = Math.min(sendBy, deadline);
+      const isLate = latestTurn <= performance.now();
       if (isLate || this.isBroken()) {
         reject(new NotSentError(isLate ? limitReached() : connectionLost()));
         return;
@@ -84,7 +85,7 @@ export class StatementQueue implements Connected {
       const late = (): void => {
         waiting.giveUp(new NotSentError(limitReached()));
       };
-      const patience = setTimeout(late, leftUntil(deadline));
+      const patience = setTimeout(late, leftUntil(latestTurn));
       this.#waiting.add(waiting);
       this.#next();
     });

@@ -225,6 +225,20 @@ describe('terminate', () => {
     expect([...kills]).toEqual([slow]);
   });
 
+  it('reads the list again when a KILL had to wait until it was too old', async () => {
+    const { nodes, terminate, passTime } = start();
+    const [first, reused] = [nodes.connect(), nodes.connect()];
+    let waits = 0;
+    nodes.beforeKill = () => {
+      waits += 1;
+      if (waits !== 2) return;
+      passTime(2500);
+      nodes.connect({ id: reused.toString(), host: '10.9.9.9:1' });
+    };
+    expect(await terminate(first, reused)).toEqual({ killed: [first], not_found: [reused] });
+    expect([[...nodes.kills], nodes.lists, nodes.connections]).toEqual([[first], 2, 1]);
+  });
+
   it('sends nothing more after its deadline', async () => {
     const { nodes, ask, passTime } = start();
     const [first, second] = [nodes.connect(), nodes.connect()];

@@ -2,7 +2,9 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createMysqlServer, type Connection } from 'mysql2';
 import type { Node } from '../../src/domain/node.ts';
-import { sessionOf } from '../../src/domain/session.ts';
+import { sessionOf, type Session } from '../../src/domain/session.ts';
+import { FreshSessions, MAX_LIST_AGE_MS } from '../../src/domain/fresh-sessions.ts';
+import type { ProcessList } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { fakeNode } from '../support/ids.ts';
 import { until } from '../support/until.ts';
@@ -245,7 +247,9 @@ async function killBoth(
     const results: string[] = [];
     for (const id of ['1', '2']) {
       const row = { id, user: '', host: '', db: '', command: '', time: '', state: '', info: '' };
-      results.push((await connection.kill(sessionOf(row), Infinity)).outcome);
+      results.push(
+        (await connection.kill(sessionOf(row), { sendBy: Infinity, deadline: Infinity })).outcome,
+      );
     }
     return results;
   });
@@ -343,4 +347,48 @@ describe('a KILL', () => {
 
     await until('the socket is closed', () => open === 0);
   });
+
+  it('that had to wait for its turn is sent only by a list that is still fresh', async () => {
+    const heard: string[] = [];
+    const held: (() => void)[] = [];
+    const script = ordinary((sql, connection) => {
+      if (sql.endsWith(' 1')) held.push(() => { answerLate(connection); });
+      else connection.writeOk();
+    });
+    const node = await scriptedNode((sql, connection) => {
+      heard.push(sql);
+      script(sql, connection);
+    });
+    const nodes = new MysqlNodes();
+    await nodes.withConnection({ ...node, killTimeoutMs: 10_000 }, Infinity, async (connection) => {
+      const select = ({ rows }: ProcessList): Map<bigint, Session> =>
+        new Map(rows.map((row) => [BigInt(row.id ?? 0), sessionOf({ ...row, id: row.id ?? '' })]));
+      const now = () => performance.now();
+      const sessions = await FreshSessions.read(connection, select, now, Infinity);
+      const [first, second] = [sessions.get(1n), sessions.get(2n)];
+      if (first === undefined || second === undefined) throw new Error('They are not listed');
+      const before = heard.length;
+      const ended = [sessions.end(first, Infinity), sessions.end(second, Infinity)];
+      const { askedAt } = sessions.list;
+      await until('the list is too old', () => performance.now() - askedAt > MAX_LIST_AGE_MS + 100);
+      held[0]?.();
+      expect((await Promise.all(ended)).map(({ outcome }) => outcome)).toEqual([
+        'killed',
+        'killed',
+      ]);
+      expect(heard.slice(before)).toEqual([
+        'KILL CONNECTION 1',
+        'SHOW PROCESSLIST',
+        'KILL CONNECTION 2',
+      ]);
+    });
+    nodes.close();
+  });
 });
+
+/** An answer outside the handler of its statement. */
+function answerLate(connection: Parameters<Script>[1]): void {
+  connection.sequenceId = 1;
+  connection.writeOk();
+  connection.sequenceId = 0;
+}

@@ -29,6 +29,8 @@ export class FakeNodes implements Nodes {
   readonly faults = new Map<bigint, Fault>();
   /** Called before each list, with its number. */
   beforeList: (number: number) => void = () => undefined;
+  /** Called before each KILL: it may have to wait. */
+  beforeKill: () => void = () => undefined;
   isReachable = true;
   /** The time by which lists are dated, in milliseconds. */
   clock: () => number = () => performance.now();
@@ -133,8 +135,9 @@ export class FakeNodes implements Nodes {
         if (isGone()) return Promise.reject(lost());
         return Promise.resolve({ rows: [...this.#threads.values()], askedAt });
       },
-      kill: (session, deadline) => {
-        if (this.clock() >= deadline) {
+      kill: (session, { sendBy, deadline }) => {
+        this.beforeKill();
+        if (this.clock() >= Math.min(sendBy, deadline)) {
           return Promise.resolve({ outcome: 'not_sent', trouble: limitReached() });
         }
         if (isGone()) return Promise.resolve({ outcome: 'not_sent', trouble: lost() });

@@ -20,6 +20,8 @@ export interface Stage {
   makeUnreachable(): void;
 }
 
+const ANYTIME = { sendBy: Infinity, deadline: Infinity };
+
 /** What every implementation of Nodes does. Call it inside `describe`. */
 export function nodesContract(stage: () => Stage): void {
   const use = <T>(work: (connection: ControlConnection) => Promise<T>): Promise<T> =>
@@ -53,7 +55,7 @@ export function nodesContract(stage: () => Stage): void {
   it('kills the listed session and no other', async () => {
     const [victim, bystander] = [await stage().openClient(), await stage().openClient()];
     await use(async (connection) => {
-      const result = await connection.kill(await listed(connection, victim), Infinity);
+      const result = await connection.kill(await listed(connection, victim), ANYTIME);
       expect(result).toEqual({ outcome: 'killed' });
     });
     await until('the victim is gone', async () => !(await stage().isAlive(victim)));
@@ -69,7 +71,7 @@ export function nodesContract(stage: () => Stage): void {
       // A server may still accept a KILL for a session that is on its way out.
       await until(
         'the node does not know it',
-        async () => (await connection.kill(session, Infinity)).outcome === 'not_found',
+        async () => (await connection.kill(session, ANYTIME)).outcome === 'not_found',
       );
     });
   });
@@ -107,8 +109,8 @@ export function nodesContract(stage: () => Stage): void {
       const sessions = [await listed(connection, first), await listed(connection, second)] as const;
       await stage().endControlConnection(connection.id);
       const outcomes = [
-        (await connection.kill(sessions[0], Infinity)).outcome,
-        (await connection.kill(sessions[1], Infinity)).outcome,
+        (await connection.kill(sessions[0], ANYTIME)).outcome,
+        (await connection.kill(sessions[1], ANYTIME)).outcome,
       ];
       expect(['unknown', 'not_sent']).toContain(outcomes[0]);
       expect(outcomes[1]).toBe('not_sent');
@@ -123,10 +125,15 @@ export function nodesContract(stage: () => Stage): void {
     await use(async (connection) => {
       const session = await listed(connection, id);
       const past = performance.now();
-      expect(await connection.kill(session, past)).toMatchObject({
-        outcome: 'not_sent',
-        trouble: late,
-      });
+      for (const limits of [
+        { sendBy: Infinity, deadline: past },
+        { sendBy: past, deadline: Infinity },
+      ]) {
+        expect(await connection.kill(session, limits)).toMatchObject({
+          outcome: 'not_sent',
+          trouble: late,
+        });
+      }
       await expect(connection.list(past)).rejects.toMatchObject(late);
       await expect(connection.transactions(past)).rejects.toMatchObject(late);
       // It was not spoken to, so it is as good as before.

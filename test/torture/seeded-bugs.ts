@@ -86,7 +86,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       [
         'domain/sweep.ts',
         'const result = await sessions.end(session, this.#request.deadline);',
-        'const result = await connection.kill(session, this.#request.deadline);',
+        'const result = await connection.kill(session, { sendBy: Infinity, deadline: this.#request.deadline });',
       ],
       [
         'domain/sweep.ts',
@@ -122,15 +122,16 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'mysql/shared-connection.ts',
-        'kill: (session, deadline) => killSession(connected, session, flavour, node, deadline),',
-        `kill: async (session, deadline) => {
+        'kill: (session, limits) => killSession(connected, session, flavour, node, limits),',
+        `kill: async (session, limits) => {
+      const { deadline } = limits;
       for (;;) {
         const other = await openConnection(node, node, deadline).catch(() => undefined);
         if (other === undefined && performance.now() < deadline) {
           await new Promise((again) => setTimeout(again, 50));
           continue;
         }
-        return killSession(other ?? connected, session, flavour, node, deadline).finally(() => other?.close());
+        return killSession(other ?? connected, session, flavour, node, limits).finally(() => other?.close());
       }
     },`,
       ],
