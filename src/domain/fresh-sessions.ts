@@ -58,9 +58,9 @@ export class FreshSessions {
 
   /** Ends a session if it is still the one that was meant. Never throws: what was killed before must be told whatever happens here. */
   async end(session: Session, deadline: Deadline): Promise<KillResult> {
-    for (;;) {
+    for (let isFresh = !this.#isStale(); ; isFresh = false) {
       try {
-        if (this.#isStale()) await this.#refresh(deadline);
+        if (!isFresh) await this.#refresh(deadline);
       } catch (cause) {
         const trouble =
           cause instanceof ServiceError
@@ -75,8 +75,8 @@ export class FreshSessions {
       }
       const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;
       const result = await this.#connection.kill(session, { sendBy, deadline });
-      // The list can grow too old while the KILL waits behind others' statements.
-      if (result.outcome !== 'not_sent' || !this.#isStale()) return result;
+      // The list can have grown too old while the KILL waited behind others' statements; a connection that broke gives no other one.
+      if (result.outcome !== 'not_sent') return result;
     }
   }
 

@@ -352,7 +352,10 @@ describe('a KILL', () => {
     const heard: string[] = [];
     const held: (() => void)[] = [];
     const script = ordinary((sql, connection) => {
-      if (sql.endsWith(' 1')) held.push(() => { answerLate(connection); });
+      if (sql.endsWith(' 1'))
+        held.push(() => {
+          answerLate(connection);
+        });
       else connection.writeOk();
     });
     const node = await scriptedNode((sql, connection) => {
