@@ -206,8 +206,21 @@ describe('an answer', () => {
   });
 
   it('is not late when it was we who were', () => {
-    const story = new Story().asks(200, 1, [600n]).of(2_310, { what: 'lag', ms: 150 });
+    const story = new Story()
+      .asks(200, 1, [600n])
+      .of(2_310, { what: 'lag', of: 'torture', ms: 150 });
     expect(story.answers(2_311, 1, { not_found: [600n] }).broken()).toEqual([]);
+  });
+
+  it('is not late when the service had no core, which counts once when we had none either', () => {
+    const starve = (ms: number): Story =>
+      new Story()
+        .asks(200, 1, [600n])
+        .of(2_310, { what: 'lag', of: 'torture', ms: 60 })
+        .of(2_310, { what: 'lag', of: 'service', ms })
+        .answers(2_400, 1, { not_found: [600n] });
+    expect(starve(110).broken()).toEqual([]);
+    expect(starve(60).broken()).toEqual(['the answer was late']);
   });
 
   it('must not stay away while the service runs', () => {

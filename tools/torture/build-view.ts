@@ -18,6 +18,7 @@ export function viewOf(events: readonly HistoryEvent[]): View {
   const sightings: Sighting[] = [];
   const serviceKills: number[] = [];
   const lags: Span[] = [];
+  const starvations: Span[] = [];
   const pauses = new Map<ServerKind, Span[]>();
   let endsAt = events.at(-1)?.at ?? 0;
   const incarnationOf = (node: ServerKind, number: number): Mutable<Incarnation> => {
@@ -32,7 +33,10 @@ export function viewOf(events: readonly HistoryEvent[]): View {
   for (const event of events) {
     const { at } = event;
     if (event.node === undefined) {
-      if (event.what === 'lag') lags.push({ from: at - event.ms, to: at });
+      if (event.what === 'lag') {
+        starvations.push({ from: at - event.ms, to: at });
+        if (event.of === 'torture') lags.push({ from: at - event.ms, to: at });
+      }
       if (event.what === 'service is killed') serviceKills.push(at);
       if (event.what === 'end') endsAt = at;
       continue;
@@ -101,6 +105,7 @@ export function viewOf(events: readonly HistoryEvent[]): View {
   }
   // A session can have ended before it was known to have begun.
   for (const [number, end] of ends) Object.assign(sessions.get(number) ?? {}, end);
+  const starved = merged(starvations);
   const byId = groupBy(sessions.values(), ({ node, id }) => `${node} ${id}`);
   return {
     operations: [...operations.values()],
@@ -111,9 +116,21 @@ export function viewOf(events: readonly HistoryEvent[]): View {
     endsAt,
     sessionsWith: (node, id) => byId.get(`${node} ${id}`) ?? [],
     lag: (from, to) => overlap(lags, from, to),
+    starvation: (from, to) => overlap(starved, from, to),
     standstill: (node, from, to) =>
       overlap(lags, from, to) + overlap(pauses.get(node) ?? [], from, to),
   };
+}
+
+/** The same spans in order, those that overlap as one. */
+function merged(spans: readonly Span[]): Span[] {
+  const whole: Span[] = [];
+  for (const span of spans.toSorted((one, other) => one.from - other.from)) {
+    const last = whole.at(-1);
+    if (last !== undefined && span.from <= last.to) last.to = Math.max(last.to, span.to);
+    else whole.push({ ...span });
+  }
+  return whole;
 }
 
 /** How much of the spans, which are in order and do not overlap each other, lies between these moments. */

@@ -4,7 +4,7 @@ import type { View, Operation, Violation } from './view.ts';
 const ALLOWED_MS = 100;
 
 /**
- * By how much an answer came later than its limit, our own lag meanwhile not counted, for a machine that starves us starves the service;
+ * By how much an answer came later than its limit, without the time in which the machine kept the service, or us who take the time, from running;
  * negative when it was in time.
  */
 export function latenessOf(operation: Operation, view: View, requestTimeoutMs: number): number {
@@ -12,7 +12,11 @@ export function latenessOf(operation: Operation, view: View, requestTimeoutMs: n
   const waitMs =
     request.method === 'DELETE' && !request.isDryRun ? (request.waitSeconds ?? 0) * 1000 : 0;
   return (
-    Math.min(endedAt, view.endsAt) - sentAt - requestTimeoutMs - waitMs - view.lag(sentAt, endedAt)
+    Math.min(endedAt, view.endsAt) -
+    sentAt -
+    requestTimeoutMs -
+    waitMs -
+    view.starvation(sentAt, endedAt)
   );
 }
 

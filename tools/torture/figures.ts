@@ -41,9 +41,16 @@ export function figures(
     `faults               ${told(events.flatMap(faultOf))}`,
     `connections struck   ${events.reduce((sum, event) => sum + (event.what === 'faults are healed' ? event.struck : 0), 0)}`,
     `largest lateness     ${lateness.toFixed(0)} ms beyond the request's limit`,
-    `largest own lag      ${events.reduce((most, event) => (event.what === 'lag' ? Math.max(most, event.ms) : most), 0).toFixed(0)} ms`,
+    `largest lag          ${largestLag(events, 'torture').toFixed(0)} ms of our own; ${largestLag(events, 'service').toFixed(0)} ms in which the service had no core`,
     `violations           ${violations.length === 0 ? 'none' : told(violations.map(({ rule }) => rule))}${wrong === 0 ? bound : ''}`,
   ];
+}
+
+function largestLag(events: readonly HistoryEvent[], of: 'torture' | 'service'): number {
+  const lags = events.flatMap((event) =>
+    event.what === 'lag' && event.of === of ? [event.ms] : [],
+  );
+  return lags.reduce((most, ms) => Math.max(most, ms), 0);
 }
 
 function faultOf(event: HistoryEvent): string[] {

@@ -113,8 +113,8 @@ export type Circumstance =
   | { readonly what: 'service begins' | 'service is ready' | 'service is killed' }
   /** The last thing: nothing was watched any more. */
   | { readonly what: 'end' }
-  /** The torture test's own event loop was late by so much, up to now. */
-  | { readonly what: 'lag'; readonly ms: number };
+  /** The torture test's own event loop was late by so much, up to now; or the service could run and had no core for so long, of late. */
+  | { readonly what: 'lag'; readonly of: 'torture' | 'service'; readonly ms: number };
 
 /** `at`: in milliseconds of this process's `performance.now()`. */
 export type HistoryEvent = { readonly at: number } & (

@@ -103,6 +103,7 @@ export class TortureNode {
     this.#record({ what: 'incarnation begins', incarnation: this.incarnation });
     await this.#server.restart();
     this.#pid = this.#readPid();
+    await makeRemember(this.#server);
     this.#record({ what: 'incarnation is ready', incarnation: this.incarnation });
     this.isUp = true;
   }
@@ -149,7 +150,13 @@ async function prepare(server: OwnServer): Promise<string> {
   await root.query('CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(100))');
   const [rows] = await root.query<RowDataPacket[]>('SELECT @@datadir AS home, @@pid_file AS file');
   root.destroy();
+  await makeRemember(server);
   return resolve(String(rows[0]?.['home']), String(rows[0]?.['file']));
+}
+
+/** MySQL lets the service in without TLS only after a login in which it was told the password. */
+async function makeRemember(server: OwnServer): Promise<void> {
+  if (server.flavour === 'mysql') await (await connectTo(server, CONTROL)).end();
 }
 
 function isRunning(pid: number): boolean {

@@ -33,6 +33,7 @@ export class Service {
   readonly #options: ServiceOptions;
   readonly #history: History;
   #child: ChildProcess | undefined;
+  #waited: { readonly pid: number | undefined; readonly ms: number } | undefined;
 
   constructor(options: ServiceOptions, nodes: readonly TortureNode[], history: History) {
     this.#options = options;
@@ -75,6 +76,22 @@ export class Service {
     child.kill('SIGKILL');
     await once(child, 'exit');
     this.#will.write('');
+  }
+
+  /** For how many milliseconds since the last question it could have run and had no core; 0 where the system does not tell. */
+  waitedMs(): number {
+    const { pid } = this.#child ?? {};
+    let waited = 0;
+    try {
+      // Nanoseconds on a core, nanoseconds of waiting for one, and how often it ran.
+      const told = readFileSync(`/proc/${pid ?? ''}/schedstat`, 'utf8').split(' ');
+      waited = Number(told[1]) / 1e6;
+    } catch {
+      return 0;
+    }
+    const last = this.#waited;
+    this.#waited = { pid, ms: waited };
+    return last?.pid === pid ? waited - last.ms : 0;
   }
 
   /** Whether it ended by itself. */

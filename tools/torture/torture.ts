@@ -33,6 +33,7 @@ const LIFE_MS = 3_500;
 const YOUTH_MS = 2_000;
 const LAG_EVERY_MS = 10;
 const SHORTEST_LAG_MS = 10;
+const SHORTEST_WAIT_MS = 1;
 const REPORT_EVERY_MS = 10_000;
 
 /**
@@ -45,11 +46,11 @@ export async function torture(
 ): Promise<string | undefined> {
   const { nodes, history, interruption, undos } = parts;
   const { seed, acts } = settings;
-  undos.push(watch(parts));
   for (const node of nodes) node.recordIn(history);
   const service = new Service(parts.service, nodes, history);
   undos.push(() => service.remove());
   await service.start();
+  undos.push(watch(parts, service));
   const sceneries = populate(seed, parts);
   await sleep(YOUTH_MS);
 
@@ -108,13 +109,15 @@ function sceneryOf({ kind }: TortureNode, sceneries: ReadonlyMap<ServerKind, Sce
 }
 
 /** Has the history know when this process was too late to see things as they happened, and tells how far it is. */
-function watch({ history, say }: TortureParts): () => void {
+function watch({ history, say }: TortureParts, service: Service): () => void {
   let last = performance.now();
   const lag = setInterval(() => {
     const now = performance.now();
     const ms = now - last - LAG_EVERY_MS;
     last = now;
-    if (ms > SHORTEST_LAG_MS) history.of({ what: 'lag', ms });
+    if (ms > SHORTEST_LAG_MS) history.of({ what: 'lag', of: 'torture', ms });
+    const waited = service.waitedMs();
+    if (waited > SHORTEST_WAIT_MS) history.of({ what: 'lag', of: 'service', ms: waited });
   }, LAG_EVERY_MS);
   const report = setInterval(() => {
     say(`${history.operations} operations`);

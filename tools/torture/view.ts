@@ -63,6 +63,8 @@ export interface View {
   standstill(node: ServerKind, from: number, to: number): number;
   /** For how many milliseconds we stood still between these moments. */
   lag(from: number, to: number): number;
+  /** For how many milliseconds between these moments we stood still, or the service had to wait for a core. */
+  starvation(from: number, to: number): number;
 }
 
 /** Which of the rules a violation breaks. */
