@@ -1,8 +1,9 @@
 import { connect as connectSocket, isIP } from 'node:net';
-import { createConnection, type SslOptions } from 'mysql2';
+import { TLSSocket } from 'node:tls';
+import { authPlugins, createConnection, type AuthPlugin, type SslOptions } from 'mysql2';
 import type { Deadline } from '../domain/deadline.ts';
 import { isLoopback, type Node } from '../domain/node.ts';
-import { codeOf, timeFor } from './server-errors.ts';
+import { CertificateError, codeOf, timeFor } from './server-errors.ts';
 import { StatementQueue, streamOf, type Connected } from './statement-queue.ts';
 
 /** Where to connect to: the node's own address, or another way in. */
@@ -66,7 +67,7 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<Connect
     trace: false,
     charset: 'utf8mb4',
     connectAttributes: { program_name: 'session-control' },
-    ...(ssl && { ssl }),
+    ...(ssl ? { ssl } : { authPlugins: KEYLESS }),
   });
   // Answers in the wrong order mean that nothing on this line can be trusted.
   connection.on('warn', (warning: Error) => streamOf(connection).destroy(warning));
@@ -79,8 +80,36 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<Connect
       });
     });
   } catch (error) {
-    streamOf(connection).destroy();
-    throw error;
+    const stream = streamOf(connection);
+    stream.destroy();
+    // The driver puts a code of its own over that of the certificate.
+    const isUnverified = stream instanceof TLSSocket && Boolean(stream.authorizationError);
+    throw isUnverified && typeof node.tls === 'object' ? new CertificateError(error) : error;
   }
   return new StatementQueue(connection);
+}
+
+/**
+ * On a line without TLS the driver would fetch the node's key, from whoever answers, and send the password under it. Without the key the
+ * node lets in whom it remembers: a login over TLS sees to that.
+ */
+const KEYLESS = {
+  caching_sha2_password: withoutKey(authPlugins.caching_sha2_password()),
+  sha256_password: withoutKey(authPlugins.sha256_password()),
+};
+
+function withoutKey(plugin: AuthPlugin): AuthPlugin {
+  return (login) => {
+    const answerTo = plugin(login);
+    return (data) => {
+      const answer = answerTo(data);
+      // Nothing else that is said has one byte.
+      if (Buffer.isBuffer(answer) && answer.length === 1) {
+        throw new Error(
+          'The password would go over a line without TLS, under a key of whoever asks',
+        );
+      }
+      return answer;
+    };
+  };
 }

@@ -13,6 +13,15 @@ export class DeadlineError extends Error {
   }
 }
 
+/** A node whose certificate is not the one that it should have. */
+export class CertificateError extends Error {
+  readonly code = 'CERTIFICATE';
+
+  constructor(cause: unknown) {
+    super('The certificate cannot be verified', { cause });
+  }
+}
+
 /** A statement that was surely not sent, and why. */
 export class NotSentError extends Error {
   readonly trouble: ServiceError;
@@ -65,7 +74,9 @@ export function isDoorShut(error: unknown): boolean {
   if (number !== undefined)
     return isFull(error) || number === 1129 || BY_ERRNO[number] === SENTENCES.lost;
   return (
-    sentenceFor(error, 0) !== SENTENCES.certificate && codeOf(error) !== 'HANDSHAKE_NO_SSL_SUPPORT'
+    !(error instanceof CertificateError) &&
+    codeOf(error) !== 'HANDSHAKE_NO_SSL_SUPPORT' &&
+    codeOf(error) !== 'AUTH_SWITCH_PLUGIN_ERROR'
   );
 }
 
@@ -98,6 +109,11 @@ const SENTENCES = {
     'en-us':
       'The node offers no TLS, and the password of the control account crosses only the loopback interface unencrypted.',
     'zh-cn': '节点不支持TLS，控制账号的密码仅可在本机回环接口上明文传输。',
+  },
+  keyless: {
+    'en-us':
+      'The node asks for the password of the control account, which is not sent without TLS: give the node TLS.',
+    'zh-cn': '节点要求提供控制账号的密码，而没有TLS时不会发送密码：请为节点启用TLS。',
   },
   certificate: {
     'en-us': "The node's TLS certificate cannot be verified.",
@@ -138,7 +154,8 @@ function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
   const code = codeOf(error) ?? '';
   if (code === 'ETIMEDOUT') return noAnswerWithin(connectTimeoutMs);
   if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return SENTENCES.plaintext;
-  if (/CERT|SELF_SIGNED|ISSUER|ERR_TLS/.test(code)) return SENTENCES.certificate;
+  if (error instanceof CertificateError) return SENTENCES.certificate;
+  if (code === 'AUTH_SWITCH_PLUGIN_ERROR') return SENTENCES.keyless;
   if (code === 'PROTOCOL_CONNECTION_LOST' || code === 'ECONNRESET' || code === 'EPIPE') {
     return SENTENCES.lost;
   }

@@ -1,4 +1,4 @@
-import { generate } from 'selfsigned';
+import { generate, type SubjectAltNameEntry } from 'selfsigned';
 
 /** A certificate and its key, PEM. */
 export interface Certificate {
@@ -6,21 +6,33 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** A certificate for `localhost` and 127.0.0.1 that is its own authority. */
+/** A certificate for `localhost` and 127.0.0.1 that is its own authority, and can sign others. */
 export async function selfSigned(name: string): Promise<Certificate> {
+  return make(name, true, [
+    { type: 2, value: 'localhost' },
+    { type: 7, ip: '127.0.0.1' },
+  ]);
+}
+
+/** A certificate for this host name alone, signed by that authority. */
+export async function signedBy(authority: Certificate, name: string): Promise<Certificate> {
+  return make(name, false, [{ type: 2, value: name }], authority);
+}
+
+async function make(
+  name: string,
+  cA: boolean,
+  altNames: SubjectAltNameEntry[],
+  ca?: Certificate,
+): Promise<Certificate> {
   const pems = await generate([{ name: 'commonName', value: name }], {
     keyType: 'ec',
     algorithm: 'sha256',
     extensions: [
-      { name: 'basicConstraints', cA: true },
-      {
-        name: 'subjectAltName',
-        altNames: [
-          { type: 2, value: 'localhost' },
-          { type: 7, ip: '127.0.0.1' },
-        ],
-      },
+      { name: 'basicConstraints', cA },
+      { name: 'subjectAltName', altNames },
     ],
+    ...(ca && { ca }),
   });
   return { cert: pems.cert, key: pems.private };
 }

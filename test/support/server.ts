@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
+import {
+  createConnection,
+  type Connection,
+  type RowDataPacket,
+  type SslOptions,
+} from 'mysql2/promise';
 import type { Node } from '../../src/domain/node.ts';
 import type { DatabaseNode } from '../../tools/database-node.ts';
 import { nodeKey } from './ids.ts';
@@ -52,6 +57,9 @@ export async function createAccounts(node: DatabaseNode): Promise<Server> {
     await root.query(`CREATE DATABASE ${app.user}`);
     await root.query(`GRANT ALL ON ${app.user}.* TO '${app.user}'@'%'`);
   });
+  // From then on MySQL lets it in without TLS as well.
+  if (node.flavour === 'mysql')
+    await (await connectAs(server, control, { rejectUnauthorized: false })).end();
   return server;
 }
 
@@ -68,7 +76,11 @@ export async function removeAccounts(server: Server): Promise<void> {
 }
 
 /** Connects as this account; rejects when the server does. Ids come as text. */
-export async function connectAs(server: Server, account: Account): Promise<Connection> {
+export async function connectAs(
+  server: Server,
+  account: Account,
+  ssl?: SslOptions,
+): Promise<Connection> {
   return createConnection({
     host: server.host,
     port: server.port,
@@ -77,6 +89,7 @@ export async function connectAs(server: Server, account: Account): Promise<Conne
     maxPreparedStatements: 1,
     supportBigNumbers: true,
     bigNumberStrings: true,
+    ...(ssl && { ssl }),
   });
 }
 

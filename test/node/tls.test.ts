@@ -1,0 +1,137 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Node, NodeTls } from '../../src/domain/node.ts';
+import { startServer, type OwnServer } from '../../tools/own-server.ts';
+import { selfSigned, signedBy, type Certificate } from '../support/certificates.ts';
+import { openSession } from '../support/client-session.ts';
+import { asRoot, createAccounts, nodeOn, servers, type Server } from '../support/server.ts';
+import { createService } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const NAME = 'db1.internal';
+const UNVERIFIED = "The node's TLS certificate cannot be verified.";
+
+for (const { flavour, version, canHavePair } of servers) {
+  (canHavePair ? describe : describe.skip)(`a ${flavour} ${version} with a certificate`, () => {
+    testCertificates(flavour);
+  });
+}
+
+function testCertificates(flavour: Server['flavour']): void {
+  const folder = mkdtempSync(join(tmpdir(), 'session-control-tls-'));
+  let own: OwnServer;
+  let server: Server;
+  let ca: Certificate;
+
+  beforeAll(async () => {
+    ca = await selfSigned('node authority');
+    const { cert, key } = await signedBy(ca, NAME);
+    // The server runs under an account of its own.
+    chmodSync(folder, 0o755);
+    const files = { ca: ca.cert, cert, key };
+    const options = Object.entries(files).map(([name, pem]) => {
+      const path = join(folder, `${name}.pem`);
+      writeFileSync(path, pem);
+      return `--ssl-${name}=${path}`;
+    });
+    own = await startServer(flavour, { arguments: options });
+    server = await createAccounts(own);
+    if (flavour === 'mysql') {
+      const sql = `GRANT SERVICE_CONNECTION_ADMIN ON *.* TO ${server.control.user}`;
+      await asRoot(server, (root) => root.query(sql));
+    }
+  }, 120_000);
+  afterAll(async () => {
+    await own.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Ends a session of that node, and says why not if it lives. */
+  async function kill(tls: NodeTls, changes: Partial<Node> = {}): Promise<string> {
+    const session = await openSession(server);
+    try {
+      const api = createService({ registry: [nodeOn(server, { tls, ...changes })] });
+      const { status, body } = await api.kill([session.id]);
+      if (status === 200) await until('the session has ended', () => session.hasEnded());
+      expect(session.hasEnded()).toBe(status === 200);
+      return status === 200 ? 'killed' : (body as { error_msg: string }).error_msg;
+    } finally {
+      session.close();
+    }
+  }
+
+  it('is believed when its authority signed the name that it is to have', async () => {
+    expect(await kill({ ca: ca.cert, serverName: NAME })).toBe('killed');
+  });
+
+  it('is believed at an IP address when its authority signed it, whatever the name', async () => {
+    expect(await kill({ ca: ca.cert, serverName: undefined })).toBe('killed');
+  });
+
+  it.each(['db2.internal', 'localhost'])('is not believed to be %s', async (serverName) => {
+    expect(await kill({ ca: ca.cert, serverName })).toBe(`Server failure. ${UNVERIFIED}`);
+  });
+
+  it('is not believed to be the host that it is reached by', async () => {
+    const tls = { ca: ca.cert, serverName: undefined };
+    expect(await kill(tls, { host: 'localhost' })).toBe(`Server failure. ${UNVERIFIED}`);
+  });
+
+  it.each([undefined, NAME])('is not believed when another authority is pinned', async (name) => {
+    const other = await selfSigned('another authority');
+    const tls = { ca: other.cert, serverName: name };
+    expect(await kill(tls)).toBe(`Server failure. ${UNVERIFIED}`);
+    // Who answers there must not be tried by the spare way either.
+    const spare = { admin: { host: server.host, port: own.adminPort ?? 0 } };
+    expect(await kill(tls, spare)).toBe(`Server failure. ${UNVERIFIED}`);
+  });
+
+  it('is checked by the spare way too', async () => {
+    const shut = { port: 9, admin: { host: server.host, port: own.adminPort ?? 0 } };
+    expect(await kill({ ca: ca.cert, serverName: NAME }, shut)).toBe('killed');
+    expect(await kill({ ca: ca.cert, serverName: 'db2.internal' }, shut)).not.toBe('killed');
+  });
+
+  // Only MySQL has accounts whose password must be said.
+  (flavour === 'mysql' ? it : it.skip)('is not told a password without TLS', async () => {
+    const account = { user: 'said', password: 'a secret' };
+    const sent: Buffer[] = [];
+    const listener = createServer((client) => {
+      const to = connect(server.port, server.host);
+      client.on('data', (data) => sent.push(data));
+      client.pipe(to).pipe(client);
+      for (const socket of [client, to]) socket.on('error', () => undefined);
+    }).listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const { port } = listener.address() as AddressInfo;
+    await asRoot(server, async (root) => {
+      await root.query(`CREATE USER said@'%' IDENTIFIED WITH caching_sha2_password BY 'a secret'`);
+      await root.query(`GRANT PROCESS, CONNECTION_ADMIN, SERVICE_CONNECTION_ADMIN ON *.* TO said`);
+    });
+
+    expect(await kill('disabled', { ...account, port })).toMatch(/not sent without TLS/);
+    const [length, keyRequest] = [1, 2];
+    const asks = Buffer.concat(sent).includes(Buffer.from([length, 0, 0, 3, keyRequest]));
+    expect(asks).toBe(false);
+    expect(sent.length).toBeGreaterThan(0);
+    // From then on the node remembers it, and needs no more than a proof.
+    expect(await kill('offered', account)).toBe('killed');
+    expect(await kill('disabled', { ...account, port })).toBe('killed');
+    listener.close();
+  });
+}
+
+for (const server of servers.filter(({ flavour }) => flavour === 'mariadb')) {
+  it('a node without TLS is refused where a certificate is wanted, before anything is sent', async () => {
+    const { cert } = await selfSigned('node authority');
+    const tls = { ca: cert, serverName: undefined };
+    const { body } = await createService({ registry: [nodeOn(server, { tls })] }).list();
+    expect(body).toMatchObject({
+      error_msg: expect.stringMatching(/^Server failure\. The node offers no TLS/) as unknown,
+    });
+  });
+}
