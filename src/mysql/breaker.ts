@@ -22,6 +22,11 @@ export class Breaker {
     });
   }
 
+  /** Whether the last attempt failed. */
+  hasFailed(): boolean {
+    return this.#failures > 0;
+  }
+
   succeeded(): void {
     this.#failures = 0;
     this.#openUntil = 0;

@@ -1,6 +1,7 @@
 import type { Capabilities } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
+import { Crowd } from './crowd.ts';
 import { NodeConnections } from './node-connections.ts';
 import { OwnConnections } from './own-connections.ts';
 import { probe } from './probe.ts';
@@ -8,9 +9,10 @@ import { probe } from './probe.ts';
 /** How many nodes are connected to at once when all are to be warm. */
 const WARMED_AT_ONCE = 32;
 
-/** Nodes over the MySQL protocol, each with its own connections: a sick one costs the others nothing. */
+/** Nodes over the MySQL protocol, each with its own connections: a sick one takes no more than its share. */
 export class MysqlNodes implements Nodes {
   readonly #own = new OwnConnections();
+  readonly #crowd = new Crowd();
   readonly #connections = new Map<string, NodeConnections>();
 
   withConnection<T>(
@@ -59,7 +61,7 @@ export class MysqlNodes implements Nodes {
     }
     // A request that began before a reload can still have the old one.
     there?.close();
-    const connections = new NodeConnections(node, this.#own);
+    const connections = new NodeConnections(node, this.#own, this.#crowd);
     this.#connections.set(node.nodeId, connections);
     return connections;
   }

@@ -2,6 +2,7 @@ import { by, limitReached, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import { Breaker } from './breaker.ts';
+import type { Crowd, Crowded } from './crowd.ts';
 import { openThroughAnyDoor } from './doors.ts';
 import type { SharedConnection } from './shared-connection.ts';
 import type { OwnConnections } from './own-connections.ts';
@@ -23,21 +24,36 @@ interface Kept {
 }
 
 /** The control connections of one node: opened on demand or beforehand, kept warm, shared by all requests. */
-export class NodeConnections {
+export class NodeConnections implements Crowded {
   /** As the registry has it now: a reload can bring a new object that says the same. */
   node: Node;
   readonly #own: OwnConnections;
   readonly #breaker = new Breaker();
   readonly #kept = new Set<Kept>();
+  readonly #crowd: Crowd;
   #users = 0;
-  #opening: Promise<Kept> | undefined;
+  #opening: { readonly kept: Promise<Kept>; readonly begunAt: number } | undefined;
   #reopening: NodeJS.Timeout | undefined;
   #reopened = 0;
   #isClosed = false;
 
-  constructor(node: Node, own: OwnConnections) {
+  constructor(node: Node, own: OwnConnections, crowd: Crowd) {
     this.node = node;
     this.#own = own;
+    this.#crowd = crowd;
+  }
+
+  /** See Crowded. */
+  get users(): number {
+    return this.#users;
+  }
+
+  /** See Crowded. */
+  isSlow(): boolean {
+    const usable = this.#usable();
+    if (usable.length > 0) return usable.every((kept) => busyMs(kept) >= SLOW_MS);
+    if (this.#breaker.hasFailed()) return true;
+    return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
   }
 
   /** See Nodes. */
@@ -47,7 +63,9 @@ export class NodeConnections {
   ): Promise<T> {
     if (deadline <= performance.now()) throw limitReached();
     if (this.#users >= MAX_USERS) throw queueFull();
+    this.#crowd.requireRoom(this);
     this.#users += 1;
+    if (this.#users === 1) this.#crowd.begin(this);
     try {
       for (;;) {
         const { kept, wasWarm } = await this.#acquire(deadline);
@@ -61,6 +79,7 @@ export class NodeConnections {
       }
     } finally {
       this.#users -= 1;
+      if (this.#users === 0) this.#crowd.end(this);
     }
   }
 
@@ -128,8 +147,11 @@ export class NodeConnections {
   }
 
   #open(): Promise<Kept> {
-    this.#opening ??= this.#connect().finally(() => (this.#opening = undefined));
-    return this.#opening;
+    this.#opening ??= {
+      kept: this.#connect().finally(() => (this.#opening = undefined)),
+      begunAt: performance.now(),
+    };
+    return this.#opening.kept;
   }
 
   async #connect(): Promise<Kept> {

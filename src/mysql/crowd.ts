@@ -1,0 +1,51 @@
+import { ServiceError } from '../errors.ts';
+
+/** Requests that may be held by nodes that are slow to answer, all together: about half of those that are let in at once. */
+const MAX_AT_SLOW_NODES = 512;
+
+/** Counting takes a look at each node that is in use; who comes in between is added. */
+const RECOUNT_MS = 50;
+
+/** A node as far as others are concerned. */
+export interface Crowded {
+  /** Requests that use it or wait for it. */
+  readonly users: number;
+  /** Whether who comes now waits for something that is overdue. */
+  isSlow(): boolean;
+}
+
+/** Keeps nodes that are slow to answer from taking the places of requests to the others. */
+export class Crowd {
+  readonly #busy = new Set<Crowded>();
+  #held = 0;
+  #countedAt = -Infinity;
+
+  /** Notes that a node has its first user. */
+  begin(node: Crowded): void {
+    this.#busy.add(node);
+  }
+
+  /** Notes that a node has none any more. */
+  end(node: Crowded): void {
+    this.#busy.delete(node);
+  }
+
+  /** Throws `overloaded` when this node is slow, and such nodes hold as many requests as they may. */
+  requireRoom(node: Crowded): void {
+    if (!node.isSlow()) return;
+    if (performance.now() - this.#countedAt > RECOUNT_MS) this.#count();
+    if (this.#held >= MAX_AT_SLOW_NODES) throw new ServiceError('overloaded', TOO_MANY);
+    this.#held += 1;
+  }
+
+  #count(): void {
+    this.#countedAt = performance.now();
+    this.#held = 0;
+    for (const node of this.#busy) if (node.isSlow()) this.#held += node.users;
+  }
+}
+
+const TOO_MANY = {
+  'en-us': 'The node is slow to answer, and too many requests wait for such nodes.',
+  'zh-cn': '节点响应缓慢，且等待此类节点的请求过多。',
+};

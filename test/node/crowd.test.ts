@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Node } from '../../src/domain/node.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { fakeNode } from '../support/ids.ts';
+import { nodeOn, servers } from '../support/server.ts';
+import { until } from '../support/until.ts';
+
+describe.each(servers)('beside a $flavour $version, nodes that never answer', (server) => {
+  const healthy = nodeOn(server);
+  let silent: Server;
+  let sockets: Socket[];
+  let nodes: MysqlNodes;
+  let waiting: Promise<string>[];
+
+  beforeEach(async () => {
+    [sockets, waiting] = [[], []];
+    nodes = new MysqlNodes();
+    silent = createServer((socket) => sockets.push(socket.on('error', () => undefined)));
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+  });
+  afterEach(async () => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+    await Promise.all(waiting);
+    nodes.close();
+  });
+
+  function sick(nodeId: string): Node {
+    const { port } = silent.address() as AddressInfo;
+    const limits = { connectTimeoutMs: 20_000, listTimeoutMs: 20_000 };
+    return { ...fakeNode, ...limits, nodeId, host: '127.0.0.1', port };
+  }
+
+  function ask(node: Node): Promise<string> {
+    const deadline = performance.now() + 20_000;
+    return nodes
+      .withConnection(node, deadline, (connection) => connection.list(deadline))
+      .then(
+        () => 'listed',
+        (error: unknown) => String((error as { code?: unknown }).code),
+      );
+  }
+
+  it('hold at most half of the requests that the service has, and the others are let through', async () => {
+    await ask(healthy);
+    // Not known to be slow yet.
+    for (const nodeId of ['one', 'other']) {
+      for (let count = 0; count < 256; count += 1) waiting.push(ask(sick(nodeId)));
+    }
+    await until('both are asked', () => sockets.length === 2);
+
+    await until('one more is refused', async () => {
+      const more = ask(sick('one'));
+      waiting.push(more);
+      return (await Promise.race([more, setImmediate('waits')])) === 'overloaded';
+    });
+    expect(await ask(healthy)).toBe('listed');
+  });
+});
