@@ -6,15 +6,18 @@ import type { Audit } from './domain/audit.ts';
 import type { FirstAnswers } from './domain/first-answers.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
+import { limitAtOnce } from './http/admission.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { overrideMethod } from './http/method-override.ts';
-import { facts } from './http/request-facts.ts';
+import { facts, languageOf } from './http/request-facts.ts';
 import { logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
 import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
 import type { MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
+
+const MAX_AT_ONCE = 1024;
 
 /** What the app is made of. */
 export interface AppParts {
@@ -57,14 +60,18 @@ export function createApp({
   app.use(apiRoutes(sessions, identity, limits, log, firstAnswers, makeCounters));
   app.use(noSuchApi);
   app.use(answerError(audit));
-  return withReadableUrl(app as RequestListener);
+  const { requestTimeoutMs } = limits;
+  return limitAtOnce(withReadableUrl(app as RequestListener), {
+    most: MAX_AT_ONCE,
+    requestTimeoutMs,
+    log,
+  });
 }
 
 const nameRequest: RequestHandler = (req, res, next) => {
   Object.assign(facts(res), {
     requestId: randomBytes(16).toString('hex'),
-    language: req.get('x-language')?.toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us',
-    receivedAt: performance.now(),
+    language: languageOf(req.headers['x-language']),
     // Read here: a socket that has closed no longer knows it.
     address: req.ip ?? '',
     wireMethod: req.method,

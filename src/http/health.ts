@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { Router } from 'express';
 import { sendJson } from './wire.ts';
 
@@ -5,6 +6,11 @@ import { sendJson } from './wire.ts';
 export interface Readiness {
   readonly isReady: boolean;
   readonly parts: Readonly<Record<string, string | number>>;
+}
+
+/** Whether this request is one of a probe, which is to be answered however much there is to do. */
+export function isProbe({ url }: IncomingMessage): boolean {
+  return url === '/healthz' || url === '/readyz';
 }
 
 /** For probes, without credentials: `/healthz` says that the process runs, `/readyz` whether it should get requests (503 when not). */

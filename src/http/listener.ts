@@ -3,10 +3,12 @@ import { createServer as createTlsServer, Server as TlsServer } from 'node:https
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createRefuser } from './refusals.ts';
-import type { EventLog } from './request-log.ts';
+import { logCount, type EventLog } from './request-log.ts';
 
 const MAX_HEADER_BYTES = 65_536;
 const HANDSHAKE_TIMEOUT_MS = 5000;
+/** Each can have a request that waits; who comes beyond that is hung up on. */
+const MAX_CONNECTIONS = 8192;
 
 /** What the listener presents, and whose certificates it wants of clients: PEM. */
 export interface ListenerTls {
@@ -67,6 +69,8 @@ export function createListener(
   Object.assign(server, { httpAllowHalfOpen: true });
   // Node drops what is beyond 2,000 headers without a word; the bytes are limited anyway.
   server.maxHeadersCount = 0;
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('drop', logCount(log, 'connections turned away'));
   return server;
 }
 

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Response } from 'express';
 import type { Caller } from '../domain/caller.ts';
 import type { Language, ServiceError } from '../errors.ts';
@@ -27,6 +28,16 @@ export interface RequestFacts {
 /** The facts of the request that this response answers. */
 export function facts(res: Response): RequestFacts {
   return res.locals as RequestFacts;
+}
+
+/** Notes that the request has come in; before Express, which keeps what is there. */
+export function receiveNow(res: ServerResponse): void {
+  Object.assign(res, { locals: { receivedAt: performance.now() } satisfies Partial<RequestFacts> });
+}
+
+/** The language that a header `X-Language` of this text asks for. */
+export function languageOf(header: string | readonly string[] | undefined): Language {
+  return String(header).toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us';
 }
 
 /** Who is calling, as one text. */

@@ -4,6 +4,8 @@ import type { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { facts, type RequestFacts } from './request-facts.ts';
 
+const TELL_EVERY_MS = 1000;
+
 export type Level = 'error' | 'warn' | 'info' | 'debug';
 
 /** Where events go: a winston logger is one. */
@@ -39,6 +41,19 @@ export function logRequest(log: EventLog): RequestHandler {
       });
     });
     next();
+  };
+}
+
+/** Makes what logs how often it was called: one line a second at most, where one a call would cost what is short. */
+export function logCount(log: EventLog, message: string): () => void {
+  let count = 0;
+  return () => {
+    count += 1;
+    if (count > 1) return;
+    setTimeout(() => {
+      log.log('warn', message, { count });
+      count = 0;
+    }, TELL_EVERY_MS).unref();
   };
 }
 

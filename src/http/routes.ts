@@ -15,7 +15,7 @@ import { reservationsFor } from './reservations.ts';
 import { allUnknown, isInVain, recall, remember, sendTermination } from './termination-wire.ts';
 import { facts, ownerOf, type RequestFacts } from './request-facts.ts';
 import { logKill, type EventLog } from './request-log.ts';
-import { limitAddress, limitCaller, limitInFlight, type MakeCounters } from './throttle.ts';
+import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
 import {
   instanceAndNodeId,
   killReason,
@@ -53,8 +53,6 @@ const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';
 const PROCESSES = `${NODE}/processes`;
 const CAPABILITIES = `${NODE}/capabilities`;
 const MAX_URI_LENGTH = 8192;
-/** More requests at once would only make all of them slower. */
-const MAX_IN_FLIGHT = 1024;
 
 /** The API. What stands first in a line is checked first. */
 export function apiRoutes(
@@ -67,7 +65,6 @@ export function apiRoutes(
 ): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const known = [
-    limitInFlight(MAX_IN_FLIGHT),
     limitUri,
     readBody(limits.maxBodyBytes),
     limitAddress(limits.requestsPerMinute, makeCounters),

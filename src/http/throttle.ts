@@ -9,22 +9,6 @@ const CALLERS_AN_ADDRESS = 10;
 /** Makes where a limiter of this name counts; without one it counts in memory. */
 export type MakeCounters = (name: string) => Store;
 
-/** Limits how many requests are under way at once, whoever sent them. Throws `overloaded`. */
-export function limitInFlight(most: number): RequestHandler {
-  let underWay = 0;
-  return (_req, res, next) => {
-    if (underWay >= most) {
-      throw new ServiceError('overloaded', {
-        'en-us': 'The service has too many requests to answer.',
-        'zh-cn': '服务正在处理的请求过多。',
-      });
-    }
-    underWay += 1;
-    res.once('close', () => (underWay -= 1));
-    next();
-  };
-}
-
 /** Limits an address, before anybody is known. Throws `too_many_requests`. */
 export function limitAddress(
   requestsPerMinute: number,

@@ -1,0 +1,117 @@
+import { once } from 'node:events';
+import { createServer, request as send, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import request from 'supertest';
+import { limitAtOnce } from '../../src/http/admission.ts';
+import { until } from '../support/until.ts';
+
+describe('of requests that come all at once, the service', () => {
+  let server: Server;
+  let come: ServerResponse[];
+  let answers: (() => void)[];
+  let events: { message: string; fields: object }[];
+  const get = (url = '/') => request(server).get(url);
+
+  beforeEach(async () => {
+    [come, answers, events] = [[], [], []];
+    const app = limitAtOnce(
+      ({ url }, res) => {
+        if (url === '/healthz') res.end('healthy');
+        else answers.push(() => res.end(url));
+      },
+      {
+        most: 2,
+        requestTimeoutMs: 30_000,
+        log: { log: (_level, message, fields) => events.push({ message, fields }) },
+      },
+    );
+    server = createServer(app)
+      .on('request', (_req, res: ServerResponse) => come.push(res))
+      .listen(0);
+    await once(server, 'listening');
+  });
+  afterEach(async () => {
+    for (const answer of answers) answer();
+    server.close();
+    await once(server, 'close');
+  });
+
+  /** Takes both places; resolves when both are answered. */
+  async function fill(): Promise<{ readonly answered: Promise<unknown> }> {
+    const answered = Promise.all([get('/a').expect(200, '/a'), get('/b').expect(200, '/b')]);
+    await until('both are under way', () => answers.length === 2);
+    return { answered };
+  }
+
+  it('turns away who has waited for a second, in the language asked for, and logs how many', async () => {
+    const { answered } = await fill();
+    const sentAt = performance.now();
+    const [res, chinese] = await Promise.all([
+      get().expect(503),
+      get().set('X-Language', 'zh-cn').expect(503),
+    ]);
+
+    expect(performance.now() - sentAt).toBeGreaterThan(900);
+    expect(res.body).toEqual({
+      error_code: 'APIGW.0201',
+      error_msg: 'Backend unavailable. The service has too many requests to answer.',
+      request_id: res.headers['x-request-id'],
+    });
+    expect(res.headers['x-request-id']).toMatch(/^[0-9a-f]{32}$/);
+    expect(res.headers).toMatchObject({ 'retry-after': '5', 'cache-control': 'no-store' });
+    expect(chinese.body).toMatchObject({ error_msg: '后端服务不可用。服务正在处理的请求过多。' });
+    expect(answers).toHaveLength(2);
+    await until('it is logged', () => events.length > 0);
+    expect(events).toEqual([{ message: 'requests turned away', fields: { count: 2 } }]);
+    for (const answer of answers) answer();
+    await answered;
+  });
+
+  it('lets in who waits as soon as another is answered, the first first', async () => {
+    const { answered } = await fill();
+    const third = get('/c').expect(200, '/c').then();
+    await haveCome(3);
+    const fourth = get('/d').expect(200, '/d').then();
+    await haveCome(4);
+
+    answers[0]?.();
+    await until('the third is let in', () => answers.length === 3);
+    answers[2]?.();
+    await third;
+    await until('the fourth is let in', () => answers.length === 4);
+    answers[3]?.();
+    await fourth;
+    answers[1]?.();
+    await answered;
+  });
+
+  it('answers probes all the same', async () => {
+    const { answered } = await fill();
+    await get('/healthz').expect(200, 'healthy');
+    for (const answer of answers) answer();
+    await answered;
+  });
+
+  it('does nothing for a client that has left while it waited', async () => {
+    const { answered } = await fill();
+    const impatient = send({ port: (server.address() as AddressInfo).port, path: '/gone' });
+    impatient.on('error', () => undefined).end();
+    await haveCome(3);
+    impatient.destroy();
+    await until('it has left', () => come[2]?.closed === true);
+
+    const next = get('/next').expect(200, '/next').then();
+    await haveCome(4);
+    answers[0]?.();
+    await until('the next is let in', () => answers.length === 3);
+    answers[2]?.();
+    await next;
+    answers[1]?.();
+    await answered;
+  });
+
+  async function haveCome(count: number): Promise<void> {
+    await until(`${count} requests have come`, () => come.length === count);
+  }
+});
