@@ -2,10 +2,11 @@ import { constants, cpus, loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { until } from '../demo/until.ts';
 import { complaint } from '../server-binaries.ts';
 import { measureBulkhead } from './bulkhead.ts';
 import { Child } from './child.ts';
-import type { Fleet } from './fleet.ts';
+import { nodesFrom, warmNodes, type Fleet } from './fleet.ts';
 import type { loadAnswers } from './load-process.ts';
 import { measureMemory } from './memory.ts';
 import type { nodesAnswers } from './nodes-process.ts';
@@ -14,7 +15,15 @@ import { measureReload } from './reload.ts';
 import { Report } from './report.ts';
 import { Service } from './service.ts';
 
-const USAGE = `usage: npm run fleet [-- --nodes N] [--seconds N] [--source DIR]
+const PHASES = {
+  memory: measureMemory,
+  reload: measureReload,
+  bulkhead: measureBulkhead,
+  overload: measureOverload,
+};
+type Phase = keyof typeof PHASES;
+
+const USAGE = `usage: npm run fleet [-- --nodes N] [--seconds N] [--source DIR] [--only PHASE[,PHASE]]
 
 Measures the service with many simulated nodes: its memory, a reload, what half of the nodes
 cost the others when they answer nothing, and what overload does.
@@ -22,6 +31,7 @@ cost the others when they answer nothing, and what overload does.
   --nodes    how many are known at once (2000); more are simulated
   --seconds  how long the shortest phase takes (10)
   --source   the tree whose src is built and measured (this one)
+  --only     of ${Object.keys(PHASES).join(', ')} these (all)
   --help     shows this text
 `;
 /** What sysexits.h calls EX_USAGE. */
@@ -60,7 +70,7 @@ async function main(): Promise<number> {
 }
 
 async function measure(settings: Settings, undos: Undos): Promise<number> {
-  const { size, seconds, source } = settings;
+  const { size, seconds, source, phases } = settings;
   const service = new Service();
   const twin = new Service();
   undos.push(() => Promise.all([service.remove(), twin.remove()]));
@@ -79,10 +89,8 @@ async function measure(settings: Settings, undos: Undos): Promise<number> {
   // Those of the service, those that a reload adds, and one half more for the twin.
   const ports = await nodes.ask('start', size + exchanged + size / 2);
   const fleet: Fleet = { service, twin, nodes, load, ports, size, exchanged, seconds, report };
-  await measureMemory(fleet);
-  await measureReload(fleet);
-  await measureBulkhead(fleet);
-  await measureOverload(fleet);
+  if (!phases.includes('memory')) await startWarm(fleet, phases.includes('reload') ? 0 : exchanged);
+  for (const phase of phases) await PHASES[phase](fleet);
   report.print();
   return 0;
 }
@@ -93,6 +101,7 @@ interface Settings {
   readonly size: number;
   readonly seconds: number;
   readonly source: string;
+  readonly phases: readonly Phase[];
   readonly isHelpWanted: boolean;
 }
 
@@ -102,6 +111,7 @@ function readArguments(): Settings {
       nodes: { type: 'string', default: '2000' },
       seconds: { type: 'string', default: '10' },
       source: { type: 'string', default: fileURLToPath(new URL('../..', import.meta.url)) },
+      only: { type: 'string', default: Object.keys(PHASES).join(',') },
       help: { type: 'boolean', default: false },
     },
   });
@@ -111,7 +121,25 @@ function readArguments(): Settings {
     throw new Error('--nodes must be a multiple of 4.');
   }
   if (!(seconds > 0)) throw new Error('--seconds must be a number above 0.');
-  return { size, seconds, source: resolve(values.source), isHelpWanted: values.help };
+  const phases = values.only.split(',');
+  if (!phases.every(isPhase))
+    throw new Error(`--only must name phases: ${Object.keys(PHASES).join(', ')}.`);
+  return { size, seconds, source: resolve(values.source), phases, isHelpWanted: values.help };
+}
+
+/** Starts the service as the phases that are left out would have left it. */
+async function startWarm(fleet: Fleet, first: number): Promise<void> {
+  const { service, size, report } = fleet;
+  report.progress('warming');
+  service.configure('all', nodesFrom(fleet, first, first + size));
+  await service.start();
+  const isWarm = async (): Promise<boolean> =>
+    (await warmNodes(fleet, first, first + size)) === size;
+  await until('not all nodes are warm', isWarm, 60_000);
+}
+
+function isPhase(name: string): name is Phase {
+  return Object.hasOwn(PHASES, name);
 }
 
 function say(line: string): void {

@@ -91,7 +91,7 @@ export class Service {
     }
     const last = this.#waited;
     this.#waited = { pid, ms: waited };
-    return last?.pid === pid ? waited - last.ms : 0;
+    return last !== undefined && last.pid === pid ? waited - last.ms : 0;
   }
 
   /** Whether it ended by itself. */
