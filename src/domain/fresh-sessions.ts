@@ -68,16 +68,37 @@ export class FreshSessions {
             : new ServiceError('internal', undefined, { cause });
         return { outcome: 'not_sent', trouble };
       }
-      const present = this.#present.get(session.id);
-      // An id that now stands for another client was given anew: the session that was meant has gone.
-      if (present === undefined || !isSameSession(present, session)) {
-        return { outcome: 'not_found' };
-      }
+      if (!this.#isPresent(session)) return { outcome: 'not_found' };
       const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;
       const result = await this.#connection.kill(session, { sendBy, deadline });
       // The list can have grown too old while the KILL waited behind others' statements; a connection that broke gives no other one.
       if (result.outcome !== 'not_sent') return result;
     }
+  }
+
+  /**
+   * Ends sessions that still are the ones that were meant, many under way at once; `told` hears what came of each. Resolves with those
+   * that were surely not sent: to be tried one by one, which says why. Never throws.
+   */
+  async endAhead(
+    sessions: readonly Session[],
+    deadline: Deadline,
+    told: (session: Session, result: KillResult) => void,
+  ): Promise<readonly Session[]> {
+    if (this.#isStale()) return sessions;
+    const present = sessions.filter((session) => {
+      const isPresent = this.#isPresent(session);
+      if (!isPresent) told(session, { outcome: 'not_found' });
+      return isPresent;
+    });
+    const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;
+    return this.#connection.killAhead(present, { sendBy, deadline }, told);
+  }
+
+  // An id that now stands for another client was given anew: the session that was meant has gone.
+  #isPresent(session: Session): boolean {
+    const present = this.#present.get(session.id);
+    return present !== undefined && isSameSession(present, session);
   }
 
   async #refresh(deadline: Deadline): Promise<void> {

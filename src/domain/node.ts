@@ -80,6 +80,15 @@ export interface ControlConnection {
   list(deadline: Deadline): Promise<ProcessList>;
   /** Sends KILL for a listed session, and tells what came of it. Never throws. */
   kill(session: Session, limits: KillLimits): Promise<KillResult>;
+  /**
+   * Sends KILL for listed sessions, in their order, many before it is known what came of those in front; `told` hears what came of each
+   * that was sent. Resolves with those that were not: all of them where that cannot be done. Never throws.
+   */
+  killAhead(
+    sessions: readonly Session[],
+    limits: KillLimits,
+    told: (session: Session, result: KillResult) => void,
+  ): Promise<readonly Session[]>;
   /** The sessions, listed or not, that have a transaction; undefined where that cannot be seen. Throws `node_unavailable`. */
   transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
 }

@@ -46,20 +46,28 @@ export async function settle(
   connection: ControlConnection,
   parts: SettleParts,
 ): Promise<readonly { readonly id: bigint; readonly outcome: Outcome }[]> {
-  const settled: { id: bigint; outcome: Outcome }[] = [];
-  for (const doubt of doubts) {
-    const { id } = doubt.session;
-    try {
-      const hasEnded = await endOldConnection(doubt, connection, parts);
-      const outcome = hasEnded
-        ? judge(doubt, connection, await connection.list(parts.deadline))
-        : 'unknown';
-      settled.push({ id, outcome });
-    } catch {
-      settled.push({ id, outcome: 'unknown' });
-    }
+  const [first] = doubts;
+  if (first === undefined) return [];
+  // All were sent over one connection: it was the first doubt that gave it up.
+  const list = await listWithoutOld(first, connection, parts);
+  return doubts.map((doubt) => ({
+    id: doubt.session.id,
+    outcome: list === undefined ? 'unknown' : judge(doubt, connection, list),
+  }));
+}
+
+/** A list read after the old connection had ended; undefined when that, or a list, cannot be had. */
+async function listWithoutOld(
+  doubt: Doubt,
+  connection: ControlConnection,
+  parts: SettleParts,
+): Promise<ProcessList | undefined> {
+  try {
+    if (!(await endOldConnection(doubt, connection, parts))) return undefined;
+    return await connection.list(parts.deadline);
+  } catch {
+    return undefined;
   }
-  return settled;
 }
 
 /** True once no list shows the old connection any more. */

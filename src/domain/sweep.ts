@@ -18,6 +18,8 @@ import {
 
 /** A connection that breaks is followed by another one, but not for ever: each may cost the time limit of a KILL. */
 const MAX_CONNECTIONS = 4;
+/** So few are killed one by one: a line that breaks then leaves a single one in doubt. */
+const FEW = 8;
 
 /** What the sweep needs besides the request. */
 export interface SweepParts {
@@ -50,6 +52,8 @@ export class Sweep {
   /** The ids that the audit has, with their sessions. */
   #recorded: readonly bigint[] = [];
   #mayHaveSent = false;
+  /** A line that broke can break again: then the next ones go one by one, so that less is in doubt. */
+  #hasDoubted = false;
   #trouble: ServiceError | undefined;
 
   constructor(request: TerminationRequest, parts: SweepParts) {
@@ -173,12 +177,18 @@ export class Sweep {
     audit.conclude({ origin: this.#request.origin, node, outcomes });
   }
 
-  /** Kills one after the other; false when the connection is of no more use. */
+  /** Kills what is pending; false when the connection is of no more use. */
   async #kill(connection: ControlConnection, sessions: FreshSessions): Promise<boolean> {
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
       if (this.#isLate()) {
         this.#note(limitReached());
         return false;
+      }
+      if (this.#pending.length > FEW && !this.#hasDoubted) {
+        const before = this.#pending.length;
+        await this.#killAhead(connection, sessions);
+        if (this.#doubts.length > 0) return false;
+        if (this.#pending.length < before) continue;
       }
       const result = await sessions.end(session, this.#request.deadline);
       if (result.outcome === 'not_sent') {
@@ -187,16 +197,37 @@ export class Sweep {
       }
       this.#mayHaveSent = true;
       this.#pending.shift();
-      if (result.outcome !== 'not_found') this.#record(session, result);
-      if (result.outcome === 'unknown') {
-        this.#note(result.trouble);
-        this.#doubts.push({ session, sentOver: connection, list: sessions.list });
-        return false;
-      }
-      if (result.outcome === 'refused') this.#note(result.trouble);
-      this.#conclude(session.id, result.outcome === 'refused' ? 'failed' : result.outcome);
+      this.#take(session, result, connection, sessions);
+      if (result.outcome === 'unknown') return false;
     }
     return true;
+  }
+
+  /** Sends many before it is known what came of the first. Those that were surely not sent are pending again. */
+  async #killAhead(connection: ControlConnection, sessions: FreshSessions): Promise<void> {
+    const batch = this.#pending.splice(0);
+    this.#mayHaveSent = true;
+    const unsent = await sessions.endAhead(batch, this.#request.deadline, (session, result) => {
+      this.#take(session, result, connection, sessions);
+    });
+    this.#pending.push(...unsent);
+  }
+
+  #take(
+    session: Session,
+    { outcome, trouble }: KillResult,
+    connection: ControlConnection,
+    sessions: FreshSessions,
+  ): void {
+    if (outcome !== 'not_found') this.#record(session, { outcome, trouble });
+    if (outcome === 'unknown' || outcome === 'refused') this.#note(trouble);
+    if (outcome === 'unknown') {
+      this.#hasDoubted = true;
+      this.#doubts.push({ session, sentOver: connection, list: sessions.list });
+    } else {
+      const isFailure = outcome === 'refused' || outcome === 'not_sent';
+      this.#conclude(session.id, isFailure ? 'failed' : outcome);
+    }
   }
 
   #record(session: Session, result: KillResult): void {

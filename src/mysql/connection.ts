@@ -62,7 +62,8 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<Connect
     // 0 would mean 16,000: half a megabyte a connection.
     maxPreparedStatements: 1,
     multipleStatements: false,
-    flags: ['-LOCAL_FILES'],
+    // Without attributes a statement is its text alone: see pipeline.ts.
+    flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES'],
     disableEval: true,
     trace: false,
     charset: 'utf8mb4',

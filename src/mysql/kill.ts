@@ -43,6 +43,40 @@ export async function killSession(
   }
 }
 
+/**
+ * Ends listed sessions, sending each KILL without waiting for what came of those before. `told` hears what came of each that was sent;
+ * returns those that were surely not sent. Where OK says nothing or a procedure is called, none is sent.
+ */
+export async function killSessionsAhead(
+  connected: Connected,
+  sessions: readonly Session[],
+  flavour: Flavour,
+  node: Node,
+  limits: KillLimits,
+  told: (session: Session, result: KillResult) => void,
+): Promise<readonly Session[]> {
+  if (flavour === 'tidb' || node.killWith !== 'kill') return sessions;
+  const statements = sessions.map((session) => killSql(session, flavour, node));
+  let answers = 0;
+  const tell = (result: KillResult): void => {
+    const session = sessions[answers];
+    answers += 1;
+    if (session === undefined) return;
+    told(session, result);
+    if (result.outcome === 'unknown') connected.break();
+  };
+  const { sent, trouble } = await connected.queryAhead(
+    statements,
+    node.killTimeoutMs,
+    limits,
+    (error) => {
+      tell(error === undefined ? { outcome: 'killed' } : resultOf(error, node));
+    },
+  );
+  while (answers < sent) tell(resultOf(trouble, node));
+  return sessions.slice(sent);
+}
+
 // No placeholder: servers make a text of it or cannot prepare it. A bigint prints as digits only.
 function killSql({ id }: Session, flavour: Flavour, { killWith }: Node): string {
   const digits = id.toString();

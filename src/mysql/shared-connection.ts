@@ -3,7 +3,7 @@ import type { ControlConnection, Node, ProcessList } from '../domain/node.ts';
 import { openConnection, type Address } from './connection.ts';
 import { requireGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
-import { killSession } from './kill.ts';
+import { killSession, killSessionsAhead } from './kill.ts';
 import { readProcessList } from './process-list.ts';
 import { nodeTrouble } from './server-errors.ts';
 import type { Connected } from './statement-queue.ts';
@@ -63,6 +63,8 @@ export class SharedConnection {
         return list;
       },
       kill: (session, limits) => killSession(connected, session, flavour, node, limits),
+      killAhead: (sessions, limits, told) =>
+        killSessionsAhead(connected, sessions, flavour, node, limits, told),
       transactions: (deadline) =>
         orTrouble(node, readTransactions(connected, flavour, node, deadline)),
     };

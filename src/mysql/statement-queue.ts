@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Connection, FieldPacket } from 'mysql2';
 import { leftUntil, limitReached, type Deadline } from '../domain/deadline.ts';
+import { pipeline } from './pipeline.ts';
 import { connectionLost, DeadlineError, NotSentError } from './server-errors.ts';
 
 /** What a statement returned: the column names, and the rows in their order. */
@@ -23,6 +24,17 @@ export interface Connected {
     deadline: Deadline,
     options?: { readonly sendBy?: Deadline; readonly areWarningsRead?: boolean },
   ): Promise<ResultSet>;
+  /**
+   * Sends statements that return no rows, in one turn, none after `sendBy` and many before those in front are answered. `answered` hears of
+   * each answer, in their order: the driver's error, or undefined for OK. Resolves when no more will come, with how many were sent,
+   * and the error of the line if it broke.
+   */
+  queryAhead(
+    statements: readonly string[],
+    limitMs: number,
+    until: { readonly sendBy: Deadline; readonly deadline: Deadline },
+    answered: (error: unknown) => void,
+  ): Promise<{ readonly sent: number; readonly trouble?: unknown }>;
   isBroken(): boolean;
   /** For how many milliseconds the present statement has waited for its answer; 0 when there is none. */
   busyMs(): number;
@@ -60,35 +72,47 @@ export class StatementQueue implements Connected {
     deadline: Deadline,
     { sendBy = deadline, areWarningsRead = false } = {},
   ): Promise<ResultSet> {
-    return new Promise((resolve, reject) => {
-      const latestTurn = Math.min(sendBy, deadline);
-      const isLate = latestTurn <= performance.now();
-      if (isLate || this.isBroken()) {
-        reject(new NotSentError(isLate ? limitReached() : connectionLost()));
-        return;
-      }
-      const leave = (): void => {
-        clearTimeout(patience);
-        this.#waiting.delete(waiting);
-      };
-      const waiting: Waiting = {
-        send: () => {
-          leave();
-          const latest = Math.min(performance.now() + limitMs, deadline);
-          return this.#send(sql, latest, areWarningsRead).then(resolve, reject);
-        },
-        giveUp: (why) => {
-          leave();
-          reject(why);
-        },
-      };
-      const late = (): void => {
-        waiting.giveUp(new NotSentError(limitReached()));
-      };
-      const patience = setTimeout(late, leftUntil(latestTurn));
-      this.#waiting.add(waiting);
-      this.#next();
-    });
+    return this.#inTurn(Math.min(sendBy, deadline), () =>
+      this.#send(sql, Math.min(performance.now() + limitMs, deadline), areWarningsRead),
+    );
+  }
+
+  async queryAhead(
+    statements: readonly string[],
+    limitMs: number,
+    { sendBy, deadline }: { readonly sendBy: Deadline; readonly deadline: Deadline },
+    answered: (error: unknown) => void,
+  ): Promise<{ readonly sent: number; readonly trouble?: unknown }> {
+    const latestTurn = Math.min(sendBy, deadline);
+    let sent = 0;
+    let patience: NodeJS.Timeout | undefined;
+    const wait = (): void => {
+      clearTimeout(patience);
+      this.#sentAt = performance.now();
+      patience = this.#breakAfter(Math.min(this.#sentAt + limitMs, deadline));
+    };
+    try {
+      await this.#inTurn(latestTurn, () => {
+        wait();
+        return pipeline(this.#connection, {
+          next: () => {
+            if (sent === statements.length || performance.now() >= latestTurn) return undefined;
+            sent += 1;
+            return statements[sent - 1];
+          },
+          answered: (error) => {
+            wait();
+            answered(error);
+          },
+        }).finally(() => {
+          clearTimeout(patience);
+          this.#sentAt = undefined;
+        });
+      });
+      return { sent };
+    } catch (trouble) {
+      return { sent, trouble };
+    }
   }
 
   isBroken(): boolean {
@@ -117,6 +141,36 @@ export class StatementQueue implements Connected {
     const stream = streamOf(this.#connection);
     stream.end();
     setTimeout(() => stream.destroy(), 1000).unref();
+  }
+
+  #inTurn<T>(latestTurn: Deadline, send: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const isLate = latestTurn <= performance.now();
+      if (isLate || this.isBroken()) {
+        reject(new NotSentError(isLate ? limitReached() : connectionLost()));
+        return;
+      }
+      const leave = (): void => {
+        clearTimeout(patience);
+        this.#waiting.delete(waiting);
+      };
+      const waiting: Waiting = {
+        send: () => {
+          leave();
+          return send().then(resolve, reject);
+        },
+        giveUp: (why) => {
+          leave();
+          reject(why);
+        },
+      };
+      const late = (): void => {
+        waiting.giveUp(new NotSentError(limitReached()));
+      };
+      const patience = setTimeout(late, leftUntil(latestTurn));
+      this.#waiting.add(waiting);
+      this.#next();
+    });
   }
 
   #next(): void {
@@ -149,18 +203,22 @@ export class StatementQueue implements Connected {
   }
 
   #answered(sql: string, latest: Deadline): Promise<ResultSet & { readonly warningCount: number }> {
-    const limitMs = Math.max(1, Math.ceil(latest - performance.now()));
     return new Promise((resolve, reject) => {
-      const limit = setTimeout(() => {
-        // destroy() of the driver would leave the statement without an answer for ever; this settles it.
-        streamOf(this.#connection).destroy(new DeadlineError(limitMs));
-      }, limitMs);
+      const limit = this.#breakAfter(latest);
       this.#connection.query(sql, (error, rows: unknown, fields: FieldPacket[] | undefined) => {
         clearTimeout(limit);
         if (error) reject(error);
         else resolve(resultOf(rows, fields ?? []));
       });
     });
+  }
+
+  #breakAfter(latest: Deadline): NodeJS.Timeout {
+    const limitMs = Math.max(1, Math.ceil(latest - performance.now()));
+    return setTimeout(() => {
+      // destroy() of the driver would leave the statement without an answer for ever; this settles it.
+      streamOf(this.#connection).destroy(new DeadlineError(limitMs));
+    }, limitMs);
   }
 }
 

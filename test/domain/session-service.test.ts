@@ -341,6 +341,59 @@ describe('a KILL without an answer', () => {
   });
 });
 
+describe('many KILLs at once', () => {
+  it('are sent in the order of the request, with what is internal, gone or refused told in its place', async () => {
+    const { nodes, terminate } = start();
+    const ids = Array.from({ length: 40 }, () => nodes.connect());
+    const internal = nodes.connect({ user: 'event_scheduler', host: 'localhost' });
+    const [refused, gone] = [ids[7] ?? 0n, ids[30] ?? 0n];
+    nodes.faults.set(refused, 'refused');
+    nodes.disconnect(gone);
+
+    const killed = ids.filter((id) => id !== refused && id !== gone);
+    expect(await terminate(...ids, internal)).toEqual({
+      killed,
+      not_found: [gone, internal],
+      failed: [refused],
+    });
+    expect(nodes.kills).toEqual(ids.filter((id) => id !== gone));
+    expect(nodes.connections).toBe(1);
+  });
+
+  it('are settled together when the line breaks, and none that was sent is sent again', async () => {
+    const { nodes, terminate } = start();
+    const ids = Array.from({ length: 40 }, () => nodes.connect());
+    const broken = ids[10] ?? 0n;
+    nodes.faults.set(broken, 'lost, and was carried out');
+    const failed = ids.slice(11, 16);
+
+    const answer = await terminate(...ids);
+
+    expect(answer).toEqual({ killed: ids.filter((id) => !failed.includes(id)), failed });
+    expect(failed.every((id) => nodes.has(id))).toBe(true);
+    expect(nodes.kills.filter((id) => ids.includes(id))).toEqual(ids);
+    expect(nodes.connections).toBe(2);
+  });
+
+  it('are not sent by a list that has grown too old: it is read again', async () => {
+    const { nodes, terminate, passTime } = start();
+    const ids = Array.from({ length: 40 }, () => nodes.connect());
+    const gone = ids[39] ?? 0n;
+    let kills = 0;
+    nodes.beforeKill = () => {
+      kills += 1;
+      if (kills !== 10) return;
+      passTime(2_100);
+      nodes.disconnect(gone);
+      nodes.connect({ id: gone.toString(), host: '10.0.0.9:6000' });
+    };
+
+    expect(await terminate(...ids)).toEqual({ killed: ids.slice(0, 39), not_found: [gone] });
+    expect(nodes.lists).toBe(2);
+    expect(nodes.has(gone)).toBe(true);
+  });
+});
+
 describe('a dry run', () => {
   it('says what would be killed, and sends nothing', async () => {
     const { nodes, ask, records } = start();

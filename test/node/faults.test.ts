@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { openSession, type ClientSession } from '../support/client-session.ts';
+import { openSession, openSessions, type ClientSession } from '../support/client-session.ts';
 import { liveIds, nodeOn, servers } from '../support/server.ts';
 import { createService } from '../support/service.ts';
-import { TcpProxy } from '../../tools/tcp-proxy.ts';
+import { TcpProxy, type Fault, type Reach, type When } from '../../tools/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 interface Four {
@@ -164,6 +164,41 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
       await expect(session.connection.query('SELECT 1')).resolves.toBeDefined();
     }
   });
+
+  it.each<[string, Fault, Reach & { when?: When }]>([
+    ['is cut', { kind: 'cut' }, { when: 'before' }],
+    ['is reset', { kind: 'reset' }, { when: 'answered' }],
+    ['goes silent', { kind: 'black hole' }, { when: 'answered', faulty: 'to client' }],
+    ['goes silent before they arrive', { kind: 'black hole' }, { when: 'before' }],
+  ])(
+    'with many KILLs on the way, when the line %s: no id is left out, and what is said of it is true',
+    async (_what, fault, reach) => {
+      opened.push(...(await openSessions(server, 150)));
+      const ids = opened.map(({ id }) => id);
+      const kill = `KILL CONNECTION ${ids[40] ?? 0n}`;
+      proxy.injectAt('to server', kill, fault, { ...reach, connections: 1 });
+
+      const { status, body } = await start().kill(ids);
+      proxy.heal({ flush: true });
+
+      expect(proxy.struck).toBe(1);
+      const told = body as Four;
+      const { processes_killed: killed, processes_failed: failed = [] } = told;
+      expect(told).toMatchObject({ processes_not_found: [] });
+      expect(told.processes_unknown ?? []).toEqual([]);
+      expect(status).toBe(failed.length > 0 ? 500 : 200);
+      expect([...killed, ...failed].sort()).toEqual([...ids].sort());
+      // Those on the way when it broke, at most: what had not been sent by then was sent over another line.
+      if (reach.when === 'before') expect(failed).toContain(ids[40]);
+      expect(failed.length).toBeLessThanOrEqual(64);
+      await until('the killed are gone', async () => {
+        const alive = await liveIds(server);
+        return killed.every((id) => !alive.has(id));
+      });
+      const alive = await liveIds(server);
+      expect(failed.filter((id) => !alive.has(id))).toEqual([]);
+    },
+  );
 
   it('wherever the answers are cut: each id stands in one place, and what is said of it is true', async () => {
     const service = start();

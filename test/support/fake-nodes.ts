@@ -1,7 +1,13 @@
 import type { Capabilities } from '../../src/domain/capabilities.ts';
 import { limitReached, type Deadline } from '../../src/domain/deadline.ts';
-import type { ControlConnection, KillResult, Node, Nodes } from '../../src/domain/node.ts';
-import type { ProcessListRow } from '../../src/domain/session.ts';
+import type {
+  ControlConnection,
+  KillLimits,
+  KillResult,
+  Node,
+  Nodes,
+} from '../../src/domain/node.ts';
+import type { ProcessListRow, Session } from '../../src/domain/session.ts';
 import { ServiceError } from '../../src/errors.ts';
 
 /**
@@ -121,6 +127,18 @@ export class FakeNodes implements Nodes {
   #controlConnection(id: bigint, state: { isLost: boolean }): ControlConnection {
     const { server, startedAt, begunBy } = this;
     const isGone = (): boolean => state.isLost || !this.has(id);
+    const kill = (session: Session, { sendBy, deadline }: KillLimits): KillResult => {
+      this.beforeKill();
+      if (this.clock() >= Math.min(sendBy, deadline)) {
+        return { outcome: 'not_sent', trouble: limitReached() };
+      }
+      if (isGone()) return { outcome: 'not_sent', trouble: lost() };
+      this.kills.push(session.id);
+      const fault = this.faults.get(session.id);
+      this.faults.delete(session.id);
+      state.isLost = fault !== undefined && fault !== 'refused';
+      return this.#killed(session.id, fault, id);
+    };
     return {
       id,
       incarnation: { server, startedAt, begunBy },
@@ -135,17 +153,22 @@ export class FakeNodes implements Nodes {
         if (isGone()) return Promise.reject(lost());
         return Promise.resolve({ rows: [...this.#threads.values()], askedAt });
       },
-      kill: (session, { sendBy, deadline }) => {
-        this.beforeKill();
-        if (this.clock() >= Math.min(sendBy, deadline)) {
-          return Promise.resolve({ outcome: 'not_sent', trouble: limitReached() });
+      kill: (session, limits) => Promise.resolve(kill(session, limits)),
+      killAhead: (sessions, limits, told) => {
+        let doubted = 0;
+        for (const [index, session] of sessions.entries()) {
+          // What had been sent when the line broke is in doubt, and has not arrived.
+          if (state.isLost && doubted < 5) {
+            doubted += 1;
+            this.kills.push(session.id);
+            told(session, { outcome: 'unknown', trouble: lost() });
+            continue;
+          }
+          const result = kill(session, limits);
+          if (result.outcome === 'not_sent') return Promise.resolve(sessions.slice(index));
+          told(session, result);
         }
-        if (isGone()) return Promise.resolve({ outcome: 'not_sent', trouble: lost() });
-        this.kills.push(session.id);
-        const fault = this.faults.get(session.id);
-        this.faults.delete(session.id);
-        state.isLost = fault !== undefined && fault !== 'refused';
-        return Promise.resolve(this.#killed(session.id, fault, id));
+        return Promise.resolve([]);
       },
       transactions: (deadline) => {
         if (this.clock() >= deadline) return Promise.reject(limitReached());

@@ -76,6 +76,35 @@ export function nodesContract(stage: () => Stage): void {
     });
   });
 
+  it('kills many listed sessions at once and no other, and tells what came of each in their order', async () => {
+    const bystander = await stage().openClient();
+    const ids = await openClients(stage(), 70);
+    const [gone, ...victims] = ids;
+    await use(async (connection) => {
+      const { rows } = await connection.list(Infinity);
+      await stage().closeClient(gone ?? 0n);
+      await until('the node does not know it', async () => {
+        const one = sessionOf(rowOf(rows, gone ?? 0n));
+        return (await connection.kill(one, ANYTIME)).outcome === 'not_found';
+      });
+      const told: [bigint, string][] = [];
+      const unsent = await connection.killAhead(
+        ids.map((id) => sessionOf(rowOf(rows, id))),
+        ANYTIME,
+        ({ id }, { outcome }) => told.push([id, outcome]),
+      );
+      expect(unsent).toEqual([]);
+      const expected = ids.map((id) => [id, id === gone ? 'not_found' : 'killed']);
+      expect(told).toEqual(expected);
+      // The connection is as good as before.
+      await connection.list(Infinity);
+    });
+    const areAlive = async (): Promise<readonly boolean[]> =>
+      Promise.all(victims.map((id) => stage().isAlive(id)));
+    await until('the victims are gone', async () => !(await areAlive()).includes(true));
+    expect(await stage().isAlive(bystander)).toBe(true);
+  });
+
   it('lets the error of the work through, and goes on', async () => {
     const failure = new Error('the work failed');
     const work = use(async (connection) => {
@@ -110,6 +139,9 @@ export function nodesContract(stage: () => Stage): void {
       ];
       expect(['unknown', 'not_sent']).toContain(outcomes[0]);
       expect(outcomes[1]).toBe('not_sent');
+      const told: unknown[] = [];
+      const unsent = await connection.killAhead(sessions, ANYTIME, (session) => told.push(session));
+      expect([unsent, told]).toEqual([sessions, []]);
       await expect(connection.list(Infinity)).rejects.toMatchObject({ code: 'node_unavailable' });
     });
     expect(await stage().isAlive(second)).toBe(true);
@@ -129,6 +161,9 @@ export function nodesContract(stage: () => Stage): void {
           outcome: 'not_sent',
           trouble: late,
         });
+        const told: unknown[] = [];
+        const unsent = await connection.killAhead([session], limits, (one) => told.push(one));
+        expect([unsent, told]).toEqual([[session], []]);
       }
       await expect(connection.list(past)).rejects.toMatchObject(late);
       await expect(connection.transactions(past)).rejects.toMatchObject(late);
@@ -148,6 +183,12 @@ export function nodesContract(stage: () => Stage): void {
     );
     await expect(work).rejects.toMatchObject({ code: 'node_unavailable' });
   });
+}
+
+async function openClients(stage: Stage, count: number): Promise<bigint[]> {
+  const ids: bigint[] = [];
+  while (ids.length < count) ids.push(await stage.openClient());
+  return ids;
 }
 
 async function listed(connection: ControlConnection, id: bigint): Promise<Session> {

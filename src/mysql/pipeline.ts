@@ -1,0 +1,83 @@
+import type { Connection } from 'mysql2';
+
+/** So many statements are under way at once: with the connection, what came of so many is lost at most. */
+const WINDOW = 64;
+const COM_QUERY = 3;
+const OK = 0;
+
+/** What is to be sent one behind the other. */
+export interface Pipelined {
+  /** The next statement, one that returns no rows; undefined when nothing more is to be sent. */
+  readonly next: () => string | undefined;
+  /** Hears each answer, in the order of the statements: the error, or undefined for OK. */
+  readonly answered: (error: Error | undefined) => void;
+}
+
+/**
+ * Sends statements without waiting for the answers to those before: servers read one after the other from the line, and answer each, also
+ * after an error. The driver has no such thing, so this is a command for its queue. Resolves when every statement that was sent is
+ * answered; rejects with the driver's error when the connection is lost before.
+ */
+export function pipeline(connection: Connection, { next, answered }: Pipelined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let unanswered = 0;
+    const fill = (driver: Driver): void => {
+      // A few at a time, not each in a packet of the network of its own.
+      if (unanswered > WINDOW / 2) return;
+      const packets: Buffer[] = [];
+      while (unanswered < WINDOW) {
+        const sql = next();
+        if (sql === undefined) break;
+        packets.push(packetOf(sql));
+        unanswered += 1;
+      }
+      if (packets.length > 0) driver.write(Buffer.concat(packets));
+    };
+    const command = {
+      onResult: reject,
+      execute(packet: Packet | undefined, driver: Driver): boolean {
+        if (packet !== undefined) {
+          unanswered -= 1;
+          answered(answerIn(packet, driver));
+        }
+        fill(driver);
+        // The packets of a statement and its answer are counted from 0.
+        driver.sequenceId = 1;
+        if (unanswered > 0) return false;
+        resolve();
+        return true;
+      },
+    };
+    (connection as unknown as Driver).addCommand(command);
+  });
+}
+
+/** What the driver's commands have of it; it is not in its types. */
+interface Driver {
+  sequenceId: number;
+  readonly clientEncoding: string;
+  write(buffer: Buffer): void;
+  addCommand(command: object): void;
+}
+
+interface Packet {
+  peekByte(): number;
+  isError(): boolean;
+  asError(encoding: string): Error;
+}
+
+function packetOf(sql: string): Buffer {
+  const packet = Buffer.alloc(5 + Buffer.byteLength(sql));
+  packet.writeUIntLE(packet.length - 4, 0, 3);
+  packet.writeUInt8(COM_QUERY, 4);
+  packet.write(sql, 5);
+  return packet;
+}
+
+/** Throws when it is neither OK nor an error: the driver then breaks the connection. */
+function answerIn(packet: Packet, driver: Driver): Error | undefined {
+  if (packet.isError()) return packet.asError(driver.clientEncoding);
+  if (packet.peekByte() !== OK)
+    throw new Error('A statement without rows had another answer than OK');
+  return undefined;
+}
