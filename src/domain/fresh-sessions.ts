@@ -30,14 +30,15 @@ export class FreshSessions {
     this.#present = select(list);
   }
 
-  /** Reads the first list. Throws `node_unavailable`. */
+  /** Reads the first list: it shows at least the sessions with these ids. Throws `node_unavailable`. */
   static async read(
     connection: ControlConnection,
     select: SelectSessions,
     now: () => number,
     deadline: Deadline,
+    wanted?: readonly bigint[],
   ): Promise<FreshSessions> {
-    return new FreshSessions(connection, select, now, await connection.list(deadline));
+    return new FreshSessions(connection, select, now, await connection.list(deadline, wanted));
   }
 
   /** All threads of the last list. */

@@ -22,7 +22,8 @@ export type InternalReason =
   | 'known_internal'
   | 'internal_user'
   | 'internal_command'
-  | 'no_client_endpoint';
+  | 'no_client_endpoint'
+  | 'second_opinion';
 
 /**
  * Accounts that serve no client: the servers' own, and those of the clouds that host them.
@@ -77,6 +78,7 @@ export function internalReason(row: ProcessListRow, guard: Guard): InternalReaso
   const command = (row.command ?? '').toLowerCase();
   if (isInternalCommand(command)) return 'internal_command';
   if (!isClientEndpoint(row.host ?? '', command, guard)) return 'no_client_endpoint';
+  if (row.isClient === false) return 'second_opinion';
   return undefined;
 }
 

@@ -48,8 +48,9 @@ export class KnownInternals {
       const isKnown = before?.ids.has(id) === true;
       if (!sessions.has(id) && (isKnown || !isLoggingIn(row))) ids.add(id);
     }
-    // A list that is older than the last one cannot tell which ids are gone.
-    if (before !== undefined && before.askedAt > askedAt) for (const id of before.ids) ids.add(id);
+    // A list that is older than the last one, or a part, cannot tell which ids are gone.
+    const isNews = before === undefined || (before.askedAt <= askedAt && list.isPart !== true);
+    if (!isNews) for (const id of before.ids) ids.add(id);
     const newest = Math.max(askedAt, before?.askedAt ?? 0);
     const known = { incarnation, askedAt: newest, ids };
     this.#known.set(nodeId, known);

@@ -75,9 +75,10 @@ export interface ControlConnection {
   readonly ours: ReadonlySet<bigint> | undefined;
   /**
    * Reads the process list, once for all who ask while another one is being read: it was asked for after each of them did.
+   * It may be a part, if that shows all the `wanted` ones and this very connection.
    * Throws `node_unavailable`, also when the list does not show this very connection.
    */
-  list(deadline: Deadline): Promise<ProcessList>;
+  list(deadline: Deadline, wanted?: readonly bigint[]): Promise<ProcessList>;
   /** Sends KILL for a listed session, and tells what came of it. Never throws. */
   kill(session: Session, limits: KillLimits): Promise<KillResult>;
   /**
@@ -101,11 +102,13 @@ export interface KillLimits {
 
 export type TransactionState = 'open' | 'rolling_back';
 
-/** All threads of a node at one moment. */
+/** All threads of a node at one moment, or some of them. */
 export interface ProcessList {
   readonly rows: readonly ProcessListRow[];
   /** When it was asked for, in milliseconds of `performance.now()`: it is at least as young as this. */
   readonly askedAt: number;
+  /** Whether there may be more threads than it shows. */
+  readonly isPart?: boolean;
 }
 
 /** What came of a KILL, and what stood in its way. */

@@ -10,6 +10,8 @@ export interface ProcessListRow {
   readonly time: string | null;
   readonly state: string | null;
   readonly info: string | null;
+  /** Whether a second view of the node has it as a client too; absent where none was asked. */
+  readonly isClient?: boolean;
 }
 
 /** One client connected to a node. */

@@ -106,7 +106,14 @@ export class Sweep {
     this.#requireIncarnation(connection);
     const { select, now } = this.#parts;
     const { deadline } = this.#request;
-    const sessions = await FreshSessions.read(connection, select(connection), now, deadline);
+    const wanted = this.#first === undefined ? this.#request.ids : undefined;
+    const sessions = await FreshSessions.read(
+      connection,
+      select(connection),
+      now,
+      deadline,
+      wanted,
+    );
     if (this.#first === undefined) {
       this.#choose(sessions);
       await this.#putOnRecord();

@@ -58,8 +58,9 @@ async function canReadThreads(
   node: Node,
   deadline: Deadline,
 ): Promise<boolean> {
-  // Where the performance schema is off, the table is empty.
-  const sql = 'SELECT THREAD_ID FROM performance_schema.threads LIMIT 1';
+  // Where the performance schema is off, the tables are empty.
+  const sql =
+    'SELECT p.ID FROM performance_schema.processlist p JOIN performance_schema.threads t ON t.PROCESSLIST_ID = p.ID LIMIT 1';
   try {
     return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
   } catch (error) {

@@ -43,8 +43,8 @@ const ODD_ANSWER: Sentence = {
 
 const COLUMNS = ['id', 'user', 'host', 'db', 'command', 'time', 'state', 'info'] as const;
 
-// By name: Percona and MariaDB add columns of their own.
-function rowsByName({ columns, rows }: ResultSet): ProcessListRow[] {
+/** The rows of a list, by the names of their columns: Percona and MariaDB add some of their own. Throws `node_unavailable`. */
+export function rowsByName({ columns, rows }: ResultSet): ProcessListRow[] {
   const names = columns.map((name) => name.toLowerCase());
   const positions = COLUMNS.map((name) => {
     const position = names.indexOf(name);

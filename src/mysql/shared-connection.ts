@@ -1,9 +1,11 @@
+import { setImmediate } from 'node:timers/promises';
 import { by, limitReached, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, ProcessList } from '../domain/node.ts';
 import { openConnection, type Address } from './connection.ts';
 import { requireGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import { killSession, killSessionsAhead } from './kill.ts';
+import { isWorthwhile, lookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
 import { nodeTrouble } from './server-errors.ts';
 import type { Connected } from './statement-queue.ts';
@@ -18,6 +20,12 @@ export class SharedConnection {
   readonly #node: Node;
   #reading: Promise<ProcessList> | undefined;
   #nextReading: Promise<ProcessList> | undefined;
+  /** For the next reading: the ids that it has to show, or all. */
+  #wanted = new Set<bigint>();
+  #isAllWanted = false;
+  #canLookUp: boolean;
+  /** How many the last whole list had. */
+  #rows = 0;
 
   private constructor(
     connected: Connected,
@@ -29,6 +37,8 @@ export class SharedConnection {
     this.identity = identity;
     this.#node = node;
     this.isSpare = isSpare;
+    // Elsewhere it does not exist, or is slower than the whole list.
+    this.#canLookUp = identity.flavour === 'mysql';
   }
 
   /** Connects, and makes sure of who is there and what the account may do. Throws `node_unavailable`, or what connecting throws. */
@@ -56,9 +66,9 @@ export class SharedConnection {
       get ours() {
         return ours();
       },
-      list: async (deadline) => {
+      list: async (deadline, wanted) => {
         if (deadline <= performance.now()) throw limitReached();
-        const list = await orTrouble(node, by(deadline, this.#list()));
+        const list = await orTrouble(node, by(deadline, this.#list(wanted)));
         onList();
         return list;
       },
@@ -71,25 +81,38 @@ export class SharedConnection {
   }
 
   /** Who asks while a list is being read gets the next one, which is not older than the question. */
-  #list(): Promise<ProcessList> {
-    if (this.#reading === undefined) return this.#read();
-    this.#nextReading ??= this.#reading
-      .catch(() => undefined)
-      .then(() => {
-        this.#nextReading = undefined;
-        return this.#read();
-      });
+  #list(wanted: readonly bigint[] | undefined): Promise<ProcessList> {
+    if (wanted === undefined) this.#isAllWanted = true;
+    else for (const id of wanted) this.#wanted.add(id);
+    this.#nextReading ??= this.#readNext();
     return this.#nextReading;
   }
 
-  #read(): Promise<ProcessList> {
-    const reading = readProcessList(this.connected, this.identity.ownId, this.#node);
+  async #readNext(): Promise<ProcessList> {
+    await this.#reading?.catch(() => undefined);
+    // Requests that come together are read before the event loop turns.
+    await setImmediate();
+    const wanted = this.#isAllWanted ? undefined : this.#wanted;
+    [this.#nextReading, this.#isAllWanted, this.#wanted] = [undefined, false, new Set()];
+    const reading = this.#read(wanted);
     this.#reading = reading;
     const done = (): void => {
       if (this.#reading === reading) this.#reading = undefined;
     };
     reading.then(done, done);
     return reading;
+  }
+
+  async #read(wanted: ReadonlySet<bigint> | undefined): Promise<ProcessList> {
+    const { connected, identity } = this;
+    if (wanted !== undefined && this.#canLookUp && isWorthwhile(wanted.size, this.#rows)) {
+      const part = await lookUp(connected, identity.ownId, wanted, this.#node);
+      if (typeof part === 'object') return part;
+      this.#canLookUp = part !== 'denied';
+    }
+    const list = await readProcessList(connected, identity.ownId, this.#node);
+    this.#rows = list.rows.length;
+    return list;
   }
 }
 

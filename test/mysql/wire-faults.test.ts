@@ -1,125 +1,26 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { createServer as createMysqlServer, type Connection } from 'mysql2';
+import { describe, expect, it } from '@jest/globals';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Node } from '../../src/domain/node.ts';
 import { sessionOf, type Session } from '../../src/domain/session.ts';
 import { FreshSessions, MAX_LIST_AGE_MS } from '../../src/domain/fresh-sessions.ts';
-import type { KillLimits, ProcessList } from '../../src/domain/node.ts';
+import type { ProcessList } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
-import { fakeNode } from '../support/ids.ts';
+import {
+  COLUMNS,
+  GRANTS,
+  MYSQL,
+  TIDB,
+  answerLate,
+  client,
+  columns,
+  listen,
+  ordinary,
+  own,
+  rawServer,
+  scriptedNode,
+  type Script,
+} from '../support/scripted-node.ts';
 import { until } from '../support/until.ts';
-
-/** Answers of a server, by statement; a statement without one hangs. */
-type Script = (sql: string, connection: Connection) => void;
-
-const closers: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
-
-const LIMITS = { connectTimeoutMs: 300, listTimeoutMs: 300, killTimeoutMs: 300 };
-
-/** A TCP server that does as told with each connection. */
-async function rawServer(onSocket: (socket: Socket) => void): Promise<Node> {
-  const server = createServer(onSocket);
-  await listen(server);
-  return nodeAt(server);
-}
-
-/** A server that speaks the protocol and follows the script. */
-async function scriptedNode(script: Script): Promise<Node> {
-  const server = createMysqlServer((connection: Connection) => {
-    connection.on('error', () => undefined);
-    connection.serverHandshake({
-      protocolVersion: 10,
-      serverVersion: '8.4.0',
-      connectionId: 77,
-      statusFlags: 2,
-      characterSet: 8,
-      capabilityFlags: (0xffffff ^ 0x800 ^ 0x20) >>> 0,
-      authCallback(_login: unknown, done: (error: null, failure: null) => void) {
-        done(null, null);
-        connection.sequenceId = 0;
-      },
-    });
-    connection.on('query', (sql: string) => {
-      connection.sequenceId = 1;
-      script(sql, connection);
-      connection.sequenceId = 0;
-    });
-  }) as unknown as { _server: Server };
-  await listen(server._server);
-  return nodeAt(server._server);
-}
-
-async function listen(server: Server): Promise<void> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket.on('error', () => undefined));
-  });
-  closers.push(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-}
-
-function nodeAt(server: Server): Node {
-  const { port } = server.address() as AddressInfo;
-  return { ...fakeNode, ...LIMITS, host: '127.0.0.1', port, tls: 'disabled' };
-}
-
-const COLUMNS = ['Id', 'User', 'Host', 'db', 'Command', 'Time', 'State', 'Info'];
-
-/** Text columns of a result set. */
-function columns(names: readonly string[]): object[] {
-  return names.map((name) => ({
-    catalog: 'def',
-    schema: '',
-    table: '',
-    orgTable: '',
-    name,
-    orgName: name,
-    characterSet: 33,
-    columnLength: 384,
-    columnType: 253,
-    flags: 0,
-    decimals: 0,
-  }));
-}
-
-const MYSQL = '8.4.0';
-const TIDB = '8.0.11-TiDB-v8.5.0';
-const GRANTS = 'GRANT PROCESS, CONNECTION_ADMIN ON *.* TO `session_control`@`%`';
-
-/** A server that is in order until its script says otherwise. */
-function ordinary(
-  exceptions: Script = () => undefined,
-  { version = MYSQL, grants = GRANTS, rows = [client(1), client(2)] } = {},
-): Script {
-  return (sql, connection) => {
-    const answer = (row: Record<string, string>): void => {
-      connection.writeTextResult([row], columns(Object.keys(row)));
-    };
-    if (sql.includes('CONNECTION_ID()')) answer({ id: '77', version });
-    else if (/UNIX_TIMESTAMP/.test(sql)) answer({ server: 'a', start: '1000', uptime: '500' });
-    else if (sql.includes('@@hostname')) answer({ server: 'a' });
-    else if (sql.startsWith('SHOW GLOBAL STATUS')) answer({ name: 'Uptime', value: '500' });
-    else if (sql === 'SHOW GRANTS') answer({ grants });
-    else if (sql === 'SHOW PROCESSLIST') {
-      connection.writeTextResult([own(), ...rows], columns(COLUMNS));
-    } else exceptions(sql, connection);
-  };
-}
-
-function client(id: number): Record<string, string | null> {
-  const [Id, Host] = [id.toString(), `10.0.0.4:${5000 + id}`];
-  return { Id, User: 'app', Host, db: 'shop', Command: 'Sleep', Time: '1', State: '', Info: null };
-}
-
-function own(): Record<string, string | null> {
-  return { ...client(77), User: 'session_control' };
-}
 
 async function use(node: Node): Promise<unknown> {
   return new MysqlNodes().withConnection(node, Infinity, (connection) => connection.list(Infinity));
@@ -388,141 +289,3 @@ describe('a KILL', () => {
     nodes.close();
   });
 });
-
-describe('many KILLs at once', () => {
-  const ids = Array.from({ length: 200 }, (_, index) => index + 1);
-  const SOON = { sendBy: Infinity, deadline: Infinity };
-
-  /** Sends all of them to a scripted server. */
-  async function killAll(
-    onKill: Script,
-    limits = (): KillLimits => SOON,
-  ): Promise<{ heard: number; told: string[]; unsent: number; isUsable: boolean }> {
-    let heard = 0;
-    const hears: Script = (sql, connection) => {
-      heard += 1;
-      onKill(sql, connection);
-    };
-    const node = await scriptedNode(ordinary(hears));
-    const told: string[] = [];
-    return new MysqlNodes().withConnection(node, Infinity, async (connection) => {
-      const sessions = ids.map((id) => {
-        const [Id, Host] = [id.toString(), '10.0.0.4:5000'];
-        return sessionOf({ ...NOBODY, id: Id, host: Host });
-      });
-      const unsent = await connection.killAhead(sessions, limits(), ({ id }, { outcome }) => {
-        expect(id).toBe(BigInt(told.length + 1));
-        told.push(outcome);
-      });
-      const isUsable = await connection.list(Infinity).then(
-        () => true,
-        () => false,
-      );
-      return { heard, told, unsent: unsent.length, isUsable };
-    });
-  }
-
-  const at =
-    (id: number, script: Script): Script =>
-    (sql, connection) => {
-      if (sql === `KILL CONNECTION ${id}`) script(sql, connection);
-      else connection.writeOk();
-    };
-  /** As servers do, it answers nothing behind a statement that it has not answered. */
-  const from =
-    (id: number, script: Script): Script =>
-    (sql, connection) => {
-      const number = Number(sql.split(' ').at(-1));
-      if (number === id) script(sql, connection);
-      else if (number < id) connection.writeOk();
-    };
-  const count = (told: readonly string[], outcome: string): number =>
-    told.filter((one) => one === outcome).length;
-
-  it.each([
-    [1094, 'not_found'],
-    [1095, 'refused'],
-    [1227, 'refused'],
-  ])('go on behind error %i', async (code, outcome) => {
-    const answer = await killAll(
-      at(50, (_sql, connection) => {
-        connection.writeError({ code, message: 'as scripted' });
-      }),
-    );
-    expect(answer).toMatchObject({ heard: 200, unsent: 0, isUsable: true });
-    expect(answer.told[49]).toBe(outcome);
-    expect(count(answer.told, 'killed')).toBe(199);
-  });
-
-  it.each<[string, Script]>([
-    ['no answer', () => undefined],
-    [
-      'the end of our connection',
-      (_sql, connection) => {
-        connection.writeError({ code: 1317, message: 'as scripted' });
-      },
-    ],
-    [
-      'no line any more',
-      (_sql, connection) => {
-        (connection as unknown as { stream: Socket }).stream.destroy();
-      },
-    ],
-    [
-      'rows',
-      (_sql, connection) => {
-        connection.writeTextResult([{ a: 'b' }], columns(['a']));
-      },
-    ],
-  ])(
-    'leave in doubt what was on the way, and unsent what was not, behind one that gets %s',
-    async (_what, script) => {
-      const { told, unsent, isUsable } = await killAll(from(100, script));
-      expect(told.slice(0, 99)).toEqual(Array.from({ length: 99 }, () => 'killed'));
-      expect(count(told, 'unknown')).toBe(told.length - 99);
-      expect(count(told, 'unknown')).toBeLessThanOrEqual(64);
-      expect(unsent).toBe(200 - told.length);
-      expect(isUsable).toBe(false);
-    },
-  );
-
-  it('are at most 64 ahead of the answers', async () => {
-    const { heard, told, unsent } = await killAll(() => undefined);
-    expect([told.length, unsent]).toEqual([64, 136]);
-    expect(heard).toBeLessThanOrEqual(64);
-  });
-
-  it('are no longer sent when the list is too old, and those on the way are told', async () => {
-    let sendBy = 0;
-    const held: (() => void)[] = [];
-    const hold: Script = (sql, connection) => {
-      if (Number(sql.split(' ').at(-1)) < 20) connection.writeOk();
-      else {
-        held.push(() => {
-          answerLate(connection);
-        });
-      }
-    };
-    void until('the list is too old', () => sendBy > 0 && performance.now() > sendBy).then(() => {
-      for (const answer of held) answer();
-    });
-    const { told, unsent, isUsable } = await killAll(hold, () => {
-      sendBy = performance.now() + 150;
-      return { sendBy, deadline: Infinity };
-    });
-    expect(told).toEqual(told.map(() => 'killed'));
-    expect(told.length).toBeGreaterThanOrEqual(64);
-    expect(told.length).toBeLessThan(200);
-    expect(unsent).toBe(200 - told.length);
-    expect(isUsable).toBe(true);
-  });
-});
-
-const NOBODY = { user: '', db: '', command: '', time: '', state: '', info: '' };
-
-/** An answer outside the handler of its statement. */
-function answerLate(connection: Parameters<Script>[1]): void {
-  connection.sequenceId = 1;
-  connection.writeOk();
-  connection.sequenceId = 0;
-}

@@ -165,7 +165,7 @@ function testFullNode(flavour: Server['flavour']): void {
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 100 }, () => 200));
     const read = (await lists()) - before;
     expect(read).toBeGreaterThan(0);
-    expect(read).toBeLessThanOrEqual(20);
+    expect(read).toBeLessThanOrEqual(5);
     nodes.close();
   });
 

@@ -1,0 +1,121 @@
+import type { Socket } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import {
+  client,
+  columns,
+  ordinary,
+  own,
+  scriptedNode,
+  type Script,
+} from '../support/scripted-node.ts';
+import { createService, type Answer } from '../support/service.ts';
+
+const CLIENT = { NAME: 'thread/sql/one_connection', CONNECTION_TYPE: 'TCP/IP' };
+const COLUMNS = ['ID', 'USER', 'HOST', 'DB', 'COMMAND', 'TIME', 'STATE', 'INFO'];
+const MANY = Array.from({ length: 600 }, (_, index) => client(index + 1000));
+
+type Row = Record<string, string | null>;
+
+/** What `performance_schema` says of a row that the process list has. */
+function seen(row: Row, more: Row = CLIENT): Row {
+  const values = Object.values(row);
+  const named = COLUMNS.map((name, index) => [name, values[index] ?? null] as const);
+  return { ...Object.fromEntries<string | null>(named), ...more };
+}
+
+describe('sessions of a long list that are looked up', () => {
+  /** Has this one ended on a node whose lookup says so, and once more; what was sent after the first, whole list. */
+  async function kill(id: number, lookUp: Script): Promise<{ heard: string[]; answers: Answer[] }> {
+    const heard: string[] = [];
+    const node = await scriptedNode(
+      ordinary(
+        (sql, connection) => {
+          if (sql.includes('performance_schema')) lookUp(sql, connection);
+          else connection.writeOk();
+        },
+        { rows: MANY, onEach: (sql) => void heard.push(sql.replace(/ p\.ID, .*/, '')) },
+      ),
+    );
+    const nodes = new MysqlNodes();
+    const service = createService({ registry: [node], nodes });
+    await service.list();
+    heard.length = 0;
+    const answers = [await service.kill([BigInt(id)]), await service.kill([BigInt(id)])];
+    nodes.close();
+    return { heard, answers };
+  }
+
+  const shows =
+    (...rows: Row[]): Script =>
+    (_sql, connection) => {
+      connection.writeTextResult(rows, columns([...COLUMNS, 'NAME', 'CONNECTION_TYPE']));
+    };
+  const killed = { processes_killed: [1001n], processes_not_found: [] };
+  const notFound = { processes_killed: [], processes_not_found: [1001n] };
+
+  it('are ended when both views have them as clients', async () => {
+    const { heard, answers } = await kill(1001, shows(seen(own()), seen(client(1001))));
+    expect(answers.map(({ body }) => body)).toEqual([killed, killed]);
+    expect(heard).toEqual(['SELECT', 'KILL CONNECTION 1001', 'SELECT', 'KILL CONNECTION 1001']);
+  });
+
+  it.each<[string, Row]>([
+    ['another name', { ...CLIENT, NAME: 'thread/sql/replica_worker' }],
+    ['no line', { ...CLIENT, CONNECTION_TYPE: null }],
+  ])(
+    'are not ended when their thread has %s, and not either when they are listed later',
+    async (_what, opinion) => {
+      let asked = 0;
+      const { heard, answers } = await kill(1001, (sql, connection) => {
+        asked += 1;
+        const rows = asked === 1 ? [seen(own()), seen(client(1001), opinion)] : [];
+        shows(...rows)(sql, connection);
+      });
+      expect(answers.map(({ body }) => body)).toEqual([notFound, notFound]);
+      expect(heard).toEqual(['SELECT', 'SELECT', 'SHOW PROCESSLIST']);
+    },
+  );
+
+  it.each<[string, Script]>([
+    ['does not show it', shows(seen(own()))],
+    ['does not show the control connection', shows(seen(client(1001)), seen(client(1002)))],
+    [
+      'shows somebody else under our own id',
+      shows(seen({ ...own(), User: 'app' }), seen(client(1001))),
+    ],
+    [
+      'shows our own id with another statement',
+      shows(seen({ ...own(), Info: 'SELECT 1' }), seen(client(1001))),
+    ],
+    ['shows one twice', shows(seen(own()), seen(client(1001)), seen(client(1001)))],
+    [
+      'has no name for our own thread',
+      shows(seen(own(), { NAME: null, CONNECTION_TYPE: null }), seen(client(1001))),
+    ],
+  ])('are looked for in the whole list when the lookup %s', async (_what, lookUp) => {
+    const { heard, answers } = await kill(1001, lookUp);
+    expect(answers.map(({ body }) => body)).toEqual([killed, killed]);
+    const each = ['SELECT', 'SHOW PROCESSLIST', 'KILL CONNECTION 1001'];
+    expect(heard).toEqual([...each, ...each]);
+  });
+
+  it('are never looked up again where that is denied', async () => {
+    const { heard, answers } = await kill(1001, (_sql, connection) => {
+      connection.writeError({ code: 1142, message: 'SELECT command denied' });
+    });
+    expect(answers.map(({ body }) => body)).toEqual([killed, killed]);
+    const each = ['SHOW PROCESSLIST', 'KILL CONNECTION 1001'];
+    expect(heard).toEqual(['SELECT', ...each, ...each]);
+  });
+
+  it('are found over another connection when the line breaks', async () => {
+    let asked = 0;
+    const { answers } = await kill(1001, (sql, connection) => {
+      asked += 1;
+      if (asked === 1) (connection as unknown as { stream: Socket }).stream.destroy();
+      else shows(seen(own()), seen(client(1001)))(sql, connection);
+    });
+    expect(answers.map(({ body }) => body)).toEqual([killed, killed]);
+  });
+});
