@@ -31,6 +31,8 @@ function carry(from: Socket, to: Socket, later: (work: () => void) => void): voi
   });
   from.on('error', () => undefined);
   from.on('close', () => {
-    later(() => to.destroySoon());
+    later(() => {
+      to.destroySoon();
+    });
   });
 }

@@ -39,7 +39,8 @@ export async function measureCallers(rig: ServerRig): Promise<void> {
     });
     const told = (lane: string): number =>
       results.lane('d', name, lane, samples.get(lane) ?? [], 'requests/s');
-    const ratio = 1 / (told(LANES.floor) / told(LANES.service));
+    const bare = told(LANES.floor);
+    const ratio = told(LANES.service) / bare;
     const lists = results.lane(
       'd',
       name,

@@ -127,10 +127,7 @@ async function shellLanes(
   return lanes;
 }
 
-function tell(
-  { results, name }: ServerRig,
-  samples: ReadonlyMap<string, readonly number[]>,
-): void {
+function tell({ results, name }: ServerRig, samples: ReadonlyMap<string, readonly number[]>): void {
   const p50 = new Map(
     [...samples].map(([lane, taken]) => [lane, results.lane('a', name, lane, taken)]),
   );

@@ -44,24 +44,14 @@ export class BenchNode {
 
   /** Opens sessions that are not to be ended; resolves to how many there are, and why not more. */
   async populate(count: number): Promise<{ readonly opened: number; readonly trouble?: string }> {
-    const { ids, ...more } = await this.#staying.ask(
-      'open',
-      this.server.port,
-      APPLICATION,
-      count,
-    );
+    const { ids, ...more } = await this.#staying.ask('open', this.server.port, APPLICATION, count);
     await sleep(SETTLE_MS);
     return { opened: ids.length, ...more };
   }
 
   /** Opens sessions to be ended; resolves to their ids when the server is done with that. */
   async victims(count: number): Promise<readonly number[]> {
-    const { ids, trouble } = await this.#victims.ask(
-      'open',
-      this.server.port,
-      APPLICATION,
-      count,
-    );
+    const { ids, trouble } = await this.#victims.ask('open', this.server.port, APPLICATION, count);
     if (trouble !== undefined) throw new Error(`Sessions cannot be opened: ${trouble}`);
     await sleep(SETTLE_MS);
     return ids;

@@ -20,8 +20,7 @@ export type Verdict = 'met' | 'near' | 'MISSED';
 
 /** Whether a figure is as wished. NaN, which no measurement brought about, is not. */
 export function judge(value: number, aim: Aim): Verdict {
-  const isWithin = (limit: number): boolean =>
-    'atMost' in aim ? value <= limit : value >= limit;
+  const isWithin = (limit: number): boolean => ('atMost' in aim ? value <= limit : value >= limit);
   if (isWithin('atMost' in aim ? aim.atMost : aim.atLeast)) return 'met';
   return aim.near !== undefined && isWithin(aim.near) ? 'near' : 'MISSED';
 }

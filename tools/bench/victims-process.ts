@@ -47,7 +47,7 @@ function openOne(port: number, user: string): Promise<number> {
   socket.once('close', () => open.delete(socket));
   return new Promise((resolve, reject) => {
     // Stays for good: that the session is ended is an error to the driver.
-    connection.on('error', (error) => {
+    connection.on('error', (error: Error) => {
       socket.destroy();
       reject(error);
     });
