@@ -48,9 +48,9 @@ export function mysqladminKill(program: string, port: number, ids: readonly numb
   return `${program} --no-defaults --host=127.0.0.1 --port=${port} --user=root --skip-ssl kill ${ids.join(',')}`;
 }
 
-/** A command line for pt-kill that ends this session and, as soon as it says so, pt-kill itself: else it would look again after a second. */
+/** A command line for pt-kill that ends this session, and returns when it says so: pt-kill itself ends a second later. */
 export function ptKill(program: string, port: number, id: number): string {
-  const filter = `--filter '($event->{Id} || 0) == ${id}'`;
-  const options = `--no-version-check --host 127.0.0.1 --port ${port} --user root ${filter} --victims all --interval 1 --run-time 10 --kill --print`;
-  return `(${program} ${options} & echo $!; wait) | { read -r pid; read -r line; kill $pid; [ "$line" ]; }`;
+  const filter = `--match-all --filter '($event->{Id} || 0) == ${id}'`;
+  const options = `--no-version-check --host 127.0.0.1 --port ${port} --user root ${filter} --victims all --interval 1 --run-time 1 --kill --print`;
+  return `(${program} ${options} &) | { read -r line; [ "$line" ]; }`;
 }
