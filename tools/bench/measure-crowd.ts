@@ -10,7 +10,7 @@ import { insist } from '../demo/until.ts';
 
 const KILLS = 10;
 const LISTS = 5;
-const WARM_UPS = 300;
+const WARM_UPS = 2000;
 /** What a session takes at both its ends, generously. */
 const MB_A_SESSION = 0.7;
 /** Files that the server and its client need besides. */
