@@ -73,29 +73,35 @@ describe('the report', () => {
 });
 
 describe('a profile', () => {
-  it('tells the time of each function and package, of that in which the process was not idle', () => {
-    const frame = (id: number, functionName: string, url: string) => ({
+  it('tells whose the time is in which the process was not idle', () => {
+    const frame = (id: number, functionName: string, url: string, ...children: number[]) => ({
       id,
       callFrame: { functionName, url, lineNumber: 8 },
+      children,
     });
     const profile: CpuProfile = {
       nodes: [
         frame(1, '(idle)', ''),
+        frame(4, 'emit', 'node:events'),
         frame(2, 'next', 'file:///x/node_modules/express/lib/router.js'),
-        frame(3, 'run', 'file:///x/dist/domain/sweep.js'),
+        frame(3, 'run', 'file:///x/dist/domain/sweep.js', 4),
       ],
       startTime: 1000,
-      samples: [2, 1, 2, 3, 2],
+      samples: [2, 1, 2, 4, 2],
       timeDeltas: [100, 900, 300, 100, 5000],
     };
     expect(sharesOf(profile, 1500, 3000)).toEqual({
       functions: [
         { name: 'express: next (lib/router.js:9)', percent: 75 },
-        { name: 'ours: run (domain/sweep.js:9)', percent: 25 },
+        { name: 'node: emit (node:events:9)', percent: 25 },
       ],
       packages: [
         { name: 'express', percent: 75 },
-        { name: 'ours', percent: 25 },
+        { name: 'node', percent: 25 },
+      ],
+      users: [
+        { name: 'express', percent: 75 },
+        { name: 'ours: domain/sweep.js', percent: 25 },
       ],
       busyMs: 0.4,
     });

@@ -33,7 +33,8 @@ export class Client {
 
   ask(request: string): Promise<Answer> {
     return new Promise((resolve) => {
-      if (this.#line === undefined) resolve({ status: 0, body: '' });
+      // A line that has closed would tell it to nobody any more.
+      if (this.#line?.isOpen !== true) resolve({ status: 0, body: '' });
       else {
         this.#line.send(request, (status, body) => {
           resolve({ status, body });

@@ -14,6 +14,7 @@ const KILLS = 30;
 /** The slow ones need not be repeated as often. */
 const SLOW_KILLS = 10;
 const WARM_UPS = 2000;
+const WARM_UP_KILLS = 300;
 /** No server gives such an id during a run. */
 const NOBODY = 2_000_000_000;
 /** As long as the line of the audit that stands for one kill. */
@@ -51,6 +52,10 @@ export async function measureKill(rig: ServerRig): Promise<void> {
       kill: (id: number) => Promise<unknown>,
       count = KILLS,
     ): Lane => ({ name, run: () => killEach(rig, count, kill) });
+    const killingOver = (name: string, client: Client): Lane => ({
+      name,
+      run: () => killEach(rig, KILLS, (id) => client.kill(0, [id]), client),
+    });
     const lanes: Lane[] = [
       {
         name: LANES.floor,
@@ -60,8 +65,8 @@ export async function measureKill(rig: ServerRig): Promise<void> {
         },
       },
       killing(LANES.driver, (id) => driver.listAndKill(id)),
-      killing(LANES.plain, withClient(clients.plain)),
-      killing(LANES.audited, withClient(clients.audited)),
+      killingOver(LANES.plain, clients.plain),
+      killingOver(LANES.audited, clients.audited),
       {
         name: LANES.disk,
         run: () =>
@@ -73,6 +78,9 @@ export async function measureKill(rig: ServerRig): Promise<void> {
       },
       ...(await shellLanes(rig, shell, killing)),
     ];
+    for (const client of [clients.plain, clients.audited]) {
+      await killEach(rig, WARM_UP_KILLS, (id) => client.kill(0, [id]), client);
+    }
     const samples = await interleave(lanes, rig.rounds, (round) => {
       rig.progress(`one kill, round ${round} of ${rig.rounds}`);
     });
@@ -92,18 +100,17 @@ const LANES = {
   ptKill: 'pt-kill',
 };
 
-function withClient(client: Client): (id: number) => Promise<void> {
-  return async (id) => client.kill(0, [id]);
-}
-
 /** Before a lane's kills its victims are there, and after them they are gone. */
 async function killEach(
   { node }: ServerRig,
   count: number,
   kill: (id: number) => Promise<unknown>,
+  client?: Client,
 ): Promise<number[]> {
   const taken: number[] = [];
-  for (const id of await node.victims(count)) taken.push(await timed(() => kill(id)));
+  const ids = await node.victims(count);
+  await client?.ready();
+  for (const id of ids) taken.push(await timed(() => kill(id)));
   await node.settled();
   return taken;
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, killRequest } from './client.ts';
-import { sharesOf, type CpuProfile } from './cpu-profile.ts';
+import { sharesOf, type CpuProfile, type Share } from './cpu-profile.ts';
 import { crowd } from './measure-callers.ts';
 import { using, type ServerRig } from './rig.ts';
 import { repeat } from './rounds.ts';
@@ -11,7 +11,7 @@ const SAMPLE_MICROSECONDS = 100;
 const WARM_UPS = 3000;
 const KILLS = 100;
 const CALLERS_MS = 5000;
-const MOST_FUNCTIONS = 25;
+const MOST = 25;
 
 /** Shows where the service's processor time goes: while it ends one session after the other, and while 100 callers ask at once. */
 export async function profileService(rig: ServerRig, say: (line: string) => void): Promise<void> {
@@ -22,7 +22,9 @@ export async function profileService(rig: ServerRig, say: (line: string) => void
     await repeat(WARM_UPS, () => client.ask(killRequest(0, [2_000_000_000])));
     const begun = now();
     const spans = await repeat(rounds, async () => {
-      for (const id of await node.victims(KILLS)) await client.kill(0, [id]);
+      const ids = await node.victims(KILLS);
+      await client.ready();
+      for (const id of ids) await client.kill(0, [id]);
       await node.settled();
     });
     client.close();
@@ -60,14 +62,21 @@ async function profileWhile(
       await service.start();
       const { begun, ended, requests } = await load(service);
       await service.stop('SIGTERM');
-      const { functions, packages, busyMs } = sharesOf(readProfile(service.folder), begun, ended);
-      const each = ((busyMs / requests) * 1000).toFixed(0);
-      say(`\n${title}: ${requests} requests, ${each} µs of the processor each\n`);
-      for (const { name, percent } of packages.slice(0, MOST_FUNCTIONS)) say(line(name, percent));
-      say('');
-      for (const { name, percent } of functions.slice(0, MOST_FUNCTIONS)) say(line(name, percent));
+      const shares = sharesOf(readProfile(service.folder), begun, ended);
+      const each = ((shares.busyMs / requests) * 1000).toFixed(0);
+      say(`\n${title}: ${requests} requests, ${each} µs each in which it was not idle`);
+      tell('By package', shares.packages, say);
+      tell('By who used it', shares.users, say);
+      tell('By function', shares.functions, say);
     },
   );
+}
+
+function tell(how: string, shares: readonly Share[], say: (line: string) => void): void {
+  say(`\n${how}`);
+  for (const { name, percent } of shares.slice(0, MOST)) {
+    say(`${percent.toFixed(1).padStart(5)} %  ${name}`);
+  }
 }
 
 function readProfile(folder: string): CpuProfile {
@@ -79,8 +88,4 @@ function readProfile(folder: string): CpuProfile {
 /** By the clock that a profile goes by. */
 function now(): number {
   return Number(process.hrtime.bigint() / 1000n);
-}
-
-function line(name: string, percent: number): string {
-  return `${percent.toFixed(1).padStart(5)} %  ${name}`;
 }
