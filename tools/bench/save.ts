@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { format, resolveConfig } from 'prettier';
 import { REPOSITORY } from './build.ts';
 import { chart } from './chart.ts';
 import type { Results } from './results.ts';
@@ -24,7 +25,9 @@ export async function save(
     rounds,
   };
   const results = { ...run, notes, figures, lanes };
-  writeFileSync(join(folder, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
+  const file = join(folder, 'results.json');
+  const options = await resolveConfig(file);
+  writeFileSync(file, await format(JSON.stringify(results), { ...options, filepath: file }));
   writeFileSync(join(folder, 'results.svg'), `${chart(lanes)}\n`);
   return 'bench/results.json and bench/results.svg are written.';
 }
