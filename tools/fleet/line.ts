@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 
-/** Hears the status of an answer; 0 when the line broke before. */
-export type OnAnswer = (status: number) => void;
+/** Hears the status of an answer, and its body byte for character; 0 when the line broke before. */
+export type OnAnswer = (status: number, body: string) => void;
 
 /**
  * A keep-alive connection to the service, one request at a time. It knows just enough of HTTP for the service's answers: the
@@ -48,15 +48,16 @@ export class Line {
     const head = this.#text.slice(0, headEnd);
     const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
     if (this.#text.length < headEnd + 4 + length) return;
+    const body = this.#text.slice(headEnd + 4);
     this.#text = '';
     if (/\r\nconnection: *close/i.test(head)) this.isOpen = false;
-    this.#settle(Number(head.slice(9, 12)));
+    this.#settle(Number(head.slice(9, 12)), body);
   }
 
-  #settle(status: number): void {
+  #settle(status: number, body = ''): void {
     const onAnswer = this.#onAnswer;
     this.idleSince = performance.now();
     this.#onAnswer = undefined;
-    onAnswer?.(status);
+    onAnswer?.(status, body);
   }
 }

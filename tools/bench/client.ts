@@ -1,0 +1,74 @@
+import { Line } from '../fleet/line.ts';
+import { instanceId, nodeId, PROJECT } from '../fleet/names.ts';
+import { insist } from '../demo/until.ts';
+
+/** The one caller that the services know. */
+export const TOKEN = 'token-of-the-measurement';
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Node closes what was idle for 5 s, maybe just when the next request is on its way. */
+const LONGEST_IDLE_MS = 3000;
+
+/** A client with one keep-alive connection. */
+export class Client {
+  readonly #port: number;
+  #line: Line | undefined;
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  /** Sees to it that the next request finds an open connection. */
+  async ready(): Promise<void> {
+    const idleMs = performance.now() - (this.#line?.idleSince ?? 0);
+    if (this.#line?.isOpen === true && idleMs < LONGEST_IDLE_MS) return;
+    this.#line?.close();
+    this.#line = new Line(this.#port, () => undefined);
+    await this.#line.connected;
+  }
+
+  ask(request: string): Promise<Answer> {
+    return new Promise((resolve) => {
+      // A line that has closed would tell it to nobody any more.
+      if (this.#line?.isOpen !== true) resolve({ status: 0, body: '' });
+      else {
+        this.#line.send(request, (status, body) => {
+          resolve({ status, body });
+        });
+      }
+    });
+  }
+
+  /** Rejects unless exactly these ids are told as killed. */
+  async kill(node: number, ids: readonly number[]): Promise<void> {
+    const { status, body } = await this.ask(killRequest(node, ids));
+    const isDone = status === 200 && body.includes('"processes_not_found":[]');
+    insist(isDone, `A kill was answered with ${status} ${body.slice(0, 500)}`);
+  }
+
+  close(): void {
+    this.#line?.close();
+    this.#line = undefined;
+  }
+}
+
+/** A DELETE for these sessions of a node, as it goes over the line. */
+export function killRequest(node: number, ids: readonly number[]): string {
+  const body = `{"processes":[${ids.join(',')}]}`;
+  const length = `Content-Type: application/json\r\nContent-Length: ${body.length}`;
+  return `${head('DELETE', node)}${length}\r\n\r\n${body}`;
+}
+
+/** A GET for the first page of the sessions of a node. */
+export function listRequest(node: number): string {
+  return `${head('GET', node)}\r\n`;
+}
+
+function head(method: string, node: number): string {
+  const path = `/v3/${PROJECT}/instances/${instanceId(node)}/nodes/${nodeId(node)}/processes`;
+  return `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Auth-Token: ${TOKEN}\r\n`;
+}

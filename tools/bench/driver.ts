@@ -1,0 +1,40 @@
+import { createConnection, type Connection } from 'mysql2';
+import { CONTROL } from './node.ts';
+
+/** The driver with its defaults on one warm connection, as who writes a script has it. */
+export class Driver {
+  readonly #connection: Connection;
+
+  private constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  static async connect(port: number): Promise<Driver> {
+    const connection = createConnection({ host: '127.0.0.1', port, ...CONTROL });
+    await new Promise<void>((resolve, reject) => {
+      connection.on('error', reject);
+      connection.once('connect', () => {
+        resolve();
+      });
+    });
+    return new Driver(connection);
+  }
+
+  query(sql: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#connection.query(sql, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  async listAndKill(id: number): Promise<void> {
+    await this.query('SHOW PROCESSLIST');
+    await this.query(`KILL ${id}`);
+  }
+
+  close(): void {
+    this.#connection.destroy();
+  }
+}

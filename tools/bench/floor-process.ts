@@ -1,0 +1,39 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import express from 'express';
+import { answerParent } from '../fleet/child.ts';
+
+type Body = typeof import('../../src/http/body.ts');
+type Wire = typeof import('../../src/http/wire.ts');
+
+const MAX_BODY_BYTES = 262_144;
+
+/** What the process with the bare app can be asked. */
+export const floorAnswers = {
+  /** Express with the service's own body parser and nothing else, as it was compiled into this folder. Returns the port. */
+  async start(dist: string): Promise<number> {
+    const load = async (file: string): Promise<unknown> =>
+      import(pathToFileURL(join(dist, 'http', file)).href);
+    const { readBody, requireJsonObject } = (await load('body.js')) as Body;
+    const { sendJson } = (await load('wire.js')) as Wire;
+    const app = express();
+    app.disable('etag');
+    app.delete(
+      '/v3/:project_id/instances/:instance_id/nodes/:node_id/processes',
+      readBody(MAX_BODY_BYTES),
+      requireJsonObject,
+      (req, res) => {
+        const { processes } = req.body as { processes: bigint[] };
+        sendJson(res, 200, { processes_killed: processes, processes_not_found: [] });
+      },
+    );
+    const server = createServer(app as RequestListener).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  },
+};
+
+answerParent(floorAnswers);

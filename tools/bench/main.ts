@@ -1,0 +1,114 @@
+import { constants } from 'node:os';
+import { complaint } from '../server-binaries.ts';
+import { Build } from './build.ts';
+import { measureBatch } from './measure-batch.ts';
+import { measureCallers } from './measure-callers.ts';
+import { measureCrowd } from './measure-crowd.ts';
+import { measureKill } from './measure-kill.ts';
+import { measureStart } from './measure-start.ts';
+import { BenchNode } from './node.ts';
+import { profileService } from './profile.ts';
+import { table } from './report.ts';
+import { Results } from './results.ts';
+import { FEW, using, type Rig, type ServerRig } from './rig.ts';
+import { save } from './save.ts';
+import { isWhole, readArguments, USAGE, type Settings } from './settings.ts';
+
+/** What sysexits.h calls EX_USAGE. */
+const EXIT_USAGE = 64;
+const NAMES = { mariadb: 'MariaDB', mysql: 'MySQL' };
+const MAX_CONNECTIONS = 2000;
+
+process.exit(await main());
+
+async function main(): Promise<number> {
+  let settings: Settings;
+  try {
+    settings = readArguments(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${complaint(error)}\n\n${USAGE}`);
+    return EXIT_USAGE;
+  }
+  if (settings.isHelpWanted) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const signalled = new Promise<number>((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        done(128 + constants.signals[signal]);
+      });
+    }
+  });
+  const undos = new Set<() => Promise<void>>();
+  try {
+    return await Promise.race([measure(settings, undos), signalled]);
+  } catch (error) {
+    say(complaint(error));
+    return 1;
+  } finally {
+    for (const undo of [...undos].reverse()) await undo().catch(() => undefined);
+  }
+}
+
+async function measure(settings: Settings, undos: Set<() => Promise<void>>): Promise<number> {
+  const begun = performance.now();
+  const build = new Build();
+  const rig: Rig = {
+    build,
+    results: new Results(),
+    rounds: settings.rounds,
+    progress: (text) => {
+      say(`... ${((performance.now() - begun) / 1000).toFixed(0)} s: ${text}`);
+    },
+    atEnd: (undo) => {
+      const once = async (): Promise<void> => {
+        if (undos.delete(once)) await undo();
+      };
+      undos.add(once);
+      return once;
+    },
+  };
+  rig.atEnd(() => build.remove());
+  rig.progress('building the service');
+  await build.make();
+  const versions: Record<string, string> = {};
+  for (const kind of settings.servers) {
+    rig.progress(`starting ${NAMES[kind]}`);
+    const node = await BenchNode.start(kind, MAX_CONNECTIONS);
+    const version = node.server.version.split('-')[0] ?? '';
+    versions[kind] = version;
+    const serverRig = { ...rig, node, name: `${NAMES[kind]} ${version}` };
+    await using(
+      rig,
+      () => node.stop(),
+      () => measureOn(serverRig, settings),
+    );
+  }
+  if (settings.isProfileWanted) return 0;
+  say(`\n${table(rig.results)}`);
+  if (isWhole(settings)) say(`\n${await save(rig.results, versions, settings.rounds)}`);
+  return 0;
+}
+
+async function measureOn(rig: ServerRig, settings: Settings): Promise<void> {
+  const { only } = settings;
+  await rig.node.populate(FEW);
+  if (settings.isProfileWanted) {
+    await profileService(rig, say);
+    return;
+  }
+  if (only.has('a')) await measureKill(rig);
+  if (only.has('b')) await measureBatch(rig);
+  if (only.has('d')) await measureCallers(rig);
+  // Its node is of no interest, so it need not be measured twice.
+  if (only.has('f') && rig.results.lanes.every(({ measurement }) => measurement !== 'f')) {
+    await measureStart(rig);
+  }
+  const which = { isKillWanted: only.has('c'), isListWanted: only.has('e') };
+  if (which.isKillWanted || which.isListWanted) await measureCrowd(rig, settings.crowd, which);
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

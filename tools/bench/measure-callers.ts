@@ -1,0 +1,87 @@
+import { Child } from '../fleet/child.ts';
+import { Line } from '../fleet/line.ts';
+import { killRequest } from './client.ts';
+import type { floorAnswers } from './floor-process.ts';
+import { using, type ServerRig } from './rig.ts';
+import { interleave } from './rounds.ts';
+import { Service } from './service.ts';
+
+const CALLERS = 100;
+const BLOCK_MS = 2000;
+const NOBODY = 2_000_000_000;
+
+/** d. 100 callers at once on one node, each with an id that nobody has, as soon as its last answer is there. */
+export async function measureCallers(rig: ServerRig): Promise<void> {
+  const { build, node, results, name } = rig;
+  const service = new Service(build, { nodePorts: [node.server.port] });
+  const floor = new Child<typeof floorAnswers>('../bench/floor-process.ts');
+  const undo = () => Promise.all([service.remove(), floor.stop()]);
+  await using(rig, undo, async () => {
+    await service.start();
+    const floorPort = await floor.ask('start', build.dist);
+    const listsPerHundred: number[] = [];
+    const lanes = [
+      { name: LANES.floor, run: async () => [(await crowd(floorPort, BLOCK_MS)) / SECONDS] },
+      {
+        name: LANES.service,
+        run: async () => {
+          const before = await node.listsGiven();
+          const answered = await crowd(service.port, BLOCK_MS);
+          const lists = (await node.listsGiven()) - before;
+          listsPerHundred.push((lists / answered) * 100);
+          return [answered / SECONDS];
+        },
+      },
+    ];
+    const rounds = Math.ceil(rig.rounds / 2);
+    const samples = await interleave(lanes, rounds, (round) => {
+      rig.progress(`${CALLERS} callers, round ${round} of ${rounds}`);
+    });
+    const told = (lane: string): number =>
+      results.lane('d', name, lane, samples.get(lane) ?? [], 'requests/s');
+    const bare = told(LANES.floor);
+    const ratio = told(LANES.service) / bare;
+    const lists = results.lane(
+      'd',
+      name,
+      'process lists per 100 requests',
+      listsPerHundred.slice(1),
+      '',
+    );
+    results.figure('d', name, 'requests/s: service / app', ratio, { atLeast: 0.6 });
+    results.figure('d', name, 'process lists per 100 requests', lists, { atMost: 5 });
+  });
+}
+
+const LANES = { floor: 'bare Express app', service: 'service' };
+const SECONDS = BLOCK_MS / 1000;
+
+/** Resolves to how many answers came in so many milliseconds; rejects when one is not a 200. */
+export async function crowd(port: number, ms: number, callers = CALLERS): Promise<number> {
+  const lines = Array.from({ length: callers }, () => new Line(port, () => undefined));
+  await Promise.all(lines.map(({ connected }) => connected));
+  const end = performance.now() + ms;
+  let answered = 0;
+  let sent = 0;
+  const call = (line: Line): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const next = (): void => {
+        sent += 1;
+        line.send(killRequest(0, [NOBODY + sent]), (status, body) => {
+          if (status !== 200) {
+            reject(new Error(`An unknown id was answered with ${status} ${body.slice(0, 500)}`));
+          } else if (performance.now() < end) {
+            answered += 1;
+            next();
+          } else resolve();
+        });
+      };
+      next();
+    });
+  try {
+    await Promise.all(lines.map(call));
+  } finally {
+    for (const line of lines) line.close();
+  }
+  return answered;
+}

@@ -1,0 +1,132 @@
+import { freemem } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { Client, killRequest, listRequest } from './client.ts';
+import { Driver } from './driver.ts';
+import { BenchNode } from './node.ts';
+import { using, type ServerRig } from './rig.ts';
+import { interleave, repeat, timed, type Lane } from './rounds.ts';
+import { Service } from './service.ts';
+import { insist } from '../demo/until.ts';
+
+const KILLS = 10;
+const LISTS = 5;
+const WARM_UPS = 2000;
+/** What a session takes at both its ends, generously. */
+const MB_A_SESSION = 0.7;
+/** Files that the server and its client need besides. */
+const OTHER_FILES = 2500;
+/** The nodes as the service knows them. */
+const QUIET = 0;
+const CROWDED = 1;
+
+/** c and e. A node with 10,000 sessions: one kill on it beside one on a quiet node, and the first page of its list beside the bare list. */
+export async function measureCrowd(
+  rig: ServerRig,
+  wanted: number,
+  which: { readonly isKillWanted: boolean; readonly isListWanted: boolean },
+): Promise<void> {
+  const { build, node, results, name } = rig;
+  const kind = node.server.flavour;
+  const size = Math.min(wanted, mostSessions());
+  if (size < wanted) results.note(`This machine can hold ${size} sessions, not ${wanted}.`);
+  const crowded = await BenchNode.start(kind, size + 500);
+  await using(
+    rig,
+    () => crowded.stop(),
+    async () => {
+      rig.progress(`opening ${size} sessions`);
+      const { opened, trouble } = await crowded.populate(size);
+      if (trouble !== undefined) {
+        results.note(`${name}: ${opened} sessions in place of ${size}: ${trouble}`);
+      }
+      const nodePorts = [node.server.port, crowded.server.port];
+      const service = new Service(build, { nodePorts });
+      await using(
+        rig,
+        () => service.remove(),
+        async () => {
+          await service.start();
+          const client = new Client(service.port);
+          await client.ready();
+          await repeat(WARM_UPS, () => client.ask(killRequest(QUIET, [2_000_000_000])));
+          if (which.isKillWanted) await measureKills(rig, crowded, client, opened);
+          if (which.isListWanted) await measureLists(rig, crowded, client, opened);
+          client.close();
+        },
+      );
+    },
+  );
+}
+
+async function measureKills(
+  rig: ServerRig,
+  crowded: BenchNode,
+  client: Client,
+  size: number,
+): Promise<void> {
+  const { node, results, name, rounds } = rig;
+  const lane = (lane: string, on: BenchNode, number: number): Lane => ({
+    name: lane,
+    run: async () => {
+      const ids = await on.victims(KILLS);
+      await client.ready();
+      const taken: number[] = [];
+      for (const id of ids) taken.push(await timed(() => client.kill(number, [id])));
+      await on.settled();
+      return taken;
+    },
+  });
+  const [few, many] = ['one kill among 100', `one kill among ${size}`];
+  const lanes = [lane(few, node, QUIET), lane(many, crowded, CROWDED)];
+  const samples = await interleave(lanes, rounds, (round) => {
+    rig.progress(`one kill in a crowd, round ${round} of ${rounds}`);
+  });
+  const p50 = (lane: string): number => results.lane('c', name, lane, samples.get(lane) ?? []);
+  const quiet = p50(few);
+  results.figure('c', name, 'crowded / quiet', p50(many) / quiet, { atMost: 1.5 });
+}
+
+async function measureLists(
+  rig: ServerRig,
+  { server }: BenchNode,
+  client: Client,
+  size: number,
+): Promise<void> {
+  const { results, name, rounds } = rig;
+  const driver = await Driver.connect(server.port);
+  const [bare, page] = [`bare SHOW PROCESSLIST of ${size}`, `service, page 1 of ${size}`];
+  const lanes = [
+    { name: bare, run: () => repeat(LISTS, () => driver.query('SHOW PROCESSLIST')) },
+    {
+      name: page,
+      run: async () => {
+        await client.ready();
+        return repeat(LISTS, async () => {
+          const { status } = await client.ask(listRequest(CROWDED));
+          insist(status === 200, `A list was answered with ${status}`);
+        });
+      },
+    },
+  ];
+  // The first turns are slow in both, and there are few of them.
+  for (const { run } of lanes) await repeat(3, run);
+  const samples = await interleave(lanes, rounds, (round) => {
+    rig.progress(`the list of a crowd, round ${round} of ${rounds}`);
+  });
+  driver.close();
+  const p50 = (lane: string): number => results.lane('e', name, lane, samples.get(lane) ?? []);
+  const floor = p50(bare);
+  results.figure('e', name, 'page 1 / bare list', p50(page) / floor, { atMost: 1.3 });
+}
+
+/** By the memory that is free, and the files that a process may have open. */
+function mostSessions(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  const files = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
+  return Math.max(100, Math.floor(Math.min(files - OTHER_FILES, available() / MB_A_SESSION)));
+}
+
+function available(): number {
+  const kb = /^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
+  return kb === undefined ? freemem() / 2 ** 20 : Number(kb) / 1024;
+}

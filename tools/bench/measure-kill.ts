@@ -1,0 +1,149 @@
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Child } from '../fleet/child.ts';
+import { Client, killRequest } from './client.ts';
+import { Driver } from './driver.ts';
+import type { floorAnswers } from './floor-process.ts';
+import { using, type ServerRig } from './rig.ts';
+import { interleave, repeat, timed, type Lane } from './rounds.ts';
+import { Service } from './service.ts';
+import { findMysqladmin, findPtKill, mysqladminKill, ptKill, Shell } from './shell.ts';
+
+/** Kills of a lane in a round. */
+const KILLS = 30;
+/** The slow ones need not be repeated as often. */
+const SLOW_KILLS = 10;
+const WARM_UPS = 2000;
+const WARM_UP_KILLS = 300;
+/** No server gives such an id during a run. */
+const NOBODY = 2_000_000_000;
+/** As long as the line of the audit that stands for one kill. */
+const LINE = `${'x'.repeat(420)}\n`;
+
+/** a. One kill over a warm connection: the service, without and with the audit, beside what it is made of and what it replaces. */
+export async function measureKill(rig: ServerRig): Promise<void> {
+  const { build, node } = rig;
+  const nodePorts = [node.server.port];
+  const plain = new Service(build, { nodePorts });
+  const audited = new Service(build, { nodePorts, isAudited: true });
+  const floor = new Child<typeof floorAnswers>('../bench/floor-process.ts');
+  const shell = new Shell();
+  const file = openSync(join(build.folder, 'lines'), 'a');
+  const undo = async (): Promise<void> => {
+    shell.close();
+    await Promise.all([plain.remove(), audited.remove(), floor.stop()]);
+    closeSync(file);
+  };
+  await using(rig, undo, async () => {
+    await Promise.all([plain.start(), audited.start()]);
+    const driver = await Driver.connect(node.server.port);
+    const clients = {
+      floor: new Client(await floor.ask('start', build.dist)),
+      plain: new Client(plain.port),
+      audited: new Client(audited.port),
+    };
+    for (const client of Object.values(clients)) {
+      await client.ready();
+      await repeat(WARM_UPS, () => client.ask(killRequest(0, [NOBODY])));
+    }
+    await repeat(WARM_UPS / 4, () => driver.query('SHOW PROCESSLIST'));
+    const killing = (
+      name: string,
+      kill: (id: number) => Promise<unknown>,
+      count = KILLS,
+    ): Lane => ({ name, run: () => killEach(rig, count, kill) });
+    const killingOver = (name: string, client: Client): Lane => ({
+      name,
+      run: () => killEach(rig, KILLS, (id) => client.kill(0, [id]), client),
+    });
+    const lanes: Lane[] = [
+      {
+        name: LANES.floor,
+        run: async () => {
+          await clients.floor.ready();
+          return repeat(KILLS, () => clients.floor.ask(killRequest(0, [NOBODY])));
+        },
+      },
+      killing(LANES.driver, (id) => driver.listAndKill(id)),
+      killingOver(LANES.plain, clients.plain),
+      killingOver(LANES.audited, clients.audited),
+      {
+        name: LANES.disk,
+        run: () =>
+          repeat(KILLS, () => {
+            writeSync(file, LINE);
+            fdatasyncSync(file);
+            return Promise.resolve();
+          }),
+      },
+      ...(await shellLanes(rig, shell, killing)),
+    ];
+    for (const client of [clients.plain, clients.audited]) {
+      await killEach(rig, WARM_UP_KILLS, (id) => client.kill(0, [id]), client);
+    }
+    const samples = await interleave(lanes, rig.rounds, (round) => {
+      rig.progress(`one kill, round ${round} of ${rig.rounds}`);
+    });
+    driver.close();
+    for (const client of Object.values(clients)) client.close();
+    tell(rig, samples);
+  });
+}
+
+const LANES = {
+  floor: 'bare Express app',
+  driver: 'bare driver: SHOW PROCESSLIST, KILL',
+  plain: 'service',
+  audited: 'service with audit',
+  disk: 'write + fdatasync',
+  mysqladmin: 'mysqladmin kill',
+  ptKill: 'pt-kill',
+};
+
+/** Before a lane's kills its victims are there, and after them they are gone. */
+async function killEach(
+  { node }: ServerRig,
+  count: number,
+  kill: (id: number) => Promise<unknown>,
+  client?: Client,
+): Promise<number[]> {
+  const taken: number[] = [];
+  const ids = await node.victims(count);
+  await client?.ready();
+  for (const id of ids) taken.push(await timed(() => kill(id)));
+  await node.settled();
+  return taken;
+}
+
+async function shellLanes(
+  { node, results }: ServerRig,
+  shell: Shell,
+  killing: (name: string, kill: (id: number) => Promise<unknown>, count: number) => Lane,
+): Promise<Lane[]> {
+  const { port } = node.server;
+  const lanes: Lane[] = [];
+  const mysqladmin = await findMysqladmin();
+  if (mysqladmin === undefined) results.note('mysqladmin is not installed on this machine.');
+  else {
+    const kill = (id: number) => shell.run(mysqladminKill(mysqladmin, port, [id]));
+    lanes.push(killing(LANES.mysqladmin, kill, SLOW_KILLS));
+  }
+  const pt = findPtKill();
+  if (pt === undefined) results.note('pt-kill is not on the PATH: its lane is left out.');
+  else lanes.push(killing(LANES.ptKill, (id) => shell.run(ptKill(pt, port, id)), 1));
+  return lanes;
+}
+
+function tell({ results, name }: ServerRig, samples: ReadonlyMap<string, readonly number[]>): void {
+  const p50 = new Map(
+    [...samples].map(([lane, taken]) => [lane, results.lane('a', name, lane, taken)]),
+  );
+  const of = (lane: string): number => p50.get(lane) ?? NaN;
+  const floor = of(LANES.floor) + of(LANES.driver);
+  const aim = { atMost: 1.1, near: 1.25 };
+  const audited = of(LANES.audited) / (floor + of(LANES.disk));
+  results.figure('a', name, 'service / (app + driver)', of(LANES.plain) / floor, aim);
+  results.figure('a', name, 'with audit / (app + driver + fdatasync)', audited, aim);
+  const mysqladmin = of(LANES.mysqladmin) / of(LANES.plain);
+  results.figure('a', name, 'mysqladmin kill / service', mysqladmin, { atLeast: 4.5 });
+}

@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { insist } from '../demo/until.ts';
+import { Client, listRequest } from './client.ts';
+import { using, type ServerRig } from './rig.ts';
+import { interleave, timed } from './rounds.ts';
+import { Service } from './service.ts';
+
+/** How long an idle service is left alone before it is weighed. */
+const IDLE_MS = 3000;
+
+/** f. From the start of the process to its first answer, which is the list of a node, and what it weighs when it idles. */
+export async function measureStart(rig: ServerRig): Promise<void> {
+  const { build, node, results, name } = rig;
+  const service = new Service(build, { nodePorts: [node.server.port] });
+  const residents: number[] = [];
+  const run = async (): Promise<number[]> => {
+    const taken = await timed(async () => {
+      await service.start();
+      const client = new Client(service.port);
+      await client.ready();
+      const { status } = await client.ask(listRequest(0));
+      client.close();
+      insist(status === 200, `A list was answered with ${status}`);
+    });
+    await sleep(IDLE_MS);
+    residents.push(service.residentMb());
+    await service.stop();
+    return [taken];
+  };
+  await using(
+    rig,
+    () => service.remove(),
+    async () => {
+      const rounds = Math.ceil(rig.rounds / 2);
+      const samples = await interleave([{ name: LANE, run }], rounds, (round) => {
+        rig.progress(`start, round ${round} of ${rounds}`);
+      });
+      const start = results.lane('f', name, LANE, samples.get(LANE) ?? []);
+      const resident = results.lane('f', name, 'resident memory, idle', residents.slice(1), 'MB');
+      results.figure('f', name, 'ms to the first answer', start, { atMost: 1000 });
+      results.figure('f', name, 'MB resident', resident, { atMost: 120 });
+    },
+  );
+}
+
+const LANE = 'from the start to the first answer';

@@ -1,0 +1,91 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client, killRequest } from './client.ts';
+import { sharesOf, type CpuProfile, type Share } from './cpu-profile.ts';
+import { crowd } from './measure-callers.ts';
+import { using, type ServerRig } from './rig.ts';
+import { repeat } from './rounds.ts';
+import { Service } from './service.ts';
+
+const SAMPLE_MICROSECONDS = 100;
+const WARM_UPS = 3000;
+const KILLS = 100;
+const CALLERS_MS = 5000;
+const MOST = 25;
+
+/** Shows where the service's processor time goes: while it ends one session after the other, and while 100 callers ask at once. */
+export async function profileService(rig: ServerRig, say: (line: string) => void): Promise<void> {
+  const { node, rounds, name } = rig;
+  await profileWhile(rig, `${name}, a: one kill after the other`, say, async (service) => {
+    const client = new Client(service.port);
+    await client.ready();
+    await repeat(WARM_UPS, () => client.ask(killRequest(0, [2_000_000_000])));
+    const begun = now();
+    const spans = await repeat(rounds, async () => {
+      const ids = await node.victims(KILLS);
+      await client.ready();
+      for (const id of ids) await client.kill(0, [id]);
+      await node.settled();
+    });
+    client.close();
+    return { begun, ended: now(), requests: spans.length * KILLS };
+  });
+  await profileWhile(rig, `${name}, d: 100 callers at once`, say, async (service) => {
+    await crowd(service.port, CALLERS_MS / 2);
+    const begun = now();
+    const requests = await crowd(service.port, CALLERS_MS);
+    return { begun, ended: now(), requests };
+  });
+}
+
+interface Span {
+  readonly begun: number;
+  readonly ended: number;
+  readonly requests: number;
+}
+
+async function profileWhile(
+  rig: ServerRig,
+  title: string,
+  say: (line: string) => void,
+  load: (service: Service) => Promise<Span>,
+): Promise<void> {
+  const service = new Service(rig.build, {
+    nodePorts: [rig.node.server.port],
+    nodeOptions: ['--cpu-prof', `--cpu-prof-interval=${SAMPLE_MICROSECONDS}`],
+  });
+  await using(
+    rig,
+    () => service.remove(),
+    async () => {
+      rig.progress(title);
+      await service.start();
+      const { begun, ended, requests } = await load(service);
+      await service.stop('SIGTERM');
+      const shares = sharesOf(readProfile(service.folder), begun, ended);
+      const each = ((shares.busyMs / requests) * 1000).toFixed(0);
+      say(`\n${title}: ${requests} requests, ${each} µs each in which it was not idle`);
+      tell('By package', shares.packages, say);
+      tell('By who used it', shares.users, say);
+      tell('By function', shares.functions, say);
+    },
+  );
+}
+
+function tell(how: string, shares: readonly Share[], say: (line: string) => void): void {
+  say(`\n${how}`);
+  for (const { name, percent } of shares.slice(0, MOST)) {
+    say(`${percent.toFixed(1).padStart(5)} %  ${name}`);
+  }
+}
+
+function readProfile(folder: string): CpuProfile {
+  const [file] = readdirSync(folder).filter((name) => name.endsWith('.cpuprofile'));
+  if (file === undefined) throw new Error('The service has written no profile.');
+  return JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile;
+}
+
+/** By the clock that a profile goes by. */
+function now(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}

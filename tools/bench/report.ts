@@ -1,0 +1,52 @@
+import type { Figure, LaneResult, Results } from './results.ts';
+import type { Aim } from './statistics.ts';
+
+/** The table of a run: what each lane took, then the figures beside their aims, then what is to be known about them. */
+export function table({ lanes, figures, notes }: Results): string {
+  return [
+    ...columns([['', 'lane', 'p50', 'p99', 'samples'], ...lanes.map(laneRow)]),
+    '',
+    ...columns([['', 'figure', 'value', 'aim', ''], ...figures.map(figureRow)]),
+    ...(notes.length > 0 ? ['', ...notes] : []),
+  ].join('\n');
+}
+
+function laneRow({ measurement, server, lane, p50, p99, samples, unit }: LaneResult): string[] {
+  const value = (number: number): string => `${short(number)} ${unit}`;
+  return [heading(measurement, server), lane, value(p50), value(p99), String(samples)];
+}
+
+function figureRow({ measurement, server, what, value, aim, verdict }: Figure): string[] {
+  return [heading(measurement, server), what, short(value), told(aim), verdict];
+}
+
+function heading(measurement: string, server: string): string {
+  return `${measurement}  ${server}`.trimEnd();
+}
+
+function told(aim: Aim): string {
+  return 'atMost' in aim ? `≤ ${aim.atMost}` : `≥ ${aim.atLeast}`;
+}
+
+/** Three digits that count. */
+export function short(number: number): string {
+  if (!Number.isFinite(number)) return '–';
+  const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(number) || 1)));
+  return number.toFixed(Math.min(3, decimals));
+}
+
+/** Aligned; a cell that is as the one above it is left out in the first column. */
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, at) =>
+    Math.max(...rows.map((row) => row[at]?.length ?? 0)),
+  );
+  return rows.map((row, index) =>
+    row
+      .map((cell, at) => {
+        const isRepeated = at === 0 && cell === rows[index - 1]?.[0];
+        return (isRepeated ? '' : cell).padEnd(widths[at] ?? 0);
+      })
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { format, resolveConfig } from 'prettier';
+import { REPOSITORY } from './build.ts';
+import { chart } from './chart.ts';
+import type { Results } from './results.ts';
+
+/** Writes bench/results.json and bench/results.svg; returns a sentence about them. */
+export async function save(
+  { lanes, figures, notes }: Results,
+  versions: Readonly<Record<string, string>>,
+  rounds: number,
+): Promise<string> {
+  const folder = join(REPOSITORY, 'bench');
+  mkdirSync(folder, { recursive: true });
+  const run = {
+    date: new Date().toISOString(),
+    commit: await commit(),
+    node: process.version,
+    machine: machine(),
+    servers: versions,
+    rounds,
+  };
+  const results = { ...run, notes, figures, lanes };
+  const file = join(folder, 'results.json');
+  const options = await resolveConfig(file);
+  writeFileSync(file, await format(JSON.stringify(results), { ...options, filepath: file }));
+  writeFileSync(join(folder, 'results.svg'), `${chart(lanes)}\n`);
+  return 'bench/results.json and bench/results.svg are written.';
+}
+
+/** No name of the machine, and no path. */
+function machine(): object {
+  const model = cpus()[0]?.model.trim() ?? '';
+  const memoryGb = Math.round(totalmem() / 2 ** 30);
+  return { processor: model, cores: cpus().length, memoryGb, system: process.platform };
+}
+
+/** With a plus when the files are not as in it. */
+async function commit(): Promise<string> {
+  const git = async (...args: readonly string[]): Promise<string> =>
+    (await promisify(execFile)('git', [...args], { cwd: REPOSITORY })).stdout.trim();
+  try {
+    const changes = await git('status', '--porcelain', '--', 'src', 'package-lock.json');
+    return `${await git('rev-parse', '--short', 'HEAD')}${changes === '' ? '' : '+'}`;
+  } catch {
+    return 'unknown';
+  }
+}
