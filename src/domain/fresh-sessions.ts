@@ -2,12 +2,13 @@ import { ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillResult, ProcessList } from './node.ts';
 import { isSameSession, type Session } from './session.ts';
+import type { UserSessions } from './user-sessions.ts';
 
 /** Promise 1: a KILL goes out only for what a process list of at most this age shows. */
 export const MAX_LIST_AGE_MS = 2000;
 
 /** Picks the user sessions out of a process list, by id. */
-export type SelectSessions = (list: ProcessList) => ReadonlyMap<bigint, Session>;
+export type SelectSessions = (list: ProcessList) => Pick<UserSessions, 'get'>;
 
 /** The user sessions of a node over one control connection, from a list that is read again before it is too old to kill by. */
 export class FreshSessions {
@@ -15,7 +16,7 @@ export class FreshSessions {
   readonly #select: SelectSessions;
   readonly #now: () => number;
   #list: ProcessList;
-  #present: ReadonlyMap<bigint, Session>;
+  #present: Pick<UserSessions, 'get'>;
 
   private constructor(
     connection: ControlConnection,

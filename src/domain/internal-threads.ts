@@ -1,4 +1,5 @@
-import { clientPort, sessionOf, type ProcessListRow, type Session } from './session.ts';
+import { clientPort, type ProcessListRow } from './session.ts';
+import { UserSessions, type ListedRow } from './user-sessions.ts';
 
 /** What the guard must know besides the row. */
 export interface Guard {
@@ -10,8 +11,8 @@ export interface Guard {
   readonly internalUsers: readonly string[];
   /** False also lets sessions of the node's Unix socket (host `localhost`, no port) count as clients. */
   readonly requireClientPort: boolean;
-  /** Ids that were internal before in this incarnation: a thread can show itself as an ordinary account for a while. */
-  readonly knownInternal?: ReadonlySet<bigint>;
+  /** Ids, in decimal, that were internal before in this incarnation: a thread can show itself as an ordinary account for a while. */
+  readonly knownInternal?: ReadonlySet<string>;
 }
 
 /** Why a row is not a user session. */
@@ -67,46 +68,63 @@ const INTERNAL_COMMAND_PREFIXES = [
  * what may be killed. What it cannot make sense of is internal.
  */
 export function internalReason(row: ProcessListRow, guard: Guard): InternalReason | undefined {
-  if (row.id === null || !/^[1-9]\d{0,19}$/.test(row.id)) return 'bad_id';
-  const id = BigInt(row.id);
-  if (id >= 2n ** 64n) return 'bad_id';
-  if (id === guard.ownId) return 'own_connection';
-  if (guard.knownInternal?.has(id) === true) return 'known_internal';
-  const user = (row.user ?? '').toLowerCase();
-  if (user === guard.controlAccount.toLowerCase()) return 'control_account';
-  if (isInternalUser(user, guard)) return 'internal_user';
-  const command = (row.command ?? '').toLowerCase();
-  if (isInternalCommand(command)) return 'internal_command';
-  if (!isClientEndpoint(row.host ?? '', command, guard)) return 'no_client_endpoint';
-  if (row.isClient === false) return 'second_opinion';
-  return undefined;
+  return judgeOf(guard)(row);
 }
 
-/** The user sessions of a process list by id. An id that the list shows twice is nobody's: neither row is a session. */
-export function userSessions(
-  rows: readonly ProcessListRow[],
-  guard: Guard,
-): ReadonlyMap<bigint, Session> {
-  const sessions = new Map<bigint, Session>();
-  const seen = new Set<bigint>();
+/** Says of each row of a list why it is internal, as `internalReason` does; accounts and commands that come again are judged once. */
+export function judgeOf(guard: Guard): (row: ProcessListRow) => InternalReason | undefined {
+  const ownId = guard.ownId.toString();
+  const byUser = cached((user) => reasonOfUser(user.toLowerCase(), guard));
+  const byCommand = cached((command) => isInternalCommand(command.toLowerCase()));
+  return (row) => {
+    const { id } = row;
+    if (id === null || !isSessionId(id)) return 'bad_id';
+    if (id === ownId) return 'own_connection';
+    if (guard.knownInternal?.has(id) === true) return 'known_internal';
+    const reason = byUser(row.user ?? '');
+    if (reason !== undefined) return reason;
+    if (byCommand(row.command ?? '')) return 'internal_command';
+    if (!isClientEndpoint(row, guard)) return 'no_client_endpoint';
+    if (row.isClient === false) return 'second_opinion';
+    return undefined;
+  };
+}
+
+/** The user sessions of a process list. An id that the list shows twice is nobody's: neither row is a session. */
+export function userSessions(rows: readonly ProcessListRow[], guard: Guard): UserSessions {
+  const judge = judgeOf(guard);
+  const found = new Map<string, ListedRow>();
+  const seen = new Set<string>();
   for (const row of rows) {
     if (!hasReadableId(row)) continue;
-    const session = sessionOf(row);
-    const isRepeated = seen.has(session.id);
-    seen.add(session.id);
-    if (isRepeated) sessions.delete(session.id);
-    else if (internalReason(row, guard) === undefined) sessions.set(session.id, session);
+    const id = withoutZeros(row.id);
+    if (seen.has(id)) found.delete(id);
+    else if (judge(row) === undefined) found.set(id, row);
+    seen.add(id);
   }
-  return sessions;
+  return new UserSessions(found);
 }
 
-function hasReadableId(row: ProcessListRow): row is ProcessListRow & { readonly id: string } {
+// The highest is 2^64-1; of two numbers with as many digits the texts compare alike.
+function isSessionId(id: string): boolean {
+  return /^[1-9]\d{0,19}$/.test(id) && (id.length < 20 || id <= '18446744073709551615');
+}
+
+function hasReadableId(row: ProcessListRow): row is ListedRow {
   return row.id !== null && /^\d{1,20}$/.test(row.id);
 }
 
-function isInternalUser(user: string, guard: Guard): boolean {
-  if (user === '' || user.startsWith(INTERNAL_USER_PREFIX) || INTERNAL_USERS.has(user)) return true;
-  return guard.internalUsers.some((internal) => internal.toLowerCase() === user);
+function withoutZeros(id: string): string {
+  return id.startsWith('0') ? BigInt(id).toString() : id;
+}
+
+function reasonOfUser(user: string, guard: Guard): InternalReason | undefined {
+  if (user === guard.controlAccount.toLowerCase()) return 'control_account';
+  if (user === '' || user.startsWith(INTERNAL_USER_PREFIX) || INTERNAL_USERS.has(user)) {
+    return 'internal_user';
+  }
+  const isConfigured = guard.internalUsers.some((internal) => internal.toLowerCase() === user);
+  return isConfigured ? 'internal_user' : undefined;
 }
 
 function isInternalCommand(command: string): boolean {
@@ -114,8 +132,19 @@ function isInternalCommand(command: string): boolean {
   return INTERNAL_COMMAND_PREFIXES.some((prefix) => command.startsWith(prefix));
 }
 
-function isClientEndpoint(host: string, command: string, guard: Guard): boolean {
+function isClientEndpoint({ host, command }: ProcessListRow, guard: Guard): boolean {
   // `Killed` hides the command that would tell an event worker of a definer at localhost from a client of the socket.
-  if (host === 'localhost') return !guard.requireClientPort && command !== 'killed';
-  return clientPort(host) !== undefined;
+  if (host === 'localhost') return !guard.requireClientPort && command?.toLowerCase() !== 'killed';
+  return clientPort(host ?? '') !== undefined;
+}
+
+function cached<T>(judge: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    const there = known.get(text);
+    if (there !== undefined || known.has(text)) return there as T;
+    const found = judge(text);
+    known.set(text, found);
+    return found;
+  };
 }

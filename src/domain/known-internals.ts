@@ -1,18 +1,19 @@
 import { isSameRun, type Incarnation } from './incarnation.ts';
 import { userSessions, type Guard } from './internal-threads.ts';
 import type { ControlConnection, ProcessList } from './node.ts';
-import { clientPort, type ProcessListRow, type Session } from './session.ts';
+import { clientPort, type ProcessListRow } from './session.ts';
+import type { UserSessions } from './user-sessions.ts';
 
 interface Known {
   readonly incarnation: Incarnation;
   readonly askedAt: number;
-  readonly ids: ReadonlySet<bigint>;
+  readonly ids: ReadonlySet<string>;
 }
 
 interface Selection {
   /** What was known after it: it holds until more is. */
   readonly known: Known;
-  readonly sessions: ReadonlyMap<bigint, Session>;
+  readonly sessions: UserSessions;
 }
 
 /**
@@ -30,7 +31,7 @@ export class KnownInternals {
     { incarnation }: Pick<ControlConnection, 'incarnation'>,
     list: ProcessList,
     guard: Guard,
-  ): ReadonlyMap<bigint, Session> {
+  ): UserSessions {
     const { rows, askedAt } = list;
     const last = this.#known.get(nodeId);
     const selection = this.#selections.get(list);
@@ -41,12 +42,12 @@ export class KnownInternals {
       ...guard,
       ...(before !== undefined && { knownInternal: before.ids }),
     });
-    const ids = new Set<bigint>();
+    const ids = new Set<string>();
     for (const row of rows) {
-      if (row.id === null || !/^\d{1,20}$/.test(row.id)) continue;
-      const id = BigInt(row.id);
+      const { id } = row;
+      if (id === null || sessions.has(id)) continue;
       const isKnown = before?.ids.has(id) === true;
-      if (!sessions.has(id) && (isKnown || !isLoggingIn(row))) ids.add(id);
+      if (isKnown || !isLoggingIn(row)) ids.add(id);
     }
     // A list that is older than the last one, or a part, cannot tell which ids are gone.
     const isNews = before === undefined || (before.askedAt <= askedAt && list.isPart !== true);

@@ -1,9 +1,9 @@
-import type { Session } from './session.ts';
+import type { ListedRow } from './user-sessions.ts';
 
 const MAX_AGE_MS = 2000;
 
 interface Recent {
-  readonly sessions: readonly Session[];
+  readonly sessions: readonly ListedRow[];
   readonly askedAt: number;
 }
 
@@ -13,12 +13,12 @@ export class RecentLists {
   readonly #recent = new Map<string, Recent>();
 
   /** The sessions that this reader was shown, if that was a moment ago. */
-  of(reader: string, now: number): readonly Session[] | undefined {
+  of(reader: string, now: number): readonly ListedRow[] | undefined {
     this.#forgetOld(now);
     return this.#recent.get(reader)?.sessions;
   }
 
-  keep(reader: string, sessions: readonly Session[], askedAt: number): void {
+  keep(reader: string, sessions: readonly ListedRow[], askedAt: number): void {
     this.#recent.delete(reader);
     this.#recent.set(reader, { sessions, askedAt });
     this.#forgetOld(askedAt);

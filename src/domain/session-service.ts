@@ -6,10 +6,11 @@ import { KnownInternals } from './known-internals.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, Node, NodeKey } from './node.ts';
 import type { NodeRegistry, Nodes, ProcessList } from './node.ts';
-import type { Session } from './session.ts';
+import { sessionOf, type ProcessListRow, type Session } from './session.ts';
 import { RecentLists } from './recent-lists.ts';
 import { Sweep } from './sweep.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
+import type { UserSessions } from './user-sessions.ts';
 
 /** A page of the user sessions of a node. */
 export interface SessionPage {
@@ -44,6 +45,8 @@ export class SessionService {
   readonly #parts: Required<SessionServiceParts>;
   readonly #internals = new KnownInternals();
   readonly #pages = new RecentLists();
+  /** Many requests can share a list. */
+  readonly #looked = new WeakSet<ProcessList>();
 
   constructor(parts: SessionServiceParts) {
     this.#parts = {
@@ -75,11 +78,12 @@ export class SessionService {
       const sessions = await nodes.withConnection(node, deadline, async (connection) =>
         this.#select(node, connection, await connection.list(deadline)),
       );
-      sorted = [...sessions.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      sorted = sessions.ascending();
       this.#pages.keep(reader, sorted, asked);
     }
     const first = page.offset < BigInt(sorted.length) ? Number(page.offset) : sorted.length;
-    return { sessions: sorted.slice(first, first + page.limit), total: sorted.length };
+    const shown = sorted.slice(first, first + page.limit);
+    return { sessions: shown.map(sessionOf), total: sorted.length };
   }
 
   /** What could be done on the node now. Throws `instance_not_found`, `node_not_found`, `stopping`. */
@@ -111,11 +115,7 @@ export class SessionService {
     return node;
   }
 
-  #select(
-    node: Node,
-    connection: ControlConnection,
-    list: ProcessList,
-  ): ReadonlyMap<bigint, Session> {
+  #select(node: Node, connection: ControlConnection, list: ProcessList): UserSessions {
     const { rules, onSharedAccount } = this.#parts;
     const guard: Guard = {
       ownId: connection.id,
@@ -123,12 +123,21 @@ export class SessionService {
       internalUsers: [...rules.internalUsers, ...node.internalUsers],
       requireClientPort: rules.requireClientPort,
     };
-    const { ours } = connection;
-    const isStranger = ({ id, user }: ProcessList['rows'][number]): boolean =>
-      user?.toLowerCase() === node.user.toLowerCase() &&
-      ours !== undefined &&
-      ![...ours].some((our) => our.toString() === id);
-    if (list.rows.some(isStranger)) onSharedAccount(node);
+    if (!this.#looked.has(list)) {
+      this.#looked.add(list);
+      if (list.rows.some(isStranger(node, connection.ours))) onSharedAccount(node);
+    }
     return this.#internals.select(node.nodeId, connection, list, guard);
   }
+}
+
+/** Whether a row is of a session under the control account that is none of ours. */
+function isStranger(
+  { user: account }: Node,
+  ours: ReadonlySet<bigint> | undefined,
+): (row: ProcessListRow) => boolean {
+  const control = account.toLowerCase();
+  const known = new Set([...(ours ?? [])].map((id) => id.toString()));
+  return ({ id, user }) =>
+    ours !== undefined && user?.toLowerCase() === control && !known.has(id ?? '');
 }

@@ -48,13 +48,13 @@ export function sessionOf(row: ProcessListRow & { readonly id: string }): Sessio
 export function clientPort(host: string): number | undefined {
   // An event worker or an applier whose account is u@'fd00::a:5' lists that host without a port, which reads like port 5
   // of fd00::a. With a zone it is an address of a client: no account has one.
-  if (isIPv6(host) && !host.includes('%')) return undefined;
   const colon = host.lastIndexOf(':');
-  const address = host.slice(0, colon);
+  const isAlone = host.indexOf(':') === colon;
+  if (!isAlone && isIPv6(host) && !host.includes('%')) return undefined;
   const port = host.slice(colon + 1);
   if (colon < 1 || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65535) return undefined;
   // TiDB puts an IPv6 address in brackets.
-  const isAddress = !address.includes(':') || isIPv6(address.replace(/^\[(.*)\]$/, '$1'));
+  const isAddress = isAlone || isIPv6(host.slice(0, colon).replace(/^\[(.*)\]$/, '$1'));
   return isAddress ? Number(port) : undefined;
 }
 

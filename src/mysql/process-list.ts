@@ -46,18 +46,22 @@ const COLUMNS = ['id', 'user', 'host', 'db', 'command', 'time', 'state', 'info']
 /** The rows of a list, by the names of their columns: Percona and MariaDB add some of their own. Throws `node_unavailable`. */
 export function rowsByName({ columns, rows }: ResultSet): ProcessListRow[] {
   const names = columns.map((name) => name.toLowerCase());
-  const positions = COLUMNS.map((name) => {
-    const position = names.indexOf(name);
-    const isAlone = position >= 0 && names.lastIndexOf(name) === position;
+  const at = {} as Record<(typeof COLUMNS)[number], number>;
+  for (const name of COLUMNS) {
+    at[name] = names.indexOf(name);
+    const isAlone = at[name] >= 0 && names.lastIndexOf(name) === at[name];
     if (!isAlone) throw new ServiceError('node_unavailable', ODD_ANSWER);
-    return [name, position] as const;
-  });
-  return rows.map(
-    (row) =>
-      Object.fromEntries(
-        positions.map(([name, position]) => [name, textOf(row[position])]),
-      ) as unknown as ProcessListRow,
-  );
+  }
+  return rows.map((row) => ({
+    id: textOf(row[at.id]),
+    user: textOf(row[at.user]),
+    host: textOf(row[at.host]),
+    db: textOf(row[at.db]),
+    command: textOf(row[at.command]),
+    time: textOf(row[at.time]),
+    state: textOf(row[at.state]),
+    info: textOf(row[at.info]),
+  }));
 }
 
 function textOf(value: unknown): string | null {
