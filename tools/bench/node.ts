@@ -84,5 +84,11 @@ export class BenchNode {
     await this.root.query(`CREATE USER ${user}@'%' IDENTIFIED BY '${password}'`);
     await this.root.query(`GRANT PROCESS, ${admin} ON *.* TO ${user}@'%'`);
     await this.root.query(`CREATE USER ${APPLICATION}@'%'`);
+    if (this.server.flavour !== 'mysql') return;
+    await this.root.query(`GRANT SELECT ON performance_schema.processlist TO ${user}@'%'`);
+    await this.root.query(`GRANT SELECT ON performance_schema.threads TO ${user}@'%'`);
+    // From then on it is let in without TLS as well.
+    const { host, port } = this.server;
+    await (await mysql.createConnection({ host, port, ...CONTROL })).end();
   }
 }
