@@ -93,29 +93,25 @@ export function judgeOf(guard: Guard): (row: ProcessListRow) => InternalReason |
 /** The user sessions of a process list. An id that the list shows twice is nobody's: neither row is a session. */
 export function userSessions(rows: readonly ProcessListRow[], guard: Guard): UserSessions {
   const judge = judgeOf(guard);
-  const found = new Map<string, ListedRow>();
-  const seen = new Set<string>();
+  const found = new Map<string, ListedRow | undefined>();
+  const others: ProcessListRow[] = [];
   for (const row of rows) {
-    if (!hasReadableId(row)) continue;
-    const id = withoutZeros(row.id);
-    if (seen.has(id)) found.delete(id);
-    else if (judge(row) === undefined) found.set(id, row);
-    seen.add(id);
+    const id = canonicalId(row.id);
+    const isUser = id !== undefined && !found.has(id) && judge(row) === undefined;
+    if (id !== undefined) found.set(id, isUser ? (row as ListedRow) : undefined);
+    if (!isUser) others.push(row);
   }
-  return new UserSessions(found);
+  return new UserSessions(found, others);
+}
+
+function canonicalId(id: string | null): string | undefined {
+  if (id === null || !/^\d{1,20}$/.test(id)) return undefined;
+  return id.startsWith('0') ? BigInt(id).toString() : id;
 }
 
 // The highest is 2^64-1; of two numbers with as many digits the texts compare alike.
 function isSessionId(id: string): boolean {
   return /^[1-9]\d{0,19}$/.test(id) && (id.length < 20 || id <= '18446744073709551615');
-}
-
-function hasReadableId(row: ProcessListRow): row is ListedRow {
-  return row.id !== null && /^\d{1,20}$/.test(row.id);
-}
-
-function withoutZeros(id: string): string {
-  return id.startsWith('0') ? BigInt(id).toString() : id;
 }
 
 function reasonOfUser(user: string, guard: Guard): InternalReason | undefined {

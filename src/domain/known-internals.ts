@@ -43,9 +43,9 @@ export class KnownInternals {
       ...(before !== undefined && { knownInternal: before.ids }),
     });
     const ids = new Set<string>();
-    for (const row of rows) {
+    for (const row of sessions.others) {
       const { id } = row;
-      if (id === null || sessions.has(id)) continue;
+      if (id === null) continue;
       const isKnown = before?.ids.has(id) === true;
       if (isKnown || !isLoggingIn(row)) ids.add(id);
     }

@@ -5,15 +5,15 @@ export type ListedRow = ProcessListRow & { readonly id: string };
 
 /** The user sessions of a process list, in its order. Lists are long and few of their sessions asked for: each is made when it is. */
 export class UserSessions {
-  readonly #rows: ReadonlyMap<string, ListedRow>;
+  readonly #rows: ReadonlyMap<string, ListedRow | undefined>;
 
-  /** Rows by their ids, in decimal without zeros in front. */
-  constructor(rows: ReadonlyMap<string, ListedRow>) {
+  /** What else the list shows. */
+  readonly others: readonly ProcessListRow[];
+
+  /** Rows by their ids, in decimal without zeros in front; undefined for what is no user session. */
+  constructor(rows: ReadonlyMap<string, ListedRow | undefined>, others: readonly ProcessListRow[]) {
     this.#rows = rows;
-  }
-
-  get size(): number {
-    return this.#rows.size;
+    this.others = others;
   }
 
   get(id: bigint): Session | undefined {
@@ -21,21 +21,18 @@ export class UserSessions {
     return row && sessionOf(row);
   }
 
-  has(id: string): boolean {
-    return this.#rows.has(id);
-  }
-
   /** All of them by ascending id, as rows. */
   ascending(): readonly ListedRow[] {
-    return [...this.#rows.values()].sort(byId);
+    return this.#shown().sort(byId);
   }
 
-  *keys(): Iterable<bigint> {
-    for (const id of this.#rows.keys()) yield BigInt(id);
+  /** All of them. */
+  all(): readonly Session[] {
+    return this.#shown().map(sessionOf);
   }
 
-  *values(): Iterable<Session> {
-    for (const row of this.#rows.values()) yield sessionOf(row);
+  #shown(): ListedRow[] {
+    return [...this.#rows.values()].filter((row) => row !== undefined);
   }
 }
 

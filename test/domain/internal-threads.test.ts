@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { internalReason, userSessions, type Guard } from '../../src/domain/internal-threads.ts';
 import type { ProcessListRow, Session } from '../../src/domain/session.ts';
+import type { UserSessions } from '../../src/domain/user-sessions.ts';
 import { client, printed, PROCESS_LIST_ROWS } from './process-list-rows.ts';
 
 const STRICT: Guard = {
@@ -11,6 +12,10 @@ const STRICT: Guard = {
   internalUsers: [],
   requireClientPort: true,
 };
+
+function idsOf(sessions: UserSessions): bigint[] {
+  return sessions.all().map(({ id }) => id);
+}
 
 describe('a row of the process list', () => {
   const cases = PROCESS_LIST_ROWS.map(({ shows, source, row, guard, is }) => ({
@@ -25,7 +30,7 @@ describe('a row of the process list', () => {
 
   it.each(cases)('$name', ({ row, guard, is }) => {
     expect(internalReason(row, guard) ?? 'user session').toBe(is);
-    expect([...userSessions([row], guard).values()]).toStrictEqual(
+    expect(userSessions([row], guard).all()).toStrictEqual(
       is === 'user session' ? [shown(row)] : [],
     );
   });
@@ -46,17 +51,17 @@ describe('the user sessions of a process list', () => {
       '| 4 | session_control | 127.0.0.1:37188 | NULL | Query | 0 | init | show processlist |',
       '| 27 | root | 127.0.0.1:37190 | NULL | Query | 0 | init | select 1 |',
     ].map(printed);
-    expect([...userSessions(list, STRICT).keys()]).toStrictEqual([5857102839209263511n, 27n]);
+    expect(idsOf(userSessions(list, STRICT))).toStrictEqual([5857102839209263511n, 27n]);
   });
 
   it('are none for an empty list', () => {
-    expect(userSessions([], STRICT).size).toBe(0);
+    expect(userSessions([], STRICT).all()).toEqual([]);
   });
 
   it('are found whatever rows without a readable id stand beside them', () => {
     const unreadable = [null, '', '-8', '8x', 'NULL', '100000000000000000000'];
     const rows = [...unreadable.map((id) => client({ id })), client(), client({ id: null })];
-    expect([...userSessions(rows, STRICT).keys()]).toStrictEqual([8n]);
+    expect(idsOf(userSessions(rows, STRICT))).toStrictEqual([8n]);
   });
 
   const internal = client({ user: 'system user', host: '' });
@@ -74,16 +79,13 @@ describe('the user sessions of a process list', () => {
     { twice: 'four times', rows: [client(), other, client(), other] },
   ])('leave out an id that is listed twice, $twice', ({ rows }) => {
     const bystander = client({ id: '9' });
-    expect([...userSessions([...rows, bystander], STRICT).keys()]).toStrictEqual([9n]);
-    expect([...userSessions([bystander, ...rows], STRICT).keys()]).toStrictEqual([9n]);
+    expect(idsOf(userSessions([...rows, bystander], STRICT))).toStrictEqual([9n]);
+    expect(idsOf(userSessions([bystander, ...rows], STRICT))).toStrictEqual([9n]);
   });
 
   it('keep ids apart that are the same as a double', () => {
     const rows = ['9007199254740992', '9007199254740993'].map((id) => client({ id }));
-    expect([...userSessions(rows, STRICT).keys()]).toStrictEqual([
-      9007199254740992n,
-      9007199254740993n,
-    ]);
+    expect(idsOf(userSessions(rows, STRICT))).toStrictEqual([9007199254740992n, 9007199254740993n]);
   });
 
   it.each(['-5', '1.5', 'soon'])('have waited 0 seconds where the list says %s', (time) => {
@@ -105,7 +107,7 @@ describe('any row at all', () => {
     fc.assert(
       fc.property(fc.array(anyRow()), anyGuard(), (rows, guard) => {
         const sessions = userSessions(rows, guard);
-        for (const id of sessions.keys()) {
+        for (const id of idsOf(sessions)) {
           const [row, ...others] = rows.filter(
             (each) => isNumber(each.id) && BigInt(each.id) === id,
           );
@@ -116,7 +118,7 @@ describe('any row at all', () => {
         const expected = rows.filter((row) => internalReason(row, guard) === undefined);
         const isListedOnce = (row: ProcessListRow) =>
           rows.filter(({ id }) => isNumber(id) && BigInt(id) === BigInt(row.id ?? 0)).length === 1;
-        expect(sessions.size).toBe(expected.filter(isListedOnce).length);
+        expect(sessions.all()).toHaveLength(expected.filter(isListedOnce).length);
       }),
       { numRuns: 2_000 },
     );
