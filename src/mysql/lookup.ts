@@ -1,6 +1,5 @@
 import type { Node, ProcessList } from '../domain/node.ts';
 import type { ProcessListRow } from '../domain/session.ts';
-import { rowsByName } from './process-list.ts';
 import { serverErrorNumber } from './server-errors.ts';
 import type { Connected } from './statement-queue.ts';
 
@@ -29,17 +28,16 @@ export async function lookUp(
   const wanted = [...new Set([ownId, ...ids])].map((id) => id.toString());
   const sql = `${SELECT} (${wanted.join(', ')})`;
   try {
-    const found = await connected.query(sql, node.listTimeoutMs, Infinity);
-    const rows = rowsByName(found);
-    const own = rows.findIndex(({ id }) => id === ownId.toString());
-    if (rows.length !== wanted.length || !isThisStatement(rows[own], node)) return 'incomplete';
+    const { rows: found } = await connected.query(sql, node.listTimeoutMs, Infinity);
+    const rows = found.map(seenIn);
+    const own = rows.find(({ row: { id } }) => id === ownId.toString());
+    if (rows.length !== wanted.length || !isThisStatement(own?.row, node)) return 'incomplete';
     // What a client's thread is called is known from our own.
-    const [ourName, ourLine] = opinionIn(found.rows[own]);
-    if (typeof ourName !== 'string' || ourLine === null) return 'incomplete';
-    const judged = rows.map((row, index) => {
-      const [name, line] = opinionIn(found.rows[index]);
-      return { ...row, isClient: name === ourName && line !== null };
-    });
+    if (own?.name == null || own.line === null) return 'incomplete';
+    const judged = rows.map(({ row, name, line }) => ({
+      ...row,
+      isClient: name === own.name && line !== null,
+    }));
     return { rows: judged, askedAt, isPart: true };
   } catch (error) {
     if (serverErrorNumber(error) === undefined) throw error;
@@ -56,7 +54,16 @@ function isThisStatement(row: ProcessListRow | undefined, node: Node): boolean {
   return row.info === null || SELECT.startsWith(row.info);
 }
 
-/** The name of the thread, and by what kind of line its client has come. */
-function opinionIn(row: readonly unknown[] | undefined): readonly [unknown, unknown] {
-  return [row?.[8], row?.[9] ?? null];
+/** A session, the name of its thread, and by what kind of line its client has come. */
+interface Seen {
+  readonly row: ProcessListRow;
+  readonly name: string | null;
+  readonly line: string | null;
+}
+
+function seenIn(values: readonly unknown[]): Seen {
+  const texts = values.map((value) => (typeof value === 'string' ? value : null));
+  const [id = null, user = null, host = null, db = null, command = null, ...more] = texts;
+  const [time = null, state = null, info = null, name = null, line = null] = more;
+  return { row: { id, user, host, db, command, time, state, info }, name, line };
 }

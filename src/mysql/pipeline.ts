@@ -1,8 +1,8 @@
 import type { Connection } from 'mysql2';
+import { packetOf, type Driver, type Packet } from './driver.ts';
 
 /** So many statements are under way at once: with the connection, what came of so many is lost at most. */
 const WINDOW = 64;
-const COM_QUERY = 3;
 const OK = 0;
 
 /** What is to be sent one behind the other. */
@@ -50,28 +50,6 @@ export function pipeline(connection: Connection, { next, answered }: Pipelined):
     };
     (connection as unknown as Driver).addCommand(command);
   });
-}
-
-/** What the driver's commands have of it; it is not in its types. */
-interface Driver {
-  sequenceId: number;
-  readonly clientEncoding: string;
-  write(buffer: Buffer): void;
-  addCommand(command: object): void;
-}
-
-interface Packet {
-  peekByte(): number;
-  isError(): boolean;
-  asError(encoding: string): Error;
-}
-
-function packetOf(sql: string): Buffer {
-  const packet = Buffer.alloc(5 + Buffer.byteLength(sql));
-  packet.writeUIntLE(packet.length - 4, 0, 3);
-  packet.writeUInt8(COM_QUERY, 4);
-  packet.write(sql, 5);
-  return packet;
 }
 
 /** Throws when it is neither OK nor an error: the driver then breaks the connection. */

@@ -1,7 +1,7 @@
 import type { Node, ProcessList } from '../domain/node.ts';
 import type { ProcessListRow } from '../domain/session.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
-import type { Connected, ResultSet } from './statement-queue.ts';
+import type { Connected } from './statement-queue.ts';
 
 /**
  * The process list as this connection sees it. Throws `node_unavailable` when the answer is not what servers give, or does
@@ -14,7 +14,8 @@ export async function readProcessList(
   node: Node,
 ): Promise<ProcessList> {
   const askedAt = performance.now();
-  const rows = rowsByName(await connection.query(STATEMENT, node.listTimeoutMs, Infinity));
+  const { columns, rows } = await connection.list(STATEMENT, node.listTimeoutMs, Infinity);
+  requireColumns(columns);
   const own = rows.filter(({ id }) => id === ownId.toString());
   if (own.length !== 1 || !own.every((row) => isThisStatement(row, node))) {
     throw new ServiceError('node_unavailable', NOT_SEEN);
@@ -43,29 +44,12 @@ const ODD_ANSWER: Sentence = {
 
 const COLUMNS = ['id', 'user', 'host', 'db', 'command', 'time', 'state', 'info'] as const;
 
-/** The rows of a list, by the names of their columns: Percona and MariaDB add some of their own. Throws `node_unavailable`. */
-export function rowsByName({ columns, rows }: ResultSet): ProcessListRow[] {
-  const names = columns.map((name) => name.toLowerCase());
-  const at = {} as Record<(typeof COLUMNS)[number], number>;
+/** Throws `node_unavailable` when these, in lower case, do not have each column that a process list needs, once: some servers add more. */
+export function requireColumns(columns: readonly string[]): void {
   for (const name of COLUMNS) {
-    at[name] = names.indexOf(name);
-    const isAlone = at[name] >= 0 && names.lastIndexOf(name) === at[name];
-    if (!isAlone) throw new ServiceError('node_unavailable', ODD_ANSWER);
+    const position = columns.indexOf(name);
+    if (position < 0 || columns.lastIndexOf(name) !== position) {
+      throw new ServiceError('node_unavailable', ODD_ANSWER);
+    }
   }
-  return rows.map((row) => ({
-    id: textOf(row[at.id]),
-    user: textOf(row[at.user]),
-    host: textOf(row[at.host]),
-    db: textOf(row[at.db]),
-    command: textOf(row[at.command]),
-    time: textOf(row[at.time]),
-    state: textOf(row[at.state]),
-    info: textOf(row[at.info]),
-  }));
-}
-
-function textOf(value: unknown): string | null {
-  if (value === null || typeof value === 'string') return value;
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return value.toString();
-  throw new ServiceError('node_unavailable', ODD_ANSWER);
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Connection, FieldPacket } from 'mysql2';
 import { leftUntil, limitReached, type Deadline } from '../domain/deadline.ts';
+import { readList, type List } from './list-reader.ts';
 import { pipeline } from './pipeline.ts';
 import { connectionLost, DeadlineError, NotSentError } from './server-errors.ts';
 
@@ -24,6 +25,8 @@ export interface Connected {
     deadline: Deadline,
     options?: { readonly sendBy?: Deadline; readonly areWarningsRead?: boolean },
   ): Promise<ResultSet>;
+  /** The rows of a process list, by a statement that gives one; as `query` otherwise. */
+  list(sql: string, limitMs: number, deadline: Deadline): Promise<List>;
   /**
    * Sends statements that return no rows, in one turn, none after `sendBy` and many before those in front are answered. `answered` hears of
    * each answer, in their order: the driver's error, or undefined for OK. Resolves when no more will come, with how many were sent,
@@ -75,6 +78,17 @@ export class StatementQueue implements Connected {
     return this.#inTurn(Math.min(sendBy, deadline), () =>
       this.#send(sql, Math.min(performance.now() + limitMs, deadline), areWarningsRead),
     );
+  }
+
+  list(sql: string, limitMs: number, deadline: Deadline): Promise<List> {
+    return this.#inTurn(deadline, () => {
+      this.#sentAt = performance.now();
+      const limit = this.#breakAfter(Math.min(this.#sentAt + limitMs, deadline));
+      return readList(this.#connection, sql).finally(() => {
+        clearTimeout(limit);
+        this.#sentAt = undefined;
+      });
+    });
   }
 
   async queryAhead(

@@ -30,7 +30,8 @@ export async function scriptedNode(script: Script): Promise<Node> {
       serverVersion: '8.4.0',
       connectionId: 77,
       statusFlags: 2,
-      characterSet: 8,
+      // utf8mb4
+      characterSet: 45,
       capabilityFlags: (0xffffff ^ 0x800 ^ 0x20) >>> 0,
       authCallback(_login: unknown, done: (error: null, failure: null) => void) {
         done(null, null);

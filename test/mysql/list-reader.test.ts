@@ -1,0 +1,109 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ProcessList } from '../../src/domain/node.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { client, COLUMNS, columns, ordinary, own, scriptedNode } from '../support/scripted-node.ts';
+
+type Row = Record<string, string | null>;
+
+/** What the driver's side of a server has besides its types. */
+interface Writer {
+  writeColumns(columns: readonly object[]): void;
+  writeTextRow(values: readonly (string | null)[]): void;
+}
+
+/** The list of a node that shows these rows besides our own. */
+async function listOf(rows: readonly Row[]): Promise<ProcessList['rows']> {
+  const node = await scriptedNode(ordinary(undefined, { rows }));
+  const nodes = new MysqlNodes();
+  const list = await nodes.withConnection(node, Infinity, (connection) =>
+    connection.list(Infinity),
+  );
+  nodes.close();
+  return list.rows.slice(1);
+}
+
+/** A row as the list has it: the same names in lower case. */
+function listed(row: Row): Row {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+}
+
+describe('a process list', () => {
+  it('is read as it was sent, whatever stands in its texts', async () => {
+    const texts = [
+      '',
+      'a',
+      'é',
+      'Ã©',
+      '会话',
+      '𝕊',
+      'NULL',
+      "'\n\u0000",
+      'x'.repeat(250),
+      'x'.repeat(251),
+    ];
+    const more = ['x'.repeat(70_000), '会'.repeat(100), null, 'a'];
+    const rows = [...texts, ...more].map((Info, index) => ({ ...client(index + 1), Info }));
+    expect(await listOf(rows)).toEqual(rows.map(listed));
+  });
+
+  it('does not take a text for that of the row before because it looks alike in bytes', async () => {
+    // Two characters as bytes are what one character is in UTF-8.
+    const pairs = ['Ã©', 'é', 'Ã©', 'ab', 'é', 'ac', null, 'ac'];
+    const rows = pairs.map((db, index) => ({ ...client(index + 1), db, State: db }));
+    expect(await listOf(rows)).toEqual(rows.map(listed));
+  });
+
+  it('has its columns by name, and others beside them', async () => {
+    const order = ['Progress', ...COLUMNS.toReversed(), 'Rows_sent'];
+    const shuffled = (row: Row): Row =>
+      Object.fromEntries(order.map((name) => [name, name in row ? (row[name] ?? null) : '7']));
+    const node = await scriptedNode((sql, connection) => {
+      if (sql !== 'SHOW PROCESSLIST') ordinary()(sql, connection);
+      else connection.writeTextResult([own(), client(1)].map(shuffled), columns(order));
+    });
+    const nodes = new MysqlNodes();
+    const { rows } = await nodes.withConnection(node, Infinity, (connection) =>
+      connection.list(Infinity),
+    );
+    nodes.close();
+    expect(rows[1]).toEqual(listed(client(1)));
+  });
+
+  it('that the server breaks off with an error costs the list, and not the connection', async () => {
+    let lists = 0;
+    const node = await scriptedNode((sql, connection) => {
+      if (sql === 'SHOW PROCESSLIST' && lists++ === 0) {
+        const server = connection as unknown as Writer;
+        server.writeColumns(columns(COLUMNS));
+        server.writeTextRow(Object.values(own()));
+        connection.writeError({ code: 1105, message: 'as scripted' });
+      } else {
+        ordinary()(sql, connection);
+      }
+    });
+    const nodes = new MysqlNodes();
+    const list = () =>
+      nodes.withConnection(node, Infinity, async (connection) => {
+        await connection.list(Infinity);
+        return connection;
+      });
+    await expect(list()).rejects.toMatchObject({ message: 'The node answered with error 1105.' });
+    const [one, other] = [await list(), await list()];
+    expect(one.id).toBe(other.id);
+    expect(lists).toBe(3);
+    nodes.close();
+  });
+
+  it('that has no columns is none', async () => {
+    const node = await scriptedNode((sql, connection) => {
+      if (sql === 'SHOW PROCESSLIST') connection.writeOk();
+      else ordinary()(sql, connection);
+    });
+    const nodes = new MysqlNodes();
+    const listing = nodes.withConnection(node, Infinity, (connection) => connection.list(Infinity));
+    await expect(listing).rejects.toMatchObject({ code: 'node_unavailable' });
+    nodes.close();
+  });
+});
