@@ -15,7 +15,6 @@ const NULL = 0xfb;
 const TWO_BYTES = 0xfc;
 const THREE_BYTES = 0xfd;
 const EOF = 0xfe;
-const FIELDS = ['id', 'user', 'host', 'db', 'command', 'time', 'state', 'info'] as const;
 
 /**
  * Reads the rows of a process list. The driver would make an array of each first, of which a row is made then: for ten thousand sessions
@@ -27,6 +26,8 @@ export function readList(connection: Connection, sql: string): Promise<List> {
     const rows: ProcessListRow[] = [];
     let next: (packet: Packet) => boolean = header;
     let left = 0;
+    let at = positionsIn([]);
+    let texts: (string | null)[] = [];
 
     function header(packet: Packet): boolean {
       left = packet.readLengthCodedNumber();
@@ -36,6 +37,8 @@ export function readList(connection: Connection, sql: string): Promise<List> {
     }
     function column(packet: Packet): boolean {
       if (left === 0) {
+        at = positionsIn(columns);
+        texts = columns.map(() => null);
         next = row;
         return false;
       }
@@ -45,7 +48,17 @@ export function readList(connection: Connection, sql: string): Promise<List> {
     }
     function row(packet: Packet): boolean {
       if (packet.peekByte() !== EOF || packet.length() >= 13) {
-        rows.push(rowIn(packet, columns, rows.at(-1)));
+        readTexts(packet, texts);
+        rows.push({
+          id: texts[at.id] ?? null,
+          user: texts[at.user] ?? null,
+          host: texts[at.host] ?? null,
+          db: texts[at.db] ?? null,
+          command: texts[at.command] ?? null,
+          time: texts[at.time] ?? null,
+          state: texts[at.state] ?? null,
+          info: texts[at.info] ?? null,
+        });
         return false;
       }
       resolve({ columns, rows });
@@ -74,53 +87,46 @@ function nameIn({ buffer, offset }: Packet): string {
   return buffer.toString('utf8', at + 1, at + 1 + (buffer[at] ?? 0));
 }
 
-function rowIn(
-  { buffer, offset }: Packet,
-  columns: readonly string[],
-  before: ProcessListRow | undefined,
-): ProcessListRow {
-  const row: Record<Field, string | null> = {
-    ...{ id: null, user: null, host: null, db: null },
-    ...{ command: null, time: null, state: null, info: null },
+/** Where each column that a list needs stands among those that it has; -1 where it does not. */
+function positionsIn(columns: readonly string[]): Readonly<Record<Field, number>> {
+  const at = (name: Field): number => columns.indexOf(name);
+  return {
+    ...{ id: at('id'), user: at('user'), host: at('host'), db: at('db') },
+    ...{ command: at('command'), time: at('time'), state: at('state'), info: at('info') },
   };
+}
+
+/** Puts the texts of a row in the place of those of the row before. */
+function readTexts({ buffer, offset }: Packet, texts: (string | null)[]): void {
   let at = offset;
-  for (const name of columns) {
+  for (let column = 0; column < texts.length; column += 1) {
     let length = buffer[at] ?? 0;
     at += 1;
-    if (length === NULL) continue;
+    if (length === NULL) {
+      texts[column] = null;
+      continue;
+    }
     if (length >= TWO_BYTES) {
       const bytes = length === TWO_BYTES ? 2 : 3;
       if (length > THREE_BYTES) throw new Error('A list has a text that is too long');
       length = buffer.readUIntLE(at, bytes);
       at += bytes;
     }
-    if (isField(name)) row[name] = textIn(buffer, at, length, before?.[name]);
+    const before = texts[column];
+    if (before == null || !isSame(before, buffer, at, length)) {
+      texts[column] = buffer.toString('utf8', at, at + length);
+    }
     at += length;
   }
-  return row;
 }
 
-function isField(name: string): name is Field {
-  return (FIELDS as readonly string[]).includes(name);
-}
-
-/** Mostly a row says the same as the one before: then it is the same text, and none is made. */
-function textIn(
-  buffer: Buffer,
-  at: number,
-  length: number,
-  before: string | null | undefined,
-): string {
-  if (before != null && before.length === length) {
-    let same = 0;
+/** Mostly a row says the same as the one before: then no new text is made. */
+function isSame(before: string, buffer: Buffer, at: number, length: number): boolean {
+  if (before.length !== length) return false;
+  for (let index = 0; index < length; index += 1) {
+    const byte = buffer[at + index] ?? 0;
     // Above 127 a byte is no character.
-    while (
-      same < length &&
-      buffer[at + same] === before.charCodeAt(same) &&
-      (buffer[at + same] ?? 128) < 128
-    )
-      same += 1;
-    if (same === length) return before;
+    if (byte > 127 || byte !== before.charCodeAt(index)) return false;
   }
-  return buffer.toString('utf8', at, at + length);
+  return true;
 }
