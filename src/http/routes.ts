@@ -11,21 +11,13 @@ import { readBody, requireJsonObject } from './body.ts';
 import { refuseContradictoryOverride } from './method-override.ts';
 import { expectations } from './expected.ts';
 import { parsePrefer } from './prefer.ts';
+import { processesBody } from './processes-body.ts';
 import { reservationsFor } from './reservations.ts';
 import { allUnknown, isInVain, recall, remember, sendTermination } from './termination-wire.ts';
 import { facts, ownerOf, type RequestFacts } from './request-facts.ts';
 import { logKill, type EventLog } from './request-log.ts';
 import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
-import {
-  instanceAndNodeId,
-  killReason,
-  noQuery,
-  extensions,
-  page,
-  processesBody,
-  validate,
-  type PathIds,
-} from './validators.ts';
+import { extensions, killReason, noQuery, page, validate, type PathIds } from './validators.ts';
 import { sendCapabilities, sendSessions } from './wire.ts';
 
 /** How much one request may ask for. */
@@ -73,10 +65,9 @@ export function apiRoutes(
   ];
   const mayList = permit('gaussdbformysql:instance:listProcesses');
   const mayKill = permit('gaussdbformysql:instance:deleteProcesses');
-  const validPage = validate(...instanceAndNodeId, ...page);
-  const validIds = validate(...instanceAndNodeId);
+  const validPage = validate(...page);
   const validKill = validate(
-    ...processesBody(limits.maxProcesses),
+    processesBody(limits.maxProcesses),
     ...extensions,
     killReason(limits.isReasonRequired),
   );
@@ -95,7 +86,7 @@ export function apiRoutes(
       );
       sendSessions(res, found);
     })
-    .delete(...known, mayKill, validIds, requireJsonObject, validKill, async (req, res) => {
+    .delete(...known, mayKill, requireJsonObject, validKill, async (req, res) => {
       const { processes, expected, dry_run, ...more } = matchedData<DeleteRequest>(req);
       const { 'x-kill-reason': reason, ...ids } = more;
       const isDryRun = dry_run === 'true';
@@ -131,7 +122,7 @@ export function apiRoutes(
   router
     .route(CAPABILITIES)
     .all(refuseContradictoryOverride)
-    .get(...known, mayList, validate(...instanceAndNodeId, noQuery), async (req, res) => {
+    .get(...known, mayList, validate(noQuery), async (req, res) => {
       const key = nodeKey(matchedData<PathIds>(req));
       const deadline = facts(res).receivedAt + limits.requestTimeoutMs;
       sendCapabilities(res, await sessions.capabilities(key, deadline));
