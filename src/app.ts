@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import express, { type RequestHandler } from 'express';
 import helmet from 'helmet';
@@ -10,7 +9,7 @@ import { limitAtOnce } from './http/admission.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { overrideMethod } from './http/method-override.ts';
-import { facts, languageOf } from './http/request-facts.ts';
+import { facts, languageOf, newRequestId } from './http/request-facts.ts';
 import { logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
 import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
@@ -70,7 +69,7 @@ export function createApp({
 
 const nameRequest: RequestHandler = (req, res, next) => {
   Object.assign(facts(res), {
-    requestId: randomBytes(16).toString('hex'),
+    requestId: newRequestId(),
     language: languageOf(req.headers['x-language']),
     // Read here: a socket that has closed no longer knows it.
     address: req.ip ?? '',

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { RequestHandler } from 'express';
 import { by } from '../domain/deadline.ts';
 import { authorize, type Action, type Identity } from '../domain/caller.ts';
@@ -10,7 +10,7 @@ import { firstProblem, pathIds } from './validators.ts';
 export function authenticate(identity: Identity, limitMs: number): RequestHandler {
   return async (req, res, next) => {
     const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
-    facts(res).bodyHash = createHash('sha256').update(body).digest('hex');
+    facts(res).bodyHash = hash('sha256', body);
     const proving = identity.authenticate({
       token: req.get('x-auth-token'),
       request: {

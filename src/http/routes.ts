@@ -4,6 +4,7 @@ import type { Origin } from '../domain/audit.ts';
 import type { Identity } from '../domain/caller.ts';
 import { Unkept, type FirstAnswers } from '../domain/first-answers.ts';
 import type { NodeKey } from '../domain/node.ts';
+import type { Termination } from '../domain/termination.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
 import { authenticate, permit } from './authenticate.ts';
@@ -13,7 +14,14 @@ import { expectations } from './expected.ts';
 import { parsePrefer } from './prefer.ts';
 import { processesBody } from './processes-body.ts';
 import { reservationsFor } from './reservations.ts';
-import { allUnknown, isInVain, recall, remember, sendTermination } from './termination-wire.ts';
+import {
+  allUnknown,
+  answerOf,
+  isInVain,
+  recall,
+  remember,
+  sendTermination,
+} from './termination-wire.ts';
 import { facts, ownerOf, type RequestFacts } from './request-facts.ts';
 import { logKill, type EventLog } from './request-log.ts';
 import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
@@ -95,10 +103,8 @@ export function apiRoutes(
       const limitMs = limits.requestTimeoutMs + waitMs;
       const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;
       const { receivedAt } = facts(res);
-      let isRepeated = true;
-      const work = async (): Promise<string> => {
-        isRepeated = false;
-        const termination = await sessions.terminate(nodeKey(ids), {
+      const terminate = (): Promise<Termination> =>
+        sessions.terminate(nodeKey(ids), {
           ids: processes,
           expected: expectations(expected ?? []),
           isDryRun,
@@ -108,11 +114,19 @@ export function apiRoutes(
           origin: originOf(facts(res), reason),
           record: logKill(log, facts(res)),
         });
+      const reservations = reservationsFor(req, res, limitMs);
+      if (reservations.length === 0) {
+        sendTermination(res, answerOf(await terminate(), wanted), wanted.isRepresentationWanted);
+        return;
+      }
+      let isRepeated = true;
+      const work = async (): Promise<string> => {
+        isRepeated = false;
+        const termination = await terminate();
         const text = remember(termination, wanted);
         if (isInVain(termination)) throw new Unkept(text);
         return text;
       };
-      const reservations = reservationsFor(req, res, limitMs);
       const answer = await firstAnswers.once(reservations, work, receivedAt + limitMs);
       facts(res).isRepeated = isRepeated;
       const termination = answer === undefined ? allUnknown(processes, isDryRun) : recall(answer);
