@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import express, { type RequestHandler } from 'express';
-import helmet from 'helmet';
 import type { Audit } from './domain/audit.ts';
 import type { FirstAnswers } from './domain/first-answers.ts';
 import type { Identity } from './domain/caller.ts';
@@ -10,9 +8,10 @@ import { limitAtOnce } from './http/admission.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { overrideMethod } from './http/method-override.ts';
-import { facts, languageOf } from './http/request-facts.ts';
+import { facts, languageOf, newRequestId } from './http/request-facts.ts';
 import { logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
+import { securityHeaders } from './http/security-headers.ts';
 import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
 import type { MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
@@ -48,10 +47,10 @@ export function createApp({
 }: AppParts): RequestListener {
   const app = express();
   app.disable('etag');
+  app.disable('x-powered-by');
   app.set('trust proxy', trustProxy);
   app.set('query parser', parseQuery);
-  app.use(helmet());
-  app.use(nameRequest);
+  app.use(nameRequest(securityHeaders()));
   // Before the log: probes come every second.
   app.use(healthRoutes(readiness));
   app.use(logRequest(log));
@@ -68,14 +67,17 @@ export function createApp({
   });
 }
 
-const nameRequest: RequestHandler = (req, res, next) => {
-  Object.assign(facts(res), {
-    requestId: randomBytes(16).toString('hex'),
-    language: languageOf(req.headers['x-language']),
+function nameRequest(headers: ReturnType<typeof securityHeaders>): RequestHandler {
+  return (req, res, next) => {
+    for (const [name, value] of headers) res.setHeader(name, value);
+    const known = facts(res);
+    known.requestId = newRequestId();
+    known.language = languageOf(req.headers['x-language']);
     // Read here: a socket that has closed no longer knows it.
-    address: req.ip ?? '',
-    wireMethod: req.method,
-  });
-  res.set({ 'X-Request-Id': facts(res).requestId, 'Cache-Control': 'no-store' });
-  next();
-};
+    known.address = req.ip ?? '';
+    known.wireMethod = req.method;
+    res.setHeader('X-Request-Id', known.requestId);
+    res.setHeader('Cache-Control', 'no-store');
+    next();
+  };
+}
