@@ -47,7 +47,8 @@ export function formatJson(value: unknown): string {
   return `${escaped(toJson(value, undefined, 2) ?? '')}\n`;
 }
 
-function recordOf(session: ListedSession): Record<string, bigint | number | string> {
+/** A session with its fields in their order. */
+export function recordOf(session: ListedSession): Record<string, bigint | number | string> {
   const { node, id, user, host, db, command, time, state, info } = session;
   return { node, id, user, host, db, command, time, state, info };
 }

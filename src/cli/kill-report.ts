@@ -1,7 +1,7 @@
 import type { Outcome } from '../client/index.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { formatDuration } from './durations.ts';
-import { formatJson } from './formats.ts';
+import { formatJson, recordOf } from './formats.ts';
 import type { MissingId } from './kill-plan.ts';
 import type { KillResult } from './kill-run.ts';
 import { sessionName } from './session-table.ts';
@@ -66,7 +66,7 @@ export function reportAsJson(report: KillReport): string {
     dry_run: isDryRun,
     interrupted: isInterrupted,
     sessions: [
-      ...results.map(({ session, outcome }) => ({ ...session, outcome })),
+      ...results.map(({ session, outcome }) => ({ ...recordOf(session), outcome })),
       ...missing.map(({ node, id }) => ({ node, id, outcome: 'not_found' })),
     ],
     troubles,

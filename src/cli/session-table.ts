@@ -5,15 +5,15 @@ import { renderTable, type Column } from './table.ts';
 
 const COLUMNS: readonly Column[] = [
   { title: 'ID', least: 20, isNumber: true },
-  { title: 'USER', least: 6, most: 32 },
-  { title: 'HOST', least: 9, most: 40 },
-  { title: 'DB', least: 4, most: 32 },
+  { title: 'USER', least: 10, atWorst: 5, most: 32 },
+  { title: 'HOST', least: 12, atWorst: 8, most: 40 },
+  { title: 'DB', least: 4, atWorst: 3, most: 32 },
   { title: 'COMMAND', least: 7, most: 16 },
   { title: 'TIME', least: 7, isNumber: true },
-  { title: 'STATE', least: 6, most: 32 },
-  { title: 'STATEMENT', least: 12 },
+  { title: 'STATE', least: 8, atWorst: 3, most: 32 },
+  { title: 'STATEMENT', least: 30, atWorst: 6 },
 ];
-const NODE_COLUMN: Column = { title: 'NODE', least: 9, most: 36 };
+const NODE_COLUMN: Column = { title: 'NODE', least: 9, atWorst: 4, most: 36 };
 
 /** Sessions as a table that fits the screen; with the node when there are several. */
 export function sessionTable(

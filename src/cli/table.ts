@@ -2,10 +2,12 @@ import Table from 'cli-table3';
 import stringWidth from 'string-width';
 import { visible } from './visible.ts';
 
-/** A column: how narrow and how wide it may be. One without a greatest width takes what is left. */
+/** A column: how narrow and how wide it may be. */
 export interface Column {
   readonly title: string;
   readonly least: number;
+  /** How narrow it may be once all the others are as narrow as they may be. */
+  readonly atWorst?: number;
   readonly most?: number;
   readonly isNumber?: boolean;
 }
@@ -65,8 +67,14 @@ function fit(
   const widths = natural.map((wide, index) => Math.min(wide, limits[index] ?? wide));
   if (width === undefined) return widths;
   const room = width - GAP * (columns.length - 1);
+  shrink(widths, room, (index) => columns[index]?.least ?? 0);
+  shrink(widths, room, (index) => columns[index]?.atWorst ?? columns[index]?.least ?? 0);
+  return widths;
+}
+
+function shrink(widths: number[], room: number, leastOf: (index: number) => number): void {
   for (let over = sum(widths) - room; over > 0; over -= 1) {
-    const spare = widths.map((wide, index) => wide - (columns[index]?.least ?? 0));
+    const spare = widths.map((wide, index) => wide - leastOf(index));
     const widest = widths.reduce(
       (best, wide, index) =>
         (spare[index] ?? 0) > 0 && (best < 0 || wide >= (widths[best] ?? 0)) ? index : best,
@@ -75,7 +83,6 @@ function fit(
     if (widest < 0) break;
     widths[widest] = (widths[widest] ?? 0) - 1;
   }
-  return widths;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,0 +1,114 @@
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { until } from './until.ts';
+
+/** How a command line ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+  readonly messages: string;
+}
+
+/** The package as it is built, with `sessionctl` on the PATH as npm would put it there, and a home of its own. */
+export class Sessionctl {
+  readonly folder = mkdtempSync(join(tmpdir(), 'sessionctl-'));
+  readonly environment: Record<string, string>;
+
+  constructor() {
+    const bin = join(this.folder, 'bin');
+    mkdirSync(bin);
+    copyFileSync('package.json', join(this.folder, 'package.json'));
+    symlinkSync(resolve('node_modules'), join(this.folder, 'node_modules'));
+    const out = join(this.folder, 'dist');
+    // Types are checked elsewhere.
+    const arguments_ = [
+      'node_modules/typescript/bin/tsc',
+      '-p',
+      'tsconfig.build.json',
+      '--noCheck',
+    ];
+    const built = spawnSync(process.execPath, [...arguments_, '--outDir', out], {
+      encoding: 'utf8',
+    });
+    if (built.status !== 0) throw new Error(built.stdout + built.stderr);
+    const entry = join(out, 'cli/main.js');
+    chmodSync(entry, 0o755);
+    symlinkSync(entry, join(bin, 'sessionctl'));
+    this.environment = {
+      PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+      HOME: this.folder,
+      TERM: 'xterm-256color',
+      LANG: 'C.UTF-8',
+    };
+  }
+
+  /** Runs a line of the shell without a terminal. */
+  run(line: string, environment: Readonly<Record<string, string>> = {}): Promise<Ended> {
+    // A session of its own has no /dev/tty.
+    const child = spawn('bash', ['-c', line], {
+      env: { ...this.environment, ...environment },
+      detached: true,
+    });
+    child.stdin.end();
+    return new Promise((done) => {
+      let [output, messages] = ['', ''];
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (messages += text));
+      child.on('close', (code) => {
+        done({ code, output, messages });
+      });
+    });
+  }
+
+  /** Runs a line of the shell on a terminal of this size. */
+  open(line: string, environment: Readonly<Record<string, string>> = {}, columns = 120): Terminal {
+    return new Terminal(`stty cols ${columns} rows 24; ${line}`, {
+      ...this.environment,
+      ...environment,
+    });
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+/** A pseudo-terminal with a program on it, by `script` of util-linux, which every Debian has. */
+export class Terminal {
+  /** What stands on it, colours and all. */
+  shown = '';
+  code: number | null | undefined;
+  readonly #child: ChildProcessWithoutNullStreams;
+
+  constructor(line: string, environment: Readonly<Record<string, string>>) {
+    this.#child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
+      env: environment,
+    });
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => (this.shown += text));
+    this.#child.on('close', (code) => (this.code = code));
+  }
+
+  /** Presses these keys; Ctrl-C is `\x03`. */
+  type(keys: string): void {
+    this.#child.stdin.write(keys);
+  }
+
+  /** Waits until this can be read on it. */
+  async shows(text: string | RegExp): Promise<void> {
+    await until(`the terminal shows ${String(text)}:\n${this.shown}`, () => {
+      if (this.code !== undefined && !this.#has(text)) throw new Error(`It ended: ${this.shown}`);
+      return this.#has(text);
+    });
+  }
+
+  async ended(): Promise<number | null> {
+    await until('the program has ended', () => this.code !== undefined);
+    return this.code ?? null;
+  }
+
+  #has(text: string | RegExp): boolean {
+    return typeof text === 'string' ? this.shown.includes(text) : text.test(this.shown);
+  }
+}
