@@ -99,5 +99,6 @@ function draw(
 }
 
 function summary(shown: number, all: number): string {
-  return shown === all ? `${all} sessions.` : `${shown} of ${all} sessions.`;
+  const sessions = all === 1 ? 'session' : 'sessions';
+  return shown === all ? `${all} ${sessions}.` : `${shown} of ${all} ${sessions}.`;
 }

@@ -86,7 +86,8 @@ function send(
     });
     request.on('error', reject);
     request.on('response', resolve);
-    request.end(body);
+    // Of a text, Node would send the headers in the encoding of the body.
+    request.end(body === undefined ? undefined : Buffer.from(body, 'utf8'));
   });
 }
 

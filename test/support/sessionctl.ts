@@ -15,6 +15,7 @@ export interface Ended {
 export class Sessionctl {
   readonly folder = mkdtempSync(join(tmpdir(), 'sessionctl-'));
   readonly environment: Record<string, string>;
+  readonly #terminals: Terminal[] = [];
 
   constructor() {
     const bin = join(this.folder, 'bin');
@@ -62,12 +63,19 @@ export class Sessionctl {
     });
   }
 
+  /** Ends what still runs on a terminal. */
+  closeTerminals(): void {
+    for (const terminal of this.#terminals.splice(0)) terminal.close();
+  }
+
   /** Runs a line of the shell on a terminal of this size. */
   open(line: string, environment: Readonly<Record<string, string>> = {}, columns = 120): Terminal {
-    return new Terminal(`stty cols ${columns} rows 24; ${line}`, {
+    const terminal = new Terminal(`trap : INT; stty cols ${columns} rows 24; ${line}`, {
       ...this.environment,
       ...environment,
     });
+    this.#terminals.push(terminal);
+    return terminal;
   }
 
   remove(): void {
@@ -101,6 +109,11 @@ export class Terminal {
       if (this.code !== undefined && !this.#has(text)) throw new Error(`It ended: ${this.shown}`);
       return this.#has(text);
     });
+  }
+
+  /** Hangs up. */
+  close(): void {
+    if (this.code === undefined) this.#child.kill('SIGHUP');
   }
 
   async ended(): Promise<number | null> {
