@@ -67,7 +67,8 @@ function createProgram(
         const line = text
           .replace(/^error: /, '')
           .replace(/\s+/g, ' ')
-          .trim();
+          .trim()
+          .replace(/\.$/, '');
         write(`${messages.colors.red(`sessionctl: ${line}. See \`sessionctl --help\`.`)}\n`);
       },
     })

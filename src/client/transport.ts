@@ -1,5 +1,5 @@
-import { request as requestHttp, type IncomingMessage } from 'node:http';
-import { Agent, request as requestHttps } from 'node:https';
+import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isNativeError } from 'node:util/types';
 import { SessionControlError } from './errors.ts';
 
@@ -38,21 +38,28 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** IAM tokens alone can be 16 KB. */
 const MAX_HEADER_BYTES = 256 * 1024;
 
-/** A transport over http and https that keeps no connection open, so that a program can end. */
+/** A transport over http and https. It holds no process back from its end. */
 export function createTransport(tls: TlsOptions = {}): Transport {
-  const agent = new Agent({
+  const secure = {
     ...(tls.ca !== undefined && { ca: tls.ca }),
     ...(tls.cert !== undefined && { cert: tls.cert }),
     ...(tls.key !== undefined && { key: tls.key }),
     rejectUnauthorized: tls.insecure !== true,
+  };
+  const agentsOf = (keepAlive: boolean): Agents => ({
+    http: new HttpAgent({ keepAlive }),
+    https: new HttpsAgent({ keepAlive, ...secure }),
   });
+  // On a connection that is kept, what the other end is just closing looks like a request that got no answer.
+  const [reading, changing] = [agentsOf(true), agentsOf(false)];
   return async (request) => {
     request.signal?.throwIfAborted();
     const timeout = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
     const journey = { hasConnected: false };
     try {
-      const answer = await send(request, agent, signal, journey);
+      const agents = request.method === 'GET' ? reading : changing;
+      const answer = await send(request, agents, signal, journey);
       const text = await readAll(answer);
       return { status: answer.statusCode ?? 0, headers: answer.headers, text };
     } catch (error) {
@@ -62,27 +69,38 @@ export function createTransport(tls: TlsOptions = {}): Transport {
   };
 }
 
+interface Agents {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+}
+
 function send(
   { method, url, headers, body }: HttpRequest,
-  agent: Agent,
+  agents: Agents,
   signal: AbortSignal,
   journey: { hasConnected: boolean },
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const isTls = url.protocol === 'https:';
-    const start = isTls ? requestHttps : requestHttp;
-    const request = start(url, {
+    const options = {
       method,
       headers: {
         ...asLatin1(headers),
-        ...(body !== undefined && { 'Content-Length': size(body) }),
+        ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body, 'utf8') }),
       },
       maxHeaderSize: MAX_HEADER_BYTES,
       signal,
-      ...(isTls && { agent }),
-    });
+    };
+    const request = isTls
+      ? requestHttps(url, { ...options, agent: agents.https })
+      : requestHttp(url, { ...options, agent: agents.http });
     request.on('socket', (socket) => {
-      socket.once(isTls ? 'secureConnect' : 'connect', () => (journey.hasConnected = true));
+      if (request.reusedSocket) journey.hasConnected = true;
+      else {
+        socket.once(isTls ? 'secureConnect' : 'connect', () => {
+          journey.hasConnected = true;
+        });
+      }
     });
     request.on('error', reject);
     request.on('response', resolve);
@@ -131,8 +149,4 @@ function asLatin1(headers: Readonly<Record<string, string>>): Record<string, str
       Buffer.from(value, 'utf8').toString('latin1'),
     ]),
   );
-}
-
-function size(body: string): number {
-  return Buffer.byteLength(body, 'utf8');
 }

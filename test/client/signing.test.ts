@@ -23,12 +23,12 @@ describe('a signature', () => {
   });
 
   it.each(vectors)('is that of the official signer: $name', (vector) => {
-    const {
-      'X-Sdk-Date': _date,
-      host: _host,
-      'X-Security-Token': securityToken,
-      ...headers
-    } = vector.headers;
+    const securityToken = vector.headers['X-Security-Token'];
+    // The signer adds these itself.
+    const added = ['X-Sdk-Date', 'X-Security-Token', 'host'];
+    const headers = Object.fromEntries(
+      Object.entries(vector.headers).filter(([name]) => !added.includes(name)),
+    );
     const key = { accessKey: vector.ak, secretKey: vector.sk, securityToken };
     const signed = signedHeaders(
       { method: vector.method, url: new URL(vector.url), headers, body: vector.body },
