@@ -44,44 +44,53 @@ function levelsOf(
 }
 
 function bash(name: string, levels: readonly Level[]): string {
-  const all = levels.flatMap(({ options }) => options);
-  const choices = new Map(all.map((option) => [option.long, option.argChoices]));
-  const withValue = new Set(all.filter(takesValue).flatMap(namesOf));
-  const cases = levels.map(
-    ({ words, commands, options, values }) =>
-      `    '${words}') words='${[...commands.map((next) => next.name()), ...values, ...options.flatMap(namesOf)].join(' ')}' ;;`,
+  const withValue = new Set(
+    levels.flatMap(({ options }) => options.filter(takesValue).flatMap(namesOf)),
   );
-  const chosen = [...choices]
-    .filter(([, found]) => found !== undefined)
-    .map(
-      ([long, found]) =>
-        `    ${long ?? ''}) COMPREPLY=($(compgen -W '${found?.join(' ') ?? ''}' -- "$current")); return ;;`,
-    );
+  const valueCases = levels.flatMap(({ words, options }) =>
+    options.flatMap((option) => {
+      const before = namesOf(option)
+        .map((long) => `'${words} ${long}'`)
+        .join('|');
+      if (option.argChoices !== undefined) {
+        return [
+          `    ${before}) COMPREPLY=($(compgen -W '${option.argChoices.join(' ')}' -- "$current")); return ;;`,
+        ];
+      }
+      return isFile(option)
+        ? [`    ${before}) COMPREPLY=($(compgen -f -- "$current")); return ;;`]
+        : [];
+    }),
+  );
+  const wordCases = levels.map(({ words, commands, options, values }) => {
+    const all = [...commands.map((next) => next.name()), ...values, ...options.flatMap(namesOf)];
+    return `    '${words}') offered='${all.join(' ')}' ;;`;
+  });
+  const anyWithValue = [...withValue].join('|');
+  // Not `path` and `words`: those are zsh's own.
   return `_${name}() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" path='' word words=''
-  local index
-  case "$previous" in
-${chosen.join('\n')}
-    --ca-file|--cert-file|--key-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    ${[...withValue].join('|')}) return ;;
-  esac
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
+  local level='' offered='' word index
   for ((index = 1; index < COMP_CWORD; index++)); do
     word="\${COMP_WORDS[index]}"
     case "$word" in
-      ${[...withValue].join('|')}) ((index++)) ;;
+      ${anyWithValue}) ((index++)) ;;
       -*) ;;
-      *) path="\${path:+$path }$word" ;;
+      *) case '|${levels.map(({ words }) => words).join('|')}|' in
+        *"|\${level:+$level }$word|"*) level="\${level:+$level }$word" ;;
+      esac ;;
     esac
   done
-  case "$path" in
-${cases.join('\n')}
-    ${levels
-      .filter(({ words }) => words !== '')
-      .sort(({ words: one }, { words: other }) => other.length - one.length)
-      .map(({ words, options }) => `'${words} '*) words='${options.flatMap(namesOf).join(' ')}' ;;`)
-      .join('\n    ')}
+  case "$level $previous" in
+${valueCases.join('\n')}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  case "$previous" in
+    ${anyWithValue}) return ;;
+  esac
+  case "$level" in
+${wordCases.join('\n')}
+  esac
+  COMPREPLY=($(compgen -W "$offered" -- "$current"))
 }
 complete -F _${name} ${name}
 `;
@@ -101,12 +110,12 @@ function fish(name: string, levels: readonly Level[]): string {
       words !== '' && names.length > 0
         ? `; and not __fish_seen_subcommand_from ${names.join(' ')}`
         : '';
-    const start = `complete -c ${name} -f -n ${quoted(condition + unless)}`;
+    const start = `complete -c ${name} -n ${quoted(condition + unless)}`;
     return [
       ...commands.map(
-        (command) => `${start} -a ${command.name()} -d ${quoted(command.description())}`,
+        (command) => `${start} -f -a ${command.name()} -d ${quoted(command.description())}`,
       ),
-      ...values.map((value) => `${start} -a ${value}`),
+      ...values.map((value) => `${start} -f -a ${value}`),
       ...options.map((option) => `${start} ${fishOption(option)} -d ${quoted(option.description)}`),
     ];
   });
@@ -118,10 +127,13 @@ function fishOption(option: Option): string {
   return [
     ...(short ? [`-s ${short.slice(1)}`] : []),
     ...(long ? [`-l ${long.slice(2)}`] : []),
-    ...(takesValue(option) ? ['-x'] : []),
-    ...(long?.endsWith('-file') ? ['-F'] : []),
+    ...(takesValue(option) ? [isFile(option) ? '-r -F' : '-x'] : ['-f']),
     ...(argChoices ? [`-a ${quoted(argChoices.join(' '))}`] : []),
   ].join(' ');
+}
+
+function isFile({ long }: Option): boolean {
+  return long?.endsWith('-file') === true;
 }
 
 function takesValue({ required, optional }: Option): boolean {
