@@ -113,13 +113,13 @@ function fish(name: string, levels: readonly Level[]): string {
     const start = `complete -c ${name} -n ${quoted(condition + unless)}`;
     return [
       ...commands.map(
-        (command) => `${start} -f -a ${command.name()} -d ${quoted(command.description())}`,
+        (command) => `${start} -a ${command.name()} -d ${quoted(command.description())}`,
       ),
-      ...values.map((value) => `${start} -f -a ${value}`),
+      ...values.map((value) => `${start} -a ${value}`),
       ...options.map((option) => `${start} ${fishOption(option)} -d ${quoted(option.description)}`),
     ];
   });
-  return `${lines.join('\n')}\n`;
+  return [`complete -c ${name} -f`, ...lines, ''].join('\n');
 }
 
 function fishOption(option: Option): string {
@@ -127,7 +127,7 @@ function fishOption(option: Option): string {
   return [
     ...(short ? [`-s ${short.slice(1)}`] : []),
     ...(long ? [`-l ${long.slice(2)}`] : []),
-    ...(takesValue(option) ? [isFile(option) ? '-r -F' : '-x'] : ['-f']),
+    ...(takesValue(option) ? [isFile(option) ? '-r -F' : '-x'] : []),
     ...(argChoices ? [`-a ${quoted(argChoices.join(' '))}`] : []),
   ].join(' ');
 }

@@ -65,9 +65,9 @@ describe('the completion of other shells', () => {
   it('has each command and option in fish', async () => {
     const lines = (await script('fish')).split('\n');
     expect(lines).toContain(
-      "complete -c sessionctl -n '__fish_use_subcommand' -f -a kill -d 'end user sessions, by id or by filter'",
+      "complete -c sessionctl -n '__fish_use_subcommand' -a kill -d 'end user sessions, by id or by filter'",
     );
-    expect(lines).toContainEqual(expect.stringMatching(/from kill' .*-l dry-run -f -d/));
+    expect(lines).toContainEqual(expect.stringMatching(/from kill' .*-l dry-run -d/));
     expect(lines).toContainEqual(expect.stringMatching(/from add' .*-l ca-file -r -F -d/));
     expect(lines).toContainEqual(
       expect.stringMatching(/from list' .*-s o -l output -x -a 'table json/),
