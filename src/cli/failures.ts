@@ -67,15 +67,20 @@ function requestOf({ status, code, requestId }: SessionControlError): string | u
   return parts.length > 0 ? `(${parts.join(', ')})` : undefined;
 }
 
-function nextStep({ kind, status, retryAfterSeconds }: SessionControlError): string | undefined {
+function nextStep({
+  kind,
+  status,
+  code,
+  retryAfterSeconds,
+}: SessionControlError): string | undefined {
   if (kind === 'unreachable') return 'Check --endpoint, the network and the TLS options.';
   if (kind === 'busy') return `Try again${retryAfterSeconds ? ` in ${retryAfterSeconds} s` : ''}.`;
   if (status === 401)
     return 'Check the token or the access key; `sessionctl login` gets a new token.';
   if (status === 403) return 'Check --project, and which actions these credentials may do.';
-  if (status === 404) return 'Check --instance and --node.';
+  if (status === 404 && code !== undefined) return 'Check --instance and --node.';
   if (kind === 'failed') return 'See `sessionctl capabilities`, and the log of the service.';
-  return kind === 'malformed' ? 'Check --endpoint.' : undefined;
+  return kind === 'malformed' || code === undefined ? 'Check --endpoint.' : undefined;
 }
 
 function sentence(parts: readonly (string | undefined)[]): string {

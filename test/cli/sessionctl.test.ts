@@ -322,3 +322,21 @@ describe('sessionctl', () => {
     expect(output).toContain(server.flavour);
   });
 });
+
+describe('the client library', () => {
+  it('is in the package with its types, and does what the example asks of it', async () => {
+    const [victim, bystander] = [await open('SELECT SLEEP(600)'), await open()];
+    await until(
+      'it has run for a second',
+      async () =>
+        (await run(`sessionctl list ${own} --command Query --min-time 1s -o ids`)).output !== '',
+    );
+    const program = sessionctl.install('examples/end-long-queries.ts');
+
+    const { code, output, messages } = await run(`${program} ${server.app.user} 1`);
+
+    expect([code, messages]).toEqual([0, '']);
+    expect(output).toBe(`${victim.id} gone\n1 killed, 0 left alone, 0 to look at\n`);
+    expect([await isAlive(victim), await isAlive(bystander)]).toEqual([false, true]);
+  });
+});

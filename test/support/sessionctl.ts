@@ -1,7 +1,15 @@
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { until } from './until.ts';
 
 /** How a command line ended. */
@@ -24,16 +32,7 @@ export class Sessionctl {
     symlinkSync(resolve('node_modules'), join(this.folder, 'node_modules'));
     const out = join(this.folder, 'dist');
     // Types are checked elsewhere.
-    const arguments_ = [
-      'node_modules/typescript/bin/tsc',
-      '-p',
-      'tsconfig.build.json',
-      '--noCheck',
-    ];
-    const built = spawnSync(process.execPath, [...arguments_, '--outDir', out], {
-      encoding: 'utf8',
-    });
-    if (built.status !== 0) throw new Error(built.stdout + built.stderr);
+    compile(['-p', 'tsconfig.build.json', '--noCheck', '--outDir', out]);
     const entry = join(out, 'cli/main.js');
     chmodSync(entry, 0o755);
     symlinkSync(entry, join(bin, 'sessionctl'));
@@ -78,9 +77,31 @@ export class Sessionctl {
     return terminal;
   }
 
+  /** Compiles a program against the package as its users do; the result is the command that runs it. Throws when its types are wrong. */
+  install(program: string): string {
+    const home = join(this.folder, 'consumer');
+    mkdirSync(join(home, 'node_modules/@types'), { recursive: true });
+    symlinkSync(this.folder, join(home, 'node_modules/session-control'));
+    symlinkSync(resolve('node_modules/@types/node'), join(home, 'node_modules/@types/node'));
+    writeFileSync(join(home, 'package.json'), '{"type":"module"}');
+    copyFileSync(program, join(home, basename(program)));
+    const options = ['--strict', '--target', 'es2023', '--module', 'node20', '--types', 'node'];
+    compile([...options, basename(program)], home);
+    return `node ${join(home, basename(program, '.ts'))}.js`;
+  }
+
   remove(): void {
     rmSync(this.folder, { recursive: true });
   }
+}
+
+function compile(options: readonly string[], folder = '.'): void {
+  const compiler = resolve('node_modules/typescript/bin/tsc');
+  const built = spawnSync(process.execPath, [compiler, ...options], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  if (built.status !== 0) throw new Error(built.stdout + built.stderr);
 }
 
 /** A pseudo-terminal with a program on it, by `script` of util-linux, which every Debian has. */
