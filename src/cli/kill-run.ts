@@ -50,6 +50,8 @@ export async function killOn(
     const leaving = [...results.values()].filter(isLeaving);
     if (left <= 0 || leaving.length === 0 || settings.signal.aborted) break;
     try {
+      // A service that does not wait at all must not be asked without a pause.
+      await pause(Math.min(POLL_MS, left * 1000), undefined, { signal: settings.signal });
       // The service waits no longer than it likes at once. What rolls back off the list is seen by nobody but the request that killed it.
       const listed = await stillListed(client, node, leaving, settings.signal);
       if (listed.length === 0) break;

@@ -48,6 +48,7 @@ export class Sessionctl {
   run(line: string, environment: Readonly<Record<string, string>> = {}): Promise<Ended> {
     // A session of its own has no /dev/tty.
     const child = spawn('bash', ['-c', line], {
+      cwd: this.folder,
       env: { ...this.environment, ...environment },
       detached: true,
     });
