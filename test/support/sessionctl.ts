@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { until } from './until.ts';
+import { Terminal } from '../../tools/terminal.ts';
 
 /** How a command line ended. */
 export interface Ended {
@@ -70,10 +70,7 @@ export class Sessionctl {
 
   /** Runs a line of the shell on a terminal of this size. */
   open(line: string, environment: Readonly<Record<string, string>> = {}, columns = 120): Terminal {
-    const terminal = new Terminal(`trap : INT; stty cols ${columns} rows 24; ${line}`, {
-      ...this.environment,
-      ...environment,
-    });
+    const terminal = new Terminal(line, { ...this.environment, ...environment }, columns);
     this.#terminals.push(terminal);
     return terminal;
   }
@@ -103,47 +100,4 @@ function compile(options: readonly string[], folder = '.'): void {
     encoding: 'utf8',
   });
   if (built.status !== 0) throw new Error(built.stdout + built.stderr);
-}
-
-/** A pseudo-terminal with a program on it, by `script` of util-linux, which every Debian has. */
-export class Terminal {
-  /** What stands on it, colours and all. */
-  shown = '';
-  code: number | null | undefined;
-  readonly #child: ChildProcessWithoutNullStreams;
-
-  constructor(line: string, environment: Readonly<Record<string, string>>) {
-    this.#child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
-      env: environment,
-    });
-    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => (this.shown += text));
-    this.#child.on('close', (code) => (this.code = code));
-  }
-
-  /** Presses these keys; Ctrl-C is `\x03`. */
-  type(keys: string): void {
-    this.#child.stdin.write(keys);
-  }
-
-  /** Waits until this can be read on it. */
-  async shows(text: string | RegExp): Promise<void> {
-    await until(`the terminal shows ${String(text)}:\n${this.shown}`, () => {
-      if (this.code !== undefined && !this.#has(text)) throw new Error(`It ended: ${this.shown}`);
-      return this.#has(text);
-    });
-  }
-
-  /** Hangs up. */
-  close(): void {
-    if (this.code === undefined) this.#child.kill('SIGHUP');
-  }
-
-  async ended(): Promise<number | null> {
-    await until('the program has ended', () => this.code !== undefined);
-    return this.code ?? null;
-  }
-
-  #has(text: string | RegExp): boolean {
-    return typeof text === 'string' ? this.shown.includes(text) : text.test(this.shown);
-  }
 }
