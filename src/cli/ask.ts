@@ -6,13 +6,19 @@ import { Interrupted, usageError } from './failures.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /**
- * Asks on the terminal, which is /dev/tty when standard input is something else. The answer is no unless it is said otherwise.
+ * Asks about what was shown, on the terminal, which is /dev/tty when standard input is something else. The answer is no unless it is said otherwise.
  * Throws a usage error when there is no terminal; rejects with the signal's reason after Ctrl-C.
  */
-export async function askWhether(message: string, surroundings: Surroundings): Promise<boolean> {
-  return onTerminal(surroundings, 'Say --yes to go without the question.', (context) =>
-    confirm({ message, default: false }, context),
-  );
+export async function askWhether(
+  message: string,
+  shown: string,
+  surroundings: Surroundings,
+): Promise<boolean> {
+  return onTerminal(surroundings, 'Say --yes to go without the question.', (context) => {
+    // Who answers must have seen it, wherever standard error goes.
+    if (!surroundings.messages.isTerminal) context.output.write(`${shown}\n`);
+    return confirm({ message, default: false }, context);
+  });
 }
 
 /** Asks for a password, which is not shown. */

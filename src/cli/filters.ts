@@ -20,6 +20,7 @@ export type Filter = (session: ListedSession) => boolean;
 const TEXT_FILTERS = ['user', 'db', 'host', 'command', 'state', 'info'] as const;
 /** Names that a server tells apart by case. */
 const EXACT: ReadonlySet<string> = new Set(['user', 'db', 'host']);
+const MAX_WAIT_SECONDS = 86_400;
 export const SORT_KEYS = ['id', 'user', 'host', 'db', 'command', 'time', 'state'] as const;
 
 /** Whether any filter was given. */
@@ -47,6 +48,13 @@ export function duration(option: string, text: string): number {
   const seconds = parseDuration(text);
   if (seconds !== undefined) return seconds;
   throw usageError(`${option} ${text} is no time.`, 'Times are written 90s, 5m, 1h30m or 2d.');
+}
+
+/** Seconds of an option that are waited for: at most a day, which timers can do. Throws a usage error. */
+export function wait(option: string, text: string): number {
+  const seconds = duration(option, text);
+  if (seconds <= MAX_WAIT_SECONDS) return seconds;
+  throw usageError(`${option} ${text} is longer than a day.`);
 }
 
 /** A positive integer of an option. Throws a usage error. */

@@ -3,6 +3,12 @@ import type { Filter } from './filters.ts';
 import type { ListedSession } from './listing.ts';
 import type { GivenId } from './session-ids.ts';
 
+/** The nodes that are asked, and those of them whose list could not be read. */
+export interface AskedNodes {
+  readonly all: readonly string[];
+  readonly unread: readonly string[];
+}
+
 /** Whom a kill is about. */
 export interface KillPlan {
   readonly sessions: readonly ListedSession[];
@@ -14,13 +20,13 @@ export interface KillPlan {
 export interface MissingId {
   readonly node: string;
   readonly id: bigint;
-  readonly why: 'not_listed' | 'filtered_out';
+  readonly why: 'not_listed' | 'filtered_out' | 'not_read';
 }
 
 /** Picks by ids and filters; without ids, all that pass. Throws a usage error for an id that could be of several nodes. */
 export function planKill(
   listed: readonly ListedSession[],
-  nodes: readonly string[],
+  nodes: AskedNodes,
   ids: readonly GivenId[] | undefined,
   passes: Filter,
 ): KillPlan {
@@ -29,12 +35,14 @@ export function planKill(
   const sessions = new Map<string, ListedSession>();
   const missing = new Map<string, MissingId>();
   for (const given of ids) {
-    const node = nodeOf(given, nodes);
+    const node = nodeOf(given, nodes.all);
     const key = keyOf({ node, id: given.id });
     const session = byKey.get(key);
     if (session !== undefined && passes(session)) sessions.set(key, session);
     else {
-      missing.set(key, { node, id: given.id, why: session ? 'filtered_out' : 'not_listed' });
+      const isUnread = nodes.unread.includes(node);
+      const why = session ? 'filtered_out' : isUnread ? 'not_read' : 'not_listed';
+      missing.set(key, { node, id: given.id, why });
     }
   }
   return { sessions: [...sessions.values()], missing: [...missing.values()] };

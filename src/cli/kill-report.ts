@@ -15,18 +15,26 @@ export interface KillReport {
   readonly isDryRun: boolean;
   readonly isNodeShown: boolean;
   readonly isInterrupted: boolean;
+  /** Whether lists of nodes could not be read. */
+  readonly isPartial: boolean;
   readonly troubles: readonly string[];
   readonly requestIds: readonly string[];
 }
 
+const REASONS: Readonly<Record<MissingId['why'], string>> = {
+  not_listed: 'no session has this id',
+  filtered_out: 'the filters leave it out',
+  not_read: 'the list of the node could not be read',
+};
 const KILLED: ReadonlySet<Outcome> = new Set(['killed', 'gone', 'rolling_back']);
 
 /** What the exit code of a kill is. */
-export function exitCodeOf({ results, missing, isDryRun, isInterrupted }: KillReport): ExitCode {
+export function exitCodeOf(report: KillReport): ExitCode {
+  const { results, missing, isDryRun, isInterrupted, isPartial } = report;
   const outcomes = new Set(results.map(({ outcome }) => outcome));
   if (isInterrupted) return EXIT.interrupted;
   if (isDryRun) return EXIT.done;
-  if (outcomes.has('failed') || outcomes.has('unknown')) return EXIT.failed;
+  if (isPartial || outcomes.has('failed') || outcomes.has('unknown')) return EXIT.failed;
   return outcomes.has('not_found') || missing.length > 0 ? EXIT.notFound : EXIT.done;
 }
 
@@ -53,8 +61,8 @@ export function tellReport(report: KillReport, { colors, line }: Screen): void {
   tell('failed', 'Not killed', colors.red);
   tell('unknown', 'Not known whether it was killed', colors.red);
   for (const { id, node: where, why } of missing) {
-    const reason = why === 'not_listed' ? 'no session has this id' : 'the filters leave it out';
-    line(colors.yellow(`Not found: ${id}${node(where)}, ${reason}`));
+    const what = why === 'not_read' ? 'Not killed' : 'Not found';
+    line(colors.yellow(`${what}: ${id}${node(where)}, ${REASONS[why]}`));
   }
   for (const trouble of new Set(troubles)) line(colors.red(visible(trouble)));
 }
@@ -67,7 +75,10 @@ export function reportAsJson(report: KillReport): string {
     interrupted: isInterrupted,
     sessions: [
       ...results.map(({ session, outcome }) => ({ ...recordOf(session), outcome })),
-      ...missing.map(({ node, id }) => ({ node, id, outcome: 'not_found' })),
+      ...missing.map(({ node, id, why }) => ({
+        ...{ node, id },
+        outcome: why === 'not_read' ? 'failed' : 'not_found',
+      })),
     ],
     troubles,
     request_ids: requestIds,
@@ -82,9 +93,11 @@ function counts({ results, missing, isDryRun }: KillReport): string {
     ...(count('gone') > 0 ? [`${count('gone')} gone`] : []),
     ...(count('rolling_back') > 0 ? [`${count('rolling_back')} rolling back`] : []),
   ].join(', ');
+  const unread = missing.filter(({ why }) => why === 'not_read').length;
+  const failed = count('failed') + unread;
   const rest = [
-    `${count('not_found') + missing.length} not found`,
-    ...(count('failed') > 0 ? [`${count('failed')} failed`] : []),
+    `${count('not_found') + missing.length - unread} not found`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
     ...(count('unknown') > 0 ? [`${count('unknown')} unknown`] : []),
   ].join(', ');
   return `${killed} ${isDryRun ? 'would be killed' : 'killed'}${detail && ` (${detail})`}, ${rest}.`;

@@ -2,13 +2,20 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { SessionControlError } from '../client/index.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { failureOf, usageError } from './failures.ts';
-import { count, duration, readFilter, readOrder, type FilterOptions } from './filters.ts';
+import { count, readFilter, wait, readOrder, type FilterOptions } from './filters.ts';
 import { formatSessions, LIST_FORMATS, readFormat } from './formats.ts';
-import { listAll, type Connection, type ListedSession } from './listing.ts';
+import {
+  listAll,
+  type Connection,
+  type ListedSession,
+  type ListFailure,
+  type Listing,
+} from './listing.ts';
 import { withProgress } from './progress.ts';
 import { sessionTable } from './session-table.ts';
 import { connect, type ConnectionOptions } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
+import { visible } from './visible.ts';
 
 /** The options of `list`. */
 export interface ListOptions extends ConnectionOptions, FilterOptions {
@@ -27,14 +34,14 @@ export async function list(options: ListOptions, surroundings: Surroundings): Pr
   const format = readFormat(options.output ?? 'table', LIST_FORMATS);
   const select = readSelection(options);
   const watchSeconds =
-    options.watch === undefined ? undefined : Math.max(1, duration('--watch', options.watch));
+    options.watch === undefined ? undefined : Math.max(1, wait('--watch', options.watch));
   if (watchSeconds !== undefined && format !== 'table') {
     throw usageError('--watch shows a table only.');
   }
   const connection = connect(options, surroundings);
   if (watchSeconds !== undefined) return watch(connection, select, watchSeconds, surroundings);
   const { output, messages, signal } = surroundings;
-  const all = await withProgress(messages, 'Reading the list', (progress) =>
+  const { sessions: all, failures } = await withProgress(messages, 'Reading the list', (progress) =>
     listAll(connection, signal, progress),
   );
   const sessions = select(all);
@@ -45,7 +52,9 @@ export async function list(options: ListOptions, surroundings: Surroundings): Pr
     if (sessions.length > 0) output.line(sessionTable(sessions, output, isNodeShown));
     messages.line(summary(sessions.length, all.length));
   }
-  return EXIT.done;
+  for (const failure of failures) messages.line(messages.colors.red(listFailure(failure)));
+  const [first] = failures;
+  return first === undefined ? EXIT.done : failureOf(first.error).exitCode;
 }
 
 function readSelection(options: ListOptions): Select {
@@ -85,17 +94,27 @@ async function watch(
 
 function draw(
   select: Select,
-  all: readonly ListedSession[],
+  { sessions: all, failures }: Listing,
   { nodes }: Connection,
   screen: Surroundings['output'],
 ): string {
   const sessions = select(all);
   const rows = screen.rows();
   // The head of the screen, the head of the table, the summary and the line of the cursor.
-  const shown = rows === undefined ? sessions : sessions.slice(0, Math.max(1, rows - 4));
+  const room = rows === undefined ? undefined : Math.max(1, rows - 4 - failures.length);
+  const shown = sessions.slice(0, room);
   const hidden = sessions.length - shown.length;
   const more = hidden > 0 ? ` ${hidden} more do not fit.` : '';
-  return `${sessionTable(shown, screen, nodes.length > 1)}\n${summary(sessions.length, all.length)}${more}`;
+  return [
+    sessionTable(shown, screen, nodes.length > 1),
+    `${summary(sessions.length, all.length)}${more}`,
+    ...failures.map((failure) => screen.colors.red(listFailure(failure))),
+  ].join('\n');
+}
+
+/** Why the list of one of several nodes is missing, in one line. */
+export function listFailure({ node, error }: ListFailure): string {
+  return `sessionctl: node ${visible(node)}: ${failureOf(error).line}`;
 }
 
 function summary(shown: number, all: number): string {

@@ -12,26 +12,49 @@ export interface Connection {
   readonly nodes: readonly NodeAddress[];
 }
 
-/** The sessions of all nodes, node by node in the order given, by id. Rejects with the first error. */
+/** What could be read. */
+export interface Listing {
+  readonly sessions: readonly ListedSession[];
+  /** The nodes whose list could not be read, while those of others could. */
+  readonly failures: readonly ListFailure[];
+}
+
+export interface ListFailure {
+  readonly node: string;
+  readonly error: unknown;
+}
+
+/** The sessions of all nodes, node by node in the order given, by id. Rejects when no list can be read, or it is interrupted. */
 export async function listAll(
   { client, nodes }: Connection,
   signal: AbortSignal,
   progress?: Progress,
-): Promise<ListedSession[]> {
+): Promise<Listing> {
   const counts = new Map<string, readonly [number, number]>();
-  const lists = await Promise.all(
-    nodes.map(async (node) => {
-      const sessions = await client.list(node, {
+  const lists = await Promise.allSettled(
+    nodes.map((node) =>
+      client.list(node, {
         signal,
         onProgress: (read, total) => {
           counts.set(node.nodeId, [read, total]);
           progress?.tell(readSoFar(counts));
         },
-      });
-      return sessions.map((session) => ({ ...session, node: node.nodeId }));
-    }),
+      }),
+    ),
   );
-  return lists.flat();
+  signal.throwIfAborted();
+  const failures = lists.flatMap((list, index): ListFailure[] =>
+    list.status === 'fulfilled'
+      ? []
+      : [{ node: nodes[index]?.nodeId ?? '', error: list.reason as unknown }],
+  );
+  const [first] = failures;
+  if (first !== undefined && failures.length === nodes.length) throw first.error;
+  const sessions = lists.flatMap((list, index) => {
+    const node = nodes[index]?.nodeId ?? '';
+    return list.status === 'fulfilled' ? list.value.map((session) => ({ ...session, node })) : [];
+  });
+  return { sessions, failures };
 }
 
 function readSoFar(counts: ReadonlyMap<string, readonly [number, number]>): string {

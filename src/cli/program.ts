@@ -19,7 +19,8 @@ import {
   LOGIN_HELP,
   PROGRAM_HELP,
 } from './help.ts';
-import { kill, type KillOptions } from './kill.ts';
+import type { KillOptions } from './kill-settings.ts';
+import { kill } from './kill.ts';
 import { list, type ListOptions } from './list.ts';
 import { addConnectionOptions, addFilterOptions, outputOption, sortOption } from './options.ts';
 import type { ConnectionOptions } from './settings.ts';

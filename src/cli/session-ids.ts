@@ -1,3 +1,4 @@
+import { addAbortSignal, type Readable } from 'node:stream';
 import { usageError } from './failures.ts';
 
 /** An id as it was given: with the node, as `list -o ids` prints it when there are several. */
@@ -22,9 +23,11 @@ export function readIds(texts: readonly string[]): GivenId[] {
   });
 }
 
-/** All that comes from a stream, as text. */
-export async function readAll(stream: AsyncIterable<Buffer | string>): Promise<string> {
+/** All that comes from a stream, as text. Rejects when it is interrupted. */
+export async function readAll(stream: Readable, signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  addAbortSignal(signal, stream);
+  for await (const chunk of stream as AsyncIterable<Buffer | string>)
+    chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -6,7 +6,7 @@ import { configFolder, readConfiguration, type Context } from './config-file.ts'
 import { credentialsOf, type GivenCredentials } from './credentials.ts';
 import { EXIT } from './exit-codes.ts';
 import { CommandError, usageError } from './failures.ts';
-import { count } from './filters.ts';
+import { wait } from './filters.ts';
 import type { Connection } from './listing.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -58,7 +58,7 @@ export function connect(options: ConnectionOptions, surroundings: Surroundings):
   );
   const nodes = nodesOf(options, environment['SESSIONCTL_NODE'], context.nodes ?? []);
   const url = readEndpoint(endpoint);
-  if (url.protocol === 'http:' && !/^(localhost|127\.|\[::1\])/.test(url.hostname)) {
+  if (url.protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)) {
     messages.line(`sessionctl: what is sent to ${url.origin} can be read on the way: use https`);
   }
   const tls = tlsOf(options, surroundings, context);
@@ -70,7 +70,7 @@ export function connect(options: ConnectionOptions, surroundings: Surroundings):
     language: languageOf(
       options.language ?? environment['SESSIONCTL_LANGUAGE'] ?? context.language,
     ),
-    ...(options.timeout !== undefined && { timeoutMs: count('--timeout', options.timeout) * 1000 }),
+    ...(options.timeout !== undefined && { timeoutMs: wait('--timeout', options.timeout) * 1000 }),
   });
   return { client, nodes: nodes.map((nodeId) => ({ projectId, instanceId, nodeId })) };
 }
@@ -98,7 +98,7 @@ export function tlsOf(
       ? undefined
       : readPem(resolve(configFolder(surroundings), configured));
   };
-  const insecure = options.insecure ?? environment['SESSIONCTL_INSECURE'] === 'true';
+  const insecure = options.insecure ?? isOn('SESSIONCTL_INSECURE', environment);
   return {
     ca: read(options.caFile ?? environment['SESSIONCTL_CA_FILE'], tls.ca_file),
     cert: read(options.certFile ?? environment['SESSIONCTL_CERT_FILE'], tls.cert_file),
@@ -173,6 +173,13 @@ function readEndpoint(endpoint: string): URL {
 function languageOf(language: string | undefined): 'en-us' | 'zh-cn' | undefined {
   if (language === undefined || language === 'en-us' || language === 'zh-cn') return language;
   throw usageError(`--language ${language} is not known.`, 'It is en-us or zh-cn.');
+}
+
+function isOn(name: string, environment: Surroundings['environment']): boolean {
+  const value = environment[name] ?? '';
+  if (['true', '1'].includes(value)) return true;
+  if (['', 'false', '0'].includes(value)) return false;
+  throw usageError(`${name} must be true or false.`);
 }
 
 function readPem(path: string): string {

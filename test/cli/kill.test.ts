@@ -196,6 +196,37 @@ Server failure.\\x1b[2J
     expect(output).toContain('The node is gone.');
   });
 
+  it('goes on without a node whose list cannot be read, and says so: 4', async () => {
+    const [proper] = api.acts;
+    api.acts = [
+      (res, request) => {
+        if (request.url.includes('/n2/')) {
+          answer(500, '{"error_code":"DBS.200005","error_msg":"n2 is gone."}')(res, request);
+        } else proper?.(res, request);
+      },
+    ];
+    const nodes = ['--node', 'n1', '--node', 'n2'];
+    const { code, output, messages } = await home.run(['kill', '--yes', 'n1/7', 'n2/7', ...nodes]);
+    expect(code).toBe(4);
+    expect(messages).toContain('sessionctl: node n2: n2 is gone.');
+    expect(output).toBe(`1 killed, 0 not found, 1 failed.
+Not killed: 7 on n2, the list of the node could not be read
+`);
+
+    const list = await home.run(['list', '-o', 'ids', ...nodes]);
+
+    expect([list.code, list.output]).toEqual([1, 'n1/7\nn1/8\nn1/9007199254740993\n']);
+  });
+
+  it('whose node fails accounts for its ids: 4', async () => {
+    onDelete = answer(500, '{"error_code":"DBS.200005","error_msg":"Server failure."}');
+    const { code, output } = await home.run(['kill', '--yes', '7']);
+    expect(code).toBe(4);
+    expect(output).toMatch(
+      /^0 killed, 0 not found, 1 failed\.\nNot killed: 7 app@.*\nServer failure\./,
+    );
+  });
+
   it('waits by several requests when the service waits less than is wanted', async () => {
     let sent = 0;
     onDelete = (res, request) => {
@@ -220,6 +251,7 @@ describe('the exit code of a kill', () => {
     isDryRun: false,
     isNodeShown: false,
     isInterrupted: false,
+    isPartial: false,
     troubles: [],
     requestIds: [],
     ...more,
@@ -233,6 +265,7 @@ describe('the exit code of a kill', () => {
     ['one was not listed', report(['gone'], { missing }), 3],
     ['one failed', report(['gone', 'not_found', 'failed'], { missing }), 4],
     ['one is unknown', report(['unknown']), 4],
+    ['a list could not be read', report(['gone'], { isPartial: true }), 4],
     ['it was dry', report(['not_found'], { missing, isDryRun: true }), 0],
     ['it was interrupted', report(['gone'], { isInterrupted: true }), 130],
   ])('when %s', (_name, of, code) => {
@@ -246,7 +279,7 @@ describe('whom a kill is about', () => {
       { node: undefined, id: 7n },
       { node: 'no1', id: 7n },
     ];
-    const plan = planKill([listed({ id: 7n })], ['no1'], ids, () => true);
+    const plan = planKill([listed({ id: 7n })], { all: ['no1'], unread: [] }, ids, () => true);
     expect(plan).toEqual({ sessions: [listed({ id: 7n })], missing: [] });
   });
 });

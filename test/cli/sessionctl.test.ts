@@ -268,8 +268,11 @@ Not found: 9007199254740993, no session has this id
     const screen = terminal(`sessionctl kill ${victim.id} --yes --wait 60s`);
 
     expect(await screen.ended()).toBe(0);
-    expect(screen.shown).toMatch(/Still there: \d+ \S+ \(rolling back\)/);
-    expect(screen.shown).toContain('1 killed (1 gone), 0 not found.');
+    // MySQL lists a session no more once it rolls back.
+    if (server.flavour === 'mariadb') {
+      expect(screen.shown).toMatch(/Still there: \d+ \S+ \(rolling back\)/);
+      expect(screen.shown).toContain('1 killed (1 gone), 0 not found.');
+    } else expect(screen.shown).toMatch(/1 killed \(1 (gone|rolling back)\), 0 not found\./);
     expect(await isAlive(victim)).toBe(false);
   });
 });
