@@ -26,6 +26,7 @@ export interface KillSettings {
 }
 
 const POLL_MS = 1000;
+const FIRST_LOOK_MS = 500;
 const PAGE = 100;
 
 /**
@@ -110,7 +111,7 @@ async function watchLeaving(
   signal: AbortSignal,
 ): Promise<void> {
   const hosts = new Map(sessions.map(({ id, host }) => [id, host]));
-  let pauseMs = POLL_MS;
+  let pauseMs = FIRST_LOOK_MS;
   while (!signal.aborted) {
     try {
       await pause(pauseMs, undefined, { signal });

@@ -6,7 +6,7 @@ import {
   type ClientSession,
 } from '../support/client-session.ts';
 import { nodeKey } from '../support/ids.ts';
-import { asRoot, liveIds, servers, type Server } from '../support/server.ts';
+import { asRoot, liveIds, processList, servers, type Server } from '../support/server.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import { Sessionctl } from '../support/sessionctl.ts';
 import { ACCESS_KEY } from '../support/sign.ts';
@@ -73,18 +73,18 @@ async function isAlive({ id }: ClientSession): Promise<boolean> {
   return (await liveIds(server)).has(id);
 }
 
-/** Waits until the service lists a session that runs this. */
-async function isListed(marker: string): Promise<void> {
-  await until(
-    `a session runs ${marker}`,
-    async () => (await run(`sessionctl list --info '*${marker}*' -o ids`)).output !== '',
-  );
+/** Waits until the node has a session that runs this, or none any more. */
+async function isRunning(marker: string, isWanted = true): Promise<void> {
+  await until(`${marker} is ${isWanted ? '' : 'not '}running`, async () => {
+    const rows = await processList(server);
+    return rows.some(({ Info: info }) => String(info).includes(marker)) === isWanted;
+  });
 }
 
 describe('sessionctl list', () => {
   it('shows sessions in a table that fits the terminal, in colour, and no escape sequence of a statement', async () => {
     const { id } = await open(`SELECT SLEEP(600), '\x1b[2Jcleared\x9b31m', '${'x'.repeat(200)}'`);
-    await isListed('cleared');
+    await isRunning('cleared');
 
     const screen = terminal(`sessionctl list ${own} --info '*cleared*'`, 100);
 
@@ -99,7 +99,7 @@ describe('sessionctl list', () => {
 
   it('writes neither colour nor a cut where there is no terminal, and no colour with NO_COLOR', async () => {
     await open(`SELECT SLEEP(600), '${'plain'.repeat(14)}'`);
-    await isListed('plain');
+    await isRunning('plain');
 
     const { output, code } = await run(`sessionctl list ${own} --command Query`);
     const screen = sessionctl.open('sessionctl list', { ...environment, NO_COLOR: '1' });
@@ -172,14 +172,11 @@ describe('sessionctl kill', () => {
 
   it('leaves a session alone that no longer is what was shown, and says so', async () => {
     const victim = await open('SELECT SLEEP(600) /* changing */');
-    await isListed('changing');
+    await isRunning('changing');
     const screen = terminal(`sessionctl kill ${own} --info '*changing*'`);
     await screen.shows('End this session on node');
     await asRoot(server, (root) => root.query(`KILL QUERY ${victim.id}`));
-    await until(
-      'it idles',
-      async () => (await run(`sessionctl list --info '*changing*' -o ids`)).output === '',
-    );
+    await isRunning('changing', false);
 
     screen.type('y\r');
 
@@ -329,10 +326,10 @@ describe('sessionctl', () => {
 describe('the client library', () => {
   it('is in the package with its types, and does what the example asks of it', async () => {
     const [victim, bystander] = [await open('SELECT SLEEP(600)'), await open()];
-    await until(
-      'it has run for a second',
-      async () =>
-        (await run(`sessionctl list ${own} --command Query --min-time 1s -o ids`)).output !== '',
+    await until('it has run for a second', async () =>
+      (await processList(server)).some(
+        ({ Id: id, Time: time }) => String(id) === victim.id.toString() && Number(time) >= 1,
+      ),
     );
     const program = sessionctl.install('examples/end-long-queries.ts');
 

@@ -31,8 +31,7 @@ export class Sessionctl {
     copyFileSync('package.json', join(this.folder, 'package.json'));
     symlinkSync(resolve('node_modules'), join(this.folder, 'node_modules'));
     const out = join(this.folder, 'dist');
-    // Types are checked elsewhere.
-    compile(['-p', 'tsconfig.build.json', '--noCheck', '--outDir', out]);
+    compile(['-p', this.#buildSettings(out)]);
     const entry = join(out, 'cli/main.js');
     chmodSync(entry, 0o755);
     symlinkSync(entry, join(bin, 'sessionctl'));
@@ -63,6 +62,18 @@ export class Sessionctl {
     });
   }
 
+  /** As for the build, but without the service, and the types are checked elsewhere: it is done again and again. */
+  #buildSettings(out: string): string {
+    const path = join(this.folder, 'build.json');
+    const settings = {
+      extends: resolve('tsconfig.build.json'),
+      compilerOptions: { noCheck: true, rootDir: resolve('src'), outDir: out },
+      include: [resolve('src/cli'), resolve('src/client')],
+    };
+    writeFileSync(path, JSON.stringify(settings));
+    return path;
+  }
+
   /** Ends what still runs on a terminal. */
   closeTerminals(): void {
     for (const terminal of this.#terminals.splice(0)) terminal.close();
@@ -83,7 +94,16 @@ export class Sessionctl {
     symlinkSync(resolve('node_modules/@types/node'), join(home, 'node_modules/@types/node'));
     writeFileSync(join(home, 'package.json'), '{"type":"module"}');
     copyFileSync(program, join(home, basename(program)));
-    const options = ['--strict', '--target', 'es2023', '--module', 'node20', '--types', 'node'];
+    const options = [
+      '--strict',
+      '--skipLibCheck',
+      '--target',
+      'es2023',
+      '--module',
+      'node20',
+      '--types',
+      'node',
+    ];
     compile([...options, basename(program)], home);
     return `node ${join(home, basename(program, '.ts'))}.js`;
   }
