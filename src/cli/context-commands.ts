@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { changeConfiguration, readConfiguration, type Context } from './config-file.ts';
 import { configuredPassword, logIn, tokenUse } from './credentials.ts';
 import { askPassword } from './ask.ts';
@@ -111,9 +112,9 @@ function contextFrom(options: ContextOptions): Context {
   const { caFile, certFile, keyFile, insecure, language } = options;
   const credentials = credentialsFrom(options);
   const tls = {
-    ...(caFile !== undefined && { ca_file: caFile }),
-    ...(certFile !== undefined && { cert_file: certFile }),
-    ...(keyFile !== undefined && { key_file: keyFile }),
+    ...(caFile !== undefined && { ca_file: resolve(caFile) }),
+    ...(certFile !== undefined && { cert_file: resolve(certFile) }),
+    ...(keyFile !== undefined && { key_file: resolve(keyFile) }),
     ...(insecure === true && { insecure }),
   };
   return {

@@ -73,7 +73,7 @@ function nextStep({
   code,
   retryAfterSeconds,
 }: SessionControlError): string | undefined {
-  if (kind === 'unreachable') return 'Check --endpoint, the network and the TLS options.';
+  if (kind === 'unreachable') return 'Check the endpoint, the network and the TLS options.';
   if (kind === 'busy') return `Try again${retryAfterSeconds ? ` in ${retryAfterSeconds} s` : ''}.`;
   if (status === 401)
     return 'Check the token or the access key; `sessionctl login` gets a new token.';

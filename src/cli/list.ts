@@ -27,7 +27,8 @@ export interface ListOptions extends ConnectionOptions, FilterOptions {
 
 type Select = (sessions: readonly ListedSession[]) => ListedSession[];
 
-const CLEAR = '\x1b[H\x1b[2J\x1b[3J';
+/** What has scrolled away before stays. */
+const CLEAR = '\x1b[H\x1b[J';
 
 /** Shows the sessions of the nodes. */
 export async function list(options: ListOptions, surroundings: Surroundings): Promise<ExitCode> {

@@ -34,7 +34,8 @@ export function createScreen(
   stream: WriteStream,
   environment: Readonly<Record<string, string | undefined>>,
 ): Screen {
-  const isTerminal = stream.isTTY;
+  // Of what is no terminal it is undefined, whatever the types say.
+  const isTerminal = (stream as { readonly isTTY?: boolean }).isTTY === true;
   const isPlain = Boolean(environment['NO_COLOR']) || environment['TERM'] === 'dumb';
   let isClosed = false;
   // A reader that has seen enough (`| head`) is no error.

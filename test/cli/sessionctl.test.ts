@@ -101,7 +101,7 @@ describe('sessionctl list', () => {
     await open(`SELECT SLEEP(600), '${'plain'.repeat(14)}'`);
     await isRunning('plain');
 
-    const { output, code } = await run(`sessionctl list ${own} --command Query`);
+    const { output, code } = await run(`sessionctl list ${own} --command Query`, { CI: 'true' });
     const screen = sessionctl.open('sessionctl list', { ...environment, NO_COLOR: '1' });
 
     expect(code).toBe(0);
@@ -279,7 +279,7 @@ describe('sessionctl', () => {
     ['sessionctl kill', 64, 'Whom? Give ids or filters.'],
     ['sessionctl frobnicate', 64, "unknown command 'frobnicate'"],
     ['sessionctl list --token wrong', 77, 'Incorrect IAM authentication'],
-    ['sessionctl kill 12 --yes --endpoint http://127.0.0.1:9', 69, 'Check --endpoint'],
+    ['sessionctl kill 12 --yes --endpoint http://127.0.0.1:9', 69, 'Check the endpoint'],
     [`sessionctl list --node ${'0'.repeat(32)}no07`, 1, 'Check --instance and --node'],
     [`sessionctl list --project ${'0'.repeat(32)}`, 77, 'Check --project'],
   ])('%s ends with %d and one line', async (line, code, message) => {

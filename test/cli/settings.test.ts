@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { answer, ScriptedApi, type Came } from '../support/scripted-api.ts';
 import { Home } from './surroundings.ts';
 
@@ -138,7 +138,18 @@ describe('a configuration file', () => {
 describe('contexts', () => {
   it('are added, used and listed, and show no secret; the file is its owner’s alone', async () => {
     const one = ['--endpoint', api.endpoint, '--project', 'p1', '--instance', 'i', '--node', 'n1'];
-    await home.run(['context', 'add', 'one', ...one, '--node', 'n2', '--token', 'top-secret']);
+    const files = ['--ca-file', 'package.json'];
+    await home.run([
+      'context',
+      'add',
+      'one',
+      ...one,
+      '--node',
+      'n2',
+      '--token',
+      'top-secret',
+      ...files,
+    ]);
     await home.run([
       'context',
       'add',
@@ -159,6 +170,7 @@ describe('contexts', () => {
       [''],
     ]);
     expect(statSync(home.configFile).mode & 0o777).toBe(0o600);
+    expect(readFileSync(home.configFile, 'utf8')).toContain(`ca_file: ${resolve('package.json')}`);
     expect((await home.run(['list', '--context', 'one', '--node', 'n1'])).code).toBe(0);
     expect(api.came.at(-1)?.headers['x-auth-token']).toBe('top-secret');
   });
