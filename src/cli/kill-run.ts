@@ -27,7 +27,6 @@ export interface KillSettings {
 
 const POLL_MS = 1000;
 const FIRST_LOOK_MS = 500;
-const PAGE = 100;
 
 /**
  * Ends sessions of one node, each only if it still is what was shown, and waits for them to leave if that is wanted.
@@ -43,7 +42,15 @@ export async function killOn(
   const results = new Map<bigint, KillResult>(
     sessions.map((session) => [session.id, { session, outcome: 'unknown' }]),
   );
-  const first = await sendWhileWatching(client, node, sessions, settings, settings.waitSeconds);
+  const seenRollingBack = new Set<bigint>();
+  const onListed = (listed: readonly ListedSession[]): void => {
+    for (const { id, command, state } of listed) {
+      if (/^killed$/i.test(command) && /^rollback$/i.test(state)) seenRollingBack.add(id);
+    }
+    settings.onLeaving(listed);
+  };
+  const watching = { ...settings, onLeaving: onListed };
+  const first = await sendWhileWatching(client, node, sessions, watching, settings.waitSeconds);
   take(first, results);
   const requestIds = [...first.requestIds];
   while (settings.waitSeconds !== undefined && !settings.isDryRun) {
@@ -53,10 +60,16 @@ export async function killOn(
     try {
       // A service that does not wait at all must not be asked without a pause.
       await pause(Math.min(POLL_MS, left * 1000), undefined, { signal: settings.signal });
-      // The service waits no longer than it likes at once. What rolls back off the list is seen by nobody but the request that killed it.
-      const listed = await stillListed(client, node, leaving, settings.signal);
+      const listed = await listedOf(
+        client,
+        node,
+        leaving.map(({ session }) => session),
+        settings.signal,
+      );
+      onListed(listed);
+      markGone(leaving, listed, seenRollingBack);
       if (listed.length === 0) break;
-      const more = await sendWhileWatching(client, node, listed, settings, left);
+      const more = await sendWhileWatching(client, node, listed, watching, left);
       takeAgain(more, results);
       requestIds.push(...more.requestIds);
     } catch {
@@ -69,6 +82,23 @@ export async function killOn(
 
 function isLeaving({ outcome }: KillResult): boolean {
   return outcome === 'killed' || outcome === 'rolling_back';
+}
+
+/**
+ * Who has left the list is gone, unless it may roll back off the list, as on MySQL: that is seen by nobody but the request that killed it.
+ * MariaDB lists a session until it has been rolled back.
+ */
+function markGone(
+  leaving: readonly KillResult[],
+  listed: readonly ListedSession[],
+  seenRollingBack: ReadonlySet<bigint>,
+): void {
+  const ids = new Set(listed.map(({ id }) => id));
+  for (const result of leaving) {
+    const { id } = result.session;
+    const isRolledBack = result.outcome === 'killed' || seenRollingBack.has(id);
+    if (!ids.has(id) && isRolledBack) result.outcome = 'gone';
+  }
 }
 
 async function sendWhileWatching(
@@ -110,39 +140,32 @@ async function watchLeaving(
   { onLeaving }: KillSettings,
   signal: AbortSignal,
 ): Promise<void> {
-  const hosts = new Map(sessions.map(({ id, host }) => [id, host]));
   let pauseMs = FIRST_LOOK_MS;
   while (!signal.aborted) {
     try {
       await pause(pauseMs, undefined, { signal });
-      const listed = await client.list(node, { signal });
-      // A long list costs the caller's share of requests.
-      pauseMs = POLL_MS * Math.max(1, Math.ceil(listed.length / PAGE));
-      onLeaving(
-        listed
-          .filter(({ id, host }) => hosts.get(id) === host)
-          .map((session) => ({ ...session, node: node.nodeId })),
-      );
+      const begun = performance.now();
+      onLeaving(await listedOf(client, node, sessions, signal));
+      // A long list takes long, and costs the caller's share of requests.
+      pauseMs = Math.max(POLL_MS, 10 * (performance.now() - begun));
     } catch {
       // Aborted, or the next look may do better.
     }
   }
 }
 
-async function stillListed(
+/** Those of the sessions that the node still lists, as it does now. */
+async function listedOf(
   client: SessionControlClient,
   node: NodeAddress,
-  leaving: readonly KillResult[],
+  sessions: readonly ListedSession[],
   signal: AbortSignal,
 ): Promise<ListedSession[]> {
-  const listed = new Map((await client.list(node, { signal })).map(({ id, host }) => [id, host]));
-  for (const result of leaving) {
-    const isListed = listed.get(result.session.id) === result.session.host;
-    if (!isListed && result.outcome === 'killed') result.outcome = 'gone';
-  }
-  return leaving
-    .filter(({ session }) => listed.get(session.id) === session.host)
-    .map(({ session }) => session);
+  const hosts = new Map(sessions.map(({ id, host }) => [id, host]));
+  const listed = await client.list(node, { signal });
+  return listed
+    .filter(({ id, host }) => hosts.get(id) === host)
+    .map((session) => ({ ...session, node: node.nodeId }));
 }
 
 function take(termination: Termination, results: ReadonlyMap<bigint, KillResult>): void {
