@@ -196,6 +196,32 @@ Server failure.\\x1b[2J
     expect(output).toContain('The node is gone.');
   });
 
+  it.each([
+    ['gone where the node lists it while it rolls back', 'Rollback', '1 killed (1 gone)'],
+    ['still rolling back where it does not', undefined, '1 killed (1 rolling back)'],
+  ])('that leaves the list after the wait of the service is %s', async (_name, state, told) => {
+    const [before] = SESSIONS;
+    let looks = 0;
+    const list = () => {
+      looks += 1;
+      // The list that is shown, and then one look while it rolls back.
+      if (looks === 1) return [before];
+      return looks === 2 && state !== undefined ? [{ ...before, command: 'Killed', state }] : [];
+    };
+    api.acts = [
+      (res, request) => {
+        const processes = request.method === 'GET' ? list() : [];
+        const text =
+          request.method === 'DELETE'
+            ? '{"processes_killed":[7],"processes_not_found":[],"processes":[{"id":7,"outcome":"rolling_back"}]}'
+            : stringify({ processes, total_count: processes.length });
+        answer(200, text ?? '')(res, request);
+      },
+    ];
+    const { code, output } = await home.run(['kill', '--yes', '7', '--wait', '10s']);
+    expect([code, output.split(',')[0]]).toEqual([0, told]);
+  });
+
   it('goes on without a node whose list cannot be read, and says so: 4', async () => {
     const [proper] = api.acts;
     api.acts = [
