@@ -92,6 +92,10 @@ describe.each(servers)('the audit of kills on $flavour $version', (server) => {
         service.start(password);
         // The first request of a process takes long.
         await kill([4_000_000_000n]);
+        await until(
+          'it is on record that it started',
+          () => audited().split('"record":"started"').length === round + 2,
+        );
         const sessions = await open(20);
         const requests = sessions.map(({ id }) => kill([id]).catch(() => undefined));
         // From before the first list to behind the last answer.

@@ -147,7 +147,10 @@ describe.each(servers)('between the service and $flavour $version', (server) => 
   it('each statement is answered in time, but not all by the limit of the request', async () => {
     // So few go one by one.
     const ids = await open(8);
-    await nodes.warm([node()]);
+    await until('a connection is there', async () => {
+      await nodes.warm([node()]);
+      return proxy.open > 0;
+    });
     proxy.strike('to client', { kind: 'delay', ms: 350 });
     const answer = await killInTime(ids);
     expect(answer.status).toBe(500);
