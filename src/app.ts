@@ -10,7 +10,7 @@ import { limitAtOnce } from './http/admission.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { overrideMethod } from './http/method-override.ts';
-import { facts, languageOf } from './http/request-facts.ts';
+import { facts, languageOf, traceIdOf } from './http/request-facts.ts';
 import { logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
 import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
@@ -75,6 +75,7 @@ const nameRequest: RequestHandler = (req, res, next) => {
     // Read here: a socket that has closed no longer knows it.
     address: req.ip ?? '',
     wireMethod: req.method,
+    traceId: traceIdOf(req.headers['traceparent']),
   });
   res.set({ 'X-Request-Id': facts(res).requestId, 'Cache-Control': 'no-store' });
   next();

@@ -14,6 +14,8 @@ export interface RequestFacts {
   address: string;
   /** The method on the wire, before an override. */
   wireMethod: string;
+  /** The trace that the request is a part of, if its `traceparent` names one. */
+  traceId?: string | undefined;
   caller?: Caller;
   /** SHA-256 of the body as it came, hex. */
   bodyHash?: string;
@@ -40,7 +42,23 @@ export function languageOf(header: string | readonly string[] | undefined): Lang
   return String(header).toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us';
 }
 
+/** The trace that a header `traceparent` of W3C's Trace Context names; undefined when it names none, or breaks the rules. */
+export function traceIdOf(header: string | readonly string[] | undefined): string | undefined {
+  const parts = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/.exec(
+    String(header),
+  );
+  if (parts === null) return undefined;
+  const [, version, traceId = '', parentId = '', more] = parts;
+  // Versions to come may say more behind it.
+  const isKnown = version === '00' ? more === undefined : version !== 'ff';
+  return isKnown && !isZero(traceId) && !isZero(parentId) ? traceId : undefined;
+}
+
 /** Who is calling, as one text. */
 export function ownerOf({ caller }: RequestFacts): string {
   return JSON.stringify([caller?.projectId, caller?.user, caller?.proof]);
+}
+
+function isZero(digits: string): boolean {
+  return /^0+$/.test(digits);
 }
