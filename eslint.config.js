@@ -5,7 +5,7 @@ const ARROWS = {
   'src/domain/**': { local: '^\\.\\./(?!errors\\.ts$)', packages: '^(?!node:|\\.)' },
   'src/http/**': {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
-    packages: '^(mysql2|winston|yaml|zod)(/|$)',
+    packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
   },
   'src/mysql/**': {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
@@ -29,11 +29,19 @@ const ARROWS = {
   },
   'src/app.ts': {
     local: '^\\./(?!domain/|http/|errors\\.ts$)',
-    packages: '^(mysql2|winston|yaml|zod)(/|$)',
+    packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
   },
+  // It knows by their types whom it measures; none of them knows it.
+  'src/metrics.ts': {
+    local:
+      '^\\./(?!domain/|http/metering\\.ts$|mysql/node-counts\\.ts$|metered\\.ts$|errors\\.ts$)',
+    packages: '^(?!node:|\\.|prom-client$)',
+  },
+  'src/metered.ts': { local: '^\\./(?!domain/|errors\\.ts$)', packages: '^(?!node:|\\.)' },
+  'src/metrics-listener.ts': { local: '^\\.', packages: '^(?!node:)' },
   'src/{config,yaml-file,yaml-keys}.ts': {
     local: '^\\./(?!domain/|yaml-(file|keys)\\.ts$)',
-    packages: '^(express|mysql2|winston)(/|$)',
+    packages: '^(express|mysql2|prom-client|winston)(/|$)',
   },
   'src/logger.ts': { local: '^\\.', packages: '^(?!node:|winston$)' },
   'src/errors.ts': { local: '^\\.', packages: '.' },

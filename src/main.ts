@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { Server } from 'node:http';
 import { createApp } from './app.ts';
 import { FileAudit } from './audit/file-audit.ts';
 import { LineFile } from './audit/line-file.ts';
@@ -13,7 +14,11 @@ import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens } from './identity/keystone-tokens.ts';
 import { StaticTokens } from './identity/static-tokens.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { meteredAudit, meteredIdentity, meteredNodes } from './metered.ts';
+import { createMetricsListener } from './metrics-listener.ts';
+import { createMetrics } from './metrics.ts';
 import { MysqlNodes } from './mysql/mysql-nodes.ts';
+import type { NodeEvents } from './mysql/node-counts.ts';
 import { FileRegistry } from './registry/node-registry.ts';
 import { nodesFile } from './registry/nodes-file.ts';
 import { MemoryAnswers } from './store/memory-answers.ts';
@@ -25,6 +30,9 @@ import { readYamlFile, relativeTo } from './yaml-file.ts';
 
 /** What sysexits.h calls EX_CONFIG. */
 const EXIT_CONFIGURATION = 78;
+
+/** Nobody needs the end of a reading of the metrics. */
+const METRICS_STOP_MS = 500;
 
 interface Configuration {
   readonly config: Config;
@@ -49,32 +57,42 @@ function start({ config, nodes }: Configuration): void {
   const tokens = new StaticTokens(tokensOf(config));
   const accessKeys = new AccessKeys(accessKeysOf(config), redis !== undefined);
   const iam = keystoneOf(config);
-  const keystone = iam && new KeystoneTokens(iam);
   const stopping = new AbortController();
   // Every request that waits listens to it.
   setMaxListeners(0, stopping.signal);
   const audit = config.audit && fileAudit(config.audit.file, log);
   if (audit === undefined) log.warn('no audit is configured: kills are recorded in this log only');
-  const mysqlNodes = new MysqlNodes();
+  const mysqlNodes = new MysqlNodes(logNodeEvents(log));
+  const metrics =
+    config.metrics &&
+    createMetrics({
+      nodes: () => registry.size,
+      counts: () => mysqlNodes.counts(),
+      isAuditWritable: audit && (async () => (await audit.trouble()) === undefined),
+    });
+  const keystone = iam && new KeystoneTokens(iam, metrics?.iamAsked);
+  const authenticator = new Authenticator(tokens, accessKeys, keystone);
+  const record = audit ?? NO_AUDIT;
   const sessions = new SessionService({
     registry,
-    nodes: mysqlNodes,
+    nodes: metrics ? meteredNodes(mysqlNodes, metrics.stages) : mysqlNodes,
     rules: {
       internalUsers: rules.internal_users,
       requireClientPort: rules.require_client_port,
     },
-    ...(audit && { audit }),
+    audit: metrics && audit ? meteredAudit(audit, metrics.stages) : record,
     onSharedAccount: warnOfSharedAccount(log),
+    ...(metrics && { onTerminated: metrics.terminated, onWaited: metrics.stages.wait }),
     stopping: stopping.signal,
   });
   const app = createApp({
     sessions,
-    identity: new Authenticator(tokens, accessKeys, keystone),
+    identity: metrics ? meteredIdentity(authenticator, metrics.stages) : authenticator,
     log,
     firstAnswers: new FirstAnswers(answers, (error) =>
       log.warn('an answer could not be remembered', { error }),
     ),
-    audit: audit ?? NO_AUDIT,
+    audit: record,
     readiness: async () => {
       const trouble = await audit?.trouble();
       return {
@@ -95,6 +113,7 @@ function start({ config, nodes }: Configuration): void {
       requestTimeoutMs: limits.request_timeout_ms,
       maxWaitSeconds: limits.max_wait_seconds,
     },
+    meter: metrics?.requests,
     trustProxy: server.trust_proxy,
   });
   const listener = createListener(app, {
@@ -119,20 +138,40 @@ function start({ config, nodes }: Configuration): void {
   ) {
     log.warn('IAM is asked without TLS where others can read along: tokens are in the clear');
   }
-  listener.on('error', (error) => {
-    log.error('cannot listen', { host: server.host, port: server.port, error });
-    process.exitCode = 1;
-  });
+  const metricsListener =
+    metrics &&
+    createMetricsListener(metrics, (error) => log.error('metrics cannot be told', { error }));
+  const cannotListen =
+    ({ host, port }: { readonly host: string; readonly port: number }) =>
+    (error: unknown): void => {
+      log.error('cannot listen', { host, port, error });
+      metricsListener?.close();
+      process.exitCode = 1;
+    };
+  listener.on('error', cannotListen(server));
+  if (metrics) listener.on('drop', metrics.connectionRefused);
   if (config.registry.warm === 'all') void mysqlNodes.warm(nodes);
-  listener.listen(server.port, server.host, () => {
-    const address = listener.address();
-    const port = typeof address === 'object' ? address?.port : undefined;
-    log.info('listening', { host: server.host, port, nodes: nodes.length });
-  });
+  const listen = (): void => {
+    if (stopping.signal.aborted) return;
+    listener.listen(server.port, server.host, () => {
+      log.info('listening', { host: server.host, port: portOf(listener), nodes: nodes.length });
+    });
+  };
+  if (metricsListener === undefined || config.metrics === undefined) {
+    listen();
+  } else {
+    const { host, port } = config.metrics;
+    metricsListener.on('error', cannotListen(config.metrics));
+    metricsListener.listen(port, host, () => {
+      log.info('listening for metrics', { host, port: portOf(metricsListener) });
+      listen();
+    });
+  }
 
   process.on('SIGHUP', () => {
     audit?.reopen();
     const reread = readConfiguration(configFile);
+    metrics?.reloaded(!('problems' in reread));
     if ('problems' in reread) {
       log.error('reload refused, the old configuration stays', { problems: reread.problems });
       return;
@@ -161,6 +200,7 @@ function start({ config, nodes }: Configuration): void {
     stopping.abort();
     log.info('stopping', { signal });
     void stopListening(listener, limits.request_timeout_ms)
+      .then(() => metricsListener && stopListening(metricsListener, METRICS_STOP_MS))
       .then(() => redis?.close())
       .then(() => {
         mysqlNodes.close();
@@ -195,6 +235,22 @@ function fileAudit(file: string, log: Logger): FileAudit {
   return new FileAudit(new LineFile(file), process.pid, (error) =>
     log.error('the audit cannot be written: kills are refused until it can', { file, error }),
   );
+}
+
+function portOf(server: Server): number | undefined {
+  const address = server.address();
+  return typeof address === 'object' ? address?.port : undefined;
+}
+
+function logNodeEvents(log: Logger): NodeEvents {
+  return {
+    unreachable: ({ nodeId }, error) =>
+      log.warn('a node cannot be reached: requests to it are turned away for a while', {
+        node_id: nodeId,
+        error,
+      }),
+    reachable: ({ nodeId }) => log.warn('a node can be reached again', { node_id: nodeId }),
+  };
 }
 
 function warnOfUnverifiedNodes(nodes: readonly Node[], log: Logger): void {

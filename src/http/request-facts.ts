@@ -10,6 +10,8 @@ export interface RequestFacts {
   language: Language;
   /** When it came in, in milliseconds of `performance.now()`. */
   receivedAt: number;
+  /** Whether there was a place for it; told where metrics are wanted. */
+  wasLetIn?: boolean;
   /** The client's address, as far as the proxies in front can be believed. */
   address: string;
   /** The method on the wire, before an override. */
