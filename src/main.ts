@@ -161,6 +161,9 @@ function start({ config, nodes }: Configuration): void {
     listen();
   } else {
     const { host, port } = config.metrics;
+    if (!isLoopback(host)) {
+      log.warn('metrics are given out without credentials where others can read them', { host });
+    }
     metricsListener.on('error', cannotListen(config.metrics));
     metricsListener.listen(port, host, () => {
       log.info('listening for metrics', { host, port: portOf(metricsListener) });

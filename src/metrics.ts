@@ -96,9 +96,10 @@ export function createMetrics(sources: MetricsSources): Metrics {
   });
   reload.set(1);
   addSources(registry, sources);
+  const stages = stageMeter(registry);
   return {
-    requests: requestMeter(registry),
-    stages: stageMeter(registry),
+    requests: requestMeter(registry, stages),
+    stages,
     terminated({ entries, isDryRun }) {
       if (isDryRun) return;
       for (const { outcome } of entries) kills[outcome]();
@@ -117,7 +118,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
   };
 }
 
-function requestMeter(registry: Registry): RequestMeter {
+function requestMeter(registry: Registry, stages: Stages): RequestMeter {
   const registers = [registry];
   const requests = new Counter({
     name: 'session_control_requests_total',
@@ -160,8 +161,9 @@ function requestMeter(registry: Registry): RequestMeter {
     received: () => {
       present += 1;
     },
-    letIn: () => {
+    letIn: (waitedMs) => {
       letIn += 1;
+      stages.queue(waitedMs);
     },
     ended({ wasLetIn, method, route, status, error, tookMs }) {
       present -= 1;
