@@ -27,6 +27,13 @@ const ARROWS = {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
     packages: '^(?!node:|\\.|(redis|rate-limit-redis)$)',
   },
+  // A client of the HTTP API, and a library for others' programs: nothing of the service, not even its errors.
+  'src/client/**': { local: '^\\.\\./', packages: '^(?!node:|\\.|lossless-json$)' },
+  'src/cli/**': {
+    local: '^\\.\\./(?!client/index\\.ts$)',
+    packages:
+      '^(?!node:|\\.|(commander|cli-table3|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
+  },
   'src/app.ts': {
     local: '^\\./(?!domain/|http/|errors\\.ts$)',
     packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
@@ -74,7 +81,11 @@ export default tseslint.config(
     },
   },
   { files: ['*.js'], extends: [tseslint.configs.disableTypeChecked] },
-  { files: ['src/**'], ignores: ['src/main.ts', 'src/audit/main.ts'], rules: NO_PROCESS },
+  {
+    files: ['src/**'],
+    ignores: ['src/main.ts', 'src/audit/main.ts', 'src/cli/main.ts'],
+    rules: NO_PROCESS,
+  },
   Object.entries(ARROWS).map(([files, { local, packages }]) => ({
     files: [files],
     rules: {

@@ -8,6 +8,8 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testSequencer: '<rootDir>/jest.longest-first.js',
+  // Most of the time most of them wait for servers; of two cores Jest would use one.
+  maxWorkers: 2,
   workerIdleMemoryLimit: '400MB',
   testTimeout: 30_000,
 };

@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import express, { type RequestHandler } from 'express';
-import helmet from 'helmet';
 import type { Audit } from './domain/audit.ts';
 import type { FirstAnswers } from './domain/first-answers.ts';
 import type { Identity } from './domain/caller.ts';
@@ -11,9 +9,10 @@ import { answerError, noSuchApi } from './http/answer-error.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
 import { overrideMethod } from './http/method-override.ts';
-import { facts, languageOf, traceIdOf } from './http/request-facts.ts';
+import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
 import { logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
+import { securityHeaders } from './http/security-headers.ts';
 import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
 import type { MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
@@ -52,10 +51,10 @@ export function createApp({
 }: AppParts): RequestListener {
   const app = express();
   app.disable('etag');
+  app.disable('x-powered-by');
   app.set('trust proxy', trustProxy);
   app.set('query parser', parseQuery);
-  app.use(helmet());
-  app.use(nameRequest);
+  app.use(nameRequest(securityHeaders()));
   // Before the log: probes come every second.
   app.use(healthRoutes(readiness));
   app.use(logRequest(log));
@@ -71,15 +70,18 @@ export function createApp({
   return meterRequests(limitAtOnce(meterLetIn(answer, meter), admission), meter);
 }
 
-const nameRequest: RequestHandler = (req, res, next) => {
-  Object.assign(facts(res), {
-    requestId: randomBytes(16).toString('hex'),
-    language: languageOf(req.headers['x-language']),
+function nameRequest(headers: ReturnType<typeof securityHeaders>): RequestHandler {
+  return (req, res, next) => {
+    for (const [name, value] of headers) res.setHeader(name, value);
+    const known = facts(res);
+    known.requestId = newRequestId();
+    known.language = languageOf(req.headers['x-language']);
     // Read here: a socket that has closed no longer knows it.
-    address: req.ip ?? '',
-    wireMethod: req.method,
-    traceId: traceIdOf(req.headers['traceparent']),
-  });
-  res.set({ 'X-Request-Id': facts(res).requestId, 'Cache-Control': 'no-store' });
-  next();
-};
+    known.address = req.ip ?? '';
+    known.wireMethod = req.method;
+    known.traceId = traceIdOf(req.headers['traceparent']);
+    res.setHeader('X-Request-Id', known.requestId);
+    res.setHeader('Cache-Control', 'no-store');
+    next();
+  };
+}

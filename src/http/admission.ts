@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Sentence } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { isProbe } from './health.ts';
-import { languageOf, receiveNow } from './request-facts.ts';
+import { languageOf, newRequestId, receiveNow } from './request-facts.ts';
 import { logCount, type EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 
@@ -73,7 +72,7 @@ export function limitAtOnce(
 }
 
 function turnAway(req: IncomingMessage, res: ServerResponse): void {
-  const requestId = randomBytes(16).toString('hex');
+  const requestId = newRequestId();
   const { status, retryAfter } = ERROR_TABLE.overloaded;
   const language = languageOf(req.headers['x-language']);
   const body = JSON.stringify(errorBody('overloaded', CROWDED, { language, requestId }));

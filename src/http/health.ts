@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { Router } from 'express';
+import { Router, type RequestHandler } from 'express';
 import { sendJson } from './wire.ts';
 
 /** Whether the service can do its work, and what there is to say of its parts. */
@@ -14,7 +14,7 @@ export function isProbe({ url }: IncomingMessage): boolean {
 }
 
 /** For probes, without credentials: `/healthz` says that the process runs, `/readyz` whether it should get requests (503 when not). */
-export function healthRoutes(readiness: () => Promise<Readiness>): Router {
+export function healthRoutes(readiness: () => Promise<Readiness>): RequestHandler {
   const router = Router({ caseSensitive: true, strict: true });
   router.get('/healthz', (_req, res) => {
     sendJson(res, 200, { status: 'ok' });
@@ -23,5 +23,9 @@ export function healthRoutes(readiness: () => Promise<Readiness>): Router {
     const { isReady, parts } = await readiness();
     sendJson(res, isReady ? 200 : 503, { ready: isReady, ...parts });
   });
-  return router;
+  // All other requests are spared the walk through a router.
+  return (req, res, next) => {
+    if (/\/(healthz|readyz)/.test(req.url)) router(req, res, next);
+    else next();
+  };
 }

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import type { ErrorCode } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
+import { newRequestId } from './request-facts.ts';
 import type { EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 
@@ -65,7 +65,7 @@ function refuse(socket: Duplex, code: ErrorCode, log: EventLog, error?: Error): 
     socket.destroy();
     return;
   }
-  const requestId = randomBytes(16).toString('hex');
+  const requestId = newRequestId();
   const { status, error_code } = ERROR_TABLE[code];
   log.log('info', 'request', {
     request_id: requestId,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { Reservation } from '../domain/answer-store.ts';
 import { facts, ownerOf } from './request-facts.ts';
@@ -9,12 +9,12 @@ import { facts, ownerOf } from './request-facts.ts';
  */
 export function reservationsFor(req: Request, res: Response, limitMs: number): Reservation[] {
   const { caller, bodyHash } = facts(res);
-  if (caller === undefined) return [];
+  const key = req.get('idempotency-key');
+  const signature = caller?.signature;
+  if (caller === undefined || (key ?? signature) === undefined) return [];
   const owner = ownerOf(facts(res));
   const asked = [owner, req.method, req.originalUrl, bodyHash, req.get('prefer') ?? ''];
-  const fingerprint = createHash('sha256').update(JSON.stringify(asked)).digest('hex');
-  const key = req.get('idempotency-key');
-  const { signature } = caller;
+  const fingerprint = hash('sha256', JSON.stringify(asked));
   return [
     ...(key === undefined
       ? []

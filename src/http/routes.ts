@@ -4,6 +4,7 @@ import type { Origin } from '../domain/audit.ts';
 import type { Identity } from '../domain/caller.ts';
 import { Unkept, type FirstAnswers } from '../domain/first-answers.ts';
 import type { NodeKey } from '../domain/node.ts';
+import type { Termination } from '../domain/termination.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
 import { authenticate, permit } from './authenticate.ts';
@@ -11,21 +12,20 @@ import { readBody, requireJsonObject } from './body.ts';
 import { refuseContradictoryOverride } from './method-override.ts';
 import { expectations } from './expected.ts';
 import { parsePrefer } from './prefer.ts';
+import { processesBody } from './processes-body.ts';
 import { reservationsFor } from './reservations.ts';
-import { allUnknown, isInVain, recall, remember, sendTermination } from './termination-wire.ts';
+import {
+  allUnknown,
+  answerOf,
+  isInVain,
+  recall,
+  remember,
+  sendTermination,
+} from './termination-wire.ts';
 import { facts, ownerOf, type RequestFacts } from './request-facts.ts';
 import { logKill, type EventLog } from './request-log.ts';
 import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
-import {
-  instanceAndNodeId,
-  killReason,
-  noQuery,
-  extensions,
-  page,
-  processesBody,
-  validate,
-  type PathIds,
-} from './validators.ts';
+import { extensions, killReason, noQuery, page, validate, type PathIds } from './validators.ts';
 import { sendCapabilities, sendSessions } from './wire.ts';
 
 /** How much one request may ask for. */
@@ -73,10 +73,9 @@ export function apiRoutes(
   ];
   const mayList = permit('gaussdbformysql:instance:listProcesses');
   const mayKill = permit('gaussdbformysql:instance:deleteProcesses');
-  const validPage = validate(...instanceAndNodeId, ...page);
-  const validIds = validate(...instanceAndNodeId);
+  const validPage = validate(...page);
   const validKill = validate(
-    ...processesBody(limits.maxProcesses),
+    processesBody(limits.maxProcesses),
     ...extensions,
     killReason(limits.isReasonRequired),
   );
@@ -95,7 +94,7 @@ export function apiRoutes(
       );
       sendSessions(res, found);
     })
-    .delete(...known, mayKill, validIds, requireJsonObject, validKill, async (req, res) => {
+    .delete(...known, mayKill, requireJsonObject, validKill, async (req, res) => {
       const { processes, expected, dry_run, ...more } = matchedData<DeleteRequest>(req);
       const { 'x-kill-reason': reason, ...ids } = more;
       const isDryRun = dry_run === 'true';
@@ -104,10 +103,8 @@ export function apiRoutes(
       const limitMs = limits.requestTimeoutMs + waitMs;
       const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;
       const { receivedAt } = facts(res);
-      let isRepeated = true;
-      const work = async (): Promise<string> => {
-        isRepeated = false;
-        const termination = await sessions.terminate(nodeKey(ids), {
+      const terminate = (): Promise<Termination> =>
+        sessions.terminate(nodeKey(ids), {
           ids: processes,
           expected: expectations(expected ?? []),
           isDryRun,
@@ -117,11 +114,19 @@ export function apiRoutes(
           origin: originOf(facts(res), reason),
           record: logKill(log, facts(res)),
         });
+      const reservations = reservationsFor(req, res, limitMs);
+      if (reservations.length === 0) {
+        sendTermination(res, answerOf(await terminate(), wanted), wanted.isRepresentationWanted);
+        return;
+      }
+      let isRepeated = true;
+      const work = async (): Promise<string> => {
+        isRepeated = false;
+        const termination = await terminate();
         const text = remember(termination, wanted);
         if (isInVain(termination)) throw new Unkept(text);
         return text;
       };
-      const reservations = reservationsFor(req, res, limitMs);
       const answer = await firstAnswers.once(reservations, work, receivedAt + limitMs);
       facts(res).isRepeated = isRepeated;
       const termination = answer === undefined ? allUnknown(processes, isDryRun) : recall(answer);
@@ -131,7 +136,7 @@ export function apiRoutes(
   router
     .route(CAPABILITIES)
     .all(refuseContradictoryOverride)
-    .get(...known, mayList, validate(...instanceAndNodeId, noQuery), async (req, res) => {
+    .get(...known, mayList, validate(noQuery), async (req, res) => {
       const key = nodeKey(matchedData<PathIds>(req));
       const deadline = facts(res).receivedAt + limits.requestTimeoutMs;
       sendCapabilities(res, await sessions.capabilities(key, deadline));

@@ -31,6 +31,14 @@ export function isInVain({ entries, mayHaveSent }: Termination): boolean {
   return !mayHaveSent && entries.some(({ outcome }) => outcome === 'failed');
 }
 
+/** What there is to tell of it when it is not remembered. */
+export function answerOf(
+  { entries, isDryRun, trouble }: Termination,
+  { waitSeconds }: Preferences,
+): RememberedTermination {
+  return { entries, isDryRun, trouble: trouble?.detail, waitSeconds };
+}
+
 /** Back from the text; every integer in it is a bigint again. */
 export function recall(text: string): RememberedTermination {
   return parse(text, undefined, {

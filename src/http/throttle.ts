@@ -15,7 +15,9 @@ export function limitAddress(
   makeCounters: MakeCounters | undefined,
 ): RequestHandler {
   const limit = requestsPerMinute * CALLERS_AN_ADDRESS;
-  return limitBy(limit, makeCounters?.('address'), (req) => ipKeyGenerator(req.ip ?? ''));
+  return limitBy(limit, makeCounters?.('address'), (_req, res) =>
+    ipKeyGenerator(facts(res).address),
+  );
 }
 
 /** Limits a caller, once they are known. Throws `too_many_requests`. */

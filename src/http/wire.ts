@@ -9,7 +9,17 @@ import { facts } from './request-facts.ts';
 
 /** Answers with this JSON; a bigint becomes an exact integer. */
 export function sendJson(res: Response, status: number, body: object): void {
-  res.status(status).type('application/json').send(stringify(body));
+  const text = stringify(body) ?? '';
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'application/json; charset=utf-8');
+  if (res.req.method === 'GET' || res.req.method === 'HEAD') {
+    // It knows when such a request is not to be answered with a body.
+    res.send(text);
+    return;
+  }
+  // To all others it would say the same, but look at the type once more and up in its tables.
+  res.setHeader('Content-Length', Buffer.byteLength(text));
+  res.end(text);
 }
 
 /** The body of an error. Those of the gateway also name the request. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { RequestOnWire } from '../domain/caller.ts';
 
 /** Headers that carry a credential: their values never appear in an answer. */
@@ -46,7 +46,7 @@ export function headerValues({ rawHeaders }: RequestOnWire, name: string): strin
 }
 
 export function sha256Hex(bytes: Buffer | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return hash('sha256', bytes);
 }
 
 function canonicalPath(path: string): string {

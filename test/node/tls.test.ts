@@ -97,7 +97,8 @@ function testCertificates(flavour: Server['flavour']): void {
   });
 
   // Only MySQL has accounts whose password must be said.
-  (flavour === 'mysql' ? it : it.skip)('is not told a password without TLS', async () => {
+  if (flavour !== 'mysql') return;
+  it('is not told a password without TLS', async () => {
     const account = { user: 'said', password: 'a secret' };
     const sent: Buffer[] = [];
     const listener = createServer((client) => {

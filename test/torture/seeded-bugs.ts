@@ -26,8 +26,8 @@ const NO_LIST_CHECK: readonly Replacement[] = [
   ],
   [
     'domain/fresh-sessions.ts',
-    'if (present === undefined || !isSameSession(present, session)) {',
-    'if (present?.id === 0n) {',
+    'return present !== undefined && isSameSession(present, session);',
+    'return present?.id !== 0n;',
   ],
 ];
 
@@ -109,7 +109,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'domain/internal-threads.ts',
-        `return clientPort(host) !== undefined;\n}`,
+        `return clientPort(host ?? '') !== undefined;\n}`,
         `return host !== '';\n}`,
       ],
       ['domain/internal-threads.ts', `  'connect',\n`, ''],

@@ -1,0 +1,70 @@
+import type { Capabilities } from '../client/index.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { formatJson, readFormat } from './formats.ts';
+import { withProgress } from './progress.ts';
+import { connect, type ConnectionOptions } from './settings.ts';
+import type { Surroundings } from './surroundings.ts';
+import { renderTable } from './table.ts';
+
+/** Shows what the service could do on the nodes now. The exit code is 69 when one of them cannot be reached. */
+export async function capabilities(
+  options: ConnectionOptions & { readonly output?: string },
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  const format = readFormat(options.output ?? 'table', ['table', 'json']);
+  const { client, nodes } = connect(options, surroundings);
+  const { output, messages, signal } = surroundings;
+  const found = await withProgress(messages, 'Trying the ways in', () =>
+    Promise.all(
+      nodes.map(async (node) => ({
+        node: node.nodeId,
+        ...(await client.capabilities(node, signal)),
+      })),
+    ),
+  );
+  if (format === 'json') output.write(formatJson(found.map(asWire)));
+  else {
+    for (const one of found) {
+      output.line(
+        renderTable(
+          [
+            { title: 'NODE', least: 14 },
+            { title: one.node, least: 20 },
+          ],
+          rowsOf(one),
+          output.columns(),
+          output.colors.bold,
+        ),
+      );
+    }
+  }
+  return found.every(({ reachable }) => reachable) ? EXIT.done : EXIT.unreachable;
+}
+
+function rowsOf(found: Capabilities): string[][] {
+  const told = (value: boolean | undefined): string =>
+    value === undefined ? 'not known' : value ? 'yes' : 'no';
+  return [
+    ['reachable', told(found.reachable)],
+    ['main port', found.mainPort],
+    ['admin port', found.adminPort],
+    ['server', [found.flavour, found.version].filter(Boolean).join(' ') || 'not known'],
+    ['missing grants', found.missingGrants?.join(', ') ?? 'not known'],
+    ['rollback view', told(found.rollbackView)],
+    ['second opinion', told(found.secondOpinion)],
+  ].map(([name = '', value = '']) => [name, value || 'none']);
+}
+
+function asWire(found: Capabilities & { readonly node: string }): object {
+  return {
+    node: found.node,
+    reachable: found.reachable,
+    main_port: found.mainPort,
+    admin_port: found.adminPort,
+    flavour: found.flavour ?? null,
+    version: found.version ?? null,
+    missing_grants: found.missingGrants ?? null,
+    rollback_view: found.rollbackView ?? null,
+    second_opinion: found.secondOpinion ?? null,
+  };
+}

@@ -1,0 +1,145 @@
+import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { isNativeError } from 'node:util/types';
+import { Document, parse, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { EXIT } from './exit-codes.ts';
+import { CommandError } from './failures.ts';
+import type { Surroundings } from './surroundings.ts';
+
+const text = z.string().min(1);
+
+const credentials = z
+  .strictObject({
+    token: text.optional(),
+    token_command: text.optional(),
+    access_key: text.optional(),
+    secret_key: text.optional(),
+    security_token: text.optional(),
+    keystone: z
+      .strictObject({
+        endpoint: z.url(),
+        user: text,
+        domain: text,
+        password: text.optional(),
+        password_command: text.optional(),
+      })
+      .optional(),
+  })
+  .refine(
+    ({ access_key, secret_key }) => (access_key === undefined) === (secret_key === undefined),
+    {
+      message: 'access_key and secret_key go together',
+    },
+  )
+  .refine(
+    (given) =>
+      [given.token, given.token_command, given.access_key, given.keystone].filter(
+        (kind) => kind !== undefined,
+      ).length <= 1,
+    { message: 'token, token_command, access_key and keystone exclude each other' },
+  );
+
+const context = z.strictObject({
+  endpoint: z.url().optional(),
+  project: text.optional(),
+  instance: text.optional(),
+  nodes: z.array(text).optional(),
+  credentials: credentials.optional(),
+  tls: z
+    .strictObject({
+      ca_file: text.optional(),
+      cert_file: text.optional(),
+      key_file: text.optional(),
+      insecure: z.boolean().optional(),
+    })
+    .optional(),
+  language: z.enum(['en-us', 'zh-cn']).optional(),
+});
+
+const configuration = z.strictObject({
+  current: text.optional(),
+  contexts: z.record(z.string(), context).default({}),
+});
+
+export type Context = z.infer<typeof context>;
+export type Configuration = z.infer<typeof configuration>;
+
+/** The folder of the configuration and of the tokens. */
+export function configFolder({ environment, homeFolder }: Surroundings): string {
+  return join(environment['XDG_CONFIG_HOME'] || join(homeFolder, '.config'), 'sessionctl');
+}
+
+/** Reads the configuration file; without one there are no contexts. Throws with all its problems in one line. */
+export function readConfiguration(surroundings: Surroundings): Configuration {
+  const path = configPath(surroundings);
+  const found = readYaml(path);
+  if (found === undefined) return { contexts: {} };
+  const { success, data, error } = configuration.safeParse(found ?? {});
+  if (success) {
+    warnOfReaders(path, found, surroundings);
+    return data;
+  }
+  const problems = error.issues.map(({ path: where, message }) =>
+    where.length > 0 ? `${where.join('.')}: ${message}` : message,
+  );
+  throw new CommandError(EXIT.configuration, `${path}: ${problems.join('; ')}.`);
+}
+
+/** Changes the configuration file, whose comments stay, and keeps it for its owner alone. */
+export function changeConfiguration(
+  surroundings: Surroundings,
+  change: (document: Document) => void,
+): void {
+  const path = configPath(surroundings);
+  readConfiguration(surroundings);
+  const document =
+    readText(path) === undefined ? new Document({}) : parseDocument(readText(path) ?? '');
+  change(document);
+  writePrivately(path, document.toString());
+}
+
+/** Writes a file that only its owner may read, whole or not at all. */
+export function writePrivately(path: string, content: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = `${path}.new`;
+  writeFileSync(draft, content, { mode: 0o600 });
+  // The mode above is for a new file only.
+  chmodSync(draft, 0o600);
+  renameSync(draft, path);
+}
+
+/** A YAML file; undefined when there is none. Throws when it cannot be read. */
+export function readYaml(path: string): unknown {
+  const content = readText(path);
+  try {
+    return content === undefined ? undefined : (parse(content) as unknown);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isNativeError(error) && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): CommandError {
+  const [reason = ''] = (isNativeError(error) ? error.message : String(error)).split('\n');
+  return new CommandError(EXIT.configuration, `${path} cannot be read: ${reason}`);
+}
+
+function configPath(surroundings: Surroundings): string {
+  return join(configFolder(surroundings), 'config.yaml');
+}
+
+function warnOfReaders(path: string, content: unknown, { messages }: Surroundings): void {
+  const hasSecret = /"(token|secret_key|password)":/.test(JSON.stringify(content));
+  if (hasSecret && (statSync(path).mode & 0o077) !== 0) {
+    messages.line(`sessionctl: others can read the secrets in ${path}: chmod 600 ${path}`);
+  }
+}

@@ -1,0 +1,160 @@
+import { resolve } from 'node:path';
+import { changeConfiguration, readConfiguration, type Context } from './config-file.ts';
+import { configuredPassword, logIn, tokenUse } from './credentials.ts';
+import { askPassword } from './ask.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { usageError } from './failures.ts';
+import { withProgress } from './progress.ts';
+import { contextOf, tlsOf, type ConnectionOptions } from './settings.ts';
+import type { Surroundings } from './surroundings.ts';
+import { renderTable } from './table.ts';
+
+/** The options of `context add`, besides those of a connection. */
+export interface ContextOptions extends ConnectionOptions {
+  readonly tokenCommand?: string;
+  readonly iamEndpoint?: string;
+  readonly iamUser?: string;
+  readonly iamDomain?: string;
+  readonly iamPasswordCommand?: string;
+}
+
+/** Adds a context, or puts another one in its place; the first becomes the current one. */
+export function addContext(
+  name: string,
+  options: ContextOptions,
+  surroundings: Surroundings,
+): ExitCode {
+  if (!/^[\w.-]{1,64}$/.test(name)) {
+    throw usageError('A context is named with 1 to 64 letters, digits, _, . and -.');
+  }
+  if (options.endpoint !== undefined && !URL.canParse(options.endpoint)) {
+    throw usageError(`--endpoint ${options.endpoint} is no URL.`);
+  }
+  const context = contextFrom(options);
+  const isFirst = readConfiguration(surroundings).current === undefined;
+  changeConfiguration(surroundings, (document) => {
+    document.setIn(['contexts', name], document.createNode(context));
+    if (isFirst) document.set('current', name);
+  });
+  surroundings.messages.line(`Context ${name} is kept${isFirst ? ' and in use' : ''}.`);
+  return EXIT.done;
+}
+
+/** Makes a context the current one. */
+export function useContext(name: string, surroundings: Surroundings): ExitCode {
+  contextOf({ context: name }, surroundings);
+  changeConfiguration(surroundings, (document) => {
+    document.set('current', name);
+  });
+  surroundings.messages.line(`Context ${name} is in use.`);
+  return EXIT.done;
+}
+
+/** Shows the contexts, and no secret. */
+export function listContexts(surroundings: Surroundings): ExitCode {
+  const { current, contexts } = readConfiguration(surroundings);
+  const rows = Object.entries(contexts).map(([name, context]) => [
+    name === current ? '*' : '',
+    name,
+    context.endpoint ?? '',
+    context.project ?? '',
+    (context.nodes ?? []).length.toString(),
+    credentialsName(context),
+  ]);
+  const { output, messages } = surroundings;
+  if (rows.length === 0) {
+    messages.line('There are no contexts. Make one with `sessionctl context add`.');
+    return EXIT.done;
+  }
+  const columns = [
+    { title: '', least: 1 },
+    { title: 'NAME', least: 8 },
+    { title: 'ENDPOINT', least: 12 },
+    { title: 'PROJECT', least: 8 },
+    { title: 'NODES', least: 5, isNumber: true },
+    { title: 'CREDENTIALS', least: 11 },
+  ];
+  output.line(renderTable(columns, rows, output.columns(), output.colors.bold));
+  return EXIT.done;
+}
+
+/** Gets a token from the IAM of the context, and keeps it. */
+export async function login(
+  options: ConnectionOptions,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  const { name, context } = contextOf(options, surroundings);
+  const keystone = context.credentials?.keystone;
+  const project =
+    options.project ?? surroundings.environment['SESSIONCTL_PROJECT'] ?? context.project;
+  if (name === undefined || keystone === undefined) {
+    throw usageError(
+      'The context has no IAM to log in at.',
+      'Add one: `sessionctl context add NAME --iam-endpoint URL --iam-user NAME --iam-domain NAME …`.',
+    );
+  }
+  if (project === undefined) throw usageError('The project is missing.', 'Give --project.');
+  const who = `${keystone.user} at ${keystone.endpoint}`;
+  const password =
+    (await configuredPassword(keystone, surroundings)) ??
+    (await askPassword(`Password of ${who}`, surroundings));
+  const tls = tlsOf(options, surroundings, context);
+  const { expiresAt } = await withProgress(
+    surroundings.messages,
+    `Asking ${keystone.endpoint}`,
+    () => logIn(tokenUse(name, keystone, project), password, surroundings, tls),
+  );
+  surroundings.messages.line(`Logged in as ${who}, until ${expiresAt.toISOString()}.`);
+  return EXIT.done;
+}
+
+function contextFrom(options: ContextOptions): Context {
+  const { caFile, certFile, keyFile, insecure, language } = options;
+  const credentials = credentialsFrom(options);
+  const tls = {
+    ...(caFile !== undefined && { ca_file: resolve(caFile) }),
+    ...(certFile !== undefined && { cert_file: resolve(certFile) }),
+    ...(keyFile !== undefined && { key_file: resolve(keyFile) }),
+    ...(insecure === true && { insecure }),
+  };
+  return {
+    ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
+    ...(options.project !== undefined && { project: options.project }),
+    ...(options.instance !== undefined && { instance: options.instance }),
+    ...(options.node !== undefined && { nodes: [...options.node] }),
+    ...(Object.keys(credentials).length > 0 && { credentials }),
+    ...(Object.keys(tls).length > 0 && { tls }),
+    ...((language === 'en-us' || language === 'zh-cn') && { language }),
+  };
+}
+
+function credentialsFrom(options: ContextOptions): NonNullable<Context['credentials']> {
+  const { token, tokenCommand, accessKey, secretKey, securityToken } = options;
+  const { iamEndpoint, iamUser, iamDomain, iamPasswordCommand } = options;
+  const kinds = [token, tokenCommand, accessKey, iamEndpoint].filter((kind) => kind !== undefined);
+  if (kinds.length > 1) throw usageError('Give one kind of credentials.');
+  if ((accessKey === undefined) !== (secretKey === undefined)) {
+    throw usageError('--access-key and --secret-key go together.');
+  }
+  if (iamEndpoint !== undefined) {
+    if (iamUser === undefined || iamDomain === undefined) {
+      throw usageError('--iam-endpoint needs --iam-user and --iam-domain.');
+    }
+    const password = iamPasswordCommand && { password_command: iamPasswordCommand };
+    return { keystone: { endpoint: iamEndpoint, user: iamUser, domain: iamDomain, ...password } };
+  }
+  return {
+    ...(token !== undefined && { token }),
+    ...(tokenCommand !== undefined && { token_command: tokenCommand }),
+    ...(accessKey !== undefined && { access_key: accessKey }),
+    ...(secretKey !== undefined && { secret_key: secretKey }),
+    ...(securityToken !== undefined && { security_token: securityToken }),
+  };
+}
+
+function credentialsName({ credentials = {} }: Context): string {
+  if (credentials.token !== undefined) return 'token';
+  if (credentials.token_command !== undefined) return 'token command';
+  if (credentials.access_key !== undefined) return 'access key';
+  return credentials.keystone === undefined ? 'none' : `IAM, as ${credentials.keystone.user}`;
+}

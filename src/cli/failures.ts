@@ -1,0 +1,89 @@
+import { isNativeError } from 'node:util/types';
+import { SessionControlError, type ErrorKind } from '../client/index.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { visible } from './visible.ts';
+
+/** An error that the command line itself tells: a sentence, what to do next, and the exit code. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly exitCode: ExitCode;
+  readonly hint: string | undefined;
+
+  constructor(exitCode: ExitCode, message: string, hint?: string) {
+    super(message);
+    this.exitCode = exitCode;
+    this.hint = hint;
+  }
+}
+
+/** Ctrl-C came before anything was done. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+  override readonly message = 'Interrupted: nobody was ended.';
+}
+
+/** A usage error: nothing was done. */
+export function usageError(message: string, hint?: string): CommandError {
+  return new CommandError(EXIT.usage, message, hint);
+}
+
+/** An error as one line, and the exit code that goes with it. */
+export interface Failure {
+  readonly line: string;
+  readonly exitCode: ExitCode;
+}
+
+const EXIT_CODES: Readonly<Record<ErrorKind, ExitCode>> = {
+  unreachable: EXIT.unreachable,
+  busy: EXIT.unreachable,
+  denied: EXIT.denied,
+  refused: EXIT.refused,
+  failed: EXIT.refused,
+  malformed: EXIT.refused,
+};
+
+/** Tells an error in one line: what happened, the request id, and what to do next. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof CommandError) {
+    return { line: sentence([error.message, error.hint]), exitCode: error.exitCode };
+  }
+  if (error instanceof Interrupted) return { line: error.message, exitCode: EXIT.interrupted };
+  if (error instanceof SessionControlError) {
+    return {
+      line: sentence([error.message, requestOf(error), nextStep(error)]),
+      exitCode: EXIT_CODES[error.kind],
+    };
+  }
+  const message = isNativeError(error) ? error.message : String(error);
+  return { line: sentence([message]), exitCode: EXIT.refused };
+}
+
+function requestOf({ status, code, requestId }: SessionControlError): string | undefined {
+  const parts = [
+    ...(status === undefined ? [] : [`status ${status}`]),
+    ...(code === undefined ? [] : [code]),
+    ...(requestId === undefined ? [] : [`request ${requestId}`]),
+  ];
+  return parts.length > 0 ? `(${parts.join(', ')})` : undefined;
+}
+
+function nextStep({
+  kind,
+  status,
+  code,
+  retryAfterSeconds,
+}: SessionControlError): string | undefined {
+  if (kind === 'unreachable') return 'Check the endpoint, the network and the TLS options.';
+  if (kind === 'busy') return `Try again${retryAfterSeconds ? ` in ${retryAfterSeconds} s` : ''}.`;
+  if (status === 401)
+    return 'Check the token or the access key; `sessionctl login` gets a new token.';
+  if (status === 403) return 'Check --project, and which actions these credentials may do.';
+  if (status === 404 && code !== undefined) return 'Check --instance and --node.';
+  if (kind === 'failed') return 'See `sessionctl capabilities`, and the log of the service.';
+  return kind === 'malformed' || code === undefined ? 'Check --endpoint.' : undefined;
+}
+
+function sentence(parts: readonly (string | undefined)[]): string {
+  const text = parts.filter((part) => part !== undefined && part !== '').join(' ');
+  return visible(text);
+}

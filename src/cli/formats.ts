@@ -1,0 +1,76 @@
+import { stringify as toCsv } from 'csv-stringify/sync';
+import { stringify as toJson } from 'lossless-json';
+import { stringify as toYaml } from 'yaml';
+import { usageError } from './failures.ts';
+import type { ListedSession } from './listing.ts';
+import { escaped, visible } from './visible.ts';
+
+export const LIST_FORMATS = ['table', 'json', 'yaml', 'csv', 'ids'] as const;
+export type ListFormat = (typeof LIST_FORMATS)[number];
+
+/** One of the formats. Throws a usage error. */
+export function readFormat<T extends string>(text: string, formats: readonly T[]): T {
+  const format = formats.find((known) => known === text);
+  if (format !== undefined) return format;
+  throw usageError(`--output ${text} is not known.`, `It is one of ${formats.join(', ')}.`);
+}
+
+/** Sessions for programs to read. `ids` names the node when there are several. */
+export function formatSessions(
+  sessions: readonly ListedSession[],
+  format: Exclude<ListFormat, 'table'>,
+  isNodeShown: boolean,
+): string {
+  const records = sessions.map(recordOf);
+  switch (format) {
+    case 'json':
+      return formatJson(records);
+    case 'yaml':
+      return escaped(
+        toYaml(records, {
+          defaultStringType: 'QUOTE_DOUBLE',
+          defaultKeyType: 'PLAIN',
+          lineWidth: 0,
+        }),
+      );
+    case 'csv':
+      return formatCsv(records);
+    case 'ids':
+      return sessions
+        .map(({ node, id }) => `${isNodeShown ? `${visible(node)}/` : ''}${id}\n`)
+        .join('');
+  }
+}
+
+/** Any value as JSON; ids are exact integers, and no text in it can reach a terminal raw. */
+export function formatJson(value: unknown): string {
+  return `${escaped(toJson(value, undefined, 2) ?? '')}\n`;
+}
+
+/** A session with its fields in their order. */
+export function recordOf(session: ListedSession): Record<string, bigint | number | string> {
+  const { node, id, user, host, db, command, time, state, info } = session;
+  return { node, id, user, host, db, command, time, state, info };
+}
+
+// A statement that begins with = would run in a spreadsheet.
+function formatCsv(records: readonly Record<string, bigint | number | string>[]): string {
+  return toCsv(
+    records.map((record) =>
+      Object.values(record).map((value) => (typeof value === 'string' ? visible(value) : value)),
+    ),
+    { header: true, columns: Object.keys(COLUMN_NAMES), escape_formulas: true },
+  );
+}
+
+const COLUMN_NAMES: Readonly<Record<keyof ListedSession, true>> = {
+  node: true,
+  id: true,
+  user: true,
+  host: true,
+  db: true,
+  command: true,
+  time: true,
+  state: true,
+  info: true,
+};

@@ -1,0 +1,57 @@
+import { PATTERNS } from './options.ts';
+
+export const PROGRAM_HELP = `
+Examples:
+  sessionctl context add prod --endpoint https://sessions.example.com --project … --instance … --node … --token-command 'pass show prod'
+  sessionctl list --sort -time --limit 20
+  sessionctl kill --user app --command Query --min-time 5m --wait 30s
+
+Flags come before the environment, the environment before the context in ~/.config/sessionctl/config.yaml.
+
+Exit codes: 0 done, 1 refused by the service, 3 some not found, 4 some failed or unknown, 5 declined, 64 usage, 69 unreachable,
+77 denied, 78 configuration, 130 interrupted.`;
+
+export const LIST_HELP = `${PATTERNS}
+
+Examples:
+  sessionctl list --command Query --sort -time
+  sessionctl list --user app --db 'shop*' --min-time 60s -o json
+  sessionctl list --info '/^select .* from orders/i' --node NODE1 --node NODE2
+  sessionctl list --user '!replicator' --watch 2s
+  sessionctl list --command Sleep --min-time 1h -o ids | sessionctl kill - --max 500`;
+
+export const KILL_HELP = `${PATTERNS}
+
+What is about to be ended is shown, and asked about. A session that has changed until then is left alone.
+
+Examples:
+  sessionctl kill 2075425 --wait 10s
+  sessionctl kill --user app --min-time 5m --dry-run
+  sessionctl kill --user report --command Query --yes --reason 'runaway report'
+  sessionctl kill --all --max 5000 --instance-wide
+  sessionctl list --state 'Waiting for*' -o ids | sessionctl kill -
+
+Exit codes: 0 all killed, 3 some not found, 4 some failed or unknown, 5 declined, 64 usage, 69 unreachable, 77 denied, 130 interrupted.`;
+
+export const CAPABILITIES_HELP = `
+Examples:
+  sessionctl capabilities
+  sessionctl capabilities --instance-wide -o json`;
+
+export const CONTEXT_HELP = `
+Examples:
+  sessionctl context add prod --endpoint https://sessions.example.com --project … --instance … --node … --token-command 'pass show prod'
+  sessionctl context add lab --endpoint https://lab.example.com --project … --instance … --node … --iam-endpoint https://iam.example.com --iam-user bob --iam-domain Default
+  sessionctl context use prod
+  sessionctl context list`;
+
+export const LOGIN_HELP = `
+Examples:
+  sessionctl login
+  sessionctl login --context lab`;
+
+export const COMPLETION_HELP = `
+Examples:
+  source <(sessionctl completion bash)
+  sessionctl completion zsh > ~/.zfunc/_sessionctl
+  sessionctl completion fish > ~/.config/fish/completions/sessionctl.fish`;

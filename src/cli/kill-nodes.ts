@@ -1,0 +1,71 @@
+import { SessionControlError, type NodeAddress } from '../client/index.ts';
+import { failureOf } from './failures.ts';
+import { killOn, type NodeKill } from './kill-run.ts';
+import type { KillSettings } from './kill-settings.ts';
+import type { Connection, ListedSession } from './listing.ts';
+import { withProgress, type Progress } from './progress.ts';
+import { sessionName } from './session-table.ts';
+import type { Surroundings } from './surroundings.ts';
+import { visible } from './visible.ts';
+
+/** Ends sessions on all their nodes at once. Rejects when none can have been ended, since nobody was reached or the caller is denied. */
+export async function killAll(
+  { client, nodes }: Connection,
+  sessions: readonly ListedSession[],
+  settings: KillSettings,
+  { messages, signal }: Surroundings,
+): Promise<NodeKill[]> {
+  const concerned = nodes
+    .map((node) => ({ node, sessions: sessions.filter(({ node: id }) => id === node.nodeId) }))
+    .filter(({ sessions: some }) => some.length > 0);
+  const leaving = new Map<string, readonly ListedSession[]>();
+  const begun = performance.now();
+  const killNode = (node: NodeAddress, some: readonly ListedSession[], progress: Progress) =>
+    killOn(client, node, some, {
+      ...settings,
+      signal,
+      onLeaving: (listed) => {
+        leaving.set(node.nodeId, listed);
+        progress.tell(
+          waiting([...leaving.values()].flat(), sessions.length, performance.now() - begun),
+        );
+      },
+    });
+  const ended = await withProgress(messages, `Ending ${sessions.length} sessions`, (progress) =>
+    Promise.allSettled(concerned.map(({ node, sessions: some }) => killNode(node, some, progress))),
+  );
+  const [firstError] = ended.filter((result) => result.status === 'rejected');
+  const isNobodyReached = ended.every(({ status }) => status === 'rejected');
+  if (firstError !== undefined && isNobodyReached && !isAboutNode(firstError.reason)) {
+    throw firstError.reason;
+  }
+  return ended.map((result, index) =>
+    result.status === 'fulfilled'
+      ? result.value
+      : notEnded(concerned[index]?.sessions ?? [], result.reason),
+  );
+}
+
+/** The service was reached and let the caller in, and could not do it. */
+function isAboutNode(error: unknown): boolean {
+  return error instanceof SessionControlError && ['failed', 'refused'].includes(error.kind);
+}
+
+function notEnded(sessions: readonly ListedSession[], error: unknown): NodeKill {
+  return {
+    results: sessions.map((session) => ({ session, outcome: 'failed' })),
+    trouble: failureOf(error).line,
+    requestIds: [],
+  };
+}
+
+function waiting(leaving: readonly ListedSession[], all: number, ms: number): string {
+  const names = leaving.map((session) => {
+    const isRollingBack = /rollback/i.test(session.state);
+    return `${sessionName(session)}${isRollingBack ? ' (rolling back)' : ''}`;
+  });
+  const seconds = Math.round(ms / 1000);
+  return visible(
+    `${all - leaving.length} of ${all} have left the node after ${seconds} s. Still there: ${names.join(', ') || 'none'}`,
+  );
+}

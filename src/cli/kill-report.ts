@@ -1,0 +1,104 @@
+import type { Outcome } from '../client/index.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { formatDuration } from './durations.ts';
+import { formatJson, recordOf } from './formats.ts';
+import type { MissingId } from './kill-plan.ts';
+import type { KillResult } from './kill-run.ts';
+import { sessionName } from './session-table.ts';
+import type { Screen } from './surroundings.ts';
+import { visible } from './visible.ts';
+
+/** All that is known at the end. */
+export interface KillReport {
+  readonly results: readonly KillResult[];
+  readonly missing: readonly MissingId[];
+  readonly isDryRun: boolean;
+  readonly isNodeShown: boolean;
+  readonly isInterrupted: boolean;
+  /** Whether lists of nodes could not be read. */
+  readonly isPartial: boolean;
+  readonly troubles: readonly string[];
+  readonly requestIds: readonly string[];
+}
+
+const REASONS: Readonly<Record<MissingId['why'], string>> = {
+  not_listed: 'no session has this id',
+  filtered_out: 'the filters leave it out',
+  not_read: 'the list of the node could not be read',
+};
+const KILLED: ReadonlySet<Outcome> = new Set(['killed', 'gone', 'rolling_back']);
+
+/** What the exit code of a kill is. */
+export function exitCodeOf(report: KillReport): ExitCode {
+  const { results, missing, isDryRun, isInterrupted, isPartial } = report;
+  const outcomes = new Set(results.map(({ outcome }) => outcome));
+  if (isInterrupted) return EXIT.interrupted;
+  if (isDryRun) return EXIT.done;
+  if (isPartial || outcomes.has('failed') || outcomes.has('unknown')) return EXIT.failed;
+  return outcomes.has('not_found') || missing.length > 0 ? EXIT.notFound : EXIT.done;
+}
+
+/** The report for people: one line that counts, and one for each session that is not simply gone. */
+export function tellReport(report: KillReport, { colors, line }: Screen): void {
+  const { results, missing, isDryRun, isNodeShown, troubles } = report;
+  const node = (id: string): string => (isNodeShown ? ` on ${id}` : '');
+  const tell = (outcome: Outcome, what: string, color: (text: string) => string): void => {
+    for (const { session } of results.filter((result) => result.outcome === outcome)) {
+      line(
+        color(
+          visible(
+            `${what}: ${sessionName(session)}${node(session.node)}, ${session.db || 'no database'}, ${formatDuration(session.time)}`,
+          ),
+        ),
+      );
+    }
+  };
+  line(colors.bold(counts(report)));
+  tell('rolling_back', 'Still rolling back', colors.yellow);
+  if (!isDryRun)
+    tell('not_found', 'Left alone, since it has ended or changed meanwhile', colors.yellow);
+  else tell('not_found', 'Would not be found', colors.yellow);
+  tell('failed', 'Not killed', colors.red);
+  tell('unknown', 'Not known whether it was killed', colors.red);
+  for (const { id, node: where, why } of missing) {
+    const what = why === 'not_read' ? 'Not killed' : 'Not found';
+    line(colors.yellow(`${what}: ${id}${node(where)}, ${REASONS[why]}`));
+  }
+  for (const trouble of new Set(troubles)) line(colors.red(visible(trouble)));
+}
+
+/** The report for programs. */
+export function reportAsJson(report: KillReport): string {
+  const { results, missing, isDryRun, isInterrupted, troubles, requestIds } = report;
+  return formatJson({
+    dry_run: isDryRun,
+    interrupted: isInterrupted,
+    sessions: [
+      ...results.map(({ session, outcome }) => ({ ...recordOf(session), outcome })),
+      ...missing.map(({ node, id, why }) => ({
+        ...{ node, id },
+        outcome: why === 'not_read' ? 'failed' : 'not_found',
+      })),
+    ],
+    troubles,
+    request_ids: requestIds,
+  });
+}
+
+function counts({ results, missing, isDryRun }: KillReport): string {
+  const count = (outcome: Outcome): number =>
+    results.filter((result) => result.outcome === outcome).length;
+  const killed = results.filter(({ outcome }) => KILLED.has(outcome)).length;
+  const detail = [
+    ...(count('gone') > 0 ? [`${count('gone')} gone`] : []),
+    ...(count('rolling_back') > 0 ? [`${count('rolling_back')} rolling back`] : []),
+  ].join(', ');
+  const unread = missing.filter(({ why }) => why === 'not_read').length;
+  const failed = count('failed') + unread;
+  const rest = [
+    `${count('not_found') + missing.length - unread} not found`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(count('unknown') > 0 ? [`${count('unknown')} unknown`] : []),
+  ].join(', ');
+  return `${killed} ${isDryRun ? 'would be killed' : 'killed'}${detail && ` (${detail})`}, ${rest}.`;
+}

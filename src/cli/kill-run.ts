@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { NodeAddress, Outcome, SessionControlClient, Termination } from '../client/index.ts';
+import type { ListedSession } from './listing.ts';
+
+/** One session and what came of it. */
+export interface KillResult {
+  readonly session: ListedSession;
+  outcome: Outcome;
+}
+
+/** What came of a kill on one node. */
+export interface NodeKill {
+  readonly results: readonly KillResult[];
+  readonly trouble: string | undefined;
+  readonly requestIds: readonly string[];
+}
+
+export interface KillSettings {
+  readonly isDryRun: boolean;
+  readonly waitSeconds: number | undefined;
+  readonly reason: string | undefined;
+  readonly signal: AbortSignal;
+  /** Told which of them the node still lists. */
+  readonly onLeaving: (leaving: readonly ListedSession[]) => void;
+}
+
+const POLL_MS = 1000;
+const FIRST_LOOK_MS = 500;
+
+/**
+ * Ends sessions of one node, each only if it still is what was shown, and waits for them to leave if that is wanted.
+ * Rejects only when none can have been ended.
+ */
+export async function killOn(
+  client: SessionControlClient,
+  node: NodeAddress,
+  sessions: readonly ListedSession[],
+  settings: KillSettings,
+): Promise<NodeKill> {
+  const end = performance.now() + (settings.waitSeconds ?? 0) * 1000;
+  const results = new Map<bigint, KillResult>(
+    sessions.map((session) => [session.id, { session, outcome: 'unknown' }]),
+  );
+  const seenRollingBack = new Set<bigint>();
+  const onListed = (listed: readonly ListedSession[]): void => {
+    for (const { id, command, state } of listed) {
+      if (/^killed$/i.test(command) && /^rollback$/i.test(state)) seenRollingBack.add(id);
+    }
+    settings.onLeaving(listed);
+  };
+  const watching = { ...settings, onLeaving: onListed };
+  const first = await sendWhileWatching(client, node, sessions, watching, settings.waitSeconds);
+  take(first, results);
+  const requestIds = [...first.requestIds];
+  while (settings.waitSeconds !== undefined && !settings.isDryRun) {
+    const left = Math.ceil((end - performance.now()) / 1000);
+    const leaving = [...results.values()].filter(isLeaving);
+    if (left <= 0 || leaving.length === 0 || settings.signal.aborted) break;
+    try {
+      // A service that does not wait at all must not be asked without a pause.
+      await pause(Math.min(POLL_MS, left * 1000), undefined, { signal: settings.signal });
+      const listed = await listedOf(
+        client,
+        node,
+        leaving.map(({ session }) => session),
+        settings.signal,
+      );
+      onListed(listed);
+      markGone(leaving, listed, seenRollingBack);
+      if (listed.length === 0) break;
+      const more = await sendWhileWatching(client, node, listed, watching, left);
+      takeAgain(more, results);
+      requestIds.push(...more.requestIds);
+    } catch {
+      break;
+    }
+  }
+  const { trouble } = first;
+  return { results: [...results.values()], trouble, requestIds };
+}
+
+function isLeaving({ outcome }: KillResult): boolean {
+  return outcome === 'killed' || outcome === 'rolling_back';
+}
+
+/**
+ * Who has left the list is gone, unless it may roll back off the list, as on MySQL: that is seen by nobody but the request that killed it.
+ * MariaDB lists a session until it has been rolled back.
+ */
+function markGone(
+  leaving: readonly KillResult[],
+  listed: readonly ListedSession[],
+  seenRollingBack: ReadonlySet<bigint>,
+): void {
+  const ids = new Set(listed.map(({ id }) => id));
+  for (const result of leaving) {
+    const { id } = result.session;
+    const isRolledBack = result.outcome === 'killed' || seenRollingBack.has(id);
+    if (!ids.has(id) && isRolledBack) result.outcome = 'gone';
+  }
+}
+
+async function sendWhileWatching(
+  client: SessionControlClient,
+  node: NodeAddress,
+  sessions: readonly ListedSession[],
+  settings: KillSettings,
+  waitSeconds: number | undefined,
+): Promise<Termination> {
+  const answered = new AbortController();
+  const watching =
+    waitSeconds === undefined || settings.isDryRun
+      ? undefined
+      : watchLeaving(client, node, sessions, settings, answered.signal);
+  try {
+    return await client.kill(
+      node,
+      sessions.map(({ id, host, user }) => ({ id, host, user })),
+      {
+        signal: settings.signal,
+        isDryRun: settings.isDryRun,
+        waitSeconds: settings.isDryRun ? undefined : waitSeconds,
+        isDetailed: true,
+        reason: settings.reason,
+        idempotencyKey: randomUUID(),
+      },
+    );
+  } finally {
+    answered.abort();
+    await watching;
+  }
+}
+
+/** Tells who is still listed until there is an answer. What fails here is only not told. */
+async function watchLeaving(
+  client: SessionControlClient,
+  node: NodeAddress,
+  sessions: readonly ListedSession[],
+  { onLeaving }: KillSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  let pauseMs = FIRST_LOOK_MS;
+  while (!signal.aborted) {
+    try {
+      await pause(pauseMs, undefined, { signal });
+      const begun = performance.now();
+      onLeaving(await listedOf(client, node, sessions, signal));
+      // A long list takes long, and costs the caller's share of requests.
+      pauseMs = Math.max(POLL_MS, 10 * (performance.now() - begun));
+    } catch {
+      // Aborted, or the next look may do better.
+    }
+  }
+}
+
+/** Those of the sessions that the node still lists, as it does now. */
+async function listedOf(
+  client: SessionControlClient,
+  node: NodeAddress,
+  sessions: readonly ListedSession[],
+  signal: AbortSignal,
+): Promise<ListedSession[]> {
+  const hosts = new Map(sessions.map(({ id, host }) => [id, host]));
+  const listed = await client.list(node, { signal });
+  return listed
+    .filter(({ id, host }) => hosts.get(id) === host)
+    .map((session) => ({ ...session, node: node.nodeId }));
+}
+
+function take(termination: Termination, results: ReadonlyMap<bigint, KillResult>): void {
+  for (const [id, outcome] of outcomesOf(termination)) {
+    const result = results.get(id);
+    if (result !== undefined) result.outcome = outcome;
+  }
+}
+
+/** Of a second request, what is known better: who was killed and is not found has left, and nobody is less dead than before. */
+function takeAgain(termination: Termination, results: ReadonlyMap<bigint, KillResult>): void {
+  for (const [id, outcome] of outcomesOf(termination)) {
+    const result = results.get(id);
+    if (result === undefined) continue;
+    if (outcome === 'gone' || outcome === 'rolling_back') result.outcome = outcome;
+    else if (outcome === 'not_found' && result.outcome === 'killed') result.outcome = 'gone';
+  }
+}
+
+function outcomesOf(termination: Termination): ReadonlyMap<bigint, Outcome> {
+  const { killed, notFound, failed, unknown, sessions } = termination;
+  return new Map([
+    ...killed.map((id): [bigint, Outcome] => [id, 'killed']),
+    ...notFound.map((id): [bigint, Outcome] => [id, 'not_found']),
+    ...failed.map((id): [bigint, Outcome] => [id, 'failed']),
+    ...unknown.map((id): [bigint, Outcome] => [id, 'unknown']),
+    ...sessions.map(({ id, outcome }): [bigint, Outcome] => [id, outcome]),
+  ]);
+}

@@ -1,0 +1,100 @@
+import { askWhether } from './ask.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { usageError } from './failures.ts';
+import { killAll } from './kill-nodes.ts';
+import { compareWithNewer, planKill } from './kill-plan.ts';
+import { exitCodeOf, reportAsJson, tellReport, type KillReport } from './kill-report.ts';
+import type { KillResult, NodeKill } from './kill-run.ts';
+import { idsOf, readKillSettings, type KillOptions } from './kill-settings.ts';
+import { listFailure } from './list.ts';
+import { listAll, type Connection, type ListedSession } from './listing.ts';
+import { withProgress } from './progress.ts';
+import { sessionTable } from './session-table.ts';
+import { connect } from './settings.ts';
+import type { Surroundings } from './surroundings.ts';
+import { visible } from './visible.ts';
+
+/** Ends sessions, after it has shown which and has asked. */
+export async function kill(
+  given: readonly string[],
+  options: KillOptions,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  const settings = readKillSettings(given, options);
+  const ids = await idsOf(given, surroundings);
+  const connection = connect(options, surroundings);
+  const { messages, signal } = surroundings;
+  const { sessions: listed, failures } = await withProgress(
+    messages,
+    'Reading the list',
+    (progress) => listAll(connection, signal, progress),
+  );
+  for (const failure of failures) messages.line(messages.colors.red(listFailure(failure)));
+  const all = connection.nodes.map(({ nodeId }) => nodeId);
+  const unread = failures.map(({ node }) => node);
+  const { sessions, missing } = planKill(listed, { all, unread }, ids, settings.passes);
+  refuseTooMany(sessions.length, settings.max);
+  const isNodeShown = all.length > 1;
+  const end = (kills: readonly NodeKill[], changed: readonly ListedSession[] = []): ExitCode =>
+    finish(surroundings, settings.isJson, {
+      results: [
+        ...kills.flatMap(({ results }) => results),
+        ...changed.map((session): KillResult => ({ session, outcome: 'not_found' })),
+      ],
+      missing,
+      isDryRun: settings.isDryRun,
+      isNodeShown,
+      isInterrupted: signal.aborted,
+      isPartial: failures.length > 0,
+      troubles: kills.flatMap(({ trouble }) => (trouble === undefined ? [] : [trouble])),
+      requestIds: kills.flatMap(({ requestIds }) => requestIds),
+    });
+  if (sessions.length === 0) {
+    if (missing.length === 0) messages.line('No session matches: there is nobody to end.');
+    return end([]);
+  }
+  const table = sessionTable(sessions, messages, isNodeShown);
+  messages.line(table);
+  if (settings.isDryRun || options.yes === true) {
+    return end(await killAll(connection, sessions, settings, surroundings));
+  }
+  if (!(await askWhether(question(sessions.length, connection), table, surroundings))) {
+    messages.line('Nobody was ended.');
+    return EXIT.declined;
+  }
+  const newer = await readAgain(connection, sessions, signal);
+  const { same, changed } = compareWithNewer(sessions, newer, settings.passes);
+  return end(await killAll(connection, same, settings, surroundings), changed);
+}
+
+function refuseTooMany(found: number, max: number): void {
+  if (found <= max) return;
+  throw usageError(
+    `${found} sessions match, more than --max ${max}: nobody was ended.`,
+    'Narrow the filters, or raise --max.',
+  );
+}
+
+function question(sessions: number, { nodes }: Connection): string {
+  const [only] = nodes;
+  const where = nodes.length === 1 ? `node ${only?.nodeId ?? ''}` : `${nodes.length} nodes`;
+  return `End ${sessions === 1 ? 'this session' : `these ${sessions} sessions`} on ${visible(where)}?`;
+}
+
+/** What the nodes of these sessions show now. Rejects with the first error: then nobody was ended. */
+async function readAgain(
+  { client, nodes }: Connection,
+  sessions: readonly ListedSession[],
+  signal: AbortSignal,
+): Promise<readonly ListedSession[]> {
+  const concerned = nodes.filter(({ nodeId }) => sessions.some(({ node }) => node === nodeId));
+  const { sessions: newer, failures } = await listAll({ client, nodes: concerned }, signal);
+  for (const { error } of failures) throw error;
+  return newer;
+}
+
+function finish({ output }: Surroundings, isJson: boolean, report: KillReport): ExitCode {
+  if (isJson) output.write(reportAsJson(report));
+  else if (report.results.length + report.missing.length > 0) tellReport(report, output);
+  return exitCodeOf(report);
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { EXIT } from './exit-codes.ts';
+import { Interrupted } from './failures.ts';
+import { run } from './program.ts';
+import { createScreen } from './surroundings.ts';
+
+const interrupt = new AbortController();
+process.on('SIGINT', () => {
+  // Who insists does not want to hear what came of it.
+  if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
+  interrupt.abort(new Interrupted());
+});
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+
+process.exitCode = await run(process.argv.slice(2), version, {
+  environment: process.env,
+  homeFolder: homedir(),
+  input: process.stdin,
+  output: createScreen(process.stdout, process.env),
+  messages: createScreen(process.stderr, process.env),
+  signal: interrupt.signal,
+});

@@ -1,0 +1,182 @@
+import { Argument, Command, CommanderError } from 'commander';
+import { capabilities } from './capabilities.ts';
+import { completionScript, SHELLS, type Shell } from './completion.ts';
+import {
+  addContext,
+  listContexts,
+  login,
+  useContext,
+  type ContextOptions,
+} from './context-commands.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { failureOf, Interrupted } from './failures.ts';
+import {
+  CAPABILITIES_HELP,
+  COMPLETION_HELP,
+  CONTEXT_HELP,
+  KILL_HELP,
+  LIST_HELP,
+  LOGIN_HELP,
+  PROGRAM_HELP,
+} from './help.ts';
+import type { KillOptions } from './kill-settings.ts';
+import { kill } from './kill.ts';
+import { list, type ListOptions } from './list.ts';
+import { addConnectionOptions, addFilterOptions, outputOption, sortOption } from './options.ts';
+import type { ConnectionOptions } from './settings.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** Runs a command line. Errors are told in one line on standard error; the result is the exit code. */
+export async function run(
+  words: readonly string[],
+  version: string,
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.done;
+  const program = createProgram(version, surroundings, (code) => (exitCode = code));
+  try {
+    await program.parseAsync(words, { from: 'user' });
+    return exitCode;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.done : EXIT.usage;
+    const error = surroundings.signal.aborted ? new Interrupted() : thrown;
+    const failure = failureOf(error);
+    const { messages } = surroundings;
+    messages.line(messages.colors.red(`sessionctl: ${failure.line}`));
+    return failure.exitCode;
+  }
+}
+
+function createProgram(
+  version: string,
+  surroundings: Surroundings,
+  end: (code: ExitCode) => void,
+): Command {
+  const { output, messages } = surroundings;
+  const program = new Command('sessionctl')
+    .description('Lists and ends user sessions on MySQL-compatible nodes, through session-control.')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: output.write,
+      writeErr: messages.write,
+      getOutHelpWidth: () => output.columns() ?? 100,
+      getErrHelpWidth: () => messages.columns() ?? 100,
+      getOutHasColors: () => output.colors.isColorSupported,
+      getErrHasColors: () => messages.colors.isColorSupported,
+      outputError: (text, write) => {
+        const line = text
+          .replace(/^error: /, '')
+          .replace(/\s+/g, ' ')
+          .trim()
+          .replace(/\.$/, '');
+        write(`${messages.colors.red(`sessionctl: ${line}. See \`sessionctl --help\`.`)}\n`);
+      },
+    })
+    .addHelpText('after', PROGRAM_HELP);
+  addConnectionOptions(program);
+  addSessionCommands(program, surroundings, end);
+  addContextCommands(program, surroundings, end);
+  program
+    .command('version')
+    .description('print the version')
+    .addHelpText('after', '\nExample:\n  sessionctl version')
+    .action(() => {
+      output.line(`sessionctl ${version}`);
+    });
+  program
+    .command('completion')
+    .description('print a script that completes commands and options')
+    .addArgument(new Argument('<shell>').choices(SHELLS))
+    .addHelpText('after', COMPLETION_HELP)
+    .action((shell: Shell) => {
+      output.write(completionScript(program, shell));
+    });
+  return program;
+}
+
+function addSessionCommands(
+  program: Command,
+  surroundings: Surroundings,
+  end: (code: ExitCode) => void,
+): void {
+  addFilterOptions(program.command('list'))
+    .description('show the user sessions of nodes')
+    .addOption(sortOption())
+    .option('--limit <count>', 'show no more than so many')
+    .option('--watch <time>', 'draw again every so often, until Ctrl-C')
+    .addOption(outputOption(['table', 'json', 'yaml', 'csv', 'ids']))
+    .addHelpText('after', LIST_HELP)
+    .action(async (_options, command: Command) => {
+      end(await list(command.optsWithGlobals<ListOptions>(), surroundings));
+    });
+  addFilterOptions(program.command('kill'))
+    .description('end user sessions, by id or by filter')
+    .argument('[id...]', 'ids, NODE/ID on several nodes; - reads them from standard input')
+    .option('--all', 'all user sessions')
+    .option('-y, --yes', 'do not ask')
+    .option('--dry-run', 'end nobody; say what would be')
+    .option('--max <count>', 'refuse to end more than so many, 100 unless given')
+    .option('--wait <time>', 'wait so long until they have left the node')
+    .option('--reason <text>', "why, for the service's record")
+    .addOption(outputOption(['text', 'json']))
+    .addHelpText('after', KILL_HELP)
+    .action(async (ids: string[], _options, command: Command) => {
+      end(await kill(ids, command.optsWithGlobals<KillOptions>(), surroundings));
+    });
+  program
+    .command('capabilities')
+    .description('show what could be done on nodes now: each way in is tried')
+    .addOption(outputOption(['table', 'json']))
+    .addHelpText('after', CAPABILITIES_HELP)
+    .action(async (_options, command: Command) => {
+      const options = command.optsWithGlobals<ConnectionOptions & { output?: string }>();
+      end(await capabilities(options, surroundings));
+    });
+}
+
+function addContextCommands(
+  program: Command,
+  surroundings: Surroundings,
+  end: (code: ExitCode) => void,
+): void {
+  const context = program
+    .command('context')
+    .description('keep endpoints, nodes and credentials under a name')
+    .addHelpText('after', CONTEXT_HELP);
+  context
+    .command('add')
+    .description('keep a context, made of the flags')
+    .argument('<name>')
+    .option('--token-command <command>', 'a command of the shell that prints a token')
+    .option('--iam-endpoint <url>', 'log in at this IAM (Keystone v3)')
+    .option('--iam-user <name>', 'as this user')
+    .option('--iam-domain <name>', 'of this domain')
+    .option('--iam-password-command <command>', 'a command that prints the password')
+    .addHelpText('after', CONTEXT_HELP)
+    .action((name: string, _options, command: Command) => {
+      end(addContext(name, command.optsWithGlobals<ContextOptions>(), surroundings));
+    });
+  context
+    .command('use')
+    .description('make a context the current one')
+    .argument('<name>')
+    .addHelpText('after', CONTEXT_HELP)
+    .action((name: string) => {
+      end(useContext(name, surroundings));
+    });
+  context
+    .command('list')
+    .description('show the contexts')
+    .addHelpText('after', CONTEXT_HELP)
+    .action(() => {
+      end(listContexts(surroundings));
+    });
+  program
+    .command('login')
+    .description('get a token from the IAM of the context, and keep it')
+    .addHelpText('after', LOGIN_HELP)
+    .action(async (_options, command: Command) => {
+      end(await login(command.optsWithGlobals<ConnectionOptions>(), surroundings));
+    });
+}

@@ -1,0 +1,192 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { isNativeError } from 'node:util/types';
+import { SessionControlClient, type Credentials, type TlsOptions } from '../client/index.ts';
+import { configFolder, readConfiguration, type Context } from './config-file.ts';
+import { credentialsOf, type GivenCredentials } from './credentials.ts';
+import { EXIT } from './exit-codes.ts';
+import { CommandError, usageError } from './failures.ts';
+import { wait } from './filters.ts';
+import type { Connection } from './listing.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** The flags that every command takes. */
+export interface ConnectionOptions {
+  readonly context?: string;
+  readonly endpoint?: string;
+  readonly project?: string;
+  readonly instance?: string;
+  readonly node?: readonly string[];
+  readonly instanceWide?: boolean;
+  readonly token?: string;
+  readonly accessKey?: string;
+  readonly secretKey?: string;
+  readonly securityToken?: string;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly insecure?: boolean;
+  readonly language?: string;
+  readonly timeout?: string;
+}
+
+/** A context by its name, and what it says. */
+export interface NamedContext {
+  readonly name: string | undefined;
+  readonly context: Context;
+}
+
+/** Who is asked about which nodes: from the flags, else the environment, else the context. Throws what is missing, before anything is sent. */
+export function connect(options: ConnectionOptions, surroundings: Surroundings): Connection {
+  const { environment, messages } = surroundings;
+  const named = contextOf(options, surroundings);
+  const { context } = named;
+  const endpoint = required(
+    'endpoint',
+    options.endpoint ?? environment['SESSIONCTL_ENDPOINT'],
+    context.endpoint,
+  );
+  const projectId = required(
+    'project',
+    options.project ?? environment['SESSIONCTL_PROJECT'],
+    context.project,
+  );
+  const instanceId = required(
+    'instance',
+    options.instance ?? environment['SESSIONCTL_INSTANCE'],
+    context.instance,
+  );
+  const nodes = nodesOf(options, environment['SESSIONCTL_NODE'], context.nodes ?? []);
+  const url = readEndpoint(endpoint);
+  if (url.protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)) {
+    messages.line(`sessionctl: what is sent to ${url.origin} can be read on the way: use https`);
+  }
+  const tls = tlsOf(options, surroundings, context);
+  const credentials = credentialsFor(options, surroundings, named, projectId, tls);
+  const client = new SessionControlClient({
+    endpoint,
+    credentials,
+    tls,
+    language: languageOf(
+      options.language ?? environment['SESSIONCTL_LANGUAGE'] ?? context.language,
+    ),
+    ...(options.timeout !== undefined && { timeoutMs: wait('--timeout', options.timeout) * 1000 }),
+  });
+  return { client, nodes: nodes.map((nodeId) => ({ projectId, instanceId, nodeId })) };
+}
+
+/** The context that is named, or the current one, or an empty one when there is none. */
+export function contextOf(options: ConnectionOptions, surroundings: Surroundings): NamedContext {
+  const { current, contexts } = readConfiguration(surroundings);
+  const name = options.context ?? (surroundings.environment['SESSIONCTL_CONTEXT'] || current);
+  if (name === undefined) return { name: undefined, context: {} };
+  const context = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
+  if (context !== undefined) return { name, context };
+  throw usageError(`There is no context ${name}.`, 'See `sessionctl context list`.');
+}
+
+/** The certificates: from the flags, else the environment, else the context. Throws when a file cannot be read. */
+export function tlsOf(
+  options: ConnectionOptions,
+  surroundings: Surroundings,
+  { tls = {} }: Context,
+): TlsOptions {
+  const { environment } = surroundings;
+  const read = (given: string | undefined, configured: string | undefined): string | undefined => {
+    if (given !== undefined) return readPem(given);
+    return configured === undefined
+      ? undefined
+      : readPem(resolve(configFolder(surroundings), configured));
+  };
+  const insecure = options.insecure ?? isOn('SESSIONCTL_INSECURE', environment);
+  return {
+    ca: read(options.caFile ?? environment['SESSIONCTL_CA_FILE'], tls.ca_file),
+    cert: read(options.certFile ?? environment['SESSIONCTL_CERT_FILE'], tls.cert_file),
+    key: read(options.keyFile ?? environment['SESSIONCTL_KEY_FILE'], tls.key_file),
+    insecure: insecure || tls.insecure === true,
+  };
+}
+
+/** Of flags, environment and context, the first that has credentials decides. */
+function credentialsFor(
+  options: ConnectionOptions,
+  surroundings: Surroundings,
+  named: NamedContext,
+  projectId: string,
+  tls: TlsOptions,
+): Credentials {
+  const { environment } = surroundings;
+  const given: GivenCredentials[] = [
+    { where: 'the flags', ...options },
+    {
+      where: 'the environment',
+      token: environment['SESSIONCTL_TOKEN'] || undefined,
+      accessKey: environment['SESSIONCTL_ACCESS_KEY'] || undefined,
+      secretKey: environment['SESSIONCTL_SECRET_KEY'] || undefined,
+      securityToken: environment['SESSIONCTL_SECURITY_TOKEN'] || undefined,
+    },
+  ];
+  return credentialsOf(given, surroundings, named, projectId, tls);
+}
+
+function nodesOf(
+  { node, instanceWide }: ConnectionOptions,
+  fromEnvironment: string | undefined,
+  configured: readonly string[],
+): readonly string[] {
+  if (instanceWide) {
+    if (node !== undefined) throw usageError('--node and --instance-wide exclude each other.');
+    if (configured.length > 0) return [...new Set(configured)];
+    throw usageError(
+      'The context names no nodes for --instance-wide.',
+      'Add them with `sessionctl context add`.',
+    );
+  }
+  const named = (node ?? fromEnvironment?.split(',') ?? []).filter((id) => id !== '');
+  if (named.length > 0) return [...new Set(named)];
+  const [only, ...others] = configured;
+  if (only !== undefined && others.length === 0) return [only];
+  if (only === undefined) return [required('node', undefined, undefined)];
+  throw usageError(
+    `The context has ${configured.length} nodes.`,
+    'Name some with --node, or say --instance-wide.',
+  );
+}
+
+function required(name: string, given: string | undefined, configured: string | undefined): string {
+  const value = given || configured;
+  if (value !== undefined) return value;
+  throw usageError(
+    `The ${name} is missing.`,
+    `Give --${name}, set SESSIONCTL_${name.toUpperCase()}, or make a context with \`sessionctl context add\`.`,
+  );
+}
+
+function readEndpoint(endpoint: string): URL {
+  if (URL.canParse(endpoint)) {
+    const url = new URL(endpoint);
+    if (url.protocol === 'https:' || url.protocol === 'http:') return url;
+  }
+  throw usageError(`--endpoint ${endpoint} is no URL of http or https.`);
+}
+
+function languageOf(language: string | undefined): 'en-us' | 'zh-cn' | undefined {
+  if (language === undefined || language === 'en-us' || language === 'zh-cn') return language;
+  throw usageError(`--language ${language} is not known.`, 'It is en-us or zh-cn.');
+}
+
+function isOn(name: string, environment: Surroundings['environment']): boolean {
+  const value = environment[name] ?? '';
+  if (['true', '1'].includes(value)) return true;
+  if (['', 'false', '0'].includes(value)) return false;
+  throw usageError(`${name} must be true or false.`);
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = isNativeError(error) ? error.message : String(error);
+    throw new CommandError(EXIT.configuration, `${path} cannot be read: ${reason}.`);
+  }
+}

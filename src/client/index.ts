@@ -1,0 +1,27 @@
+export {
+  SessionControlClient,
+  type ClientOptions,
+  type KillOptions,
+  type ListOptions,
+} from './client.ts';
+export { SessionControlError, type ErrorFacts, type ErrorKind } from './errors.ts';
+export { requestToken, type IssuedToken, type PasswordLogin } from './keystone.ts';
+export type { Credentials } from './requests.ts';
+export type {
+  Capabilities,
+  NodeAddress,
+  Outcome,
+  Session,
+  Target,
+  TerminatedSession,
+  Termination,
+} from './session.ts';
+export { signedHeaders, type AccessKey, type Signable } from './signing.ts';
+export {
+  createTransport,
+  type HttpAnswer,
+  type HttpRequest,
+  type TlsOptions,
+  type Transport,
+} from './transport.ts';
+export type { SessionPage } from './wire.ts';

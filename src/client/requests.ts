@@ -1,0 +1,90 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { SessionControlError } from './errors.ts';
+import { signedHeaders, type AccessKey } from './signing.ts';
+import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
+
+/** A token, or what gets one; or an access key that signs each request. */
+export type Credentials = { readonly token: string | (() => Promise<string>) } | AccessKey;
+
+/** How requests are sent. */
+export interface RequestSettings {
+  readonly endpoint: string;
+  readonly credentials: Credentials;
+  readonly language: string | undefined;
+  readonly transport: Transport;
+  /** How often a request that is safe to repeat is repeated. */
+  readonly retries: number;
+}
+
+/** One call of the API. */
+export interface Call<T> {
+  readonly method: 'GET' | 'DELETE';
+  /** With its query. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly isRepeatable: boolean;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Called when a try failed that may have been carried out all the same. */
+  readonly onDoubt?: () => void;
+  /** Reads the answer; throws for what is an error. */
+  readonly read: (answer: HttpAnswer) => T;
+}
+
+const FIRST_PAUSE_MS = 200;
+/** Who is asked to wait for longer is told so instead. */
+const LONGEST_PAUSE_MS = 5000;
+
+/** Makes the call, again if it is safe and may help. Rejects with a SessionControlError, or with the signal's reason. */
+export async function perform<T>(settings: RequestSettings, call: Call<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    call.signal?.throwIfAborted();
+    const request = await prepare(settings, call);
+    try {
+      return call.read(await settings.transport(request));
+    } catch (error) {
+      if (isInDoubt(error)) call.onDoubt?.();
+      const pauseMs = pauseBefore(error, tries);
+      if (!call.isRepeatable || tries > settings.retries || pauseMs === undefined) throw error;
+      await delay(pauseMs, undefined, { signal: call.signal }).catch(() => {
+        call.signal?.throwIfAborted();
+      });
+    }
+  }
+}
+
+async function prepare(settings: RequestSettings, call: Call<unknown>): Promise<HttpRequest> {
+  const { credentials, language } = settings;
+  const url = new URL(settings.endpoint.replace(/\/+$/, '') + call.path);
+  const headers = {
+    'Content-Type': 'application/json',
+    ...(language !== undefined && { 'X-Language': language }),
+    ...call.headers,
+  };
+  const { method, body, timeoutMs, signal } = call;
+  const proof =
+    'token' in credentials
+      ? { ...headers, 'X-Auth-Token': await tokenOf(credentials.token) }
+      : signedHeaders({ method, url, headers, body }, credentials, new Date());
+  return { method, url, headers: proof, body, timeoutMs, signal };
+}
+
+async function tokenOf(token: string | (() => Promise<string>)): Promise<string> {
+  return typeof token === 'string' ? token : token();
+}
+
+/** How long to wait before another try, or undefined when none can help. */
+function pauseBefore(error: unknown, tries: number): number | undefined {
+  if (!(error instanceof SessionControlError)) return undefined;
+  if (error.kind === 'unreachable') return FIRST_PAUSE_MS * 2 ** (tries - 1);
+  if (error.kind !== 'busy' || tries > 1) return undefined;
+  const pauseMs = (error.retryAfterSeconds ?? 1) * 1000;
+  return pauseMs <= LONGEST_PAUSE_MS ? pauseMs : undefined;
+}
+
+/** An error that the service itself tells says that nobody was ended; anything else that came after the request had gone does not. */
+function isInDoubt(error: unknown): boolean {
+  if (!(error instanceof SessionControlError)) return true;
+  return error.mayHaveArrived && error.code === undefined;
+}

@@ -1,0 +1,179 @@
+import { parse } from 'lossless-json';
+import { SessionControlError, type ErrorKind } from './errors.ts';
+import type { Capabilities, Outcome, Session, TerminatedSession, Termination } from './session.ts';
+import type { HttpAnswer } from './transport.ts';
+
+/** A page of the list. */
+export interface SessionPage {
+  readonly sessions: readonly Session[];
+  readonly total: number;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const OUTCOMES: readonly string[] = [
+  'gone',
+  'killed',
+  'rolling_back',
+  'not_found',
+  'failed',
+  'unknown',
+] satisfies readonly Outcome[];
+
+/** A page out of an answer to GET …/processes. Throws what `errorOf` says when it is none. */
+export function pageOf(answer: HttpAnswer): SessionPage {
+  const fields = fieldsOf(answer);
+  if (answer.status !== 200) throw errorOf(answer, fields);
+  return {
+    sessions: list(answer, fields['processes']).map((entry) => sessionOf(answer, entry)),
+    total: Number(integer(answer, fields['total_count'])),
+  };
+}
+
+/** What came of each id, also out of a 500 that accounts for them. Throws what `errorOf` says for any other answer. */
+export function terminationOf(answer: HttpAnswer): Termination {
+  const fields = fieldsOf(answer);
+  const isAccounted = answer.status === 500 && Array.isArray(fields['processes_unknown']);
+  if (answer.status !== 200 && !isAccounted) throw errorOf(answer, fields);
+  const ids = (name: string): bigint[] =>
+    list(answer, fields[name] ?? []).map((id) => integer(answer, id));
+  const applied = /(?:^|,)\s*wait=(\d+)/.exec(header(answer, 'preference-applied') ?? '')?.[1];
+  const requestId = header(answer, 'x-request-id');
+  return {
+    killed: ids('processes_killed'),
+    notFound: ids('processes_not_found'),
+    failed: ids('processes_failed'),
+    unknown: ids('processes_unknown'),
+    sessions: list(answer, fields['processes'] ?? []).map((entry) => terminatedOf(answer, entry)),
+    trouble: isAccounted ? text(answer, fields['error_msg']) : undefined,
+    waitedSeconds: applied === undefined ? undefined : Number(applied),
+    requestIds: requestId === undefined ? [] : [requestId],
+  };
+}
+
+/** The capabilities of a node. Throws what `errorOf` says when the answer holds none. */
+export function capabilitiesOf(answer: HttpAnswer): Capabilities {
+  const fields = fieldsOf(answer);
+  if (answer.status !== 200) throw errorOf(answer, fields);
+  const optional = <T>(name: string, read: (answer: HttpAnswer, value: unknown) => T) =>
+    fields[name] === null || fields[name] === undefined ? undefined : read(answer, fields[name]);
+  return {
+    reachable: flag(answer, fields['reachable']),
+    mainPort: text(answer, fields['main_port']),
+    adminPort: text(answer, fields['admin_port']),
+    flavour: optional('flavour', text),
+    version: optional('version', text),
+    missingGrants: optional('missing_grants', (from, value) =>
+      list(from, value).map((grant) => text(from, grant)),
+    ),
+    rollbackView: optional('rollback_view', flag),
+    secondOpinion: optional('second_opinion', flag),
+  };
+}
+
+/** The JSON object in the answer; an error answer without one is an empty object. Every integer in it is a bigint. */
+function fieldsOf(answer: HttpAnswer): Fields {
+  try {
+    const value = parse(answer.text, undefined, { parseNumber: exact });
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Fields;
+  } catch {
+    // Answered below: a proxy's error page is no JSON.
+  }
+  if (answer.status !== 200) return {};
+  throw malformed(answer, 'it is no JSON object');
+}
+
+function errorOf(answer: HttpAnswer, fields: Fields): SessionControlError {
+  const { status } = answer;
+  const message = fields['error_msg'];
+  const code = fields['error_code'];
+  const retryAfter = header(answer, 'retry-after') ?? '';
+  return new SessionControlError(
+    typeof message === 'string' && message !== '' ? message : `The answer has status ${status}.`,
+    {
+      kind: kindOf(status),
+      status,
+      code: typeof code === 'string' ? code : undefined,
+      requestId: header(answer, 'x-request-id'),
+      retryAfterSeconds: /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : undefined,
+      mayHaveArrived: true,
+    },
+  );
+}
+
+function kindOf(status: number): ErrorKind {
+  if (status === 401 || status === 403) return 'denied';
+  if (status === 429 || status === 503) return 'busy';
+  if (status >= 500) return 'failed';
+  return status >= 400 ? 'refused' : 'malformed';
+}
+
+function sessionOf(answer: HttpAnswer, entry: unknown): Session {
+  const fields = record(answer, entry);
+  return {
+    id: integer(answer, fields['id']),
+    user: text(answer, fields['user']),
+    host: text(answer, fields['host']),
+    db: text(answer, fields['db']),
+    command: text(answer, fields['command']),
+    time: Number(integer(answer, fields['time'])),
+    state: text(answer, fields['state']),
+    info: text(answer, fields['info']),
+  };
+}
+
+function terminatedOf(answer: HttpAnswer, entry: unknown): TerminatedSession {
+  const fields = record(answer, entry);
+  const outcome = text(answer, fields['outcome']);
+  if (!OUTCOMES.includes(outcome)) throw malformed(answer, 'it has an outcome that is not known');
+  const id = integer(answer, fields['id']);
+  if (fields['user'] === undefined) return { id, outcome: outcome as Outcome };
+  // No statement is told here.
+  const { user, host, db, command, time, state } = sessionOf(answer, { ...fields, info: '' });
+  return { id, user, host, db, command, time, state, outcome: outcome as Outcome };
+}
+
+function exact(digits: string): bigint | number {
+  // Longer ones are no id, and take BigInt quadratic time.
+  return /^-?\d{1,20}$/.test(digits) ? BigInt(digits) : Number(digits);
+}
+
+function list(answer: HttpAnswer, value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) throw malformed(answer, 'a list is missing');
+  return value;
+}
+
+function record(answer: HttpAnswer, value: unknown): Fields {
+  if (typeof value !== 'object' || value === null) throw malformed(answer, 'an object is missing');
+  return value as Fields;
+}
+
+function integer(answer: HttpAnswer, value: unknown): bigint {
+  if (typeof value !== 'bigint') throw malformed(answer, 'an integer is missing');
+  return value;
+}
+
+function text(answer: HttpAnswer, value: unknown): string {
+  if (typeof value !== 'string') throw malformed(answer, 'a text is missing');
+  return value;
+}
+
+function flag(answer: HttpAnswer, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw malformed(answer, 'a boolean is missing');
+  return value;
+}
+
+function malformed(answer: HttpAnswer, why: string): SessionControlError {
+  return new SessionControlError(`The answer is not one of session-control: ${why}.`, {
+    kind: 'malformed',
+    status: answer.status,
+    requestId: header(answer, 'x-request-id'),
+    mayHaveArrived: true,
+  });
+}
+
+function header({ headers }: HttpAnswer, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}

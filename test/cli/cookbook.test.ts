@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'lossless-json';
+import { nodeKey } from '../support/ids.ts';
+import { answer, ScriptedApi } from '../support/scripted-api.ts';
+import { Sessionctl } from '../support/sessionctl.ts';
+import { listed } from './sessions.ts';
+import { Home } from './surroundings.ts';
+
+const BLOCK = /^```sh\n(.*?)^```$/gms;
+const FILES = ['docs/cookbook.md', 'README.md'];
+
+/** The lines of the shell in these files that begin with sessionctl, and need no person to watch. */
+const lines = FILES.flatMap((file) =>
+  [...readFileSync(file, 'utf8').matchAll(BLOCK)].flatMap(([, block = '']) =>
+    block.split('\n').filter((line) => line.startsWith('sessionctl ')),
+  ),
+);
+
+const api = new ScriptedApi();
+let sessionctl: Sessionctl;
+const home = new Home();
+
+beforeAll(async () => {
+  const sessions = [
+    listed({ id: 2_075_425n, command: 'Sleep', time: 7200, info: '' }),
+    listed({ id: 2n, user: 'report', time: 7200, info: 'SELECT * FROM orders' }),
+    listed({ id: 3n, user: 'batch', time: 7200 }),
+    listed({ id: 4n, user: 'leaked_account', state: 'Waiting for table metadata lock' }),
+  ];
+  const processes = sessions.map((session) => ({ ...session, node: undefined }));
+  const capabilities = {
+    ...{ reachable: true, main_port: 'open', admin_port: 'open', flavour: 'mysql' },
+    ...{ version: '8.4', missing_grants: [], rollback_view: true, second_opinion: true },
+  };
+  api.acts = [
+    (res, request) => {
+      const ids = /"processes":(\[[\d,]+\])/.exec(request.body)?.[1] ?? '[]';
+      const text =
+        request.method === 'DELETE'
+          ? `{"processes_killed":${ids},"processes_not_found":[],"processes":[${gone(ids)}]}`
+          : stringify(
+              request.url.includes('capabilities') ? capabilities : { processes, total_count: 4 },
+            );
+      answer(200, text ?? '')(res, request);
+    },
+  ];
+  await api.start();
+  sessionctl = new Sessionctl();
+  const nodes = `${nodeKey.nodeId}, ${'1'.repeat(32)}no07`;
+  const configuration = `
+current: prod
+contexts:
+  prod:
+    endpoint: ${api.endpoint}
+    project: ${nodeKey.projectId}
+    instance: ${nodeKey.instanceId}
+    nodes: [${nodes}]
+    credentials: { token: t }
+`;
+  for (const { folder } of [home, sessionctl]) {
+    mkdirSync(join(folder, '.config/sessionctl'), { recursive: true });
+    writeFileSync(join(folder, '.config/sessionctl/config.yaml'), configuration, { mode: 0o600 });
+  }
+});
+afterAll(() => {
+  api.stop();
+  sessionctl.remove();
+});
+
+function gone(ids: string): string {
+  return ids.replace(/[[\]]/g, '').replace(/\d+/g, '{"id":$&,"outcome":"gone"}');
+}
+
+describe('the commands in the documents', () => {
+  it('are a dozen and more', () => {
+    expect(lines.length).toBeGreaterThan(20);
+  });
+
+  it.each(lines)('run: %s', async (line) => {
+    const environment = {
+      EDITOR: 'true',
+      SESSIONCTL_NODE: line.includes('--instance-wide') ? '' : nodeKey.nodeId,
+      // A context that is added must not take the place of the one that the others use.
+      ...(line.startsWith('sessionctl context') && { XDG_CONFIG_HOME: `${home.folder}/another` }),
+    };
+    const { code, messages } = await run(line, environment);
+    // Without a terminal the question is as far as they get.
+    const isAsking = code === 64 && messages.includes('There is no terminal to ask on.');
+    expect([isAsking ? 0 : code, messages]).toEqual([0, expect.any(String)]);
+    expect(messages).not.toMatch(/^sessionctl: (?!There is no terminal)/m);
+  });
+});
+
+/** In this process, which is quicker, unless the line asks more of the shell than to split it into words. */
+async function run(
+  line: string,
+  environment: Record<string, string>,
+): Promise<{ readonly code: number | null; readonly messages: string }> {
+  if (/[|;<>]/.test(line.replace(/'[^']*'/g, ''))) return sessionctl.run(line, environment);
+  const split = `sessionctl() { printf '%s\\0' "$@"; }; ${line}`;
+  const words = spawnSync('bash', ['-c', split], { encoding: 'utf8' }).stdout.split('\0');
+  home.environment = environment;
+  return home.run(words.slice(0, -1));
+}

@@ -1,0 +1,311 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ServerResponse } from 'node:http';
+import { stringify } from 'lossless-json';
+import { Interrupted } from '../../src/cli/failures.ts';
+import { exitCodeOf, type KillReport } from '../../src/cli/kill-report.ts';
+import { planKill } from '../../src/cli/kill-plan.ts';
+import type { Outcome } from '../../src/client/index.ts';
+import { answer, ScriptedApi, type Came } from '../support/scripted-api.ts';
+import { until } from '../support/until.ts';
+import { listed } from './sessions.ts';
+import { Home } from './surroundings.ts';
+
+const api = new ScriptedApi();
+const home = new Home();
+const SESSIONS = [
+  listed({ id: 7n }),
+  listed({ id: 8n, user: 'report', host: '10.0.0.5:1', time: 400 }),
+  listed({ id: 9_007_199_254_740_993n, command: 'Sleep', info: '' }),
+];
+
+let onDelete: (res: ServerResponse, request: Came) => void;
+beforeAll(async () => {
+  await api.start();
+  home.environment = {
+    SESSIONCTL_ENDPOINT: api.endpoint,
+    SESSIONCTL_PROJECT: 'p',
+    SESSIONCTL_INSTANCE: 'i',
+    SESSIONCTL_NODE: 'n1',
+    SESSIONCTL_TOKEN: 'tok',
+  };
+});
+beforeEach(() => {
+  api.came.splice(0);
+  onDelete = (res, request) => {
+    answer(200, `{"processes_killed":${idsIn(request)},"processes_not_found":[]}`)(res, request);
+  };
+  api.acts = [
+    (res, request) => {
+      if (request.method === 'DELETE') {
+        onDelete(res, request);
+        return;
+      }
+      const processes = SESSIONS.map((session) => ({ ...session, node: undefined }));
+      answer(200, stringify({ processes, total_count: SESSIONS.length }) ?? '')(res, request);
+    },
+  ];
+});
+afterAll(() => {
+  api.stop();
+});
+
+function idsIn({ body }: Came): string {
+  return /"processes":(\[[\d,]+\])/.exec(body)?.[1] ?? '[]';
+}
+
+function deletes(): Came[] {
+  return api.came.filter(({ method }) => method === 'DELETE');
+}
+
+describe('a kill', () => {
+  it('sends what was shown of each session, a reason and a key', async () => {
+    const { code, messages } = await home.run([
+      'kill',
+      '--yes',
+      '7',
+      '9007199254740993',
+      '--reason',
+      'why',
+    ]);
+    expect(code).toBe(0);
+    expect(messages).toMatch(/^ +ID +USER/);
+    expect(deletes()).toMatchObject([
+      {
+        body: '{"processes":[7,9007199254740993],"expected":[{"id":7,"host":"10.0.0.4:51234","user":"app"},{"id":9007199254740993,"host":"10.0.0.4:51234","user":"app"}]}',
+        headers: {
+          'x-kill-reason': 'why',
+          'idempotency-key': expect.stringMatching(/^[0-9a-f-]{36}-0$/),
+        },
+      },
+    ]);
+  });
+
+  it.each([
+    [['--user', 'report'], '[8]'],
+    [['--min-time', '5m'], '[8]'],
+    [['--command', 'sleep'], '[9007199254740993]'],
+    [['--user', 'app', '--command', 'query'], '[7]'],
+    [['7', '8', '--user', 'report'], '[8]'],
+    [['--all'], '[7,8,9007199254740993]'],
+  ])('of %j is about %s', async (words, ids) => {
+    await home.run(['kill', '--yes', ...words]);
+    expect(deletes().map(idsIn)).toEqual([ids]);
+  });
+
+  it('is not sent for ids that are not listed or that the filters leave out: 3', async () => {
+    const { code, output } = await home.run(['kill', '--yes', '99', '7', '--user', 'report']);
+    expect(code).toBe(3);
+    expect(output).toBe(`0 killed, 2 not found.
+Not found: 99, no session has this id
+Not found: 7, the filters leave it out
+`);
+    expect(deletes()).toEqual([]);
+  });
+
+  it('that matches nobody is done', async () => {
+    const { code, messages } = await home.run(['kill', '--yes', '--user', 'nobody']);
+    expect([code, messages]).toEqual([0, 'No session matches: there is nobody to end.\n']);
+  });
+
+  it('says which of them was left alone since it changed: 3', async () => {
+    onDelete = answer(200, '{"processes_killed":[7],"processes_not_found":[8]}');
+    const { code, output } = await home.run(['kill', '--yes', '7', '8']);
+    expect(code).toBe(3);
+    expect(output).toContain(
+      'Left alone, since it has ended or changed meanwhile: 8 report@10.0.0.5:1, shop, 6m40s',
+    );
+  });
+
+  it('says which failed or are unknown, and why: 4', async () => {
+    onDelete = answer(
+      500,
+      '{"error_code":"DBS.200005","error_msg":"Server failure.\\u001b[2J","processes_killed":[],"processes_not_found":[],"processes_failed":[7],"processes_unknown":[8]}',
+    );
+    const { code, output } = await home.run(['kill', '--yes', '7', '8']);
+    expect(code).toBe(4);
+    expect(output).toBe(`0 killed, 0 not found, 1 failed, 1 unknown.
+Not killed: 7 app@10.0.0.4:51234, shop, 12s
+Not known whether it was killed: 8 report@10.0.0.5:1, shop, 6m40s
+Server failure.\\x1b[2J
+`);
+  });
+
+  it('that is interrupted tells what is known: 130', async () => {
+    const interrupt = new AbortController();
+    onDelete = () => undefined;
+    const killing = home.run(['kill', '--yes', '7'], { signal: interrupt.signal });
+    await until('the kill is sent', () => deletes().length === 1);
+    interrupt.abort(new Interrupted());
+    const { code, output } = await killing;
+    expect(code).toBe(130);
+    expect(output).toContain('Not known whether it was killed: 7 app@10.0.0.4:51234');
+  });
+
+  it('that is interrupted while it reads the list has ended nobody: 130', async () => {
+    const interrupt = new AbortController();
+    api.acts = [() => undefined];
+    const killing = home.run(['kill', '--yes', '7'], { signal: interrupt.signal });
+    await until('the list is asked for', () => api.came.length === 1);
+    interrupt.abort(new Interrupted());
+    expect(await killing).toMatchObject({
+      code: 130,
+      messages: expect.stringContaining('nobody was ended'),
+    });
+  });
+
+  it('goes on without an answer to the first try, under the same key', async () => {
+    const proper = onDelete;
+    onDelete = (res) => {
+      res.socket?.destroy();
+      onDelete = proper;
+    };
+    expect((await home.run(['kill', '--yes', '7'])).code).toBe(0);
+    const keys = deletes().map(({ headers }) => headers['idempotency-key']);
+    expect([keys.length, new Set(keys).size]).toEqual([2, 1]);
+  });
+
+  it('is about the sessions of several nodes, each by its own', async () => {
+    const nodes = ['--node', 'n1', '--node', 'n2'];
+    const ambiguous = await home.run(['kill', '--yes', '7', ...nodes]);
+    expect([ambiguous.code, ambiguous.messages]).toEqual([64, expect.stringContaining('NODE/ID')]);
+
+    const { code } = await home.run(['kill', '--yes', '-', ...nodes], { input: 'n2/7\nn1/8\n' });
+
+    expect(code).toBe(0);
+    expect(
+      deletes()
+        .map((request) => [/nodes\/(\w+)/.exec(request.url)?.[1], idsIn(request)].join(' '))
+        .sort(),
+    ).toEqual(['n1 [8]', 'n2 [7]']);
+  });
+
+  it('tells what was ended when one of several nodes fails: 4', async () => {
+    const proper = onDelete;
+    onDelete = (res, request) => {
+      if (request.url.includes('/n2/')) {
+        answer(500, '{"error_code":"DBS.200005","error_msg":"The node is gone."}')(res, request);
+      } else proper(res, request);
+    };
+    const { code, output } = await home.run([
+      ...['kill', '--yes', '--user', 'report', '--node', 'n1', '--node', 'n2'],
+    ]);
+    expect(code).toBe(4);
+    expect(output).toMatch(
+      /^1 killed, 0 not found, 1 failed\.\nNot killed: 8 report@10\.0\.0\.5:1 on n2/,
+    );
+    expect(output).toContain('The node is gone.');
+  });
+
+  it.each([
+    ['gone where the node lists it while it rolls back', 'Rollback', '1 killed (1 gone)'],
+    ['still rolling back where it does not', undefined, '1 killed (1 rolling back)'],
+  ])('that leaves the list after the wait of the service is %s', async (_name, state, told) => {
+    const [before] = SESSIONS;
+    let looks = 0;
+    const list = () => {
+      looks += 1;
+      // The list that is shown, and then one look while it rolls back.
+      if (looks === 1) return [before];
+      return looks === 2 && state !== undefined ? [{ ...before, command: 'Killed', state }] : [];
+    };
+    api.acts = [
+      (res, request) => {
+        const processes = request.method === 'GET' ? list() : [];
+        const text =
+          request.method === 'DELETE'
+            ? '{"processes_killed":[7],"processes_not_found":[],"processes":[{"id":7,"outcome":"rolling_back"}]}'
+            : stringify({ processes, total_count: processes.length });
+        answer(200, text ?? '')(res, request);
+      },
+    ];
+    const { code, output } = await home.run(['kill', '--yes', '7', '--wait', '10s']);
+    expect([code, output.split(',')[0]]).toEqual([0, told]);
+  });
+
+  it('goes on without a node whose list cannot be read, and says so: 4', async () => {
+    const [proper] = api.acts;
+    api.acts = [
+      (res, request) => {
+        if (request.url.includes('/n2/')) {
+          answer(500, '{"error_code":"DBS.200005","error_msg":"n2 is gone."}')(res, request);
+        } else proper?.(res, request);
+      },
+    ];
+    const nodes = ['--node', 'n1', '--node', 'n2'];
+    const { code, output, messages } = await home.run(['kill', '--yes', 'n1/7', 'n2/7', ...nodes]);
+    expect(code).toBe(4);
+    expect(messages).toContain('sessionctl: node n2: n2 is gone.');
+    expect(output).toBe(`1 killed, 0 not found, 1 failed.
+Not killed: 7 on n2, the list of the node could not be read
+`);
+
+    const list = await home.run(['list', '-o', 'ids', ...nodes]);
+
+    expect([list.code, list.output]).toEqual([1, 'n1/7\nn1/8\nn1/9007199254740993\n']);
+  });
+
+  it('whose node fails accounts for its ids: 4', async () => {
+    onDelete = answer(500, '{"error_code":"DBS.200005","error_msg":"Server failure."}');
+    const { code, output } = await home.run(['kill', '--yes', '7']);
+    expect(code).toBe(4);
+    expect(output).toMatch(
+      /^0 killed, 0 not found, 1 failed\.\nNot killed: 7 app@.*\nServer failure\./,
+    );
+  });
+
+  it('waits by several requests when the service waits less than is wanted', async () => {
+    let sent = 0;
+    onDelete = (res, request) => {
+      sent += 1;
+      const outcome = sent < 3 ? 'rolling_back' : 'gone';
+      answer(
+        200,
+        `{"processes_killed":[7],"processes_not_found":[],"processes":[{"id":7,"outcome":"${outcome}"}]}`,
+        { 'Preference-Applied': 'wait=1, return=representation' },
+      )(res, request);
+    };
+    const { code, output } = await home.run(['kill', '--yes', '7', '--wait', '30s']);
+    expect([code, output]).toEqual([0, '1 killed (1 gone), 0 not found.\n']);
+    expect(sent).toBe(3);
+  });
+});
+
+describe('the exit code of a kill', () => {
+  const report = (outcomes: readonly Outcome[], more: Partial<KillReport> = {}): KillReport => ({
+    results: outcomes.map((outcome) => ({ session: listed(), outcome })),
+    missing: [],
+    isDryRun: false,
+    isNodeShown: false,
+    isInterrupted: false,
+    isPartial: false,
+    troubles: [],
+    requestIds: [],
+    ...more,
+  });
+  const missing = [{ node: 'n', id: 1n, why: 'not_listed' as const }];
+
+  it.each<[string, KillReport, number]>([
+    ['all were killed', report(['killed', 'gone', 'rolling_back']), 0],
+    ['there was nobody', report([]), 0],
+    ['one was not found', report(['gone', 'not_found']), 3],
+    ['one was not listed', report(['gone'], { missing }), 3],
+    ['one failed', report(['gone', 'not_found', 'failed'], { missing }), 4],
+    ['one is unknown', report(['unknown']), 4],
+    ['a list could not be read', report(['gone'], { isPartial: true }), 4],
+    ['it was dry', report(['not_found'], { missing, isDryRun: true }), 0],
+    ['it was interrupted', report(['gone'], { isInterrupted: true }), 130],
+  ])('when %s', (_name, of, code) => {
+    expect(exitCodeOf(of)).toBe(code);
+  });
+});
+
+describe('whom a kill is about', () => {
+  it('is each id once, on its node, though it comes twice', () => {
+    const ids = [
+      { node: undefined, id: 7n },
+      { node: 'no1', id: 7n },
+    ];
+    const plan = planKill([listed({ id: 7n })], { all: ['no1'], unread: [] }, ids, () => true);
+    expect(plan).toEqual({ sessions: [listed({ id: 7n })], missing: [] });
+  });
+});

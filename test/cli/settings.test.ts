@@ -1,0 +1,257 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { answer, ScriptedApi, type Came } from '../support/scripted-api.ts';
+import { Home } from './surroundings.ts';
+
+const [iam, api] = [new ScriptedApi(), new ScriptedApi()];
+let home: Home;
+beforeAll(async () => {
+  await Promise.all([iam.start(), api.start()]);
+});
+beforeEach(() => {
+  api.acts = [answer(200, '{"processes":[],"total_count":0}')];
+  for (const { came } of [iam, api]) came.splice(0);
+  home = new Home();
+});
+afterAll(() => {
+  iam.stop();
+  api.stop();
+});
+
+function configure(text: string): void {
+  mkdirSync(dirname(home.configFile), { recursive: true });
+  writeFileSync(home.configFile, text, { mode: 0o600 });
+}
+
+function context(credentials: string, more = ''): string {
+  return `
+current: one
+contexts:
+  one:
+    # the comment stays
+    endpoint: ${api.endpoint}
+    project: pc
+    instance: ic
+    nodes: [nc]
+    credentials: ${credentials}
+    ${more}
+`;
+}
+
+/** The request that the command sent. */
+async function requestOf(...words: string[]): Promise<Came> {
+  expect(await home.run(['list', ...words])).toMatchObject({ code: 0 });
+  return api.came.at(-1) as Came;
+}
+
+describe('where and who', () => {
+  it('are taken from the context', async () => {
+    configure(context('{ token: from-the-context }', 'language: zh-cn'));
+    const { url, headers } = await requestOf();
+    expect(url).toMatch('/v3/pc/instances/ic/nodes/nc/processes');
+    expect(headers).toMatchObject({ 'x-auth-token': 'from-the-context', 'x-language': 'zh-cn' });
+  });
+
+  it('are taken from the environment before it, and from flags on either side of the command before both', async () => {
+    configure(context('{ token: from-the-context }'));
+    home.environment = { SESSIONCTL_PROJECT: 'pe', SESSIONCTL_NODE: 'ne', SESSIONCTL_TOKEN: 'te' };
+    expect((await requestOf()).url).toMatch('/v3/pe/instances/ic/nodes/ne/processes');
+    const { url, headers } = await requestOf('--project', 'pf', '--token', 'tf');
+    expect(url).toMatch('/v3/pf/instances/ic/nodes/ne/processes');
+    expect(headers['x-auth-token']).toBe('tf');
+    await home.run(['--node', 'nf', 'list']);
+    expect(api.came.at(-1)?.url).toMatch('/nodes/nf/processes');
+  });
+
+  it('are a signature with an access key', async () => {
+    configure(context('{ access_key: AK, secret_key: SK, security_token: ST }'));
+    const { headers } = await requestOf();
+    expect(headers['authorization']).toMatch(/^SDK-HMAC-SHA256 Access=AK, .*x-security-token/);
+    expect(headers['x-auth-token']).toBeUndefined();
+  });
+
+  it('are what a command prints, which is asked once', async () => {
+    const log = `${home.folder}/asked`;
+    configure(context(`{ token_command: 'echo asked >> ${log}; echo from-a-command' }`));
+    await requestOf('--node', 'n1', '--node', 'n2');
+    expect(api.came.map(({ headers }) => headers['x-auth-token'])).toEqual([
+      'from-a-command',
+      'from-a-command',
+    ]);
+    expect(readFileSync(log, 'utf8')).toBe('asked\n');
+  });
+
+  it('are denied when the command fails or prints nothing', async () => {
+    configure(context("{ token_command: 'echo locked >&2; exit 3' }"));
+    expect(await home.run(['list'])).toMatchObject({
+      code: 77,
+      messages: expect.stringContaining('locked'),
+    });
+    configure(context("{ token_command: 'true' }"));
+    expect(await home.run(['list'])).toMatchObject({
+      code: 77,
+      messages: expect.stringContaining('printed nothing'),
+    });
+  });
+
+  it('are asked for when there are several nodes', async () => {
+    configure(context('{ token: t }').replace('[nc]', '[n1, n2]'));
+    expect(await home.run(['list'])).toMatchObject({
+      code: 64,
+      messages: expect.stringContaining('--instance-wide'),
+    });
+    await requestOf('--instance-wide');
+    expect(api.came.map(({ url }) => /nodes\/(\w+)/.exec(url)?.[1]).sort()).toEqual(['n1', 'n2']);
+  });
+
+  it('are read from XDG_CONFIG_HOME', async () => {
+    configure(context('{ token: t }'));
+    home.environment = { XDG_CONFIG_HOME: `${home.folder}/elsewhere` };
+    expect(await home.run(['list'])).toMatchObject({
+      code: 64,
+      messages: expect.stringContaining('The endpoint is missing'),
+    });
+  });
+});
+
+describe('a configuration file', () => {
+  it.each([
+    ['contexts: { a: { endpiont: x } }', 'contexts.a'],
+    ['contexts: { a: { endpoint: nowhere } }', 'contexts.a.endpoint'],
+    ['contexts: { a: { credentials: { token: t, token_command: c } } }', 'exclude each other'],
+    ['contexts: { a: { credentials: { access_key: k } } }', 'go together'],
+    ['contexts: [', 'cannot be read'],
+  ])('with a problem is 78, and the problem is told: %s', async (text, problem) => {
+    configure(text);
+    const { code, messages } = await home.run(['list']);
+    expect([code, messages.split('\n')]).toEqual([78, [expect.stringContaining(problem), '']]);
+  });
+
+  it('with secrets that others can read is warned of', async () => {
+    configure(context('{ token: t }'));
+    chmodSync(home.configFile, 0o644);
+    expect((await home.run(['list'])).messages).toContain('chmod 600');
+  });
+});
+
+describe('contexts', () => {
+  it('are added, used and listed, and show no secret; the file is its owner’s alone', async () => {
+    const one = ['--endpoint', api.endpoint, '--project', 'p1', '--instance', 'i', '--node', 'n1'];
+    const files = ['--ca-file', 'package.json'];
+    await home.run([
+      'context',
+      'add',
+      'one',
+      ...one,
+      '--node',
+      'n2',
+      '--token',
+      'top-secret',
+      ...files,
+    ]);
+    await home.run([
+      'context',
+      'add',
+      'two',
+      '--endpoint',
+      'https://two',
+      '--token-command',
+      'pass',
+    ]);
+    await home.run(['context', 'use', 'two']);
+
+    const { output } = await home.run(['context', 'list']);
+
+    expect(output.split('\n').map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ['NAME', 'ENDPOINT', 'PROJECT', 'NODES', 'CREDENTIALS'],
+      ['one', api.endpoint, 'p1', '2', 'token'],
+      ['*', 'two', 'https://two', '0', 'token command'],
+      [''],
+    ]);
+    expect(statSync(home.configFile).mode & 0o777).toBe(0o600);
+    expect(readFileSync(home.configFile, 'utf8')).toContain(`ca_file: ${resolve('package.json')}`);
+    expect((await home.run(['list', '--context', 'one', '--node', 'n1'])).code).toBe(0);
+    expect(api.came.at(-1)?.headers['x-auth-token']).toBe('top-secret');
+  });
+
+  it('keep the comments of the file', async () => {
+    configure(context('{ token: t }'));
+    await home.run(['context', 'add', 'other', '--endpoint', 'https://other']);
+    expect(readFileSync(home.configFile, 'utf8')).toContain('# the comment stays');
+  });
+});
+
+describe('a log-in', () => {
+  const issued = (seconds: number) => (token: string) =>
+    answer(
+      201,
+      JSON.stringify({
+        token: { expires_at: new Date(Date.now() + seconds * 1000).toISOString() },
+      }),
+      { 'X-Subject-Token': token },
+    );
+  const keystone = (more = '') =>
+    context(`{ keystone: { endpoint: "${iam.endpoint}/v3", user: bob, domain: Default${more} } }`);
+
+  it('gets a token and keeps it for its owner alone, and it is used until it expires', async () => {
+    configure(keystone());
+    home.environment = { SESSIONCTL_PASSWORD: 'bobpw' };
+    iam.acts = [issued(3600)('first')];
+    expect(await home.run(['login'])).toMatchObject({ code: 0, output: '' });
+    home.environment = {};
+
+    expect((await requestOf()).headers['x-auth-token']).toBe('first');
+
+    const file = home.configFile.replace('config.yaml', 'tokens.yaml');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(iam.came).toHaveLength(1);
+    expect([iam.came[0]?.method, iam.came[0]?.url]).toEqual([
+      'POST',
+      '/v3/auth/tokens?nocatalog=true',
+    ]);
+    expect(JSON.parse(iam.came[0]?.body ?? '')).toEqual({
+      auth: {
+        identity: {
+          methods: ['password'],
+          password: { user: { name: 'bob', domain: { name: 'Default' }, password: 'bobpw' } },
+        },
+        scope: { project: { id: 'pc' } },
+      },
+    });
+  });
+
+  it('is asked for when the token is about to expire, or is of another project', async () => {
+    configure(keystone());
+    home.environment = { SESSIONCTL_PASSWORD: 'bobpw' };
+    iam.acts = [issued(30)('short')];
+    await home.run(['login']);
+    home.environment = {};
+    expect(await home.run(['list'])).toMatchObject({
+      code: 77,
+      messages: expect.stringContaining('sessionctl login'),
+    });
+
+    home.environment = { SESSIONCTL_PASSWORD: 'bobpw' };
+    iam.acts = [issued(3600)('long')];
+    await home.run(['login']);
+    home.environment = {};
+    expect((await home.run(['list', '--project', 'other'])).code).toBe(77);
+    expect(api.came).toEqual([]);
+  });
+
+  it('happens by itself where a command knows the password', async () => {
+    configure(keystone(", password_command: 'echo pw'"));
+    iam.acts = [issued(3600)('by-itself')];
+    expect((await requestOf()).headers['x-auth-token']).toBe('by-itself');
+  });
+
+  it('is denied with a wrong password', async () => {
+    configure(keystone(', password: wrong'));
+    iam.acts = [answer(401, '{"error":{"code":401}}')];
+    expect(await home.run(['login'])).toMatchObject({
+      code: 77,
+      messages: expect.stringContaining('IAM refuses'),
+    });
+  });
+});

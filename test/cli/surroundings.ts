@@ -1,0 +1,53 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ReadStream } from 'node:tty';
+import { Readable } from 'node:stream';
+import pico from 'picocolors';
+import { run } from '../../src/cli/program.ts';
+import type { Screen } from '../../src/cli/surroundings.ts';
+
+/** What a command wrote, and how it ended. */
+export interface Done {
+  readonly code: number;
+  readonly output: string;
+  readonly messages: string;
+}
+
+/** A home without a terminal in it, in which commands are run in this process. */
+export class Home {
+  readonly folder = mkdtempSync(join(tmpdir(), 'sessionctl-home-'));
+  readonly configFile = join(this.folder, '.config/sessionctl/config.yaml');
+  environment: Record<string, string> = {};
+
+  async run(words: readonly string[], more: RunSettings = {}): Promise<Done> {
+    const [output, messages] = [new Recorded(), new Recorded()];
+    const code = await run(words, '1.2.3', {
+      environment: { PATH: process.env['PATH'], ...this.environment },
+      homeFolder: this.folder,
+      input: Readable.from([more.input ?? '']) as unknown as ReadStream,
+      output: output.screen,
+      messages: messages.screen,
+      signal: more.signal ?? new AbortController().signal,
+    });
+    return { code, output: output.text, messages: messages.text };
+  }
+}
+
+interface RunSettings {
+  readonly input?: string;
+  readonly signal?: AbortSignal;
+}
+
+class Recorded {
+  text = '';
+  readonly screen = {
+    isTerminal: false,
+    colors: pico.createColors(false),
+    isClosed: () => false,
+    columns: () => undefined,
+    rows: () => undefined,
+    write: (text: string) => (this.text += text),
+    line: (text = '') => (this.text += `${text}\n`),
+  } as unknown as Screen;
+}

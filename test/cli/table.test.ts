@@ -1,0 +1,118 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import stringWidth from 'string-width';
+import { formatJson, formatSessions } from '../../src/cli/formats.ts';
+import { sessionTable } from '../../src/cli/session-table.ts';
+import type { Screen } from '../../src/cli/surroundings.ts';
+import { cut } from '../../src/cli/table.ts';
+import { visible } from '../../src/cli/visible.ts';
+import { parse as parseYaml } from 'yaml';
+import { listed } from './sessions.ts';
+
+const ATTACK = '\x1b[2J\x1b]0;owned\x07\x9b31m\x7f\r\u202egnp.exe\u2066\ud800';
+/** What a terminal would act on. */
+const RAW = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
+
+function screen(columns: number | undefined): Screen {
+  return { columns: () => columns, colors: { bold: String } } as unknown as Screen;
+}
+
+describe('what is shown of a text', () => {
+  it('spells out what a terminal would act on or hide', () => {
+    expect(visible(ATTACK)).toBe(
+      '\\x1b[2J\\x1b]0;owned\\x07\\x9b31m\\x7f \\u{202e}gnp.exe\\u{2066}\\u{d800}',
+    );
+    expect(visible('SELECT\n\t 订单 😀')).toBe('SELECT 订单 😀');
+  });
+
+  it('holds nothing of the kind, whatever it is', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => !RAW.test(visible(text))));
+  });
+});
+
+describe('a table of sessions', () => {
+  const sessions = [
+    listed({ info: `SELECT ${'x, '.repeat(200)}`, time: 200 }),
+    listed({
+      id: 9_223_372_036_854_775_807n,
+      user: 'a_user_with_a_long_name',
+      host: 'a-host-with-a-very-long-name.example.com:51234',
+      db: '订单数据库',
+      state: 'Waiting for table metadata lock',
+      info: ATTACK,
+    }),
+  ];
+
+  it.each([80, 100, 140, 200])('fits into %d columns', (columns) => {
+    for (const isNodeShown of [false, true]) {
+      const lines = sessionTable(sessions, screen(columns), isNodeShown).split('\n');
+      expect(lines).toHaveLength(3);
+      for (const line of lines) expect(stringWidth(line)).toBeLessThanOrEqual(columns);
+    }
+  });
+
+  it('never cuts an id or a time, and shows who and where', () => {
+    const table = sessionTable(sessions, screen(100), false);
+    expect(table).toContain('9223372036854775807');
+    expect(table).toContain('3m20s');
+    expect(table.split('\n')[0]).toMatch(/ID +USER +HOST +DB +COMMAND +TIME +STATE +STATEMENT/);
+  });
+
+  it('cuts nothing where there is no terminal', () => {
+    expect(sessionTable(sessions, screen(undefined), false)).toContain('x, '.repeat(199));
+  });
+
+  it('lets nothing through that a terminal would act on', () => {
+    const evil = listed({
+      user: ATTACK,
+      host: ATTACK,
+      db: ATTACK,
+      command: ATTACK,
+      state: ATTACK,
+      info: ATTACK,
+    });
+    expect(sessionTable([evil], screen(undefined), false)).not.toMatch(RAW);
+    for (const format of ['json', 'yaml', 'csv'] as const) {
+      expect(formatSessions([evil], format, false)).not.toMatch(RAW);
+    }
+  });
+
+  it('counts columns of wide characters when it cuts', () => {
+    expect(cut('订单数据', 5)).toBe('订单…');
+    expect(cut('订单数据', 8)).toBe('订单数据');
+  });
+});
+
+describe('sessions for programs', () => {
+  const session = listed({
+    id: 9_007_199_254_740_993n,
+    info: `=1+1 "quoted", ${ATTACK.slice(0, -1)}`,
+  });
+
+  it('have exact ids and texts as JSON and YAML', () => {
+    const json = formatSessions([session], 'json', false);
+    expect(json).toContain('"id": 9007199254740993');
+    expect((JSON.parse(json) as { info: string }[])[0]?.info).toBe(session.info);
+    const yaml = formatSessions([session], 'yaml', false);
+    expect(parseYaml(yaml, { intAsBigInt: true })).toEqual([{ ...session, time: 12n }]);
+  });
+
+  it('run no formula as CSV', () => {
+    const [head, row] = formatSessions([session], 'csv', false).split('\n');
+    expect(head).toBe('node,id,user,host,db,command,time,state,info');
+    expect(row).toMatch(/^no1,9007199254740993,app,.*,"'=1\+1 ""quoted"", /);
+  });
+
+  it('are ids, with their nodes where there are several', () => {
+    expect(formatSessions([session], 'ids', false)).toBe('9007199254740993\n');
+    expect(formatSessions([session], 'ids', true)).toBe('no1/9007199254740993\n');
+  });
+
+  it('are valid JSON whatever is in them', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        expect(JSON.parse(formatJson({ text }))).toEqual({ text });
+      }),
+    );
+  });
+});

@@ -1,0 +1,250 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { SessionControlClient, SessionControlError } from '../../src/client/index.ts';
+import { nodeKey, processesPath } from '../support/ids.ts';
+import { answer, cutOff, ScriptedApi } from '../support/scripted-api.ts';
+import { until } from '../support/until.ts';
+
+let api: ScriptedApi;
+let client: SessionControlClient;
+beforeEach(async () => {
+  api = new ScriptedApi();
+  await api.start();
+  client = new SessionControlClient({
+    endpoint: `${api.endpoint}/`,
+    credentials: { token: 'tok' },
+  });
+});
+afterEach(() => {
+  api.stop();
+});
+
+const EMPTY = answer(200, '{"processes":[],"total_count":0}');
+const KILLED = answer(200, '{"processes_killed":[7],"processes_not_found":[]}');
+const busy = (seconds: string) =>
+  answer(503, '{"error_code":"APIGW.0201","error_msg":"Backend unavailable."}', {
+    'Retry-After': seconds,
+  });
+
+function killed(request: { readonly body: string }): string {
+  return `{"processes_killed":${/\[[\d,]+\]/.exec(request.body)?.[0] ?? '[]'},"processes_not_found":[]}`;
+}
+
+async function failureOf(work: Promise<unknown>): Promise<SessionControlError> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(SessionControlError);
+  return error as SessionControlError;
+}
+
+describe('a list', () => {
+  it('has exact ids and the token that is asked for each time', async () => {
+    const session = {
+      user: 'a',
+      host: 'h:1',
+      db: '',
+      command: 'Sleep',
+      time: 3,
+      state: '',
+      info: '',
+    };
+    const text = JSON.stringify({ id: 0, ...session }).replace('"id":0', '"id":9007199254740993');
+    api.acts = [answer(200, `{"processes":[${text}],"total_count":1}`)];
+    let asked = 0;
+    const other = new SessionControlClient({
+      endpoint: api.endpoint,
+      language: 'zh-cn',
+      credentials: { token: () => Promise.resolve(`token-${(asked += 1)}`) },
+    });
+
+    expect(await other.list(nodeKey)).toEqual([{ id: 9_007_199_254_740_993n, ...session }]);
+
+    expect(api.came[0]?.url).toBe(`${processesPath()}?limit=100&offset=0`);
+    expect(api.came[0]?.headers).toMatchObject({
+      'x-auth-token': 'token-1',
+      'x-language': 'zh-cn',
+    });
+  });
+
+  it('is asked for again when the connection is cut, or the service is busy for a moment', async () => {
+    api.acts = [cutOff, busy('1'), EMPTY];
+    await failureOf(client.list(nodeKey));
+    api.acts = [cutOff, EMPTY];
+    expect(await client.list(nodeKey)).toEqual([]);
+    api.acts = [busy('1'), EMPTY];
+    expect(await client.list(nodeKey)).toEqual([]);
+  });
+
+  it('is not asked for again when the service is busy for long, or refuses', async () => {
+    api.acts = [busy('60')];
+    expect(await failureOf(client.list(nodeKey))).toMatchObject({
+      kind: 'busy',
+      status: 503,
+      code: 'APIGW.0201',
+      retryAfterSeconds: 60,
+      requestId: 'f'.repeat(32),
+    });
+    api.acts = [answer(403, '{"error_code":"DBS.200010","error_msg":"No."}')];
+    expect(await failureOf(client.list(nodeKey))).toMatchObject({ kind: 'denied', message: 'No.' });
+    expect(api.came).toHaveLength(2);
+  });
+
+  it.each([
+    ['<html>', 200, 'malformed'],
+    ['{"processes":[{"id":"7"}],"total_count":1}', 200, 'malformed'],
+    ['{"processes":[],"total_count":"1"}', 200, 'malformed'],
+    ['<html>Bad gateway', 502, 'failed'],
+    ['', 404, 'refused'],
+  ])('fails when the answer is %j with %d', async (text, status, kind) => {
+    api.acts = [answer(status, text)];
+    expect((await failureOf(client.list(nodeKey))).kind).toBe(kind);
+  });
+
+  it('fails within its limit, and ends with its signal', async () => {
+    api.acts = [() => undefined];
+    const hasty = new SessionControlClient({
+      endpoint: api.endpoint,
+      credentials: { token: 'tok' },
+      timeoutMs: 50,
+      retries: 0,
+    });
+    expect((await failureOf(hasty.list(nodeKey))).message).toContain('no answer within 50 ms');
+    const abort = new AbortController();
+    const listing = client.list(nodeKey, { signal: abort.signal });
+    abort.abort(new Error('enough'));
+    await expect(listing).rejects.toThrow('enough');
+  });
+});
+
+describe('a kill', () => {
+  it('sends what was seen of each session, and what is wanted', async () => {
+    api.acts = [
+      answer(
+        200,
+        '{"processes_killed":[9007199254740993],"processes_not_found":[8],"processes":[{"id":9007199254740993,"outcome":"gone","user":"a","host":"h:1","db":"","command":"Sleep","time":3,"state":""},{"id":8,"outcome":"not_found"}]}',
+        { 'Preference-Applied': 'wait=2, return=representation' },
+      ),
+    ];
+    const result = await client.kill(
+      nodeKey,
+      [{ id: 9_007_199_254_740_993n, host: 'h:1', user: 'a' }, 8n, 8n],
+      { waitSeconds: 5, reason: '失控', idempotencyKey: 'incident' },
+    );
+    expect(result).toEqual({
+      killed: [9_007_199_254_740_993n],
+      notFound: [8n],
+      failed: [],
+      unknown: [],
+      sessions: [
+        {
+          ...{ id: 9_007_199_254_740_993n, outcome: 'gone', user: 'a', host: 'h:1', db: '' },
+          ...{ command: 'Sleep', time: 3, state: '' },
+        },
+        { id: 8n, outcome: 'not_found' },
+      ],
+      trouble: undefined,
+      waitedSeconds: 2,
+      requestIds: ['f'.repeat(32)],
+    });
+    const [request] = api.came;
+    expect(request?.body).toBe(
+      '{"processes":[9007199254740993,8],"expected":[{"id":9007199254740993,"host":"h:1","user":"a"}]}',
+    );
+    expect(request?.headers).toMatchObject({
+      prefer: 'wait=5, return=representation',
+      'idempotency-key': 'incident-0',
+      'x-kill-reason': Buffer.from('失控').toString('latin1'),
+    });
+  });
+
+  it('is not sent again without a key, and its ids are unknown then', async () => {
+    api.acts = [cutOff];
+    const result = await client.kill(nodeKey, [7n]);
+    expect(result).toMatchObject({ killed: [], unknown: [7n] });
+    expect(api.came).toHaveLength(1);
+  });
+
+  it('is sent again with the same key when no answer came', async () => {
+    api.acts = [cutOff, KILLED];
+    const result = await client.kill(nodeKey, [7n], { idempotencyKey: 'k' });
+    expect(result.killed).toEqual([7n]);
+    expect(api.came.map(({ headers }) => headers['idempotency-key'])).toEqual(['k-0', 'k-0']);
+  });
+
+  it('stays unknown when the first try may have arrived and the next ones are refused', async () => {
+    api.acts = [cutOff, answer(500, '{"error_code":"DBS.200005","error_msg":"Server failure."}')];
+    const result = await client.kill(nodeKey, [7n], { idempotencyKey: 'k' });
+    expect(result).toMatchObject({ unknown: [7n], trouble: 'Server failure.' });
+  });
+
+  it('is an error when the service says that nobody was ended, or nobody was reached', async () => {
+    api.acts = [answer(500, '{"error_code":"DBS.200005","error_msg":"Server failure."}')];
+    expect((await failureOf(client.kill(nodeKey, [7n]))).kind).toBe('failed');
+    const nowhere = new SessionControlClient({
+      endpoint: 'http://127.0.0.1:9',
+      credentials: { token: 'tok' },
+    });
+    const error = await failureOf(nowhere.kill(nodeKey, [7n], { idempotencyKey: 'k' }));
+    expect([error.kind, error.mayHaveArrived]).toEqual(['unreachable', false]);
+  });
+
+  it('accounts for each id that the service does when some failed', async () => {
+    api.acts = [
+      answer(
+        500,
+        '{"error_code":"DBS.200005","error_msg":"Server failure. 1 killed","processes_killed":[1],"processes_not_found":[2],"processes_failed":[3],"processes_unknown":[4]}',
+      ),
+    ];
+    expect(await client.kill(nodeKey, [1n, 2n, 3n, 4n])).toMatchObject({
+      ...{ killed: [1n], notFound: [2n], failed: [3n], unknown: [4n] },
+      trouble: 'Server failure. 1 killed',
+    });
+  });
+
+  it('of more than a thousand is several requests', async () => {
+    api.acts = [(res, request) => res.end(killed(request))];
+    const ids = Array.from({ length: 2500 }, (_, index) => BigInt(index + 1));
+    const result = await client.kill(nodeKey, ids, { idempotencyKey: 'k' });
+    expect(result.killed).toEqual(ids);
+    expect(api.came.map(({ headers }) => headers['idempotency-key'])).toEqual([
+      'k-0',
+      'k-1',
+      'k-2',
+    ]);
+  });
+
+  it('is split by its size, too', async () => {
+    api.acts = [(res, request) => res.end(killed(request))];
+    const targets = Array.from({ length: 900 }, (_, index) => ({
+      id: BigInt(index + 1),
+      host: `${'h'.repeat(500)}:1`,
+    }));
+    const result = await client.kill(nodeKey, targets);
+    expect(result.killed).toHaveLength(900);
+    expect(Math.max(...api.came.map(({ body }) => body.length))).toBeLessThan(262_144);
+  });
+
+  it('that fails at the second request tells what the first did', async () => {
+    api.acts = [
+      (res, request) => res.end(killed(request)),
+      answer(403, '{"error_code":"DBS.200010","error_msg":"No more."}'),
+    ];
+    const ids = Array.from({ length: 2500 }, (_, index) => BigInt(index + 1));
+    const result = await client.kill(nodeKey, ids);
+    expect([result.killed.length, result.failed.length, result.unknown.length]).toEqual([
+      1000, 1500, 0,
+    ]);
+    expect(api.came).toHaveLength(2);
+  });
+
+  it('that is given up in the middle is unknown, and before it began an error', async () => {
+    api.acts = [() => undefined];
+    const abort = new AbortController();
+    const killing = client.kill(nodeKey, [7n], { signal: abort.signal });
+    await until('the request has come', () => api.came.length === 1);
+    abort.abort(new Error('enough'));
+    expect((await killing).unknown).toEqual([7n]);
+    await expect(client.kill(nodeKey, [7n], { signal: abort.signal })).rejects.toThrow('enough');
+  });
+});

@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Cleanup } from '../demo/cleanup.ts';
+import { Screen } from '../demo/screen.ts';
+import { Terminal } from '../terminal.ts';
+import { setScene } from './scene.ts';
+import { drawTerminal, TERMINAL_COLUMNS } from './svg.ts';
+
+// Draws docs/sessionctl.svg: what sessionctl really shows, on a real node. Run by `npm run record`, after `npm run build`.
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const PICTURE = join(REPOSITORY, 'docs/sessionctl.svg');
+
+interface Step {
+  readonly command: string;
+  /** What is waited for and what is typed then. */
+  readonly answer?: readonly [string, string];
+}
+
+const cleanup = new Cleanup();
+const home = mkdtempSync(join(tmpdir(), 'sessionctl-recording-'));
+try {
+  const { service, batch } = await setScene(cleanup);
+  const [, project = '', instance = '', node = ''] =
+    /v3\/(\w+)\/instances\/(\w+)\/nodes\/(\w+)/.exec(service.url) ?? [];
+  const environment = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: home,
+    TERM: 'xterm-256color',
+    LANG: 'C.UTF-8',
+    SESSIONCTL_ENDPOINT: service.origin,
+    SESSIONCTL_PROJECT: project,
+    SESSIONCTL_INSTANCE: instance,
+    SESSIONCTL_NODE: node,
+    SESSIONCTL_TOKEN: service.token,
+  };
+  const steps: readonly Step[] = [
+    { command: 'sessionctl list --sort -time' },
+    {
+      command: 'sessionctl kill --user report --command Query --wait 10s',
+      answer: ['(y/N)', 'y\r'],
+    },
+    {
+      command: `sessionctl kill ${batch} 9007199254740993 --yes --reason 'blocks the stock-taking'`,
+    },
+    { command: "sessionctl list --user 'b*' --user app" },
+  ];
+  let written = '';
+  for (const step of steps) written += await record(step, environment);
+  writeFileSync(PICTURE, await drawTerminal(written, 'A session with sessionctl'));
+} finally {
+  await cleanup.run(new Screen(process.stderr, process.env));
+  rmSync(home, { recursive: true });
+}
+
+/** Runs a command on a terminal, and returns what stood there. */
+async function record(
+  { command, answer }: Step,
+  environment: Readonly<Record<string, string>>,
+): Promise<string> {
+  const program = `sessionctl() { node '${REPOSITORY}dist/cli/main.js' "$@"; }`;
+  const terminal = new Terminal(`${program}; ${command}`, environment, TERMINAL_COLUMNS);
+  if (answer !== undefined) {
+    await terminal.shows(answer[0]);
+    terminal.type(answer[1]);
+  }
+  const code = await terminal.ended();
+  process.stderr.write(`${command}: ${String(code)}\n`);
+  return `\x1b[32m$\x1b[39m \x1b[1m${command}\x1b[22m\r\n${terminal.shown}\r\n`;
+}
