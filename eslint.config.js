@@ -39,16 +39,17 @@ const ARROWS = {
     packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
   },
   // It knows by their types whom it measures; none of them knows it.
-  'src/metrics.ts': {
-    local:
-      '^\\./(?!domain/|http/metering\\.ts$|mysql/node-counts\\.ts$|metered\\.ts$|errors\\.ts$)',
+  'src/metrics/**': {
+    local: '^\\.\\./(?!domain/|http/metering\\.ts$|mysql/node-counts\\.ts$|errors\\.ts$)',
     packages: '^(?!node:|\\.|prom-client$)',
   },
-  'src/metered.ts': { local: '^\\./(?!domain/|errors\\.ts$)', packages: '^(?!node:|\\.)' },
-  'src/metrics-listener.ts': { local: '^\\.', packages: '^(?!node:)' },
   'src/{config,yaml-file,yaml-keys}.ts': {
     local: '^\\./(?!domain/|yaml-(file|keys)\\.ts$)',
     packages: '^(express|mysql2|prom-client|winston)(/|$)',
+  },
+  'src/warnings.ts': {
+    local: '^\\./(?!config\\.ts$|domain/|logger\\.ts$|mysql/node-counts\\.ts$)',
+    packages: '^(?!node:|\\.)',
   },
   'src/logger.ts': { local: '^\\.', packages: '^(?!node:|winston$)' },
   'src/errors.ts': { local: '^\\.', packages: '.' },

@@ -6,7 +6,7 @@ import { LineFile } from './audit/line-file.ts';
 import { nodeDefaults, serviceFile, type Config } from './config.ts';
 import { NO_AUDIT } from './domain/audit.ts';
 import { FirstAnswers } from './domain/first-answers.ts';
-import { isLoopback, type Node, type NodeKey } from './domain/node.ts';
+import type { Node } from './domain/node.ts';
 import { SessionService } from './domain/session-service.ts';
 import { createListener, replaceTls, stopListening } from './http/listener.ts';
 import { AccessKeys } from './identity/access-keys.ts';
@@ -14,11 +14,10 @@ import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens } from './identity/keystone-tokens.ts';
 import { StaticTokens } from './identity/static-tokens.ts';
 import { createLogger, type Logger } from './logger.ts';
-import { meteredAudit, meteredIdentity, meteredNodes } from './metered.ts';
-import { createMetricsListener } from './metrics-listener.ts';
-import { createMetrics } from './metrics.ts';
+import { meteredAudit, meteredIdentity, meteredNodes } from './metrics/metered.ts';
+import { createMetricsListener } from './metrics/listener.ts';
+import { createMetrics } from './metrics/metrics.ts';
 import { MysqlNodes } from './mysql/mysql-nodes.ts';
-import type { NodeEvents } from './mysql/node-counts.ts';
 import { FileRegistry } from './registry/node-registry.ts';
 import { nodesFile } from './registry/nodes-file.ts';
 import { MemoryAnswers } from './store/memory-answers.ts';
@@ -26,6 +25,12 @@ import { RedisAnswers } from './store/redis-answers.ts';
 import { RedisConnection } from './store/redis-connection.ts';
 import { RedisCounters } from './store/redis-counters.ts';
 import { accessKeysOf, fixedPart, keystoneOf, tokensOf } from './settings.ts';
+import {
+  logNodeEvents,
+  warnOfOpenLines,
+  warnOfSharedAccount,
+  warnOfUnverifiedNodes,
+} from './warnings.ts';
 import { readYamlFile, relativeTo } from './yaml-file.ts';
 
 /** What sysexits.h calls EX_CONFIG. */
@@ -123,21 +128,7 @@ function start({ config, nodes }: Configuration): void {
   });
 
   warnOfUnverifiedNodes(nodes, log);
-  if (server.tls === undefined && !isLoopback(server.host)) {
-    log.warn(
-      'listening without TLS where others can read along: tokens and signatures are in the clear',
-      {
-        host: server.host,
-      },
-    );
-  }
-  if (
-    iam !== undefined &&
-    iam.endpoint.startsWith('http:') &&
-    !isLoopback(new URL(iam.endpoint).hostname)
-  ) {
-    log.warn('IAM is asked without TLS where others can read along: tokens are in the clear');
-  }
+  warnOfOpenLines(config, log);
   const metricsListener =
     metrics &&
     createMetricsListener(metrics, (error) => log.error('metrics cannot be told', { error }));
@@ -161,9 +152,6 @@ function start({ config, nodes }: Configuration): void {
     listen();
   } else {
     const { host, port } = config.metrics;
-    if (!isLoopback(host)) {
-      log.warn('metrics are given out without credentials where others can read them', { host });
-    }
     metricsListener.on('error', cannotListen(config.metrics));
     metricsListener.listen(port, host, () => {
       log.info('listening for metrics', { host, port: portOf(metricsListener) });
@@ -245,26 +233,6 @@ function portOf(server: Server): number | undefined {
   return typeof address === 'object' ? address?.port : undefined;
 }
 
-function logNodeEvents(log: Logger): NodeEvents {
-  return {
-    unreachable: ({ nodeId }, error) =>
-      log.warn('a node cannot be reached: requests to it are turned away for a while', {
-        node_id: nodeId,
-        error,
-      }),
-    reachable: ({ nodeId }) => log.warn('a node can be reached again', { node_id: nodeId }),
-  };
-}
-
-function warnOfUnverifiedNodes(nodes: readonly Node[], log: Logger): void {
-  const unverified = nodes.filter(({ tls }) => tls === 'offered').map(({ nodeId }) => nodeId);
-  if (unverified.length === 0) return;
-  log.warn('nodes without tls settings: encrypted where they offer it, but not verified', {
-    nodes: unverified.length,
-    first_node_id: unverified[0],
-  });
-}
-
 function connectStore(url: string | undefined, log: Logger): RedisConnection | undefined {
   if (url === undefined) return undefined;
   const { protocol, hostname, port, username, password, pathname } = new URL(url);
@@ -283,17 +251,4 @@ function connectStore(url: string | undefined, log: Logger): RedisConnection | u
       }),
     back: () => log.info('the store is back'),
   });
-}
-
-/** Says it once a node and hour: an application that uses the control account silently becomes internal. */
-function warnOfSharedAccount(log: Logger): (node: NodeKey) => void {
-  const told = new Map<string, number>();
-  return ({ nodeId }) => {
-    const now = performance.now();
-    if (now - (told.get(nodeId) ?? -Infinity) < 3_600_000) return;
-    told.set(nodeId, now);
-    log.warn('others use the control account: their sessions are neither shown nor ended', {
-      node_id: nodeId,
-    });
-  };
 }

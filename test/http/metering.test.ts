@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { limitAtOnce } from '../../src/http/admission.ts';
 import { meterLetIn, meterRequests } from '../../src/http/metering.ts';
-import { createMetrics, type Metrics } from '../../src/metrics.ts';
+import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
 import { noCounts } from '../../src/mysql/node-counts.ts';
 import { until } from '../support/until.ts';
 

@@ -1,7 +1,7 @@
-import type { Audit } from './domain/audit.ts';
-import type { Identity } from './domain/caller.ts';
-import type { ControlConnection, Nodes } from './domain/node.ts';
-import { ServiceError } from './errors.ts';
+import type { Audit } from '../domain/audit.ts';
+import type { Identity } from '../domain/caller.ts';
+import type { ControlConnection, Nodes } from '../domain/node.ts';
+import { ServiceError } from '../errors.ts';
 
 /** The stages of a request, in their order. */
 export const STAGES = ['queue', 'auth', 'connect', 'list', 'audit', 'kill', 'wait'] as const;
