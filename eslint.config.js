@@ -5,7 +5,7 @@ const ARROWS = {
   'src/domain/**': { local: '^\\.\\./(?!errors\\.ts$)', packages: '^(?!node:|\\.)' },
   'src/http/**': {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
-    packages: '^(mysql2|winston|yaml|zod)(/|$)',
+    packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
   },
   'src/mysql/**': {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
@@ -36,11 +36,20 @@ const ARROWS = {
   },
   'src/app.ts': {
     local: '^\\./(?!domain/|http/|errors\\.ts$)',
-    packages: '^(mysql2|winston|yaml|zod)(/|$)',
+    packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
+  },
+  // It knows by their types whom it measures; none of them knows it.
+  'src/metrics/**': {
+    local: '^\\.\\./(?!domain/|http/metering\\.ts$|mysql/node-counts\\.ts$|errors\\.ts$)',
+    packages: '^(?!node:|\\.|prom-client$)',
   },
   'src/{config,yaml-file,yaml-keys}.ts': {
     local: '^\\./(?!domain/|yaml-(file|keys)\\.ts$)',
-    packages: '^(express|mysql2|winston)(/|$)',
+    packages: '^(express|mysql2|prom-client|winston)(/|$)',
+  },
+  'src/warnings.ts': {
+    local: '^\\./(?!config\\.ts$|domain/|logger\\.ts$|mysql/node-counts\\.ts$)',
+    packages: '^(?!node:|\\.)',
   },
   'src/logger.ts': { local: '^\\.', packages: '^(?!node:|winston$)' },
   'src/errors.ts': { local: '^\\.', packages: '.' },

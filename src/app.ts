@@ -7,8 +7,9 @@ import type { SessionService } from './domain/session-service.ts';
 import { limitAtOnce } from './http/admission.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
+import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
 import { overrideMethod } from './http/method-override.ts';
-import { facts, languageOf, newRequestId } from './http/request-facts.ts';
+import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
 import { logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
 import { securityHeaders } from './http/security-headers.ts';
@@ -29,6 +30,8 @@ export interface AppParts {
   readonly readiness: () => Promise<Readiness>;
   /** Where requests are counted; in memory by default. */
   readonly makeCounters?: MakeCounters | undefined;
+  /** Hears of requests; nobody by default. */
+  readonly meter?: RequestMeter | undefined;
   /** Express's setting: whom to believe about the client's address. */
   readonly trustProxy: boolean | number | string;
 }
@@ -43,6 +46,7 @@ export function createApp({
   audit,
   readiness,
   makeCounters,
+  meter,
   trustProxy,
 }: AppParts): RequestListener {
   const app = express();
@@ -60,11 +64,10 @@ export function createApp({
   app.use(noSuchApi);
   app.use(answerError(audit));
   const { requestTimeoutMs } = limits;
-  return limitAtOnce(withReadableUrl(app as RequestListener), {
-    most: MAX_AT_ONCE,
-    requestTimeoutMs,
-    log,
-  });
+  const answer = withReadableUrl(app as RequestListener);
+  const admission = { most: MAX_AT_ONCE, requestTimeoutMs, log };
+  if (meter === undefined) return limitAtOnce(answer, admission);
+  return meterRequests(limitAtOnce(meterLetIn(answer, meter), admission), meter);
 }
 
 function nameRequest(headers: ReturnType<typeof securityHeaders>): RequestHandler {
@@ -76,6 +79,7 @@ function nameRequest(headers: ReturnType<typeof securityHeaders>): RequestHandle
     // Read here: a socket that has closed no longer knows it.
     known.address = req.ip ?? '';
     known.wireMethod = req.method;
+    known.traceId = traceIdOf(req.headers['traceparent']);
     res.setHeader('X-Request-Id', known.requestId);
     res.setHeader('Cache-Control', 'no-store');
     next();

@@ -1,11 +1,12 @@
 import { setMaxListeners } from 'node:events';
+import type { Server } from 'node:http';
 import { createApp } from './app.ts';
 import { FileAudit } from './audit/file-audit.ts';
 import { LineFile } from './audit/line-file.ts';
 import { nodeDefaults, serviceFile, type Config } from './config.ts';
 import { NO_AUDIT } from './domain/audit.ts';
 import { FirstAnswers } from './domain/first-answers.ts';
-import { isLoopback, type Node, type NodeKey } from './domain/node.ts';
+import type { Node } from './domain/node.ts';
 import { SessionService } from './domain/session-service.ts';
 import { createListener, replaceTls, stopListening } from './http/listener.ts';
 import { AccessKeys } from './identity/access-keys.ts';
@@ -13,6 +14,9 @@ import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens } from './identity/keystone-tokens.ts';
 import { StaticTokens } from './identity/static-tokens.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { meteredAudit, meteredIdentity, meteredNodes } from './metrics/metered.ts';
+import { createMetricsListener } from './metrics/listener.ts';
+import { createMetrics } from './metrics/metrics.ts';
 import { MysqlNodes } from './mysql/mysql-nodes.ts';
 import { FileRegistry } from './registry/node-registry.ts';
 import { nodesFile } from './registry/nodes-file.ts';
@@ -21,10 +25,19 @@ import { RedisAnswers } from './store/redis-answers.ts';
 import { RedisConnection } from './store/redis-connection.ts';
 import { RedisCounters } from './store/redis-counters.ts';
 import { accessKeysOf, fixedPart, keystoneOf, tokensOf } from './settings.ts';
+import {
+  logNodeEvents,
+  warnOfOpenLines,
+  warnOfSharedAccount,
+  warnOfUnverifiedNodes,
+} from './warnings.ts';
 import { readYamlFile, relativeTo } from './yaml-file.ts';
 
 /** What sysexits.h calls EX_CONFIG. */
 const EXIT_CONFIGURATION = 78;
+
+/** Nobody needs the end of a reading of the metrics. */
+const METRICS_STOP_MS = 500;
 
 interface Configuration {
   readonly config: Config;
@@ -49,32 +62,42 @@ function start({ config, nodes }: Configuration): void {
   const tokens = new StaticTokens(tokensOf(config));
   const accessKeys = new AccessKeys(accessKeysOf(config), redis !== undefined);
   const iam = keystoneOf(config);
-  const keystone = iam && new KeystoneTokens(iam);
   const stopping = new AbortController();
   // Every request that waits listens to it.
   setMaxListeners(0, stopping.signal);
   const audit = config.audit && fileAudit(config.audit.file, log);
   if (audit === undefined) log.warn('no audit is configured: kills are recorded in this log only');
-  const mysqlNodes = new MysqlNodes();
+  const mysqlNodes = new MysqlNodes(logNodeEvents(log));
+  const metrics =
+    config.metrics &&
+    createMetrics({
+      nodes: () => registry.size,
+      counts: () => mysqlNodes.counts(),
+      isAuditWritable: audit && (async () => (await audit.trouble()) === undefined),
+    });
+  const keystone = iam && new KeystoneTokens(iam, metrics?.iamAsked);
+  const authenticator = new Authenticator(tokens, accessKeys, keystone);
+  const record = audit ?? NO_AUDIT;
   const sessions = new SessionService({
     registry,
-    nodes: mysqlNodes,
+    nodes: metrics ? meteredNodes(mysqlNodes, metrics.stages) : mysqlNodes,
     rules: {
       internalUsers: rules.internal_users,
       requireClientPort: rules.require_client_port,
     },
-    ...(audit && { audit }),
+    audit: metrics && audit ? meteredAudit(audit, metrics.stages) : record,
     onSharedAccount: warnOfSharedAccount(log),
+    ...(metrics && { onTerminated: metrics.terminated, onWaited: metrics.stages.wait }),
     stopping: stopping.signal,
   });
   const app = createApp({
     sessions,
-    identity: new Authenticator(tokens, accessKeys, keystone),
+    identity: metrics ? meteredIdentity(authenticator, metrics.stages) : authenticator,
     log,
     firstAnswers: new FirstAnswers(answers, (error) =>
       log.warn('an answer could not be remembered', { error }),
     ),
-    audit: audit ?? NO_AUDIT,
+    audit: record,
     readiness: async () => {
       const trouble = await audit?.trouble();
       return {
@@ -95,6 +118,7 @@ function start({ config, nodes }: Configuration): void {
       requestTimeoutMs: limits.request_timeout_ms,
       maxWaitSeconds: limits.max_wait_seconds,
     },
+    meter: metrics?.requests,
     trustProxy: server.trust_proxy,
   });
   const listener = createListener(app, {
@@ -104,35 +128,41 @@ function start({ config, nodes }: Configuration): void {
   });
 
   warnOfUnverifiedNodes(nodes, log);
-  if (server.tls === undefined && !isLoopback(server.host)) {
-    log.warn(
-      'listening without TLS where others can read along: tokens and signatures are in the clear',
-      {
-        host: server.host,
-      },
-    );
-  }
-  if (
-    iam !== undefined &&
-    iam.endpoint.startsWith('http:') &&
-    !isLoopback(new URL(iam.endpoint).hostname)
-  ) {
-    log.warn('IAM is asked without TLS where others can read along: tokens are in the clear');
-  }
-  listener.on('error', (error) => {
-    log.error('cannot listen', { host: server.host, port: server.port, error });
-    process.exitCode = 1;
-  });
+  warnOfOpenLines(config, log);
+  const metricsListener =
+    metrics &&
+    createMetricsListener(metrics, (error) => log.error('metrics cannot be told', { error }));
+  const cannotListen =
+    ({ host, port }: { readonly host: string; readonly port: number }) =>
+    (error: unknown): void => {
+      log.error('cannot listen', { host, port, error });
+      metricsListener?.close();
+      process.exitCode = 1;
+    };
+  listener.on('error', cannotListen(server));
+  if (metrics) listener.on('drop', metrics.connectionRefused);
   if (config.registry.warm === 'all') void mysqlNodes.warm(nodes);
-  listener.listen(server.port, server.host, () => {
-    const address = listener.address();
-    const port = typeof address === 'object' ? address?.port : undefined;
-    log.info('listening', { host: server.host, port, nodes: nodes.length });
-  });
+  const listen = (): void => {
+    if (stopping.signal.aborted) return;
+    listener.listen(server.port, server.host, () => {
+      log.info('listening', { host: server.host, port: portOf(listener), nodes: nodes.length });
+    });
+  };
+  if (metricsListener === undefined || config.metrics === undefined) {
+    listen();
+  } else {
+    const { host, port } = config.metrics;
+    metricsListener.on('error', cannotListen(config.metrics));
+    metricsListener.listen(port, host, () => {
+      log.info('listening for metrics', { host, port: portOf(metricsListener) });
+      listen();
+    });
+  }
 
   process.on('SIGHUP', () => {
     audit?.reopen();
     const reread = readConfiguration(configFile);
+    metrics?.reloaded(!('problems' in reread));
     if ('problems' in reread) {
       log.error('reload refused, the old configuration stays', { problems: reread.problems });
       return;
@@ -161,6 +191,7 @@ function start({ config, nodes }: Configuration): void {
     stopping.abort();
     log.info('stopping', { signal });
     void stopListening(listener, limits.request_timeout_ms)
+      .then(() => metricsListener && stopListening(metricsListener, METRICS_STOP_MS))
       .then(() => redis?.close())
       .then(() => {
         mysqlNodes.close();
@@ -197,13 +228,9 @@ function fileAudit(file: string, log: Logger): FileAudit {
   );
 }
 
-function warnOfUnverifiedNodes(nodes: readonly Node[], log: Logger): void {
-  const unverified = nodes.filter(({ tls }) => tls === 'offered').map(({ nodeId }) => nodeId);
-  if (unverified.length === 0) return;
-  log.warn('nodes without tls settings: encrypted where they offer it, but not verified', {
-    nodes: unverified.length,
-    first_node_id: unverified[0],
-  });
+function portOf(server: Server): number | undefined {
+  const address = server.address();
+  return typeof address === 'object' ? address?.port : undefined;
 }
 
 function connectStore(url: string | undefined, log: Logger): RedisConnection | undefined {
@@ -224,17 +251,4 @@ function connectStore(url: string | undefined, log: Logger): RedisConnection | u
       }),
     back: () => log.info('the store is back'),
   });
-}
-
-/** Says it once a node and hour: an application that uses the control account silently becomes internal. */
-function warnOfSharedAccount(log: Logger): (node: NodeKey) => void {
-  const told = new Map<string, number>();
-  return ({ nodeId }) => {
-    const now = performance.now();
-    if (now - (told.get(nodeId) ?? -Infinity) < 3_600_000) return;
-    told.set(nodeId, now);
-    log.warn('others use the control account: their sessions are neither shown nor ended', {
-      node_id: nodeId,
-    });
-  };
 }

@@ -11,11 +11,12 @@ export function fixedPart({
   sessions,
   identity,
   audit,
+  metrics,
   registry,
 }: Config): string {
   const { tls, ...listener } = server;
   const kinds = [tls !== undefined, tls?.ca !== undefined, identity.keystone !== undefined];
-  return JSON.stringify([listener, log, limits, sessions, kinds, audit, registry.warm]);
+  return JSON.stringify([listener, log, limits, sessions, kinds, audit, metrics, registry.warm]);
 }
 
 /** The callers that have a token. */

@@ -127,6 +127,18 @@ identity:
     ]);
   });
 
+  it('keeps the metrics on loopback unless a host is given, and refuses what is no port', () => {
+    const metrics = (settings: string) => readService(`${SERVICE}metrics: ${settings}`);
+    expect(metrics('{ port: 9464 }').value?.metrics).toEqual({ host: '127.0.0.1', port: 9464 });
+    expect(metrics('{ port: 9464, host: 10.0.0.1 }').value?.metrics?.host).toBe('10.0.0.1');
+    expect(metrics('{}').problems).toEqual(['service.yaml:7:10: metrics.port is required']);
+    expect(metrics('{ port: 99999, host: 1, path: /x }').problems).toEqual([
+      'service.yaml:7:31: metrics.host must be a text (in quotes if it looks like a number)',
+      'service.yaml:7:18: metrics.port must be an integer from 0 to 65535',
+      'service.yaml:7:40: metrics.path is not a known key',
+    ]);
+  });
+
   it.each([
     ['', 'service.yaml: the file must be a group of keys'],
     ['- a', 'service.yaml:1:1: the file must be a group of keys'],

@@ -32,11 +32,12 @@ export class FileAudit implements Audit {
     { origin, node, sessions, areOurs = false }: Intent,
     deadline: Deadline,
   ): Promise<void> {
-    const { requestId, caller, proof, address, reason } = origin;
+    const { requestId, traceId, caller, proof, address, reason } = origin;
     const record = {
       record: 'intent',
       time: now(),
       request_id: requestId,
+      trace_id: traceId,
       caller,
       proof,
       address,
@@ -59,16 +60,28 @@ export class FileAudit implements Audit {
       record: 'outcome',
       time: now(),
       request_id: origin.requestId,
+      trace_id: origin.traceId,
       ...nodeFields(node),
       sessions: outcomes.map(({ id, outcome }) => ({ id, outcome })),
     });
   }
 
-  deny({ requestId, method, path, address, status, errorCode, caller, proof }: Denial): void {
+  deny({
+    requestId,
+    traceId,
+    method,
+    path,
+    address,
+    status,
+    errorCode,
+    caller,
+    proof,
+  }: Denial): void {
     this.#appendSoon({
       record: 'denied',
       time: now(),
       request_id: requestId,
+      trace_id: traceId,
       ...{ caller, proof, address, method, path, status },
       error_code: errorCode,
     });

@@ -6,6 +6,8 @@ import type { Outcome } from './termination.ts';
 /** Who asked for a kill: all that the record says of it besides the sessions. */
 export interface Origin {
   readonly requestId: string;
+  /** The caller's trace that the request is a part of. */
+  readonly traceId?: string | undefined;
   readonly caller: string;
   /** By what they proved who they are. */
   readonly proof: string;
@@ -33,6 +35,7 @@ export interface Conclusion {
 /** A request that was turned away for want of credentials or rights. */
 export interface Denial {
   readonly requestId: string;
+  readonly traceId?: string | undefined;
   readonly method: string;
   readonly path: string;
   readonly address: string;

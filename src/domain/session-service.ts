@@ -34,6 +34,10 @@ export interface SessionServiceParts {
   readonly audit?: Audit;
   /** Hears of each list that shows sessions under the control account which are not ours. */
   readonly onSharedAccount?: (node: NodeKey) => void;
+  /** Hears what became of each request to end sessions. */
+  readonly onTerminated?: (termination: Termination) => void;
+  /** Hears of each wait for sessions to leave, in milliseconds. */
+  readonly onWaited?: (milliseconds: number) => void;
   /** Aborted when the service is to stop: then nothing new is begun. */
   readonly stopping?: AbortSignal;
   /** The clock, in milliseconds of `performance.now()`. */
@@ -52,6 +56,8 @@ export class SessionService {
     this.#parts = {
       audit: NO_AUDIT,
       onSharedAccount: () => undefined,
+      onTerminated: () => undefined,
+      onWaited: () => undefined,
       stopping: new AbortController().signal,
       now: () => performance.now(),
       ...parts,
@@ -97,7 +103,7 @@ export class SessionService {
    */
   async terminate(key: NodeKey, request: TerminationRequest): Promise<Termination> {
     const node = this.#find(key);
-    const { nodes, audit, now, stopping } = this.#parts;
+    const { nodes, audit, now, stopping, onWaited, onTerminated } = this.#parts;
     const sweep = new Sweep(request, {
       node,
       nodes,
@@ -105,8 +111,11 @@ export class SessionService {
       select: (connection) => (list) => this.#select(node, connection, list),
       now,
       stopping,
+      onWaited,
     });
-    return sweep.run();
+    const termination = await sweep.run();
+    onTerminated(termination);
+    return termination;
   }
 
   #find(key: NodeKey): Node {

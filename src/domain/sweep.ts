@@ -31,6 +31,8 @@ export interface SweepParts {
   readonly now: () => number;
   /** Aborted when the service is to stop: what has begun is finished, but waits no longer than it must. */
   readonly stopping: AbortSignal;
+  /** Hears of the wait for sessions to leave, in milliseconds. */
+  readonly onWaited: (milliseconds: number) => void;
 }
 
 interface Finding {
@@ -104,7 +106,7 @@ export class Sweep {
 
   async #work(connection: ControlConnection): Promise<void> {
     this.#requireIncarnation(connection);
-    const { select, now } = this.#parts;
+    const { select, now, stopping, onWaited } = this.#parts;
     const { deadline } = this.#request;
     const wanted = this.#first === undefined ? this.#request.ids : undefined;
     const sessions = await FreshSessions.read(
@@ -129,7 +131,9 @@ export class Sweep {
       this.#conclude(id, outcome);
     }
     if (this.#request.waitMs !== undefined) {
-      await this.#departures.watch(connection, sessions, this.#request, this.#parts.stopping);
+      const begun = now();
+      await this.#departures.watch(connection, sessions, this.#request, stopping);
+      onWaited(now() - begun);
     }
   }
 

@@ -19,11 +19,12 @@ export function answerError(audit: Audit): ErrorRequestHandler {
     const known = facts(res);
     known.error = error;
     if (status === 401 || status === 403) {
-      const { requestId, wireMethod: method, address, caller } = known;
+      const { requestId, traceId, wireMethod: method, address, caller } = known;
       const who = { caller: caller?.user, proof: caller?.proof };
       // At once: a client that has gone by now was here all the same.
       audit.deny({
         requestId,
+        traceId,
         method,
         path: pathOf(req.originalUrl),
         address,

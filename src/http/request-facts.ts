@@ -11,10 +11,14 @@ export interface RequestFacts {
   language: Language;
   /** When it came in, in milliseconds of `performance.now()`. */
   receivedAt: number;
+  /** Whether there was a place for it; told where metrics are wanted. */
+  wasLetIn?: boolean;
   /** The client's address, as far as the proxies in front can be believed. */
   address: string;
   /** The method on the wire, before an override. */
   wireMethod: string;
+  /** The trace that the request is a part of, if its `traceparent` names one. */
+  traceId?: string | undefined;
   caller?: Caller;
   /** SHA-256 of the body as it came, hex. */
   bodyHash?: string;
@@ -47,7 +51,23 @@ export function languageOf(header: string | readonly string[] | undefined): Lang
   return String(header).toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us';
 }
 
+/** The trace that a header `traceparent` of W3C's Trace Context names; undefined when it names none, or breaks the rules. */
+export function traceIdOf(header: string | readonly string[] | undefined): string | undefined {
+  const parts = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/.exec(
+    String(header),
+  );
+  if (parts === null) return undefined;
+  const [, version, traceId = '', parentId = '', more] = parts;
+  // Versions to come may say more behind it.
+  const isKnown = version === '00' ? more === undefined : version !== 'ff';
+  return isKnown && !isZero(traceId) && !isZero(parentId) ? traceId : undefined;
+}
+
 /** Who is calling, as one text. */
 export function ownerOf({ caller }: RequestFacts): string {
   return JSON.stringify([caller?.projectId, caller?.user, caller?.proof]);
+}
+
+function isZero(digits: string): boolean {
+  return /^0+$/.test(digits);
 }

@@ -23,9 +23,11 @@ export function logRequest(log: EventLog): RequestHandler {
       req.get('authorization') ?? '',
     )?.[1];
     res.once('close', () => {
-      const { requestId, wireMethod, address, caller, error, counts, isRepeated } = facts(res);
+      const { requestId, traceId, wireMethod, address, caller, error, counts, isRepeated } =
+        facts(res);
       log.log(levelOf(res.statusCode, error), 'request', {
         request_id: requestId,
+        ...(traceId !== undefined && { trace_id: traceId }),
         method: wireMethod,
         path,
         status: res.statusCode,
@@ -58,10 +60,14 @@ export function logCount(log: EventLog, message: string): () => void {
 }
 
 /** One line a KILL, at once: who ended which session of whom, and what came of it. */
-export function logKill(log: EventLog, { requestId, caller }: RequestFacts): (kill: Kill) => void {
+export function logKill(
+  log: EventLog,
+  { requestId, traceId, caller }: RequestFacts,
+): (kill: Kill) => void {
   return ({ node, session, outcome, trouble }) => {
     log.log(outcome === 'killed' ? 'info' : 'warn', 'kill', {
       request_id: requestId,
+      ...(traceId !== undefined && { trace_id: traceId }),
       caller: caller?.user,
       project_id: node.projectId,
       instance_id: node.instanceId,

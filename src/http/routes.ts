@@ -161,10 +161,11 @@ const methodOnlyGet: RequestHandler = (_req, res) => {
 };
 
 function originOf(
-  { requestId, caller, address }: RequestFacts,
+  { requestId, traceId, caller, address }: RequestFacts,
   reason: string | undefined,
 ): Origin {
-  return { requestId, caller: caller?.user ?? '', proof: caller?.proof ?? '', address, reason };
+  const { user = '', proof = '' } = caller ?? {};
+  return { requestId, traceId, caller: user, proof, address, reason };
 }
 
 function nodeKey({ project_id, instance_id, node_id }: PathIds): NodeKey {

@@ -33,9 +33,12 @@ const MAX_ANSWER_BYTES = 1_048_576;
 export class KeystoneTokens {
   #settings: KeystoneSettings;
   #answers: LRUCache<string, Answer, string>;
+  readonly #onAsked: (wasKnown: boolean) => void;
 
-  constructor(settings: KeystoneSettings) {
+  /** `onAsked` hears of each token, and whether it was known already what IAM says of it. */
+  constructor(settings: KeystoneSettings, onAsked: (wasKnown: boolean) => void = () => undefined) {
     this.#settings = settings;
+    this.#onAsked = onAsked;
     this.#answers = this.#newCache();
   }
 
@@ -65,8 +68,10 @@ export class KeystoneTokens {
   /** The caller whom the token proves. Throws `unauthenticated`, `iam_unavailable`, `service_token_refused`. */
   async verify(token: string): Promise<Caller> {
     if (!/^[\x21-\x7e]+$/.test(token)) throw unauthenticated('decrypt token fail');
+    const hash = sha256Hex(token);
+    this.#onAsked(this.#answers.has(hash));
     const answer = await this.#answers
-      .forceFetch(sha256Hex(token), { context: token })
+      .forceFetch(hash, { context: token })
       .catch((cause: unknown) => {
         // Pushed out of the full cache while it was under way.
         throw cause instanceof ServiceError

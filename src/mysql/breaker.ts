@@ -27,16 +27,27 @@ export class Breaker {
     return this.#failures > 0;
   }
 
-  succeeded(): void {
-    this.#failures = 0;
-    this.#openUntil = 0;
+  /** Whether requests are turned away; `half_open`: they were, and whoever comes next may try. */
+  get state(): 'closed' | 'open' | 'half_open' {
+    if (this.#failures < FAILURES) return 'closed';
+    return this.leftMs() > 0 ? 'open' : 'half_open';
   }
 
-  failed(): void {
+  /** Returns whether that ends a time in which requests were turned away. */
+  succeeded(): boolean {
+    const wasClosed = this.state === 'closed';
+    this.#failures = 0;
+    this.#openUntil = 0;
+    return !wasClosed;
+  }
+
+  /** Returns whether from now on requests are turned away that were not before. */
+  failed(): boolean {
     this.#failures += 1;
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - 1), LONGEST_PAUSE_MS);
     // Half of it by chance, so that replicas do not come all at once.
     this.#openUntil = performance.now() + pauseMs * (0.5 + Math.random() / 2);
+    return this.#failures === FAILURES;
   }
 
   /** For how many milliseconds more it is to be left alone. */

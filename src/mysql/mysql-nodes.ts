@@ -3,6 +3,7 @@ import type { Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
 import { Crowd } from './crowd.ts';
 import { NodeConnections } from './node-connections.ts';
+import { noCounts, type NodeCounts, type NodeEvents } from './node-counts.ts';
 import { OwnConnections } from './own-connections.ts';
 import { probe } from './probe.ts';
 
@@ -14,6 +15,11 @@ export class MysqlNodes implements Nodes {
   readonly #own = new OwnConnections();
   readonly #crowd = new Crowd();
   readonly #connections = new Map<string, NodeConnections>();
+  readonly #events: NodeEvents | undefined;
+
+  constructor(events?: NodeEvents) {
+    this.#events = events;
+  }
 
   withConnection<T>(
     node: Node,
@@ -49,6 +55,13 @@ export class MysqlNodes implements Nodes {
     }
   }
 
+  /** What there is at all nodes together. */
+  counts(): NodeCounts {
+    const counts = noCounts();
+    for (const connections of this.#connections.values()) connections.addTo(counts);
+    return counts;
+  }
+
   close(): void {
     this.retain([]);
   }
@@ -61,7 +74,7 @@ export class MysqlNodes implements Nodes {
     }
     // A request that began before a reload can still have the old one.
     there?.close();
-    const connections = new NodeConnections(node, this.#own, this.#crowd);
+    const connections = new NodeConnections(node, this.#own, this.#crowd, this.#events);
     this.#connections.set(node.nodeId, connections);
     return connections;
   }

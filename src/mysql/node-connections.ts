@@ -5,6 +5,7 @@ import { Breaker } from './breaker.ts';
 import type { Crowd, Crowded } from './crowd.ts';
 import { openThroughAnyDoor } from './doors.ts';
 import type { SharedConnection } from './shared-connection.ts';
+import type { NodeCounts, NodeEvents } from './node-counts.ts';
 import type { OwnConnections } from './own-connections.ts';
 import { isDoorShut, isFull, nodeTrouble } from './server-errors.ts';
 
@@ -31,16 +32,18 @@ export class NodeConnections implements Crowded {
   readonly #breaker = new Breaker();
   readonly #kept = new Set<Kept>();
   readonly #crowd: Crowd;
+  readonly #events: NodeEvents | undefined;
   #users = 0;
   #opening: { readonly kept: Promise<Kept>; readonly begunAt: number } | undefined;
   #reopening: NodeJS.Timeout | undefined;
   #reopened = 0;
   #isClosed = false;
 
-  constructor(node: Node, own: OwnConnections, crowd: Crowd) {
+  constructor(node: Node, own: OwnConnections, crowd: Crowd, events: NodeEvents | undefined) {
     this.node = node;
     this.#own = own;
     this.#crowd = crowd;
+    this.#events = events;
   }
 
   /** See Crowded. */
@@ -54,6 +57,20 @@ export class NodeConnections implements Crowded {
     if (usable.length > 0) return usable.every((kept) => busyMs(kept) >= SLOW_MS);
     if (this.#breaker.hasFailed()) return true;
     return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
+  }
+
+  /** Adds what there is here. */
+  addTo({ connections, breakers, requests }: NodeCounts): void {
+    let served = 0;
+    for (const { shared, users } of this.#kept) {
+      connections[shared.isSpare ? 'spare' : users > 0 ? 'in_use' : 'idle'] += 1;
+      served += users;
+    }
+    if (this.#opening !== undefined) connections.opening += 1;
+    breakers[this.#breaker.state] += 1;
+    requests.at_node += served;
+    requests.waiting_for_connection += this.#users - served;
+    if (this.#users > 0 && this.isSlow()) requests.at_slow_node += this.#users;
   }
 
   /** See Nodes. */
@@ -159,11 +176,14 @@ export class NodeConnections implements Crowded {
     const opening = this.#own.opening(this.node.nodeId);
     try {
       const shared = await openThroughAnyDoor(this.node);
-      this.#breaker.succeeded();
+      if (this.#breaker.succeeded()) this.#events?.reachable(this.node);
       return this.#keep(shared);
     } catch (error) {
-      if (isDoorShut(error) && !isFull(error)) this.#breaker.failed();
-      throw nodeTrouble(error, this.node.connectTimeoutMs);
+      const trouble = nodeTrouble(error, this.node.connectTimeoutMs);
+      if (isDoorShut(error) && !isFull(error) && this.#breaker.failed()) {
+        this.#events?.unreachable(this.node, trouble);
+      }
+      throw trouble;
     } finally {
       opening.end();
     }

@@ -48,6 +48,17 @@ describe('a token of IAM', () => {
     expect(await tokens.verify('reading')).toMatchObject({ user: 'carol', actions: [LIST] });
   });
 
+  it('is told as known only while what IAM said of it holds', async () => {
+    iam.tokens.set('good', {});
+    const heard: boolean[] = [];
+    const tokens = new KeystoneTokens(settings(), (wasKnown) => heard.push(wasKnown));
+    await Promise.all([tokens.verify('good'), tokens.verify('good')]);
+    await tokens.verify('good');
+    tokens.replace(settings());
+    await tokens.verify('good');
+    expect([heard, iam.lookups]).toEqual([[false, false, true, false], 2]);
+  });
+
   it('validates itself when the service has none of its own', async () => {
     iam.tokens.set('good', {});
     const tokens = start({ serviceToken: undefined });

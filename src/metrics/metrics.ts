@@ -1,0 +1,90 @@
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { Outcome, Termination } from '../domain/termination.ts';
+import type { RequestMeter } from '../http/metering.ts';
+import { counters } from './labelled.ts';
+import { addSources, type MetricsSources } from './looked-up.ts';
+import type { Stages } from './metered.ts';
+import { requestMeter, stageMeter } from './request-metrics.ts';
+
+/** What the service tells of itself. No figure has a label that grows with the nodes or the callers. */
+export interface Metrics {
+  readonly requests: RequestMeter;
+  readonly stages: Stages;
+  /** A request to end sessions came to this. */
+  readonly terminated: (termination: Termination) => void;
+  /** An IAM token came, and what IAM had said of it was still known or not. */
+  readonly iamAsked: (wasKnown: boolean) => void;
+  /** A client was hung up on, since too many were connected. */
+  readonly connectionRefused: () => void;
+  readonly reloaded: (wasTaken: boolean) => void;
+  /** In Prometheus's text format. */
+  readonly text: () => Promise<string>;
+  readonly contentType: string;
+}
+
+/** A gauge by their name would be taken for a counter; nodejs_active_resources says the same. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
+const OUTCOMES = ['killed', 'not_found', 'failed', 'unknown'] as const satisfies Outcome[];
+
+/** All metrics of the service. */
+export function createMetrics(sources: MetricsSources): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  const registers = [registry];
+  const kills = counters(
+    new Counter({
+      name: 'session_control_kills_total',
+      help: 'Session ids that were to be ended, by what came of them.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    OUTCOMES,
+  );
+  const iam = counters(
+    new Counter({
+      name: 'session_control_iam_cache_total',
+      help: 'IAM tokens that came, by whether it was still known what IAM says of them.',
+      labelNames: ['result'],
+      registers,
+    }),
+    ['hit', 'miss'],
+  );
+  const refusedConnections = new Counter({
+    name: 'session_control_refused_connections_total',
+    help: 'Clients that were hung up on, since too many were connected.',
+    registers,
+  });
+  const reload = new Gauge({
+    name: 'session_control_last_reload_succeeded',
+    help: '0 when the configuration was refused at the last SIGHUP: the old one is in force.',
+    registers,
+  });
+  reload.set(1);
+  addSources(registry, sources);
+  const stages = stageMeter(registry);
+  return {
+    requests: requestMeter(registry, stages),
+    stages,
+    terminated({ entries, isDryRun }) {
+      if (isDryRun) return;
+      for (const { outcome } of entries) kills[outcome]();
+    },
+    iamAsked: (wasKnown) => {
+      iam[wasKnown ? 'hit' : 'miss']();
+    },
+    connectionRefused: () => {
+      refusedConnections.inc();
+    },
+    reloaded: (wasTaken) => {
+      reload.set(wasTaken ? 1 : 0);
+    },
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { obtainPromtool } from '../tools/promtool.ts';
+import { openSession } from './support/client-session.ts';
+import { processesPath } from './support/ids.ts';
+import { scrape, type Scrape } from './support/scrape.ts';
+import { servers, type Server } from './support/server.ts';
+import { ServiceProcess } from './support/service-process.ts';
+
+const TOKEN = 'token-of-the-deploy-test';
+const [server] = servers as [Server];
+const FOLDER = 'deploy/prometheus';
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly annotations: { readonly runbook: string };
+}
+
+interface Panel {
+  readonly title: string;
+  readonly targets: readonly { readonly expr: string }[];
+}
+
+const { groups } = parseYaml(readFileSync(`${FOLDER}/rules.yaml`, 'utf8')) as {
+  groups: readonly { readonly rules: readonly Rule[] }[];
+};
+const rules = groups.flatMap((group) => group.rules);
+const dashboard = readFileSync('deploy/grafana/session-control.json', 'utf8');
+const { panels } = JSON.parse(dashboard) as { panels: readonly Panel[] };
+const expressions = [
+  ...rules.map(({ alert, expr }) => ({ where: alert, expr })),
+  ...panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ where: title, expr }))),
+];
+
+const promtool = await obtainPromtool().catch((error: unknown) => error as Error);
+function withPromtool(name: string, test: () => void): void {
+  if (typeof promtool === 'string') it(name, test);
+  else it.skip(`${name} (skipped: ${promtool.message})`, test);
+}
+
+/** Runs promtool; returns its exit code and everything that it wrote. */
+function check(arguments_: readonly string[], input = ''): readonly [number | null, string] {
+  const { status, stdout, stderr } = spawnSync(String(promtool), arguments_, {
+    input,
+    encoding: 'utf8',
+    cwd: FOLDER,
+  });
+  return [status, stdout + stderr];
+}
+
+const service = new ServiceProcess();
+let found: Scrape;
+beforeAll(async () => {
+  service.configure(server, TOKEN, {
+    service: 'metrics: { port: 0 }\naudit: { file: audit.jsonl }',
+  });
+  service.start({ NODE_PASSWORD: server.control.password });
+  const url = await service.url();
+  const session = await openSession(server);
+  const response = await fetch(url + processesPath(), {
+    method: 'DELETE',
+    headers: { 'X-Auth-Token': TOKEN, 'Content-Type': 'application/json' },
+    body: `{"processes":[${session.id}]}`,
+  });
+  expect(response.status).toBe(200);
+  session.close();
+  const port = String(service.events('listening for metrics')[0]?.['port']);
+  found = await scrape(`http://127.0.0.1:${port}`);
+});
+afterAll(() => {
+  service.remove();
+});
+
+describe('what the alerts and the dashboard ask for', () => {
+  it.each(expressions)('is there: $where', ({ expr }) => {
+    const selectors = [
+      ...expr.matchAll(/\b((?:session_control|nodejs|process)_\w+)(?:\{([^}]*)\})?/g),
+    ];
+    // Prometheus itself makes `up`.
+    expect(selectors.length > 0 || /\bup\b/.test(expr)).toBe(true);
+    for (const [, name = '', matchers = ''] of selectors) {
+      const series = [...found.series.keys()].filter((key) => key.split('{', 1)[0] === name);
+      expect([name, series.length > 0]).toEqual([name, true]);
+      for (const [, label = '', operator, value = ''] of matchers.matchAll(
+        /(\w+)(=~|!=|=)"([^"]*)"/g,
+      )) {
+        // Those that Prometheus gives to all that it scrapes, and those that answers have first to bring about.
+        if (['job', 'instance'].includes(label) || (label === 'status' && operator === '=~'))
+          continue;
+        const wanted = operator === '=~' ? value.split('|') : [value];
+        for (const each of wanted) {
+          expect(series.filter((key) => key.includes(`${label}="${each}"`))).not.toEqual([]);
+        }
+      }
+      const grouped = [...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, by = '']) =>
+        by.split(/, */),
+      );
+      for (const label of grouped.filter((by) => by !== 'instance')) {
+        expect(series.filter((key) => key.includes(`${label}="`))).not.toEqual([]);
+      }
+    }
+  });
+});
+
+describe('each alert', () => {
+  const operations = readFileSync('docs/operations.md', 'utf8');
+  it.each(rules)('$alert is explained where it points to', ({ alert, annotations }) => {
+    expect(annotations.runbook).toBe(`docs/operations.md#${alert.toLowerCase()}`);
+    expect(operations).toMatch(new RegExp(`^### ${alert}$`, 'm'));
+  });
+
+  it('that is explained exists', () => {
+    const explained = [...operations.matchAll(/^### (SessionControl\w+)$/gm)].map(
+      ([, name]) => name,
+    );
+    expect(explained).toEqual(rules.map(({ alert }) => alert));
+  });
+});
+
+describe('promtool', () => {
+  withPromtool('finds nothing wrong with a live scrape', () => {
+    expect(check(['check', 'metrics'], found.text)).toEqual([0, '']);
+  });
+
+  withPromtool('takes the rules and the scrape configuration', () => {
+    const [status, output] = check(['check', 'config', 'scrape.yaml']);
+    expect([status, output]).toEqual([0, expect.stringContaining(`${rules.length} rules found`)]);
+  });
+
+  withPromtool('sees each tested alert come when it should, and none when all is well', () => {
+    expect(check(['test', 'rules', 'rules.test.yaml'])[0]).toBe(0);
+  });
+
+  withPromtool('can read every expression of the dashboard', () => {
+    const file = join(service.folder, 'expressions.yaml');
+    const records = panels
+      .flatMap(({ targets }) => targets)
+      .map(({ expr }, index) => ({
+        record: `panel:${index}`,
+        expr: expr.replaceAll('$__rate_interval', '1m'),
+      }));
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules: records }] }));
+    const [status, output] = check(['check', 'rules', file]);
+    expect([status, output]).toEqual([0, expect.stringContaining(`${records.length} rules found`)]);
+  });
+});

@@ -1,0 +1,86 @@
+import { once } from 'node:events';
+import { createServer, request as send, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, it } from '@jest/globals';
+import { limitAtOnce } from '../../src/http/admission.ts';
+import { meterLetIn, meterRequests } from '../../src/http/metering.ts';
+import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
+import { noCounts } from '../../src/mysql/node-counts.ts';
+import { until } from '../support/until.ts';
+
+describe('while there is a place for one request only, the metrics', () => {
+  let server: Server;
+  let metrics: Metrics;
+  let answers: (() => void)[];
+
+  beforeEach(async () => {
+    answers = [];
+    metrics = createMetrics({ nodes: () => 0, counts: noCounts, isAuditWritable: undefined });
+    const app = meterLetIn((_req, res) => {
+      answers.push(() => res.end());
+    }, metrics.requests);
+    const admission = { most: 1, requestTimeoutMs: 30_000, log: { log: () => undefined } };
+    server = createServer(meterRequests(limitAtOnce(app, admission), metrics.requests)).listen(0);
+    await once(server, 'listening');
+  });
+  afterEach(async () => {
+    for (const answer of answers) answer();
+    server.close();
+    await once(server, 'close');
+  });
+
+  function get() {
+    const { port } = server.address() as AddressInfo;
+    return send({ port, agent: false })
+      .on('error', () => undefined)
+      .end();
+  }
+
+  /** Resolves once this series has this value. */
+  async function shows(series: string, value: number): Promise<void> {
+    await until(`${series} is ${value}`, async () =>
+      (await metrics.text()).split('\n').includes(`session_control_${series} ${value}`),
+    );
+  }
+
+  it('tell of who is worked on, who waits, and who was turned away', async () => {
+    get();
+    await shows('requests_in_progress{state="under_way"}', 1);
+    get();
+    await shows('requests_in_progress{state="waiting_for_admission"}', 1);
+    await shows('refused_requests_total{reason="service_full"}', 1);
+    await shows('requests_in_progress{state="waiting_for_admission"}', 0);
+    await shows('requests_total{method="GET",route="other",status="503"}', 1);
+
+    answers[0]?.();
+    await shows('requests_in_progress{state="under_way"}', 0);
+    await shows('requests_total{method="GET",route="other",status="200"}', 1);
+    await shows('stage_duration_seconds_count{stage="queue"}', 1);
+  });
+
+  it('tell how long somebody waited who was let in then', async () => {
+    get();
+    await shows('requests_in_progress{state="under_way"}', 1);
+    get();
+    await shows('requests_in_progress{state="waiting_for_admission"}', 1);
+    // Longer than the shortest bucket.
+    const end = performance.now() + 20;
+    await until('it has waited', () => performance.now() > end);
+    answers[0]?.();
+    await shows('stage_duration_seconds_bucket{le="0.01",stage="queue"}', 1);
+    await shows('stage_duration_seconds_count{stage="queue"}', 2);
+  });
+
+  it('tell of a client that has gone before its answer, working or waiting', async () => {
+    const working = get();
+    await shows('requests_in_progress{state="under_way"}', 1);
+    const waiting = get();
+    await shows('requests_in_progress{state="waiting_for_admission"}', 1);
+    waiting.destroy();
+    await shows('requests_in_progress{state="waiting_for_admission"}', 0);
+    working.destroy();
+    await shows('requests_in_progress{state="under_way"}', 0);
+    await shows('requests_total{method="GET",route="other",status="499"}', 2);
+    await shows('refused_requests_total{reason="service_full"}', 0);
+  });
+});
