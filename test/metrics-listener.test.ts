@@ -40,9 +40,9 @@ describe('the port of the metrics', () => {
   ] as const)('answers nothing else: %s %s', async (method, path) => {
     start(() => Promise.resolve('secret'));
     const res = await request(server)[method](path);
-    expect([res.status, String(res.text)]).toEqual([
+    expect([res.status, res.text as string | undefined]).toEqual([
       404,
-      method === 'head' ? 'undefined' : 'Only GET /metrics is answered here.\n',
+      method === 'head' ? undefined : 'Only GET /metrics is answered here.\n',
     ]);
   });
 
