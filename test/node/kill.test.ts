@@ -121,7 +121,6 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
   });
 
   it('ends 1,000 sessions at once and leaves those beside them', async () => {
-    await asRoot(server, (root) => root.query('SET GLOBAL max_connections = 1300'));
     const sessions = await openSessions(server, 1010);
     opened.push(...sessions);
     const victims = sessions.slice(5, 1005);

@@ -1,9 +1,14 @@
+import type { RowDataPacket } from 'mysql2/promise';
 import { findNode, type DatabaseNode } from '../../tools/database-node.ts';
 import { startServer, whyNoServer } from '../../tools/own-server.ts';
-import { createAccounts, removeAccounts, type Server } from './server.ts';
+import { asRoot, createAccounts, removeAccounts, type Server } from './server.ts';
+
+/** So that one file's 1,000 sessions and another's hundreds have room beside each other. */
+const MAX_CONNECTIONS = 2000;
 
 const started: DatabaseNode[] = [];
 const servers: Server[] = [];
+const connectionsBefore = new Map<Server, string>();
 
 /** Brings up the servers that the tests run on: the one that is to be had, and MySQL beside it where that can be. */
 export default async function setUp(): Promise<void> {
@@ -20,6 +25,9 @@ export default async function setUp(): Promise<void> {
       canHavePair: (await whyNoServer(node.flavour)) === undefined,
     });
   }
+  for (const server of servers) {
+    connectionsBefore.set(server, await letIn(server, MAX_CONNECTIONS));
+  }
   process.env['TEST_SERVERS'] = JSON.stringify(servers);
   say(
     `Tests run on ${servers.map(({ flavour, version }) => `${flavour} ${version}`).join(' and ')}`,
@@ -29,5 +37,15 @@ export default async function setUp(): Promise<void> {
 /** Leaves the servers as they were, and ends those that were brought up. */
 export async function tearDown(): Promise<void> {
   await Promise.all(servers.map(removeAccounts));
+  for (const [server, count] of connectionsBefore) await letIn(server, count);
   await Promise.all(started.map((node) => node.stop()));
+}
+
+/** Lets that many connections in at once; resolves to how many it were before. */
+async function letIn(server: Server, count: number | string): Promise<string> {
+  return await asRoot(server, async (root) => {
+    const [rows] = await root.query<RowDataPacket[]>('SELECT @@GLOBAL.max_connections AS count');
+    await root.query(`SET GLOBAL max_connections = ${count}`);
+    return String(rows[0]?.['count']);
+  });
 }
