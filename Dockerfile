@@ -13,6 +13,7 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY docs/openapi.yaml docs/
 USER node
 EXPOSE 8080
 # The configuration is not in the image: mount it at /app/config, or set CONFIG_FILE.

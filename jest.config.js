@@ -7,6 +7,7 @@ export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  setupFilesAfterEnv: ['<rootDir>/test/support/after-each.ts'],
   testSequencer: '<rootDir>/jest.longest-first.js',
   // Most of the time most of them wait for servers; of two cores Jest would use one.
   maxWorkers: 2,

@@ -6,6 +6,7 @@ import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { limitAtOnce } from './http/admission.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
+import { docsRoutes } from './http/docs.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
 import { overrideMethod } from './http/method-override.ts';
@@ -14,7 +15,7 @@ import { logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
-import type { MakeCounters } from './http/throttle.ts';
+import { limitAddress, type MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
 
 const MAX_AT_ONCE = 1024;
@@ -60,6 +61,7 @@ export function createApp({
   app.use(logRequest(log));
   app.use(requireSoundHttp);
   app.use(overrideMethod);
+  app.use(docsRoutes(limitAddress(limits.requestsPerMinute)));
   app.use(apiRoutes(sessions, identity, limits, log, firstAnswers, makeCounters));
   app.use(noSuchApi);
   app.use(answerError(audit));

@@ -12,7 +12,7 @@ export type MakeCounters = (name: string) => Store;
 /** Limits an address, before anybody is known. Throws `too_many_requests`. */
 export function limitAddress(
   requestsPerMinute: number,
-  makeCounters: MakeCounters | undefined,
+  makeCounters?: MakeCounters,
 ): RequestHandler {
   const limit = requestsPerMinute * CALLERS_AN_ADDRESS;
   return limitBy(limit, makeCounters?.('address'), (_req, res) =>

@@ -16,6 +16,7 @@ import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { FileRegistry } from '../../src/registry/node-registry.ts';
 import { MemoryAnswers } from '../../src/store/memory-answers.ts';
 import { nodeKey, processesPath } from './ids.ts';
+import { watched } from './openapi.ts';
 
 /** A token that may do everything in the project of the examples. */
 export const TOKEN = 'token-of-the-tests';
@@ -69,39 +70,41 @@ export function createService(settings: ServiceSettings): TestService {
   const everything: Grant = { user: 'ops', projectId: nodeKey.projectId, actions: ['*'] };
   const callers = { [TOKEN]: everything, ...settings.callers };
   const audit = settings.audit ?? NO_AUDIT;
-  const app = createApp({
-    sessions: new SessionService({
-      registry: new FileRegistry(settings.registry),
-      nodes: settings.nodes ?? new MysqlNodes(),
-      rules: {
-        internalUsers: settings.internalUsers ?? [],
-        requireClientPort: settings.requireClientPort ?? true,
-      },
-      audit,
-    }),
-    identity: new Authenticator(
-      new StaticTokens(
-        Object.entries(callers).map(([token, caller]) => ({ ...caller, sha256: sha256(token) })),
+  const app = watched(
+    createApp({
+      sessions: new SessionService({
+        registry: new FileRegistry(settings.registry),
+        nodes: settings.nodes ?? new MysqlNodes(),
+        rules: {
+          internalUsers: settings.internalUsers ?? [],
+          requireClientPort: settings.requireClientPort ?? true,
+        },
+        audit,
+      }),
+      identity: new Authenticator(
+        new StaticTokens(
+          Object.entries(callers).map(([token, caller]) => ({ ...caller, sha256: sha256(token) })),
+        ),
+        new AccessKeys(settings.accessKeys ?? []),
+        settings.keystone,
       ),
-      new AccessKeys(settings.accessKeys ?? []),
-      settings.keystone,
-    ),
-    limits: {
-      maxProcesses: settings.maxProcesses ?? 1000,
-      maxBodyBytes: 262_144,
-      isReasonRequired: settings.isReasonRequired ?? false,
-      requestsPerMinute: settings.requestsPerMinute ?? 1_000_000,
-      requestTimeoutMs: settings.requestTimeoutMs ?? 30_000,
-      maxWaitSeconds: settings.maxWaitSeconds ?? 60,
-    },
-    log: { log: (level, message, fields) => events.push({ level, message, fields }) },
-    firstAnswers: new FirstAnswers(settings.answers ?? new MemoryAnswers(), (error) => {
-      throw error;
+      limits: {
+        maxProcesses: settings.maxProcesses ?? 1000,
+        maxBodyBytes: 262_144,
+        isReasonRequired: settings.isReasonRequired ?? false,
+        requestsPerMinute: settings.requestsPerMinute ?? 1_000_000,
+        requestTimeoutMs: settings.requestTimeoutMs ?? 30_000,
+        maxWaitSeconds: settings.maxWaitSeconds ?? 60,
+      },
+      log: { log: (level, message, fields) => events.push({ level, message, fields }) },
+      firstAnswers: new FirstAnswers(settings.answers ?? new MemoryAnswers(), (error) => {
+        throw error;
+      }),
+      audit,
+      readiness: () => Promise.resolve({ isReady: true, parts: {} }),
+      trustProxy: false,
     }),
-    audit,
-    readiness: () => Promise.resolve({ isReady: true, parts: {} }),
-    trustProxy: false,
-  });
+  );
   return {
     app,
     events,

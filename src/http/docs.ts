@@ -1,0 +1,72 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { Router, type RequestHandler, type Response } from 'express';
+
+/** Of swagger-ui-dist, what the page needs. */
+const ASSETS = ['swagger-ui.css', 'swagger-ui-bundle.js'];
+
+// Relative, so that it also works below the prefix of a proxy.
+const PAGE = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>session-control</title>
+    <link rel="icon" href="data:," />
+    <link rel="stylesheet" href="docs/swagger-ui.css" />
+  </head>
+  <body>
+    <div id="page"></div>
+    <noscript>The description of the API is at <a href="openapi.yaml">openapi.yaml</a>.</noscript>
+    <script src="docs/swagger-ui-bundle.js"></script>
+    <script src="docs/start.js"></script>
+  </body>
+</html>
+`;
+
+// To read only: a page from which one can kill by a click is for nobody. The validator would be somebody else's server.
+const START = `SwaggerUIBundle({
+  url: 'openapi.yaml',
+  dom_id: '#page',
+  deepLinking: true,
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: false,
+  supportedSubmitMethods: [],
+  validatorUrl: null,
+});
+`;
+
+/** What describes the API, for everybody: `/openapi.yaml`, and `/docs`, the same as a page, with all that it is made of. */
+export function docsRoutes(limit: RequestHandler): RequestHandler {
+  // Found when they are asked for: a kill needs none of them.
+  const { resolve } = createRequire(import.meta.url);
+  const router = Router({ caseSensitive: true, strict: true });
+  router.get('/openapi.yaml', limit, (_req, res) => {
+    const file = fileURLToPath(new URL('../../docs/openapi.yaml', import.meta.url));
+    res.type('application/yaml').sendFile(file);
+  });
+  router.get('/docs', limit, (_req, res) => {
+    allowPlainHttp(res);
+    res.type('html').send(PAGE);
+  });
+  router.get('/docs/start.js', limit, (_req, res) => {
+    res.type('text/javascript').send(START);
+  });
+  for (const asset of ASSETS) {
+    router.get(`/docs/${asset}`, limit, (_req, res) => {
+      res.sendFile(resolve(`swagger-ui-dist/${asset}`));
+    });
+  }
+  // All other requests are spared the walk through a router.
+  return (req, res, next) => {
+    if (/^\/(docs|openapi\.yaml)/.test(req.url)) router(req, res, next);
+    else next();
+  };
+}
+
+/** A browser would ask for the page's parts over TLS, where there is none. */
+function allowPlainHttp(res: Response): void {
+  if (res.req.secure) return;
+  const policy = String(res.getHeader('Content-Security-Policy'));
+  res.setHeader('Content-Security-Policy', policy.replace(/;?upgrade-insecure-requests/, ''));
+}

@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import request from 'supertest';
+import { obtainChromium } from '../../tools/chromium.ts';
+import { FakeNodes } from '../support/fake-nodes.ts';
+import { createService } from '../support/service.ts';
+
+const { app } = createService({ registry: [], nodes: new FakeNodes() });
+const chromium = await obtainChromium().catch((error: unknown) => error as Error);
+function withChromium(name: string, test: () => Promise<void>): void {
+  if (typeof chromium === 'string') it(name, test, 120_000);
+  else it.skip(`${name} (skipped: ${chromium.message})`, test);
+}
+
+describe('/docs', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'session-control-docs-'));
+  let server: Server;
+  let url = '';
+  beforeAll(async () => {
+    server = createServer(app).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/docs`;
+  });
+  afterAll(() => {
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is made of this service alone: its policy lets a browser ask nobody else', async () => {
+    const { text, headers } = await request(app).get('/docs');
+    expect(headers['content-security-policy']).toMatch(/default-src 'self'.*script-src 'self'/);
+    expect(text).not.toMatch(/(src|href)="(https?:)?\/\//);
+    for (const [, asset = ''] of text.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)) {
+      expect([asset, (await request(app).get(`/${asset}`)).status]).toEqual([asset, 200]);
+    }
+  });
+
+  it('does not send a browser to TLS where there is none', async () => {
+    const { headers } = await request(app).get('/docs');
+    expect(headers['content-security-policy']).not.toContain('upgrade-insecure-requests');
+    const others = await request(app).get('/openapi.yaml');
+    expect(others.headers['content-security-policy']).toContain('upgrade-insecure-requests');
+  });
+
+  it('shows no other file', async () => {
+    for (const path of [
+      '/docs/',
+      '/docs/package.json',
+      '/docs/..%2fpackage.json',
+      '/docs/index.html',
+    ]) {
+      expect([path, (await request(app).get(path)).status]).toEqual([path, 404]);
+    }
+  });
+
+  withChromium('is readable in Chromium: every call is there, nothing was refused', async () => {
+    const { output, complaints } = await browse(['--dump-dom', url]);
+    for (const path of ['/processes', '/capabilities', '/healthz', '/readyz']) {
+      expect(output).toContain(`data-path="`);
+      expect(output.replaceAll('<wbr>', '').replaceAll('​', '')).toContain(path);
+    }
+    expect(output).toContain('End user sessions');
+    expect(output).not.toContain('try-out__btn');
+    expect(complaints).toEqual([]);
+  });
+
+  withChromium('has a picture', async () => {
+    const file = join(folder, 'docs.png');
+    await browse([`--screenshot=${file}`, '--window-size=1200,1600', url]);
+    const picture = readFileSync(file);
+    expect(picture.subarray(1, 4).toString()).toBe('PNG');
+    expect([picture.readUInt32BE(16), picture.readUInt32BE(20)]).toEqual([1200, 1600]);
+    // A page on which nothing is takes some 10 KB.
+    expect(picture.length).toBeGreaterThan(50_000);
+  });
+
+  /** What Chromium printed, and what it complained of in its console. */
+  async function browse(
+    further: readonly string[],
+  ): Promise<{ readonly output: string; readonly complaints: readonly string[] }> {
+    const child = spawn(String(chromium), [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-dev-shm-usage',
+      `--user-data-dir=${join(folder, 'profile')}`,
+      '--enable-logging=stderr',
+      '--virtual-time-budget=20000',
+      ...further,
+    ]);
+    let [output, log] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
+    await once(child, 'close');
+    return { output, complaints: log.split('\n').filter((line) => line.includes('CONSOLE')) };
+  }
+});

@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import request from 'supertest';
+import { ERROR_TABLE } from '../../src/http/error-table.ts';
+import { FakeNodes } from '../support/fake-nodes.ts';
+import { fakeNode, nodeKey } from '../support/ids.ts';
+import { departures, mismatch, openapi, watched, type Operation } from '../support/openapi.ts';
+import { createService, TOKEN } from '../support/service.ts';
+
+const { app } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
+const rows = Object.values(ERROR_TABLE);
+
+const operations = Object.entries(openapi.paths).flatMap(([template, item]) => {
+  const { parameters = [], ...methods } = item;
+  const path = template
+    .replace('{project_id}', nodeKey.projectId)
+    .replace('{instance_id}', nodeKey.instanceId)
+    .replace('{node_id}', nodeKey.nodeId);
+  return Object.entries(methods).map(([method, operation]) => ({
+    name: `${method.toUpperCase()} ${template}`,
+    method,
+    path,
+    parameters,
+    operation,
+  }));
+});
+
+function send(method: string, path: string, token?: string): request.Test {
+  const sent = request(app)[method as 'delete'](path);
+  if (method === 'post') sent.set('X-HTTP-Method-Override', 'DELETE');
+  if (token !== undefined) sent.set('X-Auth-Token', token);
+  if (method === 'post' || method === 'delete') {
+    return sent.type('application/json').send('{"processes":[1]}');
+  }
+  return sent;
+}
+
+function errorCodes(schema: string): string[] {
+  const { error_code } = (openapi.components.schemas[schema] as { properties: Codes }).properties;
+  return error_code.enum;
+}
+
+interface Codes {
+  readonly error_code: { readonly enum: string[] };
+}
+
+describe('docs/openapi.yaml', () => {
+  it('is served as it stands there', async () => {
+    const answer = await request(app).get('/openapi.yaml').buffer().parse(asText);
+    expect(answer.headers['content-type']).toBe('application/yaml');
+    expect(answer.body).toBe(readFileSync('docs/openapi.yaml', 'utf8'));
+  });
+
+  it.each(operations)('has $name, and so has the service', async ({ method, path }) => {
+    expect((await send(method, path, TOKEN)).status).toBe(200);
+  });
+
+  it.each(operations)(
+    'says of $name whether credentials are needed',
+    async ({ method, path, operation }) => {
+      const isOpen = operation.security?.length === 0;
+      expect((await send(method, path)).status).toBe(isOpen ? 200 : 401);
+    },
+  );
+
+  it('has every error code of the error table, and no other', () => {
+    const codes = new Set(rows.map(({ error_code }) => error_code));
+    const told = [...errorCodes('Error'), ...errorCodes('GatewayError')];
+    expect(told.sort()).toEqual([...codes].sort());
+  });
+
+  it('has every status of the error table at the call that ends sessions, and no other', () => {
+    const { delete: call, post } = openapi.paths[
+      '/v3/{project_id}/instances/{instance_id}/nodes/{node_id}/processes'
+    ] as { delete: Operation; post: Operation };
+    const statuses = new Set(['200', ...rows.map(({ status }) => status.toString())]);
+    expect(Object.keys(call.responses).sort()).toEqual([...statuses].sort());
+    expect(post.responses).toEqual(call.responses);
+  });
+
+  it('has at POST the parameters of DELETE', () => {
+    const item =
+      openapi.paths['/v3/{project_id}/instances/{instance_id}/nodes/{node_id}/processes'];
+    const [more, ...same] = item?.['post']?.parameters ?? [];
+    const shape = ({ name, schema }: (typeof same)[number]): object => ({ name, schema });
+    expect(more?.name).toBe('X-HTTP-Method-Override');
+    expect(same.map(shape)).toEqual(item?.['delete']?.parameters?.map(shape));
+  });
+
+  it('shows examples that are what it says', () => {
+    let count = 0;
+    const look = (value: unknown, path: string): void => {
+      if (typeof value !== 'object' || value === null) return;
+      const { schema, example } = value as { schema?: Record<string, unknown>; example?: unknown };
+      if (schema !== undefined && example !== undefined) {
+        count += 1;
+        expect([path, mismatch(schema, example)]).toEqual([path, undefined]);
+      }
+      for (const [key, part] of Object.entries(value)) look(part, `${path}/${key}`);
+    };
+    look(openapi.paths, '');
+    expect(count).toBeGreaterThan(20);
+  });
+});
+
+describe('what the tests have the service answer is held against the document', () => {
+  const answering = (status: number, body: object, headers: Record<string, string> = {}) =>
+    watched((_req, res) => {
+      res.writeHead(status, {
+        'Content-Type': 'application/json',
+        'X-Request-Id': '0'.repeat(32),
+        ...headers,
+      });
+      res.end(JSON.stringify(body));
+    });
+  const path = operations.find(({ method }) => method === 'delete')?.path ?? '';
+  const done = { processes_killed: [1], processes_not_found: [] };
+  const error = { error_code: 'DBS.200005', error_msg: 'Server failure.' };
+
+  it.each<[string, ReturnType<typeof answering>, string, RegExp | undefined]>([
+    ['an answer that is there', answering(200, done), path, undefined],
+    ['a field that is not there', answering(200, { ...done, more: 1 }), path, /additional/],
+    ['a field that is missing', answering(200, { processes_killed: [1] }), path, /required/],
+    ['an id that is text', answering(200, { ...done, processes_killed: ['1'] }), path, /integer/],
+    ['a status that is not there', answering(202, done), path, /status is not there/],
+    [
+      'an error code that is not there',
+      answering(500, { ...error, error_code: 'X' }),
+      path,
+      /const|enum|allowed/,
+    ],
+    ['a 503 without Retry-After', answering(503, error), path, /without Retry-After/],
+    ['a path that is not there', answering(200, done), '/v3/nothing', /path that is not in/],
+    [
+      'a query parameter that is not there',
+      answering(200, done),
+      `${path}?force=1`,
+      /force is not there/,
+    ],
+    ['a parameter that is wrong', answering(200, done), `${path}?dry_run=1`, /dry_run/],
+  ])('%s', async (_what, answers, url, wrong) => {
+    await request(answers).delete(url).type('application/json').send('{"processes":[1]}');
+    const found = departures.splice(0);
+    if (wrong === undefined) expect(found).toEqual([]);
+    else expect(found).toEqual([expect.stringMatching(wrong)]);
+  });
+
+  it('a request that should not have been let through', async () => {
+    const sent = request(answering(200, done)).delete(path).type('application/json');
+    await sent.send('{"processes":[1],"force":true}');
+    expect(departures.splice(0)).toEqual([expect.stringMatching(/additional/)]);
+  });
+});
+
+function asText(res: request.Response, done: (error: Error | null, text: string) => void): void {
+  let text = '';
+  (res as unknown as NodeJS.ReadableStream)
+    .on('data', (chunk: Buffer) => (text += chunk.toString('utf8')))
+    .on('end', () => {
+      done(null, text);
+    });
+}
