@@ -11,7 +11,7 @@ import { healthRoutes, type Readiness } from './http/health.ts';
 import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
 import { overrideMethod } from './http/method-override.ts';
 import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
-import { logRequest, type EventLog } from './http/request-log.ts';
+import { afterAnswers, logRequest, type EventLog } from './http/request-log.ts';
 import { apiRoutes, type RequestLimits } from './http/routes.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
@@ -42,7 +42,7 @@ export function createApp({
   sessions,
   identity,
   limits,
-  log,
+  log: events,
   firstAnswers,
   audit,
   readiness,
@@ -50,6 +50,7 @@ export function createApp({
   meter,
   trustProxy,
 }: AppParts): RequestListener {
+  const log = afterAnswers(events);
   const app = express();
   app.disable('etag');
   app.disable('x-powered-by');

@@ -105,13 +105,23 @@ export function userSessions(rows: readonly ProcessListRow[], guard: Guard): Use
 }
 
 function canonicalId(id: string | null): string | undefined {
-  if (id === null || !/^\d{1,20}$/.test(id)) return undefined;
+  if (id === null || !isNumber(id)) return undefined;
   return id.startsWith('0') ? BigInt(id).toString() : id;
 }
 
 // The highest is 2^64-1; of two numbers with as many digits the texts compare alike.
 function isSessionId(id: string): boolean {
-  return /^[1-9]\d{0,19}$/.test(id) && (id.length < 20 || id <= '18446744073709551615');
+  return isNumber(id) && !id.startsWith('0') && (id.length < 20 || id <= '18446744073709551615');
+}
+
+/** Whether it is 1 to 20 digits. One by one: a regular expression takes longer, and long lists have ten thousand ids. */
+function isNumber(id: string): boolean {
+  if (id.length === 0 || id.length > 20) return false;
+  for (let index = 0; index < id.length; index += 1) {
+    const code = id.charCodeAt(index);
+    if (code < 48 || code > 57) return false;
+  }
+  return true;
 }
 
 function reasonOfUser(user: string, guard: Guard): InternalReason | undefined {

@@ -32,7 +32,9 @@ export class UserSessions {
   }
 
   #shown(): ListedRow[] {
-    return [...this.#rows.values()].filter((row) => row !== undefined);
+    const shown: ListedRow[] = [];
+    for (const row of this.#rows.values()) if (row !== undefined) shown.push(row);
+    return shown;
   }
 }
 

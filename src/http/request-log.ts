@@ -13,6 +13,22 @@ export interface EventLog {
   log(level: Level, message: string, fields: object): unknown;
 }
 
+/** The same log, in which lines are written after what is under way in this turn of the event loop: the answer goes out first. */
+export function afterAnswers(log: EventLog): EventLog {
+  let waiting: Parameters<EventLog['log']>[] = [];
+  const write = (): void => {
+    const lines = waiting;
+    waiting = [];
+    for (const line of lines) log.log(...line);
+  };
+  return {
+    log(...line) {
+      if (waiting.length === 0) setImmediate(write);
+      waiting.push(line);
+    },
+  };
+}
+
 /** One line a request, when it has been answered or its client has gone. */
 export function logRequest(log: EventLog): RequestHandler {
   return (req, res, next) => {

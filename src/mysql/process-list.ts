@@ -16,7 +16,8 @@ export async function readProcessList(
   const askedAt = performance.now();
   const { columns, rows } = await connection.list(STATEMENT, node.listTimeoutMs, Infinity);
   requireColumns(columns);
-  const own = rows.filter(({ id }) => id === ownId.toString());
+  const digits = ownId.toString();
+  const own = rows.filter(({ id }) => id === digits);
   if (own.length !== 1 || !own.every((row) => isThisStatement(row, node))) {
     throw new ServiceError('node_unavailable', NOT_SEEN);
   }
