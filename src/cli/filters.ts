@@ -44,7 +44,7 @@ export function readFilter(options: FilterOptions): Filter {
 }
 
 /** Seconds of an option. Throws a usage error. */
-export function duration(option: string, text: string): number {
+function duration(option: string, text: string): number {
   const seconds = parseDuration(text);
   if (seconds !== undefined) return seconds;
   throw usageError(`${option} ${text} is no time.`, 'Times are written 90s, 5m, 1h30m or 2d.');

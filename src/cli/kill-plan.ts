@@ -66,7 +66,7 @@ export function compareWithNewer(
 }
 
 /** What tells sessions of several nodes apart. */
-export function keyOf({ node, id }: Pick<ListedSession, 'node' | 'id'>): string {
+function keyOf({ node, id }: Pick<ListedSession, 'node' | 'id'>): string {
   return `${node}/${id}`;
 }
 

@@ -13,7 +13,7 @@ export interface Progress {
 const AFTER_MS = 500;
 
 /** Begins one. Where standard error is no terminal, it says its first sentence once. */
-export function startProgress(screen: Screen, text: string): Progress {
+function startProgress(screen: Screen, text: string): Progress {
   const spinner = screen.isTerminal
     ? yoctoSpinner({ text, stream: screen.stream, handleSignals: false })
     : undefined;

@@ -2,7 +2,7 @@ import type { Session } from './session.ts';
 import type { SessionPage } from './wire.ts';
 
 /** The most that one page of the API holds. */
-export const PAGE_SIZE = 100;
+const PAGE_SIZE = 100;
 /** A list that shrinks faster than it can be read is taken as it comes, sooner or later. */
 const MAX_STEPS_BACK = 20;
 

@@ -72,7 +72,7 @@ export function internalReason(row: ProcessListRow, guard: Guard): InternalReaso
 }
 
 /** Says of each row of a list why it is internal, as `internalReason` does; accounts and commands that come again are judged once. */
-export function judgeOf(guard: Guard): (row: ProcessListRow) => InternalReason | undefined {
+function judgeOf(guard: Guard): (row: ProcessListRow) => InternalReason | undefined {
   const ownId = guard.ownId.toString();
   const byUser = cached((user) => reasonOfUser(user.toLowerCase(), guard));
   const byCommand = cached((command) => isInternalCommand(command.toLowerCase()));

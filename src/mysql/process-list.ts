@@ -46,7 +46,7 @@ const ODD_ANSWER: Sentence = {
 const COLUMNS = ['id', 'user', 'host', 'db', 'command', 'time', 'state', 'info'] as const;
 
 /** Throws `node_unavailable` when these, in lower case, do not have each column that a process list needs, once: some servers add more. */
-export function requireColumns(columns: readonly string[]): void {
+function requireColumns(columns: readonly string[]): void {
   for (const name of COLUMNS) {
     const position = columns.indexOf(name);
     if (position < 0 || columns.lastIndexOf(name) !== position) {
