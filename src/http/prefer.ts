@@ -1,3 +1,8 @@
+import type { Response } from 'express';
+
+/** Who waits holds one of the places for all requests: these leave most of them to the others. */
+const MAX_WAITS = 256;
+
 /** What a caller prefers (RFC 7240), as far as this service can honour it. */
 export interface Preferences {
   /** Whole seconds, clamped to what the service allows. */
@@ -19,6 +24,20 @@ export function parsePrefer(header: string | undefined, maxWaitSeconds: number):
   return {
     waitSeconds: /^\d+$/.test(wait) ? Math.min(Number(wait), maxWaitSeconds) : undefined,
     isRepresentationWanted: preferences.get('return')?.toLowerCase() === 'representation',
+  };
+}
+
+/** Makes what takes the wait out of the preferences when so many wait already that there is no room for one more. */
+export function limitWaits(): (wanted: Preferences, res: Response) => Preferences {
+  let waits = 0;
+  return (wanted, res) => {
+    if (wanted.waitSeconds === undefined || wanted.waitSeconds === 0) return wanted;
+    if (waits >= MAX_WAITS) return { ...wanted, waitSeconds: undefined };
+    waits += 1;
+    res.once('close', () => {
+      waits -= 1;
+    });
+    return wanted;
   };
 }
 

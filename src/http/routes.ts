@@ -11,7 +11,7 @@ import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { refuseContradictoryOverride } from './method-override.ts';
 import { expectations } from './expected.ts';
-import { parsePrefer } from './prefer.ts';
+import { limitWaits, parsePrefer } from './prefer.ts';
 import { processesBody } from './processes-body.ts';
 import { reservationsFor } from './reservations.ts';
 import {
@@ -71,6 +71,7 @@ export function apiRoutes(
     authenticate(identity, limits.requestTimeoutMs),
     limitCaller(limits.requestsPerMinute, makeCounters),
   ];
+  const withinReason = limitWaits();
   const mayList = permit('gaussdbformysql:instance:listProcesses');
   const mayKill = permit('gaussdbformysql:instance:deleteProcesses');
   const validPage = validate(...page);
@@ -98,7 +99,8 @@ export function apiRoutes(
       const { processes, expected, dry_run, ...more } = matchedData<DeleteRequest>(req);
       const { 'x-kill-reason': reason, ...ids } = more;
       const isDryRun = dry_run === 'true';
-      const wanted = parsePrefer(isDryRun ? undefined : req.get('prefer'), limits.maxWaitSeconds);
+      const prefer = isDryRun ? undefined : req.get('prefer');
+      const wanted = withinReason(parsePrefer(prefer, limits.maxWaitSeconds), res);
       const waitMs = (wanted.waitSeconds ?? 0) * 1000;
       const limitMs = limits.requestTimeoutMs + waitMs;
       const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;

@@ -4,6 +4,7 @@ import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
 import { MemoryAnswers } from '../../src/store/memory-answers.ts';
 import { createService, TOKEN, type ServiceSettings } from '../support/service.ts';
+import { until } from '../support/until.ts';
 
 function start(settings: Partial<ServiceSettings> = {}) {
   const nodes = new FakeNodes();
@@ -79,6 +80,25 @@ describe('Prefer', () => {
     const { send } = start();
     const res = await send(ONE, { Prefer: 'wait="999999999"' }).expect(200);
     expect(res.headers['preference-applied']).toBe('wait=2');
+  });
+
+  it('does not wait when 256 others do, and says so; when they have their answers it does again', async () => {
+    const { nodes, send } = start({ maxWaitSeconds: 20 });
+    nodes.connect({ id: '1' });
+    nodes.leaving.add(1n);
+    const waits = Array.from({ length: 256 }, () => send(ONE, { Prefer: 'wait=20' }).then());
+    await until('all of them wait', () => nodes.kills.length === 256);
+
+    const further = await send(ONE, { Prefer: 'wait=20, return=representation' }).expect(200);
+    expect(further.headers['preference-applied']).toBe('return=representation');
+    expect(further.body).toMatchObject({ processes: [{ id: 1, outcome: 'killed' }] });
+
+    nodes.disconnect(1n);
+    for (const { headers } of await Promise.all(waits)) {
+      expect(headers['preference-applied']).toBe('wait=20');
+    }
+    const later = await send(ONE, { Prefer: 'wait=20' }).expect(200);
+    expect(later.headers['preference-applied']).toBe('wait=20');
   });
 
   it('with return=representation tells what became of each id', async () => {
