@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { end, hasEnded } from './end-process.ts';
 import type { DatabaseNode } from './database-node.ts';
 import { complaint, obtainBinaries, type ServerKind } from './server-binaries.ts';
 import { ServerHome } from './server-home.ts';
@@ -159,17 +160,6 @@ async function whenReady(
     await sleep(100);
   }
   return undefined;
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (hasEnded(child)) return;
-  child.ref();
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }
 
 function failure(sentence: string, home: ServerHome): Error {

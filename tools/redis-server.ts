@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { symlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { end, hasEnded } from './end-process.ts';
 import { canInstall, installPackages } from './debian-packages.ts';
 import { executables } from './server-binaries.ts';
 import { ServerHome } from './server-home.ts';
@@ -110,15 +110,4 @@ function serverOf(
       await home.remove();
     },
   };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (hasEnded(child)) return;
-  child.ref();
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }

@@ -1,5 +1,5 @@
-import { constants } from 'node:os';
 import { complaint } from '../server-binaries.ts';
+import { onceSignalled } from '../signals.ts';
 import { Build } from './build.ts';
 import { measureBatch } from './measure-batch.ts';
 import { measureCallers } from './measure-callers.ts';
@@ -33,13 +33,7 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const signalled = new Promise<number>((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        done(128 + constants.signals[signal]);
-      });
-    }
-  });
+  const signalled = onceSignalled();
   const undos = new Set<() => Promise<void>>();
   try {
     return await Promise.race([measure(settings, undos), signalled]);

@@ -2,10 +2,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import { canConnect } from '../can-connect.ts';
 import { instanceId, nodeId, PROJECT, sha256 } from '../fleet/names.ts';
 import { makeWill } from '../last-will.ts';
 import type { Build } from './build.ts';
@@ -109,14 +109,4 @@ export class Service {
     writeFileSync(join(this.folder, 'service.yaml'), stringify(config));
     writeFileSync(join(this.folder, 'nodes.yaml'), stringify({ nodes }));
   }
-}
-
-async function canConnect(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  const isConnected = await once(socket, 'connect').then(
-    () => true,
-    () => false,
-  );
-  socket.destroy();
-  return isConnected;
 }

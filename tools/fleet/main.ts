@@ -1,9 +1,10 @@
-import { constants, cpus, loadavg } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { until } from '../demo/until.ts';
 import { complaint } from '../server-binaries.ts';
+import { onceSignalled } from '../signals.ts';
 import { measureBulkhead } from './bulkhead.ts';
 import { Child } from './child.ts';
 import { nodesFrom, warmNodes, type Fleet } from './fleet.ts';
@@ -51,13 +52,7 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const signalled = new Promise<number>((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        done(128 + constants.signals[signal]);
-      });
-    }
-  });
+  const signalled = onceSignalled();
   const undos: Undos = [];
   try {
     return await Promise.race([measure(settings, undos), signalled]);

@@ -12,11 +12,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
+import { canConnect } from '../can-connect.ts';
 import { until } from '../demo/until.ts';
 import { makeWill } from '../last-will.ts';
 import { CONTROL, instanceId, nodeId, NODES_HOST, PROJECT, sha256, TOKENS } from './names.ts';
@@ -140,14 +140,4 @@ export class Service {
   #log(): string {
     return readFileSync(join(this.#folder, 'log'), 'utf8');
   }
-}
-
-async function canConnect(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  const isConnected = await once(socket, 'connect').then(
-    () => true,
-    () => false,
-  );
-  socket.destroy();
-  return isConnected;
 }

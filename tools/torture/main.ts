@@ -1,9 +1,9 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'lossless-json';
 import { complaint } from '../server-binaries.ts';
+import { onceSignalled } from '../signals.ts';
 import { readArguments, USAGE, type TortureSettings } from './arguments.ts';
 import { check } from './checker.ts';
 import { evidenceOf } from './evidence.ts';
@@ -34,13 +34,8 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const interruption = new AbortController();
-  const signalled = new Promise<number>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        interruption.abort();
-        resolve(128 + constants.signals[signal]);
-      });
-    }
+  const signalled = onceSignalled(() => {
+    interruption.abort();
   });
   const undos: Undos = [];
   const running = run(settings, undos, interruption.signal);

@@ -2,10 +2,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
+import { canConnect } from '../can-connect.ts';
 import { until } from '../demo/until.ts';
 import { makeWill } from '../last-will.ts';
 import type { History } from './history.ts';
@@ -135,14 +135,4 @@ export class Service {
     writeFileSync(join(this.#folder, 'service.yaml'), stringify(config));
     writeFileSync(join(this.#folder, 'nodes.yaml'), stringify({ nodes: entries }));
   }
-}
-
-async function canConnect(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  const isConnected = await once(socket, 'connect').then(
-    () => true,
-    () => false,
-  );
-  socket.destroy();
-  return isConnected;
 }

@@ -1,0 +1,13 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+
+/** Whether somebody listens on this port of this machine. */
+export async function canConnect(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const isConnected = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return isConnected;
+}
