@@ -12,7 +12,8 @@ import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts
 import { overrideMethod } from './http/method-override.ts';
 import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
 import { afterAnswers, logRequest, type EventLog } from './http/request-log.ts';
-import { apiRoutes, type RequestLimits } from './http/routes.ts';
+import type { RequestLimits } from './http/request-limits.ts';
+import { apiRoutes } from './http/routes.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
 import { limitAddress, type MakeCounters } from './http/throttle.ts';

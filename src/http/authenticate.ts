@@ -4,7 +4,8 @@ import { by } from '../domain/deadline.ts';
 import { authorize, type Action, type Identity } from '../domain/caller.ts';
 import { ServiceError } from '../errors.ts';
 import { facts } from './request-facts.ts';
-import { firstProblem, pathIds } from './validators.ts';
+import { pathIds } from './path-ids.ts';
+import { firstProblem } from './validators.ts';
 
 /** Finds out who is calling, within the request's limit. Needs the body, which a signature is over. */
 export function authenticate(identity: Identity, limitMs: number): RequestHandler {

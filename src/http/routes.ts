@@ -1,53 +1,21 @@
 import { Router, type RequestHandler } from 'express';
 import { matchedData } from 'express-validator';
-import type { Origin } from '../domain/audit.ts';
 import type { Identity } from '../domain/caller.ts';
-import { Unkept, type FirstAnswers } from '../domain/first-answers.ts';
-import type { NodeKey } from '../domain/node.ts';
-import type { Termination } from '../domain/termination.ts';
+import type { FirstAnswers } from '../domain/first-answers.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
 import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
+import { endSessions } from './end-sessions.ts';
 import { refuseContradictoryOverride } from './method-override.ts';
-import { expectations } from './expected.ts';
-import { limitWaits, parsePrefer } from './prefer.ts';
+import { nodeKey, type PathIds } from './path-ids.ts';
 import { processesBody } from './processes-body.ts';
-import { reservationsFor } from './reservations.ts';
-import {
-  allUnknown,
-  answerOf,
-  isInVain,
-  recall,
-  remember,
-  sendTermination,
-} from './termination-wire.ts';
-import { facts, ownerOf, type RequestFacts } from './request-facts.ts';
-import { logKill, type EventLog } from './request-log.ts';
+import { facts, ownerOf } from './request-facts.ts';
+import type { RequestLimits } from './request-limits.ts';
+import type { EventLog } from './request-log.ts';
 import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
-import { extensions, killReason, noQuery, page, validate, type PathIds } from './validators.ts';
+import { extensions, killReason, noQuery, page, validate } from './validators.ts';
 import { sendCapabilities, sendSessions } from './wire.ts';
-
-/** How much one request may ask for. */
-export interface RequestLimits {
-  /** The whole request, without a wait that was asked for. */
-  readonly requestTimeoutMs: number;
-  /** The longest wait that a caller may ask for. */
-  readonly maxWaitSeconds: number;
-  readonly maxProcesses: number;
-  readonly maxBodyBytes: number;
-  /** Whether a DELETE must say why. */
-  readonly isReasonRequired: boolean;
-  /** A caller; an address may use ten times as many. */
-  readonly requestsPerMinute: number;
-}
-
-interface DeleteRequest extends PathIds {
-  readonly processes: readonly bigint[];
-  readonly expected?: unknown;
-  readonly dry_run?: string;
-  readonly 'x-kill-reason'?: string;
-}
 
 const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';
 const PROCESSES = `${NODE}/processes`;
@@ -71,7 +39,7 @@ export function apiRoutes(
     authenticate(identity, limits.requestTimeoutMs),
     limitCaller(limits.requestsPerMinute, makeCounters),
   ];
-  const withinReason = limitWaits();
+  const end = endSessions(sessions, limits, log, firstAnswers);
   const mayList = permit('gaussdbformysql:instance:listProcesses');
   const mayKill = permit('gaussdbformysql:instance:deleteProcesses');
   const validPage = validate(...page);
@@ -95,45 +63,7 @@ export function apiRoutes(
       );
       sendSessions(res, found);
     })
-    .delete(...known, mayKill, requireJsonObject, validKill, async (req, res) => {
-      const { processes, expected, dry_run, ...more } = matchedData<DeleteRequest>(req);
-      const { 'x-kill-reason': reason, ...ids } = more;
-      const isDryRun = dry_run === 'true';
-      const prefer = isDryRun ? undefined : req.get('prefer');
-      const wanted = withinReason(parsePrefer(prefer, limits.maxWaitSeconds), res);
-      const waitMs = (wanted.waitSeconds ?? 0) * 1000;
-      const limitMs = limits.requestTimeoutMs + waitMs;
-      const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;
-      const { receivedAt } = facts(res);
-      const terminate = (): Promise<Termination> =>
-        sessions.terminate(nodeKey(ids), {
-          ids: processes,
-          expected: expectations(expected ?? []),
-          isDryRun,
-          waitMs: isLookWanted ? waitMs : undefined,
-          receivedAt,
-          deadline: receivedAt + limits.requestTimeoutMs,
-          origin: originOf(facts(res), reason),
-          record: logKill(log, facts(res)),
-        });
-      const reservations = reservationsFor(req, res, limitMs);
-      if (reservations.length === 0) {
-        sendTermination(res, answerOf(await terminate(), wanted), wanted.isRepresentationWanted);
-        return;
-      }
-      let isRepeated = true;
-      const work = async (): Promise<string> => {
-        isRepeated = false;
-        const termination = await terminate();
-        const text = remember(termination, wanted);
-        if (isInVain(termination)) throw new Unkept(text);
-        return text;
-      };
-      const answer = await firstAnswers.once(reservations, work, receivedAt + limitMs);
-      facts(res).isRepeated = isRepeated;
-      const termination = answer === undefined ? allUnknown(processes, isDryRun) : recall(answer);
-      sendTermination(res, termination, wanted.isRepresentationWanted);
-    })
+    .delete(...known, mayKill, requireJsonObject, validKill, end)
     .all(methodNotAllowed);
   router
     .route(CAPABILITIES)
@@ -161,15 +91,3 @@ const methodOnlyGet: RequestHandler = (_req, res) => {
   res.set('Allow', 'GET, HEAD');
   throw new ServiceError('method_not_allowed');
 };
-
-function originOf(
-  { requestId, traceId, caller, address }: RequestFacts,
-  reason: string | undefined,
-): Origin {
-  const { user = '', proof = '' } = caller ?? {};
-  return { requestId, traceId, caller: user, proof, address, reason };
-}
-
-function nodeKey({ project_id, instance_id, node_id }: PathIds): NodeKey {
-  return { projectId: project_id, instanceId: instance_id, nodeId: node_id };
-}

@@ -1,14 +1,7 @@
 import { parse as parseQueryString } from 'node:querystring';
 import type { Request, RequestHandler } from 'express';
-import { header, param, query, type ValidationChain } from 'express-validator';
+import { header, query, type ValidationChain } from 'express-validator';
 import { ServiceError, type ErrorCode } from '../errors.ts';
-
-/** The validated ids of the path. */
-export interface PathIds {
-  readonly project_id: string;
-  readonly instance_id: string;
-  readonly node_id: string;
-}
 
 /** A chain, and the requests that it is about: to run one takes as long when there is nothing to check. */
 export interface Check {
@@ -38,38 +31,6 @@ export async function firstProblem(
   if (first === undefined) return undefined;
   return { field: first.type === 'field' ? first.path : '', error: first.msg as ServiceError };
 }
-
-const PATH_IDS: Readonly<Record<string, { form: RegExp; malformed: () => ServiceError }>> = {
-  project_id: {
-    form: /^[A-Za-z0-9]{32}$/,
-    malformed: problem(
-      'parameter_wrong',
-      'project_id must be exactly 32 letters and digits.',
-      'project_id必须为32位字母和数字。',
-    ),
-  },
-  instance_id: {
-    form: /^[A-Za-z0-9]{32}in07$/,
-    malformed: problem(
-      'id_malformed',
-      'instance_id must be exactly 36 letters and digits and end in in07.',
-      'instance_id必须为36位字母和数字，并以in07结尾。',
-    ),
-  },
-  node_id: {
-    form: /^[A-Za-z0-9]{32}no07$/,
-    malformed: problem(
-      'id_malformed',
-      'node_id must be exactly 36 letters and digits and end in no07.',
-      'node_id必须为36位字母和数字，并以no07结尾。',
-    ),
-  },
-};
-
-/** `project_id`, `instance_id` and `node_id` of the path. */
-export const pathIds = param(Object.keys(PATH_IDS))
-  .custom((value: string, { path }) => PATH_IDS[path]?.form.test(value))
-  .withMessage((_value: unknown, { path }) => PATH_IDS[path]?.malformed());
 
 /** `dry_run` (`true` or `false`) and the header Idempotency-Key of DELETE, both optional, and no other query parameter. */
 export const extensions: readonly Check[] = [

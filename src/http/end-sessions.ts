@@ -1,0 +1,84 @@
+import type { RequestHandler, Response } from 'express';
+import { matchedData } from 'express-validator';
+import type { Origin } from '../domain/audit.ts';
+import { Unkept, type FirstAnswers } from '../domain/first-answers.ts';
+import type { SessionService } from '../domain/session-service.ts';
+import type { Termination } from '../domain/termination.ts';
+import { expectations } from './expected.ts';
+import { nodeKey, type PathIds } from './path-ids.ts';
+import { limitWaits, parsePrefer } from './prefer.ts';
+import { facts } from './request-facts.ts';
+import type { RequestLimits } from './request-limits.ts';
+import { logKill, type EventLog } from './request-log.ts';
+import { reservationsFor } from './reservations.ts';
+import {
+  allUnknown,
+  answerOf,
+  isInVain,
+  recall,
+  remember,
+  sendTermination,
+} from './termination-wire.ts';
+
+interface DeleteRequest extends PathIds {
+  readonly processes: readonly bigint[];
+  readonly expected?: unknown;
+  readonly dry_run?: string;
+  readonly 'x-kill-reason'?: string;
+}
+
+/** Answers DELETE, once everything about the request is valid: ends sessions, or tells again what came of the same request. */
+export function endSessions(
+  sessions: SessionService,
+  { requestTimeoutMs, maxWaitSeconds }: RequestLimits,
+  log: EventLog,
+  firstAnswers: FirstAnswers,
+): RequestHandler {
+  const withinReason = limitWaits();
+  return async (req, res) => {
+    const { processes, expected, ...more } = matchedData<DeleteRequest>(req);
+    const { dry_run, 'x-kill-reason': reason, ...ids } = more;
+    const isDryRun = dry_run === 'true';
+    const prefer = isDryRun ? undefined : req.get('prefer');
+    const wanted = withinReason(parsePrefer(prefer, maxWaitSeconds), res);
+    const waitMs = (wanted.waitSeconds ?? 0) * 1000;
+    const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;
+    const { receivedAt } = facts(res);
+    const terminate = (): Promise<Termination> =>
+      sessions.terminate(nodeKey(ids), {
+        ids: processes,
+        expected: expectations(expected ?? []),
+        isDryRun,
+        waitMs: isLookWanted ? waitMs : undefined,
+        receivedAt,
+        deadline: receivedAt + requestTimeoutMs,
+        origin: originOf(res, reason),
+        record: logKill(log, facts(res)),
+      });
+
+    const limitMs = requestTimeoutMs + waitMs;
+    const reservations = reservationsFor(req, res, limitMs);
+    if (reservations.length === 0) {
+      sendTermination(res, answerOf(await terminate(), wanted), wanted.isRepresentationWanted);
+      return;
+    }
+    let isRepeated = true;
+    const terminateFirst = async (): Promise<string> => {
+      isRepeated = false;
+      const termination = await terminate();
+      const text = remember(termination, wanted);
+      if (isInVain(termination)) throw new Unkept(text);
+      return text;
+    };
+    const told = await firstAnswers.once(reservations, terminateFirst, receivedAt + limitMs);
+    facts(res).isRepeated = isRepeated;
+    const termination = told === undefined ? allUnknown(processes, isDryRun) : recall(told);
+    sendTermination(res, termination, wanted.isRepresentationWanted);
+  };
+}
+
+function originOf(res: Response, reason: string | undefined): Origin {
+  const { requestId, traceId, caller, address } = facts(res);
+  const { user = '', proof = '' } = caller ?? {};
+  return { requestId, traceId, caller: user, proof, address, reason };
+}
