@@ -125,6 +125,21 @@ describe('what is told to be killed', () => {
     expect(story.answers(7_110, 2, { killed: [20n] }).broken()).toEqual([]);
   });
 
+  it('may have been listed when root looked last, which it cannot while the server stands still', () => {
+    const row = { id: 20n, user: 'app', host: '127.0.0.1:4020', command: 'Killed', state: '' };
+    const looked = (): Story => {
+      const story = new Story().session(100, 20).asks(200, 1, [20n]).ended(205, 20);
+      return story.answers(210, 1, { killed: [20n] }).sees(7_000, row);
+    };
+    const paused = looked().on(7_100, { what: 'server is paused' });
+    paused.on(8_600, { what: 'server goes on' }).asks(8_700, 2, [20n]);
+    expect(paused.answers(8_710, 2, { killed: [20n] }).broken()).toEqual([]);
+    const running = looked()
+      .asks(8_700, 2, [20n])
+      .answers(8_710, 2, { killed: [20n] });
+    expect(running.broken()).toEqual(['killed, but it lives']);
+  });
+
   it.each([
     ['live on', 20n, new Story().session(100, 20)],
     ['never have been', 600n, new Story().session(100, 20)],

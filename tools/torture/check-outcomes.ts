@@ -53,13 +53,15 @@ function checkKilled(id: bigint, { operation, since, view, known }: Said): Viola
       session.closedAt + ABANDONED_MS + view.standstill(node, session.closedAt, since),
       session.run.endedAt,
     );
-    const isThere = left > since || known.lastListed(session) + LOOK_MS > since;
+    const listedAt = known.lastListed(session);
+    const isListed = listedAt + LOOK_MS + view.standstill(node, listedAt, since) > since;
+    const isThere = left > since || isListed;
     return session.connectedAt < endedAt && isThere && isAllowed(session, operation);
   });
   if (possible.length === 0) {
     const reason = known.whyNotKilled(id, operation, since);
     const sentence = `It says that it killed ${id}, ${reason?.why ?? ''}`;
-    const others = view.sessionsWith(node, id);
+    const others = view.sessionsWith(node, id).filter(({ run }) => isDuring(run, since, endedAt));
     return reason && violation(reason.rule, sentence, operation, id, others);
   }
   const limit = endedAt + DEATH_MS + view.standstill(node, endedAt, endedAt + DEATH_MS);
@@ -124,7 +126,7 @@ class Known {
     since: number,
   ): { readonly rule: Rule; readonly why: string } | undefined {
     const runs = this.#view.incarnations.filter(
-      (run) => run.node === node && run.begunAt < endedAt && run.endedAt > since,
+      (run) => run.node === node && isDuring(run, since, endedAt),
     );
     if (runs.some((run) => this.#internal.get(run)?.has(id) === true)) {
       return { rule: 'an internal thread died', why: 'which was no session but internal' };
@@ -144,6 +146,10 @@ class Known {
   #noteLast(run: Incarnation, id: bigint): void {
     if (id > (this.#last.get(run) ?? 0n)) this.#last.set(run, id);
   }
+}
+
+function isDuring({ begunAt, endedAt }: Incarnation, from: number, to: number): boolean {
+  return begunAt < to && endedAt > from;
 }
 
 /** When the first operation with each key was sent. */
