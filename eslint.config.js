@@ -48,7 +48,16 @@ const ARROWS = {
     packages: '^(express|mysql2|prom-client|winston)(/|$)',
   },
   'src/warnings.ts': {
-    local: '^\\./(?!config\\.ts$|domain/|logger\\.ts$|mysql/node-counts\\.ts$)',
+    local:
+      '^\\./(?!config\\.ts$|domain/|logger\\.ts$|mysql/node-counts\\.ts$|store/redis-connection\\.ts$)',
+    packages: '^(?!node:|\\.)',
+  },
+  'src/listen.ts': {
+    local: '^\\./(?!config\\.ts$|logger\\.ts$)',
+    packages: '^(?!node:|\\.)',
+  },
+  'src/read-configuration.ts': {
+    local: '^\\./(?!config\\.ts$|domain/|registry/nodes-file\\.ts$|yaml-file\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/logger.ts': { local: '^\\.', packages: '^(?!node:|winston$)' },
