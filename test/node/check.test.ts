@@ -1,9 +1,12 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startRedis } from '../../tools/redis-server.ts';
+import { describeRedis } from '../store/redis.ts';
 import { selfSigned } from '../support/certificates.ts';
 import { runCheck } from '../support/commands.ts';
+import { FakeKeystone } from '../support/fake-keystone.ts';
 import { nodeKey } from '../support/ids.ts';
 import { startNodeWithCertificate } from '../support/node-with-certificate.ts';
 import { asRoot, processList, servers, type Account, type Server } from '../support/server.ts';
@@ -214,6 +217,33 @@ limits: { store: "redis://127.0.0.1:9" }`;
       'store 127.0.0.1:9: connect ECONNREFUSED 127.0.0.1:9',
       '',
     ]);
+  });
+});
+
+describeRedis('check', () => {
+  it('finds nothing wrong with an audit, a store and an IAM that can be used', async () => {
+    const [redis, iam] = [await startRedis(), new FakeKeystone()];
+    try {
+      await iam.start();
+      const url = `redis://:${redis.password}@${redis.host}:${redis.port}`;
+      const settings = `
+audit: { file: record.jsonl }
+limits: { store: "${url}" }`;
+      const file = configure(server, [{}], settings);
+      appendFileSync(file, `  keystone: { endpoint: "${iam.endpoint}" }\n`);
+      const { code, output } = await runCheck(file, {});
+      const { parts } = JSON.parse(output) as { parts: readonly object[] };
+      expect(parts).toEqual([
+        { part: 'audit', place: `${folder}/record.jsonl`, trouble: null },
+        { part: 'IAM', place: iam.endpoint, trouble: null },
+        { part: 'store', place: `${redis.host}:${redis.port}`, trouble: null },
+      ]);
+      expect(code).toBe(0);
+      expect(existsSync(`${folder}/record.jsonl`)).toBe(false);
+    } finally {
+      iam.stop();
+      await redis.stop();
+    }
   });
 });
 
