@@ -39,6 +39,7 @@ switch (line.command) {
 }
 
 async function start(file: string): Promise<void> {
+  process.setSourceMapsEnabled(true);
   const { readConfiguration, toldProblems } = await import('./read-configuration.ts');
   const initial = readConfiguration(file, process.env);
   if ('problems' in initial) {
