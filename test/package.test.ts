@@ -34,6 +34,8 @@ describe('the package', () => {
       'deploy/logrotate/session-control',
       'deploy/prometheus/rules.yaml',
       'deploy/prometheus/scrape.yaml',
+      'deploy/systemd/session-control.service',
+      'deploy/systemd/session-control.sysusers',
       'docs/openapi.yaml',
       'package.json',
     ]);
