@@ -7,14 +7,20 @@ COPY src src
 RUN npm run build && npm prune --omit=dev
 
 FROM node:24-slim
-ENV NODE_ENV=production
+ENV NODE_ENV=production CONFIG_FILE=/etc/session-control/service.yaml
 WORKDIR /app
 # dist/ needs package.json beside it: it says that these are ES modules.
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+# For `init`, and for /openapi.yaml.
+COPY config config
+COPY deploy/account deploy/account
 COPY docs/openapi.yaml docs/
+# uid 1000. It needs to write nowhere but to audit.file: the root can be read-only, and that wants a volume that it may write to.
 USER node
 EXPOSE 8080
-# The configuration is not in the image: mount it at /app/config, or set CONFIG_FILE.
-CMD ["node", "--enable-source-maps", "dist/main.js"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["node", "dist/main.js", "health"]
+# The configuration is not in the image: mount it at /etc/session-control, or set CONFIG_FILE.
+ENTRYPOINT ["node", "dist/main.js"]
+CMD ["start"]

@@ -34,6 +34,20 @@ const ARROWS = {
     packages:
       '^(?!node:|\\.|(commander|cli-table3|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
   },
+  // Each command reaches what it needs of the service, and no command another.
+  'src/commands/{command-line,control-account,exit-codes,init}.ts': {
+    local: '^\\.(\\./|/(check|health))',
+    packages: '^(?!node:|\\.)',
+  },
+  'src/commands/health.ts': {
+    local: '^\\.(\\./(?!yaml-(file|keys)\\.ts$)|/(?!exit-codes\\.ts$))',
+    packages: '^(?!node:|\\.|zod$)',
+  },
+  'src/commands/check*.ts': {
+    local:
+      '^\\.(\\./(?!domain/|mysql/probe\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
+    packages: '^(?!node:|\\.|cli-table3$)',
+  },
   'src/app.ts': {
     local: '^\\./(?!domain/|http/|errors\\.ts$)',
     packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
@@ -48,7 +62,16 @@ const ARROWS = {
     packages: '^(express|mysql2|prom-client|winston)(/|$)',
   },
   'src/warnings.ts': {
-    local: '^\\./(?!config\\.ts$|domain/|logger\\.ts$|mysql/node-counts\\.ts$)',
+    local:
+      '^\\./(?!config\\.ts$|domain/|logger\\.ts$|mysql/node-counts\\.ts$|store/redis-connection\\.ts$)',
+    packages: '^(?!node:|\\.)',
+  },
+  'src/listen.ts': {
+    local: '^\\./(?!config\\.ts$|logger\\.ts$)',
+    packages: '^(?!node:|\\.)',
+  },
+  'src/read-configuration.ts': {
+    local: '^\\./(?!config\\.ts$|domain/|registry/nodes-file\\.ts$|yaml-file\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/logger.ts': { local: '^\\.', packages: '^(?!node:|winston$)' },

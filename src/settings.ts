@@ -2,6 +2,7 @@ import type { Config } from './config.ts';
 import type { AccessKey } from './identity/access-keys.ts';
 import type { KeystoneSettings } from './identity/keystone-tokens.ts';
 import type { StaticToken } from './identity/static-tokens.ts';
+import type { RedisSettings } from './store/redis-connection.ts';
 
 /** What a reload does not change, to compare. */
 export function fixedPart({
@@ -47,4 +48,18 @@ export function keystoneOf({ identity: { keystone } }: Config): KeystoneSettings
       roleActions: keystone.role_actions,
     }
   );
+}
+
+/** Where the store is, if there is one. */
+export function storeOf({ limits: { store } }: Config): RedisSettings | undefined {
+  if (store === undefined) return undefined;
+  const { protocol, hostname, port, username, password, pathname } = new URL(store);
+  return {
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(port || 6379),
+    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+    ...(/^\/\d+$/.test(pathname) && { database: Number(pathname.slice(1)) }),
+    ...(protocol === 'rediss:' && { tls: {} }),
+  };
 }

@@ -2,6 +2,7 @@ import type { Config } from './config.ts';
 import { isLoopback, type Node, type NodeKey } from './domain/node.ts';
 import type { Logger } from './logger.ts';
 import type { NodeEvents } from './mysql/node-counts.ts';
+import type { RedisEvents } from './store/redis-connection.ts';
 
 /** Warns of what others can read along. */
 export function warnOfOpenLines({ server, identity, metrics }: Config, log: Logger): void {
@@ -42,6 +43,23 @@ export function logNodeEvents(log: Logger): NodeEvents {
       }),
     reachable: ({ nodeId }) => log.warn('a node can be reached again', { node_id: nodeId }),
   };
+}
+
+/** Warns of a store that cannot be reached, and tells when it can be again. */
+export function logStoreEvents(log: Logger): RedisEvents {
+  return {
+    lost: (error) =>
+      log.warn('the store cannot be reached: signed and keyed requests to kill are refused', {
+        error,
+      }),
+    back: () => log.info('the store is back'),
+  };
+}
+
+/** Has somebody act on an audit that cannot be written. */
+export function logAuditTrouble(file: string, log: Logger): (error: unknown) => void {
+  return (error) =>
+    log.error('the audit cannot be written: kills are refused until it can', { file, error });
 }
 
 /** Says it once a node and hour: an application that uses the control account silently becomes internal. */

@@ -1,4 +1,4 @@
--- For docker-compose.yml, and for trials only: see the README for a node of your own.
+-- For docker-compose.yml, and for trials only: deploy/account has the SQL for a node of your own.
 -- The control account, made by the image with no privilege at all, gets what the service needs:
 -- to see all sessions, to end those of other accounts, and to get in when the node is full.
 -- Not SYSTEM_USER: with it, it could also end the sessions of the most privileged accounts.

@@ -55,6 +55,7 @@ function createProgram(
   const { output, messages } = surroundings;
   const program = new Command('sessionctl')
     .description('Lists and ends user sessions on MySQL-compatible nodes, through session-control.')
+    .version(`sessionctl ${version}`, '-V, --version', 'print the version')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({

@@ -6,6 +6,8 @@ export interface Capabilities {
   readonly main: Sentence | undefined;
   /** The same of the spare way in; 'none' when the node has none in the registry. */
   readonly admin: Sentence | undefined | 'none';
+  /** What to GRANT the control account before the spare way lets it in. */
+  readonly adminGrants: readonly string[];
   /** Who answered; undefined when nobody did. */
   readonly server: ServerFacts | undefined;
 }
@@ -14,6 +16,10 @@ export interface ServerFacts {
   readonly flavour: 'mysql' | 'mariadb' | 'tidb';
   /** Such as 8.4 or 10.11. */
   readonly version: string;
+  /** Whether others can read along, or could be the node. */
+  readonly line: 'verified' | 'encrypted' | 'plain';
+  /** The control account as the node knows it, such as `session_control@10.0.0.%`. */
+  readonly account: string;
   /** What to GRANT the control account, such as `PROCESS ON *.*`; without it the node is refused. */
   readonly missingGrants: readonly string[];
   /** Whether a rollback that goes on after its session has left the list can be seen. */

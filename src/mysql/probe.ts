@@ -12,6 +12,7 @@ import { readTransactions } from './transactions.ts';
 interface Seen {
   readonly trouble: Sentence | undefined;
   readonly server: ServerFacts | undefined;
+  readonly grants: readonly string[];
 }
 
 /** Tries each way into a node with a connection of its own, and looks at what the account may do. Never throws. */
@@ -23,6 +24,7 @@ export async function probe(node: Node, deadline: Deadline): Promise<Capabilitie
   return {
     main: main.trouble,
     admin: admin === undefined ? 'none' : admin.trouble,
+    adminGrants: admin?.grants ?? [],
     server: main.server ?? admin?.server,
   };
 }
@@ -31,10 +33,13 @@ async function enter(node: Node, address: Address, deadline: Deadline): Promise<
   let connected: Connected | undefined;
   try {
     connected = await openConnection(node, address, deadline);
-    return { trouble: undefined, server: await look(connected, node, deadline) };
+    return { trouble: undefined, server: await look(connected, node, deadline), grants: [] };
   } catch (error) {
     const { detail } = nodeTrouble(error, node.connectTimeoutMs);
-    return { trouble: detail ?? UNKNOWN, server: undefined };
+    // MySQL's admin_port asks for a privilege of its own before anything is said.
+    const isDenied = connected === undefined && serverErrorNumber(error) === ACCESS_DENIED;
+    const grants = isDenied ? ['SERVICE_CONNECTION_ADMIN ON *.*'] : [];
+    return { trouble: detail ?? UNKNOWN, server: undefined, grants };
   } finally {
     connected?.close();
   }
@@ -46,11 +51,23 @@ async function look(connected: Connected, node: Node, deadline: Deadline): Promi
   const transactions = await readTransactions(connected, flavour, node, deadline);
   return {
     flavour,
+    line: lineOf(connected, node),
+    account: await askAccount(connected, node, deadline),
     version: `${Math.floor(version / 100)}.${version % 100}`,
     missingGrants: await missingGrants(connected, identity, node, deadline),
     canSeeRollbacks: transactions !== undefined,
     hasSecondOpinion: await canReadThreads(connected, node, deadline),
   };
+}
+
+function lineOf(connected: Connected, { tls }: Node): ServerFacts['line'] {
+  if (!connected.isEncrypted()) return 'plain';
+  return typeof tls === 'object' ? 'verified' : 'encrypted';
+}
+
+async function askAccount(connected: Connected, node: Node, deadline: Deadline): Promise<string> {
+  const { rows } = await connected.query('SELECT CURRENT_USER()', node.listTimeoutMs, deadline);
+  return String(rows[0]?.[0]);
 }
 
 async function canReadThreads(
@@ -68,5 +85,8 @@ async function canReadThreads(
     return false;
   }
 }
+
+/** ER_SPECIFIC_ACCESS_DENIED_ERROR */
+const ACCESS_DENIED = 1227;
 
 const UNKNOWN: Sentence = { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' };

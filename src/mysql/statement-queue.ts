@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Connection, FieldPacket } from 'mysql2';
 import { leftUntil, limitReached, type Deadline } from '../domain/deadline.ts';
 import { readList, type List } from './list-reader.ts';
@@ -39,6 +40,7 @@ export interface Connected {
     answered: (error: unknown) => void,
   ): Promise<{ readonly sent: number; readonly trouble?: unknown }>;
   isBroken(): boolean;
+  isEncrypted(): boolean;
   /** For how many milliseconds the present statement has waited for its answer; 0 when there is none. */
   busyMs(): number;
   /** Whether it keeps the process from ending: it should only while somebody waits for it. */
@@ -131,6 +133,10 @@ export class StatementQueue implements Connected {
 
   isBroken(): boolean {
     return this.#connection.state !== 'authenticated';
+  }
+
+  isEncrypted(): boolean {
+    return streamOf(this.#connection) instanceof TLSSocket;
   }
 
   busyMs(): number {

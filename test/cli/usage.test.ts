@@ -93,8 +93,8 @@ describe('the help', () => {
 });
 
 describe('the version', () => {
-  it('is that of the package', async () => {
-    expect(await home.run(['version'])).toEqual({
+  it.each(['version', '--version'])('is that of the package: %s', async (word) => {
+    expect(await home.run([word])).toEqual({
       code: 0,
       output: 'sessionctl 1.2.3\n',
       messages: '',

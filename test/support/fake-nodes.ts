@@ -98,12 +98,23 @@ export class FakeNodes implements Nodes {
 
   probe(): Promise<Capabilities> {
     const [flavour, version] = ['mysql', '8.4'] as const;
-    const facts = { missingGrants: [], canSeeRollbacks: true, hasSecondOpinion: false };
+    const facts = {
+      line: 'encrypted' as const,
+      account: 'session_control@%',
+      missingGrants: [],
+      canSeeRollbacks: true,
+      hasSecondOpinion: false,
+    };
     const { detail } = lost();
     return Promise.resolve(
       this.isReachable
-        ? { main: undefined, admin: 'none', server: { flavour, version, ...facts } }
-        : { main: detail, admin: 'none', server: undefined },
+        ? {
+            main: undefined,
+            admin: 'none',
+            adminGrants: [],
+            server: { flavour, version, ...facts },
+          }
+        : { main: detail, admin: 'none', adminGrants: [], server: undefined },
     );
   }
 

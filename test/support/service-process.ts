@@ -7,13 +7,18 @@ import type { Server } from './server.ts';
 import { sha256 } from './service.ts';
 import { until } from './until.ts';
 
-/** The service as a process of its own, started the way `npm start` starts it, but from the sources. */
+/** The service as a process of its own, started the way `npm start` starts it, but from the sources unless another program is given. */
 export class ServiceProcess {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-process-'));
   /** Everything it wrote to both outputs since it was last started. */
   output = '';
   exitCode: number | null | undefined;
   #child: ChildProcess | undefined;
+  readonly #program: readonly string[];
+
+  constructor(program: readonly string[] = ['--import', 'tsx', 'src/main.ts']) {
+    this.#program = program;
+  }
 
   write(name: string, text: string): void {
     writeFileSync(join(this.folder, name), text);
@@ -57,7 +62,7 @@ nodes:
   start(environment: NodeJS.ProcessEnv = {}, under: readonly string[] = []): void {
     this.output = '';
     this.exitCode = undefined;
-    const command = [...under, process.execPath, '--import', 'tsx', 'src/main.ts'];
+    const command = [...under, process.execPath, ...this.#program];
     const child = spawn(command[0] ?? '', command.slice(1), {
       env: {
         PATH: process.env['PATH'],

@@ -1,0 +1,3 @@
+-- TiDB 5.1 and newer; with Security Enhanced Mode also RESTRICTED_CONNECTION_ADMIN
+CREATE USER session_control@'%' IDENTIFIED BY '…' REQUIRE SSL;
+GRANT PROCESS, CONNECTION_ADMIN ON *.* TO session_control@'%';

@@ -1,0 +1,81 @@
+import Table from 'cli-table3';
+import type { Findings, Tried } from './check.ts';
+
+const GAP = 2;
+const LEAST_NODE_WIDTH = 10;
+
+/** The findings as a table that fits into so many columns, and below it what is in the way, in words. */
+export function renderTable({ nodes, parts }: Findings, columns: number | undefined): string {
+  const head = ['NODE', 'SERVER', 'TLS', 'MAIN', 'SPARE', 'GRANTS', 'ROLLBACKS', 'THREADS'];
+  const rows = nodes.map(rowOf);
+  const widths = head.map((title, index) =>
+    Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  );
+  const [nodeWidth = 0, ...others] = widths;
+  const rest = others.reduce((sum, width) => sum + width + GAP, 0);
+  const room = Math.max(LEAST_NODE_WIDTH, (columns ?? Infinity) - rest);
+  const table = new Table({
+    head,
+    colWidths: [Math.min(nodeWidth, room), ...others].map((width) => width + GAP),
+    chars: NO_LINES,
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': GAP },
+  });
+  table.push(...rows);
+  const lines = table.toString().split('\n');
+  const troubles = nodes.flatMap(({ node, troubles: found }) =>
+    found.map((trouble) => `${node.nodeId}: ${trouble}`),
+  );
+  const told = parts.map(
+    ({ part, place, trouble }) => `${part} ${place}: ${trouble ?? 'ready for use'}`,
+  );
+  const blocks = [lines.map((line) => line.trimEnd()), troubles, told];
+  return blocks
+    .filter((block) => block.length > 0)
+    .map((block) => `${block.join('\n')}\n`)
+    .join('\n');
+}
+
+/** The findings for a program. */
+export function renderJson({ nodes, parts }: Findings): string {
+  const found = {
+    nodes: nodes.map(({ node, found: { main, admin, server }, troubles }) => ({
+      node_id: node.nodeId,
+      reachable: server !== undefined,
+      main_port: main?.['en-us'] ?? 'open',
+      admin_port: admin === 'none' ? 'not configured' : (admin?.['en-us'] ?? 'open'),
+      tls: server?.line ?? null,
+      flavour: server?.flavour ?? null,
+      version: server?.version ?? null,
+      server_uuid: server === undefined ? null : (node.serverUuid ?? 'not configured'),
+      missing_grants: server?.missingGrants ?? null,
+      rollback_view: server?.canSeeRollbacks ?? null,
+      second_opinion: server?.hasSecondOpinion ?? null,
+      troubles,
+    })),
+    parts: parts.map(({ part, place, trouble = null }) => ({ part, place, trouble })),
+  };
+  return `${JSON.stringify(found, undefined, 2)}\n`;
+}
+
+function rowOf({ node, found: { main, admin, server } }: Tried): string[] {
+  const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
+  const door = (trouble: object | undefined): string => (trouble === undefined ? 'open' : 'shut');
+  const doors = [door(main), admin === 'none' ? 'none' : door(admin)];
+  if (server === undefined) return [node.nodeId, '-', '-', ...doors, '-', '-', '-'];
+  return [
+    node.nodeId,
+    `${server.flavour} ${server.version}${node.serverUuid === undefined ? '' : ' (uuid)'}`,
+    server.line,
+    ...doors,
+    server.missingGrants.length === 0 ? 'all' : 'missing',
+    yesNo(server.canSeeRollbacks),
+    yesNo(server.hasSecondOpinion),
+  ];
+}
+
+const NO_LINES = Object.fromEntries(
+  [
+    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
+    ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
+  ].map((name) => [name, '']),
+);

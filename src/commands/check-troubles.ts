@@ -1,0 +1,38 @@
+import type { Capabilities } from '../domain/capabilities.ts';
+import type { Node } from '../domain/node.ts';
+
+/** What would make a kill on this node fail, now or when it is full, and what helps: a sentence each. */
+export function nodeTroubles(
+  node: Node,
+  { main, admin, adminGrants, server }: Capabilities,
+): string[] {
+  const account = server === undefined ? `${node.user}@'…'` : quoted(server.account);
+  const grants = (missing: readonly string[]): string =>
+    missing.map((grant) => ` GRANT ${grant} TO ${account};`).join('');
+  const missing = server?.missingGrants ?? [];
+  return [
+    ...(main === undefined ? [] : [`The main port, ${addressOf(node)}: ${main['en-us']}`]),
+    ...(admin === undefined || admin === 'none'
+      ? []
+      : [
+          `The spare port, ${addressOf(node.admin ?? node)}: ${admin['en-us']}${grants(adminGrants)}`,
+        ]),
+    ...(missing.length === 0
+      ? []
+      : [
+          `The control account lacks a privilege, or the role that has it is no default role.${grants(missing)}`,
+        ]),
+  ];
+}
+
+function addressOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The account, which the node names as `user@host`, as it stands in a statement. */
+function quoted(account: string): string {
+  const at = account.lastIndexOf('@');
+  return [account.slice(0, at), account.slice(at + 1)]
+    .map((part) => `'${part.replaceAll(/['\\]/g, '\\$&')}'`)
+    .join('@');
+}

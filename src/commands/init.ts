@@ -1,0 +1,107 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { accountSql, newPassword } from './control-account.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+
+/** Where text goes. */
+interface Output {
+  write(text: string): unknown;
+}
+
+/** The package's folder. */
+const HOME = new URL('../../', import.meta.url);
+const DEFAULT_FOLDER = 'config';
+
+/**
+ * Writes service.yaml and nodes.yaml into the folder, and tells the new token, the SQL for the control account and what comes next.
+ * When a file is there already or cannot be written, everything is as it was and the exit code is 73.
+ */
+export function init(folder: string, output: Output, messages: Output): ExitCode {
+  const [token, password] = [randomBytes(32).toString('hex'), newPassword()];
+  const files = {
+    'service.yaml': serviceYaml(createHash('sha256').update(token).digest('hex')),
+    'nodes.yaml': nodesYaml(),
+  };
+  try {
+    writeAll(folder, files);
+  } catch (error) {
+    const { code = 'unknown error', path = folder } = error as NodeJS.ErrnoException;
+    const why = code === 'EEXIST' ? 'is there already' : `cannot be written (${code})`;
+    messages.write(`session-control: ${path} ${why}. Nothing was written.\n`);
+    return EXIT.cannotCreate;
+  }
+  output.write(told(folder, token, password));
+  return EXIT.done;
+}
+
+function serviceYaml(tokenHash: string): string {
+  return fitted('service.yaml', [
+    ['  host: ${LISTEN_HOST}', '  # host: 127.0.0.1'],
+    [
+      '# `trial-token`: for trials only, since everybody can read it here.',
+      '# Made by `session-control init`, which showed the token once.',
+    ],
+    [/(?<=sha256: )[0-9a-f]{64}/, tokenHash],
+  ]);
+}
+
+function nodesYaml(): string {
+  return fitted('nodes.yaml', [
+    ['# The service `mysql` of docker-compose.yml.', '# The three ids are those of the URL.'],
+    ['${MYSQL_HOST}', '${NODE_HOST}'],
+    [/\n {2}# The service `mariadb`[^]*$/, ''],
+  ]);
+}
+
+/** The example of this name, in which these places are for trials. */
+function fitted(name: string, places: readonly (readonly [string | RegExp, string])[]): string {
+  let text = readFileSync(new URL(`config/${name}`, HOME), 'utf8');
+  for (const [place, instead] of places) {
+    const next = text.replace(place, () => instead);
+    if (next === text) throw new Error(`config/${name} does not hold ${String(place)}`);
+    text = next;
+  }
+  return text;
+}
+
+function writeAll(folder: string, files: Readonly<Record<string, string>>): void {
+  const made = mkdirSync(folder, { recursive: true });
+  const written: string[] = [];
+  try {
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(folder, name);
+      writeFileSync(path, text, { flag: 'wx' });
+      written.push(path);
+    }
+  } catch (error) {
+    for (const path of written) unlinkSync(path);
+    if (made !== undefined) rmdirSync(folder);
+    throw error;
+  }
+}
+
+function told(folder: string, token: string, password: string): string {
+  const file = join(folder, 'service.yaml');
+  const option = folder === DEFAULT_FOLDER ? '' : ` --config ${file}`;
+  return `Written: ${file} and ${join(folder, 'nodes.yaml')}.
+
+A token for callers of the API. It is shown only here; its SHA-256 is in ${file}:
+
+  ${token}
+
+The SQL for the control account: run the part for a node's flavour on it, and narrow '%' to where the
+service runs. The password is shown only here.
+
+${accountSql(HOME, password)}
+What the two files take from the environment, with your node's address:
+
+  export NODE_HOST=127.0.0.1
+  export NODE_PASSWORD=${password}
+
+What comes next: try it, and start it.
+
+  session-control check${option}
+  session-control start${option}
+`;
+}

@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { readCommandLine } from '../../src/commands/command-line.ts';
+
+function run(words: readonly string[]) {
+  const command = ['--import', 'tsx', 'src/main.ts', ...words];
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
+  return [status, stdout, stderr];
+}
+
+describe('a command line', () => {
+  it.each([
+    [[], { command: 'start', config: undefined }],
+    [['start', '--config', 'a.yaml'], { command: 'start', config: 'a.yaml' }],
+    [['-c', 'a.yaml'], { command: 'start', config: 'a.yaml' }],
+    [['check'], { command: 'check', config: undefined, format: 'table' }],
+    [['check', '-o', 'json'], { command: 'check', config: undefined, format: 'json' }],
+    [['init'], { command: 'init', folder: 'config' }],
+    [['init', 'elsewhere'], { command: 'init', folder: 'elsewhere' }],
+    [['health', '--config=a'], { command: 'health', config: 'a' }],
+    [['check', '--help'], { command: 'help' }],
+    [['-V'], { command: 'version' }],
+  ])('%j is understood', (words, meant) => {
+    expect(readCommandLine(words)).toEqual(meant);
+  });
+
+  it.each([
+    [['serve'], "There is no command 'serve'"],
+    [['toString'], "There is no command 'toString'"],
+    [['start', 'now'], "Too many words: 'now'"],
+    [['init', 'one', 'two'], "Too many words: 'two'"],
+    [['init', '--config', 'a'], "Option '--config' means nothing to init"],
+    [['start', '-o', 'json'], "Option '--output' means nothing to start"],
+    [['check', '-o', 'yaml'], "'--output' must be table or json"],
+    [['--colour'], "Unknown option '--colour'"],
+    [['check', '--config'], expect.stringMatching(/^Option \S*.*--config.* argument missing$/)],
+    [['check', '--config', '-o'], expect.stringMatching(/^Option .*--config.* is ambiguous$/)],
+  ])('%j is wrong, and one sentence says why', (words, problem) => {
+    expect(readCommandLine(words)).toEqual({ command: 'wrong', problem });
+  });
+
+  it('that is wrong ends with 64 and one line', () => {
+    const line = "session-control: There is no command 'serve'. See `session-control --help`.\n";
+    expect(run(['serve'])).toEqual([64, '', line]);
+  });
+
+  it('can ask for help and for the version of the package', () => {
+    expect(run(['--help'])).toEqual([0, expect.stringMatching(/^ {2}check {4}try/m), '']);
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(run(['--version'])).toEqual([0, `session-control ${version}\n`, '']);
+  });
+});

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { readConfiguration } from '../../src/read-configuration.ts';
+import { runInit } from '../support/commands.ts';
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'session-control-init-'));
+});
+afterEach(() => {
+  rmSync(home, { recursive: true });
+});
+
+describe('init', () => {
+  it('writes a configuration that is right as it is, with the variables that it names', () => {
+    const folder = join(home, 'new/config');
+    const { code, output, messages } = runInit(folder);
+    expect([code, messages]).toEqual([0, '']);
+
+    const variables = [...output.matchAll(/^ {2}export (\w+)=(\S+)$/gm)];
+    const environment = Object.fromEntries(
+      variables.map(([, name = '', value = '']): [string, string] => [name, value]),
+    );
+    const read = readConfiguration(join(folder, 'service.yaml'), environment);
+    expect(Object.keys(environment)).toEqual(['NODE_HOST', 'NODE_PASSWORD']);
+    expect(read).toMatchObject({
+      config: { server: { host: '127.0.0.1', port: 8080 } },
+      nodes: [{ host: '127.0.0.1', password: environment['NODE_PASSWORD'] }],
+    });
+    expect(output).toContain(`session-control check --config ${folder}/service.yaml`);
+  });
+
+  it('makes a token of its own each time, shows it once, and keeps its hash only', () => {
+    const [one, other] = ['one', 'other'].map((name) => {
+      const { output } = runInit(join(home, name));
+      const written = readFileSync(join(home, name, 'service.yaml'), 'utf8');
+      const [token = ''] = /(?<=^ {2})[0-9a-f]{64}$/m.exec(output) ?? [];
+      expect(output.split(token)).toHaveLength(2);
+      expect(written).not.toContain(token);
+      expect(written).toContain(
+        `sha256: ${createHash('sha256').update(token).digest('hex')}\n      user: ops`,
+      );
+      return token;
+    });
+    expect(one).not.toBe(other);
+  });
+
+  it('leaves nothing in the files that is for trials or for docker compose', () => {
+    runInit(home);
+    const written = ['service.yaml', 'nodes.yaml'].map((name) =>
+      readFileSync(join(home, name), 'utf8'),
+    );
+    expect(written.join('')).not.toMatch(/trial|docker|compose|MYSQL_HOST|MARIADB_HOST/);
+    expect(written.join('').match(/\$\{\w+\}/g)).toEqual([
+      '${NAME}',
+      '${SK_OPS}',
+      '${IAM_SERVICE_TOKEN}',
+      '${NAME}',
+      '${NODE_HOST}',
+      '${NODE_PASSWORD}',
+    ]);
+  });
+
+  it.each(['service.yaml', 'nodes.yaml'])(
+    'overwrites no %s, and leaves everything as it was',
+    (name) => {
+      const folder = join(home, 'config');
+      mkdirSync(folder);
+      writeFileSync(join(folder, name), 'mine');
+      const { code, output, messages } = runInit(folder);
+      expect([code, output, messages]).toEqual([
+        73,
+        '',
+        `session-control: ${folder}/${name} is there already. Nothing was written.\n`,
+      ]);
+      expect(readdirSync(folder)).toEqual([name]);
+      expect(readFileSync(join(folder, name), 'utf8')).toBe('mine');
+    },
+  );
+
+  it('says where it cannot write', () => {
+    writeFileSync(join(home, 'file'), '');
+    const folder = join(home, 'file/config');
+    expect(runInit(folder)).toEqual({
+      code: 73,
+      output: '',
+      messages: `session-control: ${folder} cannot be written (ENOTDIR). Nothing was written.\n`,
+    });
+  });
+});
+
+describe('the SQL of docker compose', () => {
+  it.each(['mysql', 'mariadb'])('grants on %s what that for real nodes grants', (flavour) => {
+    const grantsIn = (folder: string): string[] =>
+      readFileSync(`deploy/${folder}/${flavour}.sql`, 'utf8')
+        .split('\n')
+        .filter((line) => /^GRANT .* TO session_control@/.test(line));
+    expect(grantsIn('init')).toEqual(grantsIn('account'));
+  });
+});

@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { Build } from '../tools/bench/build.ts';
+import { servers, type Server } from './support/server.ts';
+import { ServiceProcess } from './support/service-process.ts';
+
+const [server] = servers as [Server];
+const dockerfile = readFileSync('Dockerfile', 'utf8');
+const [, , image = ''] = dockerfile.split(/^FROM .*$/m);
+
+interface Copy {
+  readonly isBuilt: boolean;
+  readonly sources: readonly string[];
+  readonly target: string;
+}
+
+const copies = [...image.matchAll(/^COPY (--from=build )?(.+) (\S+)$/gm)].map(
+  ([, from, sources = '', target = '']): Copy => ({
+    isBuilt: from !== undefined,
+    sources: sources.split(' ').map((source) => source.replace('/app/', '')),
+    target,
+  }),
+);
+
+/** The words of ENTRYPOINT, CMD or HEALTHCHECK. */
+function words(instruction: string): string[] {
+  const [, list = ''] = new RegExp(`^${instruction}.*?(\\[.*\\])$`, 'm').exec(image) ?? [];
+  return JSON.parse(list) as string[];
+}
+
+/** The files of the image as its last stage copies them together, on top of a build by this machine. */
+class Image {
+  readonly folder = mkdtempSync(join(tmpdir(), 'session-control-image-'));
+  readonly #build = new Build();
+
+  async make(): Promise<void> {
+    await this.#build.make();
+    const built: Readonly<Record<string, string>> = { dist: this.#build.dist };
+    for (const { sources, target } of copies) {
+      for (const source of sources) {
+        const to = join(this.folder, target, target.endsWith('/') ? basename(source) : '.');
+        if (source === 'node_modules') symlinkSync(resolve(source), to);
+        else cpSync(built[source] ?? source, to, { recursive: true });
+      }
+    }
+  }
+
+  async remove(): Promise<void> {
+    await this.#build.remove();
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+describe('the image', () => {
+  it('is made of what .dockerignore lets through, and that is there', () => {
+    const lines = readFileSync('.dockerignore', 'utf8').split('\n');
+    const allowed = lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+    const fromHere = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
+      ([, sources = '']) => sources.split(' '),
+    );
+    for (const source of fromHere) {
+      const isIn = allowed.some((path) => path === source || path.startsWith(`${source}/`));
+      expect([source, isIn, existsSync(source)]).toEqual([source, true, true]);
+    }
+    expect(lines).toContain('*');
+  });
+});
+
+describe('what is in the image', () => {
+  const made = new Image();
+  let service: ServiceProcess;
+  beforeAll(async () => {
+    await made.make();
+    const [, program = '', ...rest] = [...words('ENTRYPOINT'), ...words('CMD')];
+    service = new ServiceProcess([join(made.folder, program), ...rest]);
+  }, 120_000);
+  afterAll(async () => {
+    service.remove();
+    await made.remove();
+  });
+
+  it('serves, and its HEALTHCHECK notices when it no longer does', async () => {
+    service.configure(server, 'x');
+    service.start({ NODE_PASSWORD: server.control.password });
+    const url = await service.url();
+    expect((await fetch(`${url}/openapi.yaml`)).status).toBe(200);
+
+    // It was free to take any port.
+    const written = readFileSync(join(service.folder, 'service.yaml'), 'utf8');
+    service.write('service.yaml', written.replace('port: 0', `port: ${new URL(url).port}`));
+    const [, ...check] = words('HEALTHCHECK');
+    const health = (): number | null =>
+      spawnSync(process.execPath, check, {
+        cwd: made.folder,
+        env: { CONFIG_FILE: join(service.folder, 'service.yaml') },
+      }).status;
+    expect(health()).toBe(0);
+    service.signal('SIGTERM');
+    await service.ended();
+    expect(health()).toBe(1);
+  });
+
+  it('can write a configuration', () => {
+    const [, ...init] = [...words('ENTRYPOINT'), 'init', join(made.folder, 'new')];
+    const { status } = spawnSync(process.execPath, init, { cwd: made.folder });
+    expect(status).toBe(0);
+  });
+});

@@ -1,0 +1,269 @@
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startRedis } from '../../tools/redis-server.ts';
+import { describeRedis } from '../store/redis.ts';
+import { selfSigned } from '../support/certificates.ts';
+import { runCheck } from '../support/commands.ts';
+import { FakeKeystone } from '../support/fake-keystone.ts';
+import { nodeKey } from '../support/ids.ts';
+import { startNodeWithCertificate } from '../support/node-with-certificate.ts';
+import { asRoot, processList, servers, type Account, type Server } from '../support/server.ts';
+import { sha256 } from '../support/service.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'session-control-check-'));
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+interface NodeSettings {
+  readonly account?: Account;
+  readonly port?: number;
+  /** Further keys. */
+  readonly more?: string;
+}
+
+/** Writes both files, with these nodes of one server, whose ids end in 0, 1, and so on; the result is the service's file. */
+function configure(server: Server, nodes: readonly NodeSettings[], service = ''): string {
+  const file = join(folder, 'service.yaml');
+  const { projectId, instanceId } = nodeKey;
+  writeFileSync(
+    file,
+    `
+server: { port: 0 }
+registry: { file: nodes.yaml }
+${service}
+identity:
+  tokens: [{ sha256: ${sha256('x')}, user: ops, project_id: ${projectId}, actions: ["*"] }]
+`,
+  );
+  const entries = nodes.map(({ account = server.control, port = server.port, more = '' }, index) =>
+    [
+      `  - node_id: ${nodeId(index)}`,
+      `instance_id: ${instanceId}`,
+      `project_id: ${projectId}`,
+      `host: ${server.host}`,
+      `port: ${port}`,
+      `user: ${account.user}`,
+      `password: ${JSON.stringify(account.password)}`,
+      more,
+    ].join('\n    '),
+  );
+  writeFileSync(join(folder, 'nodes.yaml'), `nodes:\n${entries.join('\n')}\n`);
+  return file;
+}
+
+function nodeId(index: number): string {
+  return `${index.toString().padStart(32, '0')}no07`;
+}
+
+/** What check tells of one such node. */
+async function tell(server: Server, settings: NodeSettings): Promise<[number, object]> {
+  const { code, output } = await runCheck(configure(server, [settings]), {});
+  const { nodes } = JSON.parse(output) as { nodes: readonly object[] };
+  return [code, nodes[0] ?? {}];
+}
+
+describe.each(servers)('check on $flavour $version', (server) => {
+  const poor = { user: `${server.control.user}_c`, password: 'x' };
+  const version = server.version.split('.').slice(0, 2).join('.');
+  const line = server.flavour === 'mysql' ? 'encrypted' : 'plain';
+  beforeAll(async () => {
+    await asRoot(server, (root) => root.query(`CREATE USER '${poor.user}'@'%' IDENTIFIED BY 'x'`));
+  });
+  afterAll(async () => {
+    await asRoot(server, (root) => root.query(`DROP USER '${poor.user}'@'%'`));
+  });
+
+  it('finds nothing wrong with a node on which all is well, and leaves nothing there', async () => {
+    expect(await tell(server, {})).toEqual([
+      0,
+      {
+        node_id: nodeId(0),
+        reachable: true,
+        main_port: 'open',
+        admin_port: 'not configured',
+        tls: line,
+        flavour: server.flavour,
+        version,
+        server_uuid: 'not configured',
+        missing_grants: [],
+        rollback_view: true,
+        second_opinion: false,
+        troubles: [],
+      },
+    ]);
+    const users = (await processList(server)).map((row) => String(row['User']));
+    expect(users).not.toContain(poor.user);
+  });
+
+  it('tells of a node that is down, and does not know what cannot be known then', async () => {
+    expect(await tell(server, { port: 9 })).toEqual([
+      1,
+      {
+        node_id: nodeId(0),
+        reachable: false,
+        main_port: 'The node cannot be reached.',
+        admin_port: 'not configured',
+        tls: null,
+        flavour: null,
+        version: null,
+        server_uuid: null,
+        missing_grants: null,
+        rollback_view: null,
+        second_opinion: null,
+        troubles: [`The main port, ${server.host}:9: The node cannot be reached.`],
+      },
+    ]);
+  });
+
+  it('tells of a wrong password', async () => {
+    const account = { ...server.control, password: 'wrong' };
+    expect(await tell(server, { account })).toMatchObject([
+      1,
+      {
+        troubles: [
+          `The main port, ${server.host}:${server.port}: The node refuses the control account.`,
+        ],
+      },
+    ]);
+  });
+
+  it('tells of grants that are missing, and which to make', async () => {
+    const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
+    const account = `'${poor.user}'@'%'`;
+    expect(await tell(server, { account: poor })).toMatchObject([
+      1,
+      {
+        reachable: true,
+        missing_grants: ['PROCESS ON *.*', `${killAny} ON *.*`],
+        troubles: [
+          `The control account lacks a privilege, or the role that has it is no default role. GRANT PROCESS ON *.* TO ${account}; GRANT ${killAny} ON *.* TO ${account};`,
+        ],
+      },
+    ]);
+  });
+
+  it('tells of a spare port that is shut while the main port is open', async () => {
+    expect(await tell(server, { more: 'admin_port: 9' })).toMatchObject([
+      1,
+      {
+        reachable: true,
+        main_port: 'open',
+        admin_port: 'The node cannot be reached.',
+        troubles: [`The spare port, ${server.host}:9: The node cannot be reached.`],
+      },
+    ]);
+  });
+
+  it('tells of another server than the one that should be there', async () => {
+    const more = 'server_uuid: 3f1c6c2e-0000-4000-8000-000000000001';
+    expect(await tell(server, { more })).toMatchObject([
+      1,
+      { reachable: false, main_port: expect.stringContaining('server_uuid') as unknown },
+    ]);
+  });
+
+  it('shows many nodes at once, in their order, in a table that fits the terminal', async () => {
+    const nodes = Array.from({ length: 40 }, (_, index) => (index === 7 ? { port: 9 } : {}));
+    const { code, output } = await runCheck(configure(server, nodes), {}, 'table', 80);
+    const [head = '', ...rest] = output.split('\n');
+    expect(head.split(/ +/)).toEqual(
+      'NODE SERVER TLS MAIN SPARE GRANTS ROLLBACKS THREADS'.split(' '),
+    );
+    const rows = rest.slice(0, 40);
+    expect(Math.max(...[head, ...rows].map((row) => row.length))).toBeLessThanOrEqual(80);
+    expect(rows.map((row) => / shut /.test(row)).indexOf(true)).toBe(7);
+    expect(rows.filter((row) => row.includes(`${server.flavour} ${version}`))).toHaveLength(39);
+    expect(rest.slice(40)).toEqual([
+      '',
+      `${nodeId(7)}: The main port, ${server.host}:9: The node cannot be reached.`,
+      '',
+    ]);
+    expect(code).toBe(1);
+    const whole = await runCheck(configure(server, nodes), {}, 'table');
+    expect(whole.output).toContain(`\n${nodeId(39)}  ${server.flavour}`);
+  });
+});
+
+const [server] = servers as [Server];
+
+describe('check', () => {
+  it('says all that is wrong with the files as the start does, and ends with 78', async () => {
+    const file = configure(server, [{ more: 'colour: blue' }], 'audit: { file: no/where }');
+    expect(await runCheck(file, {})).toEqual({
+      code: 78,
+      output: '',
+      messages: `Invalid configuration:
+  ${file}:4:16: audit.file must be in a folder that exists and can be written to
+  ${folder}/nodes.yaml:9:13: nodes[0].colour is not a known key
+`,
+    });
+  });
+
+  it('tells of an audit, a store and an IAM that cannot be used', async () => {
+    mkdirSync(join(folder, 'audit.jsonl'));
+    const settings = `
+audit: { file: audit.jsonl }
+limits: { store: "redis://127.0.0.1:9" }`;
+    const file = configure(server, [{}], settings);
+    appendFileSync(file, '  keystone: { endpoint: "http://127.0.0.1:10" }\n');
+    const { code, output } = await runCheck(file, {}, 'table');
+    expect(code).toBe(1);
+    expect(output.split('\n').slice(-4)).toEqual([
+      expect.stringMatching(`^audit ${folder}/audit.jsonl: EISDIR`),
+      'IAM http://127.0.0.1:10: connect ECONNREFUSED 127.0.0.1:10',
+      'store 127.0.0.1:9: connect ECONNREFUSED 127.0.0.1:9',
+      '',
+    ]);
+  });
+});
+
+describeRedis('check', () => {
+  it('finds nothing wrong with an audit, a store and an IAM that can be used', async () => {
+    const [redis, iam] = [await startRedis(), new FakeKeystone()];
+    try {
+      await iam.start();
+      const url = `redis://:${redis.password}@${redis.host}:${redis.port}`;
+      const settings = `
+audit: { file: record.jsonl }
+limits: { store: "${url}" }`;
+      const file = configure(server, [{}], settings);
+      appendFileSync(file, `  keystone: { endpoint: "${iam.endpoint}" }\n`);
+      const { code, output } = await runCheck(file, {});
+      const { parts } = JSON.parse(output) as { parts: readonly object[] };
+      expect(parts).toEqual([
+        { part: 'audit', place: `${folder}/record.jsonl`, trouble: null },
+        { part: 'IAM', place: iam.endpoint, trouble: null },
+        { part: 'store', place: `${redis.host}:${redis.port}`, trouble: null },
+      ]);
+      expect(code).toBe(0);
+      expect(existsSync(`${folder}/record.jsonl`)).toBe(false);
+    } finally {
+      iam.stop();
+      await redis.stop();
+    }
+  });
+});
+
+for (const { flavour, version, canHavePair } of servers) {
+  (canHavePair ? it : it.skip)(
+    `check tells of a ${flavour} ${version} whose certificate another authority signed`,
+    async () => {
+      const own = await startNodeWithCertificate(flavour);
+      try {
+        writeFileSync(join(folder, 'other-ca.pem'), (await selfSigned('another')).cert);
+        const more = `tls: { ca_file: other-ca.pem, server_name: ${own.name} }`;
+        const wrong = { main_port: "The node's TLS certificate cannot be verified.", tls: null };
+        expect(await tell(own.server, { more })).toMatchObject([1, wrong]);
+        const right = `tls: { ca_file: ${own.caFile}, server_name: ${own.name} }`;
+        expect(await tell(own.server, { more: right })).toMatchObject([0, { tls: 'verified' }]);
+        expect(await tell(own.server, {})).toMatchObject([0, { tls: 'encrypted' }]);
+      } finally {
+        await own.stop();
+      }
+    },
+    120_000,
+  );
+}

@@ -1,0 +1,94 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { processesPath } from './support/ids.ts';
+import { InstalledPackage } from './support/installed-package.ts';
+import { servers, type Server } from './support/server.ts';
+import { until } from './support/until.ts';
+
+const [server] = servers as [Server];
+const MAX_BYTES = 300_000;
+
+let installed: InstalledPackage;
+beforeAll(() => {
+  installed = new InstalledPackage();
+}, 120_000);
+afterAll(() => {
+  installed.remove();
+});
+
+describe('the package', () => {
+  it('holds what its users and operators need, and nothing else', () => {
+    const besides = installed.files.filter((path) => !path.startsWith('dist/'));
+    expect(besides).toEqual([
+      'CHANGELOG.md',
+      'README.md',
+      'config/nodes.yaml',
+      'config/service.yaml',
+      'deploy/account/mariadb.sql',
+      'deploy/account/mysql.sql',
+      'deploy/account/older.sql',
+      'deploy/account/rds-kill.sql',
+      'deploy/account/tidb.sql',
+      'deploy/grafana/session-control.json',
+      'deploy/logrotate/session-control',
+      'deploy/prometheus/rules.yaml',
+      'deploy/prometheus/scrape.yaml',
+      'deploy/systemd/session-control.service',
+      'deploy/systemd/session-control.sysusers',
+      'docs/openapi.yaml',
+      'package.json',
+    ]);
+    const built = installed.files.filter((path) => path.startsWith('dist/'));
+    expect(built).toEqual(expect.arrayContaining(['dist/main.js', 'dist/client/index.d.ts']));
+    expect(built.filter((path) => !/\.js(\.map)?$|^dist\/client\/.*\.d\.ts$/.test(path))).toEqual(
+      [],
+    );
+    expect(installed.bytes).toBeLessThan(MAX_BYTES);
+  });
+
+  it('has its two commands, which need no more than it says that it depends on', () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    for (const command of ['session-control', 'sessionctl']) {
+      expect(installed.run(command, ['--version'])).toEqual({
+        code: 0,
+        output: `${command} ${version}\n`,
+        messages: '',
+      });
+    }
+  });
+
+  it('serves a real node with what its init has written', async () => {
+    const { code, output } = installed.run('session-control', ['init']);
+    expect(code).toBe(0);
+    const [token = ''] = /(?<=^ {2})[0-9a-f]{64}$/m.exec(output) ?? [];
+    const changes = [
+      ['service.yaml', 'port: 8080', 'port: 0'],
+      ['service.yaml', 'format: text', 'format: json'],
+      ['nodes.yaml', '# port: 3306', `port: ${server.port}`],
+      ['nodes.yaml', 'user: session_control', `user: ${server.control.user}`],
+    ] as const;
+    for (const [name, from, to] of changes) {
+      const file = join(installed.folder, 'config', name);
+      writeFileSync(file, readFileSync(file, 'utf8').replace(from, to));
+    }
+    const environment = { NODE_HOST: server.host, NODE_PASSWORD: server.control.password };
+
+    const checked = installed.run('session-control', ['check'], environment);
+    expect([checked.code, checked.messages]).toEqual([0, '']);
+    let log = '';
+    installed.start('session-control', ['start'], environment, (text) => (log += text));
+    const listening = (): string | undefined => /.*"listening".*/.exec(log)?.[0];
+    await until('it listens', () => listening() !== undefined);
+
+    const { port } = JSON.parse(listening() ?? '') as { port: number };
+    const url = `http://127.0.0.1:${port}`;
+    const headers = { 'X-Auth-Token': token };
+    expect((await fetch(url + processesPath(), { headers })).status).toBe(200);
+    expect((await fetch(url + processesPath())).status).toBe(401);
+    // Both need a file of the package and one of a dependency.
+    for (const path of ['/openapi.yaml', '/docs/swagger-ui.css']) {
+      expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
+    }
+  });
+});

@@ -1,0 +1,104 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+
+interface Manifest {
+  readonly bin: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+/** The package as `npm pack` makes it and `npm install` unpacks it, beside nothing but what it says that it depends on. */
+export class InstalledPackage {
+  /** Where somebody installed it. */
+  readonly folder = mkdtempSync(join(tmpdir(), 'session-control-package-'));
+  /** What is in it, with paths from its own folder on, and how many bytes were packed. */
+  readonly files: readonly string[];
+  readonly bytes: number;
+  readonly #children: ChildProcess[] = [];
+
+  constructor() {
+    const tree = join(this.folder, 'tree');
+    const left = new Set(['.git', 'node_modules', 'dist', 'coverage']);
+    cpSync('.', tree, { recursive: true, filter: (path) => !left.has(basename(path)) });
+    symlinkSync(resolve('node_modules'), join(tree, 'node_modules'));
+    const tarball = join(tree, succeed('npm', ['pack', '--silent'], tree).trim());
+    this.bytes = statSync(tarball).size;
+    this.files = succeed('tar', ['-tzf', tarball], tree)
+      .trim()
+      .split('\n')
+      .map((path) => path.replace(/^package\//, ''))
+      .sort();
+    this.#install(tarball);
+    rmSync(tree, { recursive: true });
+  }
+
+  /** Runs one of its commands to the end, in the folder. */
+  run(command: string, words: readonly string[], environment: Record<string, string> = {}) {
+    const { status, stdout, stderr } = spawnSync(this.#bin(command), words, {
+      cwd: this.folder,
+      env: { PATH: process.env['PATH'], ...environment },
+      encoding: 'utf8',
+    });
+    return { code: status, output: stdout, messages: stderr };
+  }
+
+  /** Starts one of its commands; what it writes goes to `hear`. It ends with `remove` at the latest. */
+  start(
+    command: string,
+    words: readonly string[],
+    environment: Record<string, string>,
+    hear: (text: string) => void,
+  ): void {
+    const child = spawn(this.#bin(command), words, {
+      cwd: this.folder,
+      env: { PATH: process.env['PATH'], ...environment },
+    });
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear);
+    this.#children.push(child);
+  }
+
+  remove(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true });
+  }
+
+  #bin(command: string): string {
+    return join(this.folder, 'node_modules/.bin', command);
+  }
+
+  /** What `npm install` does, with the dependencies that are here already. */
+  #install(tarball: string): void {
+    const modules = join(this.folder, 'node_modules');
+    const home = join(modules, 'session-control');
+    mkdirSync(home, { recursive: true });
+    succeed('tar', ['-xzf', tarball, '--strip-components=1', '-C', home], this.folder);
+    const { bin, dependencies } = JSON.parse(
+      readFileSync(join(home, 'package.json'), 'utf8'),
+    ) as Manifest;
+    for (const name of Object.keys(dependencies)) {
+      mkdirSync(dirname(join(modules, name)), { recursive: true });
+      symlinkSync(resolve('node_modules', name), join(modules, name));
+    }
+    mkdirSync(join(modules, '.bin'));
+    for (const [command, file] of Object.entries(bin)) {
+      chmodSync(join(home, file), 0o755);
+      symlinkSync(join('../session-control', file), this.#bin(command));
+    }
+  }
+}
+
+function succeed(program: string, words: readonly string[], folder: string): string {
+  const { status, stdout, stderr } = spawnSync(program, words, { cwd: folder, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${program}: ${stdout}${stderr}`);
+  return stdout;
+}

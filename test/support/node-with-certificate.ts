@@ -1,0 +1,44 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startServer } from '../../tools/own-server.ts';
+import { selfSigned, signedBy } from './certificates.ts';
+import { createAccounts, type Server } from './server.ts';
+
+/** A server of its own that offers TLS, and has a spare port. */
+export interface NodeWithCertificate {
+  readonly server: Server;
+  readonly adminPort: number;
+  /** The file of the authority that signed its certificate. */
+  readonly caFile: string;
+  /** The name that its certificate is for. */
+  readonly name: string;
+  stop(): Promise<void>;
+}
+
+/** Starts one. */
+export async function startNodeWithCertificate(
+  flavour: Server['flavour'],
+): Promise<NodeWithCertificate> {
+  const folder = mkdtempSync(join(tmpdir(), 'session-control-node-tls-'));
+  const name = 'db1.internal';
+  const ca = await selfSigned('node authority');
+  const { cert, key } = await signedBy(ca, name);
+  // The server runs under an account of its own.
+  chmodSync(folder, 0o755);
+  const options = Object.entries({ ca: ca.cert, cert, key }).map(([kind, pem]) => {
+    writeFileSync(join(folder, `${kind}.pem`), pem);
+    return `--ssl-${kind}=${join(folder, `${kind}.pem`)}`;
+  });
+  const own = await startServer(flavour, { arguments: options });
+  return {
+    server: await createAccounts(own),
+    adminPort: own.adminPort ?? 0,
+    caFile: join(folder, 'ca.pem'),
+    name,
+    stop: async () => {
+      await own.stop();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
