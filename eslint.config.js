@@ -39,13 +39,17 @@ const ARROWS = {
     local: '^\\.(\\./|/(check|health))',
     packages: '^(?!node:|\\.)',
   },
+  'src/commands/audit.ts': {
+    local: '^\\.(\\./(?!audit/verify\\.ts$)|/(?!exit-codes\\.ts$))',
+    packages: '^(?!node:|\\.)',
+  },
   'src/commands/health.ts': {
     local: '^\\.(\\./(?!yaml-(file|keys)\\.ts$)|/(?!exit-codes\\.ts$))',
     packages: '^(?!node:|\\.|zod$)',
   },
   'src/commands/check*.ts': {
     local:
-      '^\\.(\\./(?!domain/|mysql/probe\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
+      '^\\.(\\./(?!domain/|mysql/(probe|server-errors)\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
     packages: '^(?!node:|\\.|cli-table3$)',
   },
   'src/app.ts': {
@@ -107,7 +111,7 @@ export default tseslint.config(
   { files: ['*.js'], extends: [tseslint.configs.disableTypeChecked] },
   {
     files: ['src/**'],
-    ignores: ['src/main.ts', 'src/audit/main.ts', 'src/cli/main.ts'],
+    ignores: ['src/main.ts', 'src/cli/main.ts'],
     rules: NO_PROCESS,
   },
   Object.entries(ARROWS).map(([files, { local, packages }]) => ({

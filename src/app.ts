@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import express, { type RequestHandler } from 'express';
-import type { Audit } from './domain/audit.ts';
+import { NO_AUDIT, type Audit } from './domain/audit.ts';
 import type { FirstAnswers } from './domain/first-answers.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
@@ -9,7 +9,7 @@ import { answerError, noSuchApi } from './http/answer-error.ts';
 import { docsRoutes } from './http/docs.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
-import { overrideMethod } from './http/method-override.ts';
+import { overrideMethod } from './http/methods.ts';
 import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
 import { afterAnswers, logRequest, type EventLog } from './http/request-log.ts';
 import type { RequestLimits } from './http/request-limits.ts';
@@ -51,7 +51,8 @@ export function createApp({
   meter,
   trustProxy,
 }: AppParts): RequestListener {
-  const log = afterAnswers(events);
+  // Without an audit nothing else tells of a kill: then a caller hears of it after the log.
+  const log = audit === NO_AUDIT ? events : afterAnswers(events);
   const app = express();
   app.disable('etag');
   app.disable('x-powered-by');

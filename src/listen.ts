@@ -23,7 +23,6 @@ export function listen(
     ({ host, port }: { readonly host: string; readonly port: number }) =>
     (error: unknown): void => {
       log.error('cannot listen', { host, port, error });
-      metricsListener?.close();
       onCannotListen();
     };
   const listenForClients = (): void => {

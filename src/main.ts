@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { HELP, readCommandLine } from './commands/command-line.ts';
 import { EXIT } from './commands/exit-codes.ts';
 
@@ -19,12 +20,20 @@ switch (line.command) {
   }
   case 'init': {
     const { init } = await import('./commands/init.ts');
-    process.exitCode = init(line.folder, process.stdout, process.stderr);
+    const isNpx = process.env['npm_lifecycle_event'] === 'npx';
+    const command = isNpx ? 'npx session-control' : 'session-control';
+    const folder = line.folder ?? dirname(configFile(undefined));
+    process.exitCode = init(folder, command, process.stdout, process.stderr);
     break;
   }
   case 'health': {
     const { health } = await import('./commands/health.ts');
     process.exitCode = await health(configFile(line.config), process.env, process.stderr);
+    break;
+  }
+  case 'audit': {
+    const { verifyAudit } = await import('./commands/audit.ts');
+    process.exitCode = await verifyAudit(line.file, process.stdout, process.stderr);
     break;
   }
   case 'help':
@@ -39,6 +48,14 @@ switch (line.command) {
 }
 
 async function start(file: string): Promise<void> {
+  // Before anything takes time: by itself it would end the process, and who rotates the audit's file sends it whenever.
+  const early = { isReloadAsked: false };
+  let reload = (): void => {
+    early.isReloadAsked = true;
+  };
+  process.on('SIGHUP', () => {
+    reload();
+  });
   process.setSourceMapsEnabled(true);
   const { readConfiguration, toldProblems } = await import('./read-configuration.ts');
   const initial = readConfiguration(file, process.env);
@@ -53,7 +70,8 @@ async function start(file: string): Promise<void> {
     reread: () => readConfiguration(file, process.env),
     onCannotListen: () => (process.exitCode = EXIT.trouble),
   });
-  process.on('SIGHUP', service.reload);
+  reload = service.reload;
+  if (early.isReloadAsked) reload();
   process.on('SIGTERM', service.stop);
   process.on('SIGINT', service.stop);
 }

@@ -145,12 +145,6 @@ export function startService(
     createMetricsListener(metrics, (error) => log.error('metrics cannot be told', { error }));
   if (metrics) listener.on('drop', metrics.connectionRefused);
   if (config.registry.warm === 'all') void mysqlNodes.warm(nodes);
-  listen(listener, metricsListener, config, {
-    log,
-    nodes: nodes.length,
-    isStopping: () => stopping.signal.aborted,
-    onCannotListen,
-  });
 
   const reload = (): void => {
     audit?.reopen();
@@ -179,10 +173,8 @@ export function startService(
     log.info('reloaded', { nodes: anew.nodes.length });
   };
 
-  const stop = (signal: string): void => {
-    if (stopping.signal.aborted) return;
+  const letGo = (): void => {
     stopping.abort();
-    log.info('stopping', { signal });
     void stopListening(listener, limits.request_timeout_ms)
       .then(() => metricsListener && stopListening(metricsListener, METRICS_STOP_MS))
       .then(() => redis?.close())
@@ -192,5 +184,19 @@ export function startService(
       .then(() => audit?.close())
       .then(() => log.info('stopped'));
   };
+  const stop = (signal: string): void => {
+    if (stopping.signal.aborted) return;
+    log.info('stopping', { signal });
+    letGo();
+  };
+  listen(listener, metricsListener, config, {
+    log,
+    nodes: nodes.length,
+    isStopping: () => stopping.signal.aborted,
+    onCannotListen: () => {
+      onCannotListen();
+      letGo();
+    },
+  });
   return { reload, stop };
 }

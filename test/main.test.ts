@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { openSession, runUnwatched, type ClientSession } from './support/client-session.ts';
 import { nodeKey, processesPath } from './support/ids.ts';
 import { liveIds, servers, type Server } from './support/server.ts';
@@ -21,7 +25,7 @@ afterEach(() => {
   for (const session of opened.splice(0)) session.close();
 });
 
-async function open(): Promise<ClientSession> {
+async function openOne(): Promise<ClientSession> {
   const session = await openSession(server);
   opened.push(session);
   return session;
@@ -44,7 +48,7 @@ describe('the process', () => {
   it('lists and ends sessions, and its log says who ended whose, but no secret and no statement', async () => {
     configure(TOKEN);
     service.start({ NODE_PASSWORD: server.control.password });
-    const [victim, bystander] = [await open(), await open()];
+    const [victim, bystander] = [await openOne(), await openOne()];
     for (const session of [victim, bystander]) {
       runUnwatched(session, "SELECT SLEEP(600), 'card-number-4711'");
     }
@@ -169,7 +173,7 @@ describe('the process', () => {
     expect(await probe('/healthz')).toEqual([200, { status: 'ok' }]);
     expect(await probe('/readyz')).toEqual([200, { ready: true, nodes: 1, audit: 'writable' }]);
     const kill = async (): Promise<bigint> => {
-      const { id } = await open();
+      const { id } = await openOne();
       expect((await call('DELETE', TOKEN, `{"processes":[${id}]}`))[0]).toBe(200);
       return id;
     };
@@ -203,7 +207,7 @@ describe('the process', () => {
       503,
       { ready: false, nodes: 1, audit: 'ENOSPC' },
     ]);
-    const session = await open();
+    const session = await openOne();
     expect((await call('DELETE', TOKEN, `{"processes":[${session.id}]}`))[0]).toBe(503);
     expect((await liveIds(server)).has(session.id)).toBe(true);
     expect((await call('GET', TOKEN))[0]).toBe(200);
@@ -249,6 +253,42 @@ describe('the process', () => {
     } finally {
       first.remove();
     }
+  });
+
+  it('exits as well when the port is taken and its store is there', async () => {
+    const store = createServer((socket) => {
+      socket.on('error', () => undefined).on('data', () => socket.write('+OK\r\n'));
+    }).listen(0, '127.0.0.1');
+    await once(store, 'listening');
+    const { port } = store.address() as AddressInfo;
+    try {
+      configure(TOKEN, `limits: { store: "redis://127.0.0.1:${port}" }`);
+      const taken = readFileSync(`${service.folder}/service.yaml`, 'utf8');
+      service.write('service.yaml', taken.replace('port: 0', `port: ${port}`));
+      service.start({ NODE_PASSWORD: 'x' });
+      expect(await service.ended()).toBe(1);
+      expect(service.events('cannot listen')).toMatchObject([{ port }]);
+    } finally {
+      store.close();
+    }
+  });
+
+  it('lives through a SIGHUP that comes while it starts, and reloads then', async () => {
+    configure(TOKEN);
+    const file = `${service.folder}/service.yaml`;
+    renameSync(file, `${file}.whole`);
+    execFileSync('mkfifo', [file]);
+    service.start({ NODE_PASSWORD: 'x' });
+    // Resolves when the other side has begun to read.
+    const pipe = await open(file, 'w');
+    renameSync(`${file}.whole`, file);
+    service.signal('SIGHUP');
+    await pipe.writeFile(readFileSync(file));
+    await pipe.close();
+
+    await service.url();
+    await until('it has reloaded', () => service.events('reloaded').length === 1);
+    expect(service.exitCode).toBeUndefined();
   });
 });
 

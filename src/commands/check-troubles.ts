@@ -1,5 +1,6 @@
 import type { Capabilities } from '../domain/capabilities.ts';
 import type { Node } from '../domain/node.ts';
+import { isAccountRefused } from '../mysql/server-errors.ts';
 
 /** What would make a kill on this node fail, now or when it is full, and what helps: a sentence each. */
 export function nodeTroubles(
@@ -11,7 +12,11 @@ export function nodeTroubles(
     missing.map((grant) => ` GRANT ${grant} TO ${account};`).join('');
   const missing = server?.missingGrants ?? [];
   return [
-    ...(main === undefined ? [] : [`The main port, ${addressOf(node)}: ${main['en-us']}`]),
+    ...(main === undefined
+      ? []
+      : [
+          `The main port, ${addressOf(node)}: ${main['en-us']}${isAccountRefused(main) ? WHY_REFUSED : ''}`,
+        ]),
     ...(admin === undefined || admin === 'none'
       ? []
       : [
@@ -24,6 +29,10 @@ export function nodeTroubles(
         ]),
   ];
 }
+
+/** What the node itself does not tell. */
+const WHY_REFUSED =
+  ' Is the password right, may the account come from here, and does the node have TLS if the account was made with REQUIRE SSL?';
 
 function addressOf({ host, port }: { readonly host: string; readonly port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

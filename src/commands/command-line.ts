@@ -9,7 +9,8 @@ export type CommandLine =
       readonly config: string | undefined;
       readonly format: 'table' | 'json';
     }
-  | { readonly command: 'init'; readonly folder: string }
+  | { readonly command: 'init'; readonly folder: string | undefined }
+  | { readonly command: 'audit'; readonly file: string }
   | { readonly command: 'help' | 'version' }
   | { readonly command: 'wrong'; readonly problem: string };
 
@@ -19,12 +20,14 @@ Usage: session-control [start] [--config FILE]
        session-control check [--config FILE] [-o table|json]
        session-control init [FOLDER]
        session-control health [--config FILE]
+       session-control audit verify FILE
 
   start    serve the API: SIGHUP reads the configuration again, SIGTERM stops
   check    try the configuration against its nodes, without ending anybody or writing anything
-  init     write a commented configuration into FOLDER (config), with a new token, and print
-           the SQL for the control account; no file is ever overwritten
+  init     write a commented configuration into FOLDER (else where CONFIG_FILE is, else config),
+           with a new token, and print the SQL for the control account; no file is ever overwritten
   health   ask the service that runs with this configuration whether it lives
+  audit    read a record of kills: what was begun and has no outcome, which lines are torn
 
   -c, --config FILE    the service's file; else CONFIG_FILE of the environment, else config/service.yaml
   -o, --output FORMAT  of check: table, or json
@@ -35,8 +38,8 @@ In the table of check, TLS says whether the node is verified. Two things are goo
 without: ROLLBACKS says whether the rollback of a session that has left can be seen, THREADS whether
 performance_schema.threads gives a second opinion on who is a client.
 
-Exit codes: 0 all is well; 1 something is not, as told; 64 usage; 73 init cannot write a file; 78 the
-configuration is wrong.
+Exit codes: 0 all is well; 1 something is not, as told; 64 usage; 66 the record cannot be read; 73 init
+cannot write a file; 78 the configuration is wrong.
 `;
 
 const COMMANDS: Readonly<Record<string, { readonly options: readonly string[]; words: number }>> = {
@@ -44,6 +47,7 @@ const COMMANDS: Readonly<Record<string, { readonly options: readonly string[]; w
   check: { options: ['config', 'output'], words: 0 },
   init: { options: [], words: 1 },
   health: { options: ['config'], words: 0 },
+  audit: { options: [], words: 2 },
 };
 
 /** Reads a command line; without a command it is `start`. */
@@ -78,7 +82,13 @@ function understand(words: readonly string[]): CommandLine {
   if (foreign !== undefined) return wrong(`Option '--${foreign}' means nothing to ${name}`);
   if (rest.length > known.words) return wrong(`Too many words: '${String(rest[known.words])}'`);
   const { config, output = 'table' } = values;
-  if (name === 'init') return { command: name, folder: rest[0] ?? 'config' };
+  if (name === 'init') return { command: name, folder: rest[0] };
+  if (name === 'audit') {
+    const [what, file] = rest;
+    if (what !== 'verify' || file === undefined)
+      return wrong("'audit' takes the words verify FILE");
+    return { command: name, file };
+  }
   if (name === 'start' || name === 'health') return { command: name, config };
   if (output !== 'table' && output !== 'json') return wrong("'--output' must be table or json");
   return { command: 'check', config, format: output };

@@ -3,6 +3,7 @@ export const EXIT = {
   done: 0,
   trouble: 1,
   usage: 64,
+  noInput: 66,
   cannotCreate: 73,
   configuration: 78,
 } as const;

@@ -24,7 +24,9 @@ export async function health(
   environment: Environment,
   messages: { write(text: string): unknown },
 ): Promise<ExitCode> {
-  const { value, problems } = readYamlFile(file, listener, environment);
+  // Of what concerns others nothing needs to be set here.
+  const lenient = new Proxy(environment, { get: (set, name) => set[String(name)] ?? '' });
+  const { value, problems } = readYamlFile(file, listener, lenient);
   try {
     if (value === undefined) throw new Error(problems.join('; '));
     await ask(value.server);

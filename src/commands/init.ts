@@ -1,6 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
 import { accountSql, newPassword } from './control-account.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
@@ -11,13 +19,14 @@ interface Output {
 
 /** The package's folder. */
 const HOME = new URL('../../', import.meta.url);
-const DEFAULT_FOLDER = 'config';
+/** There will be passwords in them. */
+const MODE = 0o640;
 
 /**
  * Writes service.yaml and nodes.yaml into the folder, and tells the new token, the SQL for the control account and what comes next.
- * When a file is there already or cannot be written, everything is as it was and the exit code is 73.
+ * `command` is how this program is called. When a file is there already or cannot be written, everything is as it was and the exit code is 73.
  */
-export function init(folder: string, output: Output, messages: Output): ExitCode {
+export function init(folder: string, command: string, output: Output, messages: Output): ExitCode {
   const [token, password] = [randomBytes(32).toString('hex'), newPassword()];
   const files = {
     'service.yaml': serviceYaml(createHash('sha256').update(token).digest('hex')),
@@ -31,7 +40,7 @@ export function init(folder: string, output: Output, messages: Output): ExitCode
     messages.write(`session-control: ${path} ${why}. Nothing was written.\n`);
     return EXIT.cannotCreate;
   }
-  output.write(told(folder, token, password));
+  output.write(told(folder, command, token, password));
   return EXIT.done;
 }
 
@@ -67,24 +76,29 @@ function fitted(name: string, places: readonly (readonly [string | RegExp, strin
 
 function writeAll(folder: string, files: Readonly<Record<string, string>>): void {
   const made = mkdirSync(folder, { recursive: true });
-  const written: string[] = [];
+  const begun: string[] = [];
   try {
     for (const [name, text] of Object.entries(files)) {
       const path = join(folder, name);
-      writeFileSync(path, text, { flag: 'wx' });
-      written.push(path);
+      // Opened first: a file that is there already is not ours to remove.
+      const file = openSync(path, 'wx', MODE);
+      begun.push(path);
+      try {
+        writeFileSync(file, text);
+      } finally {
+        closeSync(file);
+      }
     }
   } catch (error) {
-    for (const path of written) unlinkSync(path);
-    if (made !== undefined) rmdirSync(folder);
+    for (const path of begun) unlinkSync(path);
+    if (made !== undefined) rmSync(made, { recursive: true });
     throw error;
   }
 }
 
-function told(folder: string, token: string, password: string): string {
-  const file = join(folder, 'service.yaml');
-  const option = folder === DEFAULT_FOLDER ? '' : ` --config ${file}`;
-  return `Written: ${file} and ${join(folder, 'nodes.yaml')}.
+function told(folder: string, command: string, token: string, password: string): string {
+  const file = resolve(folder, 'service.yaml');
+  return `Written: ${file} and ${resolve(folder, 'nodes.yaml')}.
 
 A token for callers of the API. It is shown only here; its SHA-256 is in ${file}:
 
@@ -101,7 +115,12 @@ What the two files take from the environment, with your node's address:
 
 What comes next: try it, and start it.
 
-  session-control check${option}
-  session-control start${option}
+  ${command} check --config ${quoted(file)}
+  ${command} start --config ${quoted(file)}
 `;
+}
+
+/** For a shell. */
+function quoted(path: string): string {
+  return /^[\w/.@+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

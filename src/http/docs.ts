@@ -1,9 +1,13 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Router, type RequestHandler, type Response } from 'express';
+import { methodOnlyGet } from './methods.ts';
 
 /** Of swagger-ui-dist, what the page needs. */
 const ASSETS = ['swagger-ui.css', 'swagger-ui-bundle.js'];
+
+/** The package may lie below a folder that begins with a dot; and nobody needs a part of a file. */
+const AS_IT_IS = { dotfiles: 'allow', acceptRanges: false } as const;
 
 // Relative, so that it also works below the prefix of a proxy.
 const PAGE = `<!doctype html>
@@ -43,7 +47,7 @@ export function docsRoutes(limit: RequestHandler): RequestHandler {
   const router = Router({ caseSensitive: true, strict: true });
   router.get('/openapi.yaml', limit, (_req, res) => {
     const file = fileURLToPath(new URL('../../docs/openapi.yaml', import.meta.url));
-    res.type('application/yaml').sendFile(file);
+    res.type('application/yaml').sendFile(file, AS_IT_IS);
   });
   router.get('/docs', limit, (_req, res) => {
     allowPlainHttp(res);
@@ -54,9 +58,10 @@ export function docsRoutes(limit: RequestHandler): RequestHandler {
   });
   for (const asset of ASSETS) {
     router.get(`/docs/${asset}`, limit, (_req, res) => {
-      res.sendFile(resolve(`swagger-ui-dist/${asset}`));
+      res.sendFile(resolve(`swagger-ui-dist/${asset}`), AS_IT_IS);
     });
   }
+  router.all(['/openapi.yaml', '/docs'], methodOnlyGet);
   // All other requests are spared the walk through a router.
   return (req, res, next) => {
     if (/^\/(docs|openapi\.yaml)/.test(req.url)) router(req, res, next);

@@ -32,7 +32,8 @@ export function limitWaits(): (wanted: Preferences, res: Response) => Preference
   let waits = 0;
   return (wanted, res) => {
     if (wanted.waitSeconds === undefined || wanted.waitSeconds === 0) return wanted;
-    if (waits >= MAX_WAITS) return { ...wanted, waitSeconds: undefined };
+    // Of one that has closed nothing more is heard, and nobody waits.
+    if (res.closed || waits >= MAX_WAITS) return { ...wanted, waitSeconds: undefined };
     waits += 1;
     res.once('close', () => {
       waits -= 1;

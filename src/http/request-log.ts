@@ -75,7 +75,7 @@ export function logCount(log: EventLog, message: string): () => void {
   };
 }
 
-/** One line a KILL, at once: who ended which session of whom, and what came of it. */
+/** One line a KILL: who ended which session of whom, and what came of it. */
 export function logKill(
   log: EventLog,
   { requestId, traceId, caller }: RequestFacts,

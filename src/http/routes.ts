@@ -7,7 +7,7 @@ import { ServiceError } from '../errors.ts';
 import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { endSessions } from './end-sessions.ts';
-import { refuseContradictoryOverride } from './method-override.ts';
+import { methodNotAllowed, methodOnlyGet, refuseContradictoryOverride } from './methods.ts';
 import { nodeKey, type PathIds } from './path-ids.ts';
 import { processesBody } from './processes-body.ts';
 import { facts, ownerOf } from './request-facts.ts';
@@ -80,14 +80,4 @@ export function apiRoutes(
 const limitUri: RequestHandler = (req, _res, next) => {
   if (req.originalUrl.length > MAX_URI_LENGTH) throw new ServiceError('uri_too_large');
   next();
-};
-
-const methodNotAllowed: RequestHandler = (_req, res) => {
-  res.set('Allow', 'DELETE, GET, HEAD');
-  throw new ServiceError('method_not_allowed');
-};
-
-const methodOnlyGet: RequestHandler = (_req, res) => {
-  res.set('Allow', 'GET, HEAD');
-  throw new ServiceError('method_not_allowed');
 };

@@ -85,6 +85,11 @@ export function isFull(error: unknown): boolean {
   return BY_ERRNO[serverErrorNumber(error) ?? 0] === SENTENCES.full;
 }
 
+/** Whether the node does not let the control account in, for whatever reason. */
+export function isAccountRefused(trouble: Sentence): boolean {
+  return trouble === SENTENCES.refused;
+}
+
 const SENTENCES = {
   unreachable: { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' },
   lost: { 'en-us': 'The connection to the node was lost.', 'zh-cn': '与节点的连接已断开。' },

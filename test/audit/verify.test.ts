@@ -60,9 +60,9 @@ describe('an audit file', () => {
   });
 });
 
-describe('npm run audit', () => {
+describe('session-control audit', () => {
   const run = async (...args: string[]): Promise<[number, string]> => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/audit/main.ts', ...args]);
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'audit', ...args]);
     let said = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (said += text));
@@ -94,8 +94,10 @@ describe('npm run audit', () => {
   });
 
   it('says how it is used, and when a file cannot be read', async () => {
-    expect(await run()).toEqual([64, 'Usage: npm run audit -- verify FILE\n']);
+    const usage =
+      "session-control: 'audit' takes the words verify FILE. See `session-control --help`.\n";
+    expect(await run()).toEqual([64, usage]);
     const [code, said] = await run('verify', join(folder, 'none'));
-    expect([code, said]).toEqual([66, expect.stringContaining('The file cannot be read: ENOENT')]);
+    expect([code, said]).toEqual([66, expect.stringContaining('none cannot be read: ENOENT')]);
   });
 });

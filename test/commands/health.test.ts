@@ -61,6 +61,8 @@ describe('health', () => {
   it('does not mind what else is wrong with the file: the service runs on with what it had', async () => {
     const port = await listen('127.0.0.1');
     expect(await ask(`server: { port: ${port} }\nsever: {}`)).toEqual([0, '']);
+    const unset = 'identity: { tokens: [{ sha256: "${NOT_SET}" }] }';
+    expect(await ask(`server: { port: ${port} }\n${unset}`)).toEqual([0, '']);
   });
 
   it('says why there is no answer', async () => {

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -80,6 +89,31 @@ describe('init', () => {
       expect(readFileSync(join(folder, name), 'utf8')).toBe('mine');
     },
   );
+
+  it('shows a folder with a space so that a shell understands it, and lets only its group read what will hold passwords', () => {
+    const folder = join(home, "what's new");
+    const { output } = runInit(folder);
+    const [, quoted = ''] = /check --config (.*)/.exec(output) ?? [];
+    const { stdout } = spawnSync('sh', ['-c', `ls ${quoted}`], { encoding: 'utf8' });
+    expect(stdout).toBe(`${folder}/service.yaml\n`);
+    // Whatever the process takes away besides.
+    expect(statSync(join(folder, 'nodes.yaml')).mode & 0o137).toBe(0);
+  });
+
+  it('leaves nothing behind when the disk is full', () => {
+    const folder = join(home, 'a/b');
+    // A file of no bytes can be made, and nothing be put into it.
+    const limited = 'trap \'\' XFSZ; ulimit -f 0; exec "$@"';
+    const words = [process.execPath, '--import', 'tsx', 'src/main.ts', 'init', folder];
+    const { status, stderr } = spawnSync('sh', ['-c', limited, 'sh', ...words], {
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([
+      73,
+      `session-control: ${folder} cannot be written (EFBIG). Nothing was written.\n`,
+    ]);
+    expect(readdirSync(home)).toEqual([]);
+  });
 
   it('says where it cannot write', () => {
     writeFileSync(join(home, 'file'), '');

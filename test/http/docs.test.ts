@@ -59,6 +59,15 @@ describe('/docs', () => {
     }
   });
 
+  it('can only be read', async () => {
+    for (const path of ['/docs', '/openapi.yaml']) {
+      const { status, headers } = await request(app).post(path);
+      expect([path, status, headers['allow']]).toEqual([path, 405, 'GET, HEAD']);
+      // A part of it is all of it.
+      expect((await request(app).get(path).set('Range', 'bytes=0-9')).status).toBe(200);
+    }
+  });
+
   withChromium('is readable in Chromium: every call is there, nothing was refused', async () => {
     const { output, complaints } = await browse(['--dump-dom', url]);
     for (const path of ['/processes', '/capabilities', '/healthz', '/readyz']) {

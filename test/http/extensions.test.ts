@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Response } from 'express';
 import request from 'supertest';
+import { limitWaits } from '../../src/http/prefer.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
 import { MemoryAnswers } from '../../src/store/memory-answers.ts';
@@ -99,6 +101,15 @@ describe('Prefer', () => {
     }
     const later = await send(ONE, { Prefer: 'wait=20' }).expect(200);
     expect(later.headers['preference-applied']).toBe('wait=20');
+  });
+
+  it('takes no place for a client that has gone', () => {
+    const withinReason = limitWaits();
+    const wanted = { waitSeconds: 1, isRepresentationWanted: false };
+    const gone = { closed: true, once: () => undefined } as unknown as Response;
+    const here = { closed: false, once: () => undefined } as unknown as Response;
+    for (let client = 0; client < 300; client += 1) withinReason(wanted, gone);
+    expect(withinReason(wanted, here)).toEqual(wanted);
   });
 
   it('with return=representation tells what became of each id', async () => {

@@ -124,7 +124,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
       1,
       {
         troubles: [
-          `The main port, ${server.host}:${server.port}: The node refuses the control account.`,
+          `The main port, ${server.host}:${server.port}: The node refuses the control account. Is the password right, may the account come from here, and does the node have TLS if the account was made with REQUIRE SSL?`,
         ],
       },
     ]);

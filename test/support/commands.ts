@@ -24,7 +24,7 @@ export async function runCheck(
 /** Runs `session-control init` in this process. */
 export function runInit(folder: string): Ran {
   const [output, messages] = [new Recorded(), new Recorded()];
-  const code = init(folder, output, messages);
+  const code = init(folder, 'session-control', output, messages);
   return { code, output: output.text, messages: messages.text };
 }
 

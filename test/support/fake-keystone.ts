@@ -50,6 +50,10 @@ export class FakeKeystone {
       return;
     }
     const url = new URL(req.url ?? '', this.endpoint);
+    if (url.pathname === '/v3') {
+      send(res, 200, { version: { id: 'v3.14', status: 'stable' } });
+      return;
+    }
     if (
       req.method !== 'GET' ||
       url.pathname !== '/v3/auth/tokens' ||

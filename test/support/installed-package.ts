@@ -19,8 +19,8 @@ interface Manifest {
 
 /** The package as `npm pack` makes it and `npm install` unpacks it, beside nothing but what it says that it depends on. */
 export class InstalledPackage {
-  /** Where somebody installed it. */
-  readonly folder = mkdtempSync(join(tmpdir(), 'session-control-package-'));
+  /** Where somebody installed it: below a folder whose name begins with a dot, as many do. */
+  readonly folder = mkdtempSync(join(tmpdir(), '.session-control-package-'));
   /** What is in it, with paths from its own folder on, and how many bytes were packed. */
   readonly files: readonly string[];
   readonly bytes: number;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { parse } from 'lossless-json';
 import request from 'supertest';
@@ -70,6 +71,9 @@ export function createService(settings: ServiceSettings): TestService {
   const everything: Grant = { user: 'ops', projectId: nodeKey.projectId, actions: ['*'] };
   const callers = { [TOKEN]: everything, ...settings.callers };
   const audit = settings.audit ?? NO_AUDIT;
+  const stopping = new AbortController().signal;
+  // Every request that waits listens to it.
+  setMaxListeners(0, stopping);
   const app = watched(
     createApp({
       sessions: new SessionService({
@@ -80,6 +84,7 @@ export function createService(settings: ServiceSettings): TestService {
           requireClientPort: settings.requireClientPort ?? true,
         },
         audit,
+        stopping,
       }),
       identity: new Authenticator(
         new StaticTokens(

@@ -1,25 +1,28 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { isNativeError } from 'node:util/types';
-import { verify, type AuditReport } from './verify.ts';
+import { verify, type AuditReport } from '../audit/verify.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
 
-const USAGE = 'Usage: npm run audit -- verify FILE';
-const EX_USAGE = 64;
-const EX_NOINPUT = 66;
+/** Where text goes. */
+interface Output {
+  write(text: string): unknown;
+}
 
-const [command, file, ...rest] = process.argv.slice(2);
-if (command !== 'verify' || file === undefined || rest.length > 0) {
-  process.stderr.write(`${USAGE}\n`);
-  process.exitCode = EX_USAGE;
-} else {
+/** Reads an audit file, and tells what it holds and what is wrong with it: then the exit code is 1, and 66 when it cannot be read. */
+export async function verifyAudit(
+  file: string,
+  output: Output,
+  messages: Output,
+): Promise<ExitCode> {
   try {
     const report = await verify(createInterface({ input: createReadStream(file) }));
-    process.stdout.write(`${told(report).join('\n')}\n`);
-    process.exitCode = isSound(report) ? 0 : 1;
+    output.write(`${told(report).join('\n')}\n`);
+    return isSound(report) ? EXIT.done : EXIT.trouble;
   } catch (error) {
     const reason = isNativeError(error) ? error.message : String(error);
-    process.stderr.write(`The file cannot be read: ${reason}\n`);
-    process.exitCode = EX_NOINPUT;
+    messages.write(`session-control: ${file} cannot be read: ${reason}\n`);
+    return EXIT.noInput;
   }
 }
 

@@ -22,3 +22,15 @@ export const refuseContradictoryOverride: RequestHandler = (req, res, next) => {
   }
   next();
 };
+
+/** Throws `method_not_allowed`, at the end of a path that has these. */
+export const methodNotAllowed: RequestHandler = (_req, res) => {
+  res.set('Allow', 'DELETE, GET, HEAD');
+  throw new ServiceError('method_not_allowed');
+};
+
+/** The same where there is GET alone. */
+export const methodOnlyGet: RequestHandler = (_req, res) => {
+  res.set('Allow', 'GET, HEAD');
+  throw new ServiceError('method_not_allowed');
+};
