@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'lossless-json';
+import { documents } from '../support/documents.ts';
 import { nodeKey } from '../support/ids.ts';
 import { answer, ScriptedApi } from '../support/scripted-api.ts';
 import { Sessionctl } from '../support/sessionctl.ts';
@@ -10,11 +11,10 @@ import { listed } from './sessions.ts';
 import { Home } from './surroundings.ts';
 
 const BLOCK = /^```sh\n(.*?)^```$/gms;
-const FILES = ['docs/cookbook.md', 'README.md'];
 
-/** The lines of the shell in these files that begin with sessionctl, and need no person to watch. */
-const lines = FILES.flatMap((file) =>
-  [...readFileSync(file, 'utf8').matchAll(BLOCK)].flatMap(([, block = '']) =>
+/** The lines of the shell in all documents that begin with sessionctl, and need no person to watch. */
+const lines = documents().flatMap(({ text }) =>
+  [...text.matchAll(BLOCK)].flatMap(([, block = '']) =>
     block.split('\n').filter((line) => line.startsWith('sessionctl ')),
   ),
 );

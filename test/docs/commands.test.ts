@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { whyNoProgram } from '../../tools/program.ts';
+import { openSession, type ClientSession } from '../support/client-session.ts';
+import { commandsIn, documents } from '../support/documents.ts';
+import { nodeKey, processesPath } from '../support/ids.ts';
+import { servers, type Server } from '../support/server.ts';
+import { ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
+import { Workshop } from '../support/workshop.ts';
+import { ELSEWHERE } from './not-run-here.ts';
+
+const [server] = servers as [Server];
+const TOKEN = 'token-of-the-documents';
+
+// What the changelog tells of was new then.
+const commands = documents()
+  .filter(({ path }) => path !== 'CHANGELOG.md')
+  .flatMap(commandsIn);
+const here = commands.filter(
+  ({ line }, index) =>
+    !isAssignment(line) &&
+    !ELSEWHERE.some(({ which }) => which.test(line)) &&
+    commands.findIndex((other) => other.line === line) === index,
+);
+
+/** Variables are set together with what comes after them. */
+function isAssignment(line: string): boolean {
+  return /^(export )?\w+=(?!\$\()\S*( \w+=\S*)*$/.test(line);
+}
+
+const reasons = await Promise.all(['curl', 'openssl'].map(whyNoProgram));
+const missing = reasons.filter((why) => why !== undefined).join(' ');
+
+const service = new ServiceProcess();
+const sessions: ClientSession[] = [];
+let workshop: Workshop;
+/** Where `init` is told to write. */
+let settings: string;
+/** The configuration of the service that runs. */
+let running: string;
+let url: string;
+beforeAll(async () => {
+  const more = 'audit: { file: audit.jsonl }\nmetrics: { port: 0 }';
+  service.configure(server, TOKEN, { service: more });
+  service.start({ NODE_PASSWORD: server.control.password });
+  url = await service.url();
+  workshop = new Workshop({
+    node: url + processesPath().replace(/\/processes$/, ''),
+    TOKEN,
+    NODE_PASSWORD: server.control.password,
+    SESSIONCTL_ENDPOINT: url,
+    SESSIONCTL_PROJECT: nodeKey.projectId,
+    SESSIONCTL_INSTANCE: nodeKey.instanceId,
+    SESSIONCTL_NODE: nodeKey.nodeId,
+    SESSIONCTL_TOKEN: TOKEN,
+  });
+  settings = join(workshop.home, 'etc');
+  running = join(service.folder, 'running.yaml');
+  const written = readFileSync(join(service.folder, 'service.yaml'), 'utf8');
+  writeFileSync(running, written.replace('port: 0', `port: ${new URL(url).port}`));
+  // Others may listen where the examples do.
+  workshop.change('tree/config/service.yaml', ['port: 8080', 'port: 0']);
+  const { code, messages } = await workshop.run('npm run build', workshop.tree);
+  expect([code, messages]).toEqual([0, expect.any(String)]);
+}, 120_000);
+afterAll(() => {
+  for (const session of sessions) session.close();
+  service.remove();
+  workshop.remove();
+});
+
+/** The line with what its placeholders stand for. */
+function filled(line: string, victim: ClientSession | undefined): string {
+  const metricsPort = String(service.events('listening for metrics')[0]?.['port']);
+  const said = line
+    .replace('http://127.0.0.1:8080', url)
+    .replace('127.0.0.1:9464', `127.0.0.1:${metricsPort}`)
+    .replace('trial-token', TOKEN)
+    .replace('/etc/session-control', settings)
+    .replace('NODE_HOST=10.0.0.5 NODE_PASSWORD=…', `NODE_HOST=${server.host}`)
+    .replace('verify FILE', `verify ${join(service.folder, 'audit.jsonl')}`);
+  return victim === undefined ? said : said.replace(/\b(13|2075425)\b/g, victim.id.toString());
+}
+
+/** What is set for commands that do not set it. */
+function surroundingsOf(line: string): string[] {
+  if (line === 'npm start') return [`export CONFIG_FILE=${settings}/service.yaml NODE_HOST=x`];
+  return line.startsWith('session-control ') ? [`export CONFIG_FILE=${running}`] : [];
+}
+
+/** What the document says is to be done to a file that `init` has written. */
+function putNodeIntoSettings(): void {
+  workshop.change('etc/nodes.yaml', ['# port: 3306', `port: ${server.port}`]);
+  workshop.change('etc/nodes.yaml', ['user: session_control', `user: ${server.control.user}`]);
+}
+
+/** What JSON holds, without what differs from time to time: the keys, and of a list its first entry. */
+function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf);
+  if (typeof value !== 'object' || value === null) return 'value';
+  return Object.fromEntries(Object.entries(value).map(([key, held]) => [key, shapeOf(held)]));
+}
+
+describe('the commands in the documents', () => {
+  it('are a dozen and more', () => {
+    expect(here.length).toBeGreaterThan(20);
+  });
+
+  it('that are not run here are still there', () => {
+    const gone = ELSEWHERE.filter(({ which }) => !commands.some(({ line }) => which.test(line)));
+    expect(gone).toEqual([]);
+  });
+
+  it.each(['torture', 'fleet', 'bench'])('that take long say what they do: %s', async (name) => {
+    const { code, output } = await workshop.run(`npm run ${name} -- --help`, workshop.tree);
+    expect([code, output]).toEqual([0, expect.stringContaining('usage: ')]);
+  });
+
+  const run = missing === '' ? it : it.skip;
+  const why = missing === '' ? '' : ` (skipped: ${missing})`;
+  run.each(here)(`run: $line${why}`, async ({ line, before, answer }) => {
+    const isKill = line.includes('-X DELETE');
+    const victim = isKill || answer !== undefined ? await openSession(server) : undefined;
+    if (victim) sessions.push(victim);
+    const lines = [...before.filter(isAssignment), line].map((each) => filled(each, victim));
+    const script = [...surroundingsOf(line), ...lines].join('\n');
+    const folder = /^(npm|npx|node|set) /.test(line) ? workshop.tree : workshop.home;
+
+    if (/ start$/.test(line)) {
+      const { output } = await workshop.runUntil(/\blistening\b(?! for)/, script, folder);
+      expect(output).toMatch(/\bstopped\b/);
+    } else if (/ --serve$/.test(line)) {
+      const { output } = await workshop.runUntil(/Ctrl-C ends it all/, script, folder);
+      expect(output).toContain('Done: all');
+    } else {
+      const { code, output, messages } = await workshop.run(script, folder);
+      expect([code, messages, output]).toEqual([0, expect.any(String), expect.any(String)]);
+      if (answer !== undefined) {
+        const got = JSON.parse(output) as unknown;
+        const told = JSON.parse(filled(answer, victim)) as unknown;
+        expect(isKill ? got : shapeOf(got)).toEqual(isKill ? told : shapeOf(told));
+      }
+    }
+    if (isKill) await until('the session has ended', () => victim?.hasEnded() === true);
+    if (line.endsWith('init /etc/session-control')) putNodeIntoSettings();
+  });
+});

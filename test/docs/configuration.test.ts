@@ -1,0 +1,131 @@
+import { describe, expect, it } from '@jest/globals';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { nodeDefaults, serviceFile } from '../../src/config.ts';
+import { nodesFile } from '../../src/registry/nodes-file.ts';
+import { Home } from '../cli/surroundings.ts';
+
+const README = readFileSync('README.md', 'utf8');
+
+/** A key as the README has it: its default, and all names that its row mentions. */
+interface Row {
+  readonly default: string;
+  readonly names: readonly string[];
+}
+
+/** The table of the README whose head begins so, by key. */
+function tableOf(head: string): ReadonlyMap<string, Row> {
+  const begin = README.indexOf(`| ${head} | default |`);
+  const [table = ''] = README.slice(begin).split('\n\n', 1);
+  return new Map(
+    table
+      .split('\n')
+      .slice(2)
+      .flatMap((line) => {
+        const [, first = '', given = ''] = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
+        const row = { default: given.replace(/`/g, ''), names: line.match(/\w+/g) ?? [] };
+        return [...first.matchAll(/`([\w.]+)`/g)].map(([, key = '']) => [key, row] as const);
+      }),
+  );
+}
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+}
+
+/** The keys below this one, and whether more keys stand below them. */
+function keysBelow({
+  properties,
+  items,
+  anyOf = [],
+}: Schema): readonly (readonly [string, Schema])[] {
+  return [
+    ...Object.entries(properties ?? {}),
+    ...(items ? keysBelow(items) : []),
+    ...anyOf.flatMap(keysBelow),
+  ];
+}
+
+/** The keys that have no row, and are not named in the row of the group that they are in. */
+function withoutRow(schema: Schema, rows: ReadonlyMap<string, Row>, group = ''): string[] {
+  return keysBelow(schema).flatMap(([name, below]) => {
+    const key = group === '' ? name : `${group}.${name}`;
+    const isKnown = rows.has(key) || rows.get(group)?.names.includes(name) === true;
+    const isGroup = keysBelow(below).length > 0;
+    return [...(isKnown || isGroup ? [] : [key]), ...withoutRow(below, rows, key)];
+  });
+}
+
+function find(schema: Schema, key: string): Schema | undefined {
+  return key
+    .split('.')
+    .reduce<Schema | undefined>((group, name) => group?.properties?.[name], schema);
+}
+
+function jsonSchemaOf(file: z.ZodType): Schema {
+  return z.toJSONSchema(file, { io: 'input', unrepresentable: 'any' }) as Schema;
+}
+
+const service = jsonSchemaOf(serviceFile('service.yaml'));
+const node =
+  jsonSchemaOf(nodesFile('nodes.yaml', nodeDefaults.parse(undefined))).properties?.['nodes']
+    ?.items ?? {};
+
+describe.each([
+  ['service.yaml', service, tableOf('key')],
+  ['nodes.yaml', node, tableOf('key of a node')],
+] as const)('the keys of %s', (name, schema, rows) => {
+  it('are all in the README, and no others', () => {
+    expect(withoutRow(schema, rows)).toEqual([]);
+    expect([...rows.keys()].filter((key) => find(schema, key) === undefined)).toEqual([]);
+  });
+
+  it('are all in the example', () => {
+    const example = readFileSync(`config/${name}`, 'utf8');
+    const names = [...rows.keys()].map((key) => key.split('.').at(-1) ?? '');
+    expect(names.filter((key) => !new RegExp(`\\b${key}\\b`).test(example))).toEqual([]);
+  });
+});
+
+describe('the defaults in the README', () => {
+  const least = serviceFile('service.yaml').parse({
+    server: { port: 1 },
+    registry: { file: 'nodes.yaml' },
+    identity: { keystone: { endpoint: 'http://iam' } },
+    audit: { file: 'audit.jsonl' },
+    metrics: { port: 1 },
+  });
+  const scalars = [...tableOf('key')].flatMap(([key, row]) => {
+    const value = key
+      .split('.')
+      .reduce<unknown>(
+        (group, name) => (group as Record<string, unknown> | undefined)?.[name],
+        least,
+      );
+    const isGiven = !['required', 'off', '', 'in memory', 'one of the three'].includes(row.default);
+    return isGiven && typeof value !== 'object' ? [{ key, row, value: JSON.stringify(value) }] : [];
+  });
+
+  it('are a dozen and more', () => {
+    expect(scalars.length).toBeGreaterThan(12);
+  });
+
+  it.each(scalars)('are those that hold: $key', ({ row, value }) => {
+    expect(row.default).toBe(value.replaceAll('"', ''));
+  });
+});
+
+describe('the configuration of sessionctl in the README', () => {
+  it('is one that sessionctl takes', async () => {
+    const [, block = ''] = /^```yaml\n(current: .*?)^```$/ms.exec(README) ?? [];
+    const home = new Home();
+    mkdirSync(join(home.folder, '.config/sessionctl'), { recursive: true });
+    writeFileSync(home.configFile, block);
+    const { code, output } = await home.run(['context', 'list']);
+    rmSync(home.folder, { recursive: true });
+    expect([code, output]).toEqual([0, expect.stringContaining('prod')]);
+  });
+});
