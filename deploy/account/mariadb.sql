@@ -1,3 +1,3 @@
--- MariaDB 10.5.2 and newer
+-- MariaDB 10.5.2 and newer. REQUIRE SSL needs TLS on the node, which MariaDB before 11.4 has only when it was set up.
 CREATE USER session_control@'%' IDENTIFIED BY '…' REQUIRE SSL;
 GRANT PROCESS, CONNECTION ADMIN ON *.* TO session_control@'%';

@@ -16,7 +16,7 @@ export const ELSEWHERE: readonly { readonly which: RegExp; readonly why: string 
   { which: /^sessionctl /, why: 'test/cli/cookbook.test.ts runs them.' },
   { which: /^promtool /, why: 'test/deploy.test.ts does it.' },
   {
-    which: /^(cp deploy\/systemd|systemd-sysusers )/,
+    which: /^(cp deploy\/systemd|systemd-sysusers |systemctl |runuser )/,
     why: 'It changes this machine; test/systemd.test.ts has the unit judged.',
   },
 ];
