@@ -20,6 +20,8 @@ import { limitAddress, type MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
 
 const MAX_AT_ONCE = 1024;
+/** Measured (docs/scale.md): with more, each costs more; with fewer, the processor waits for nodes. */
+const MAX_FRESH = 192;
 
 /** What the app is made of. */
 export interface AppParts {
@@ -70,7 +72,7 @@ export function createApp({
   app.use(answerError(audit));
   const { requestTimeoutMs } = limits;
   const answer = withReadableUrl(app as RequestListener);
-  const admission = { most: MAX_AT_ONCE, requestTimeoutMs, log };
+  const admission = { most: MAX_AT_ONCE, mostFresh: MAX_FRESH, requestTimeoutMs, log };
   if (meter === undefined) return limitAtOnce(answer, admission);
   return meterRequests(limitAtOnce(meterLetIn(answer, meter), admission), meter);
 }

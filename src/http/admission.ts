@@ -7,13 +7,17 @@ import { logCount, type EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 
 const LONGEST_WAIT_MS = 1000;
+/** What has been under way for so long mostly waits for its node, or for sessions to leave. */
+const FRESH_MS = 500;
 /** A client may send many requests over one connection without waiting for answers. */
 const MAX_WAITING = 4096;
 
 /** How many requests are let in. */
 export interface Admission {
-  /** How many are worked on at once; more would only make all of them slower. */
+  /** How many are under way at once, those included that wait for a node. */
   readonly most: number;
+  /** How many of them may have come just now, and want the processor; more would only make all of them slower. */
+  readonly mostFresh: number;
   readonly requestTimeoutMs: number;
   readonly log: EventLog;
 }
@@ -24,19 +28,37 @@ export interface Admission {
  */
 export function limitAtOnce(
   app: RequestListener,
-  { most, requestTimeoutMs, log }: Admission,
+  { most, mostFresh, requestTimeoutMs, log }: Admission,
 ): RequestListener {
   const longestWaitMs = Math.min(LONGEST_WAIT_MS, requestTimeoutMs / 2);
   const waiting = new Set<() => void>();
   const tell = logCount(log, 'requests turned away');
   let underWay = 0;
+  let fresh = 0;
 
+  const hasRoom = (): boolean => underWay < most && fresh < mostFresh;
+  const letNextIn = (): void => {
+    const [next] = waiting;
+    if (hasRoom()) next?.();
+  };
   const letIn = (req: IncomingMessage, res: ServerResponse): void => {
     underWay += 1;
+    fresh += 1;
+    let isFresh = true;
+    const age = (): void => {
+      if (!isFresh) return;
+      isFresh = false;
+      fresh -= 1;
+    };
+    const ageing = setTimeout(() => {
+      age();
+      letNextIn();
+    }, FRESH_MS).unref();
     res.once('close', () => {
+      clearTimeout(ageing);
+      age();
       underWay -= 1;
-      const [next] = waiting;
-      next?.();
+      letNextIn();
     });
     app(req, res);
   };
@@ -45,7 +67,7 @@ export function limitAtOnce(
     receiveNow(res);
     if (isProbe(req)) {
       app(req, res);
-    } else if (underWay < most) {
+    } else if (hasRoom()) {
       letIn(req, res);
     } else if (waiting.size >= MAX_WAITING) {
       turnAway(req, res);

@@ -13,7 +13,10 @@ describe('of requests that come all at once, the service', () => {
   let events: { message: string; fields: object }[];
   const get = (url = '/') => request(server).get(url);
 
-  beforeEach(async () => {
+  beforeEach(() => start(2));
+  afterEach(stop);
+
+  async function start(most: number): Promise<void> {
     [come, answers, events] = [[], [], []];
     const app = limitAtOnce(
       ({ url }, res) => {
@@ -21,7 +24,8 @@ describe('of requests that come all at once, the service', () => {
         else answers.push(() => res.end(url));
       },
       {
-        most: 2,
+        most,
+        mostFresh: 2,
         requestTimeoutMs: 30_000,
         log: { log: (_level, message, fields) => events.push({ message, fields }) },
       },
@@ -30,12 +34,13 @@ describe('of requests that come all at once, the service', () => {
       .on('request', (_req, res: ServerResponse) => come.push(res))
       .listen(0);
     await once(server, 'listening');
-  });
-  afterEach(async () => {
+  }
+
+  async function stop(): Promise<void> {
     for (const answer of answers) answer();
     server.close();
     await once(server, 'close');
-  });
+  }
 
   /** Takes both places; resolves when both are answered. */
   async function fill(): Promise<{ readonly answered: Promise<unknown> }> {
@@ -84,6 +89,18 @@ describe('of requests that come all at once, the service', () => {
     await fourth;
     answers[1]?.();
     await answered;
+  });
+
+  it('lets in who waits beside those that wait for their nodes, up to four in all', async () => {
+    await stop();
+    await start(4);
+    const { answered } = await fill();
+    const further = ['/c', '/d'].map((path) => get(path).expect(200, path).then());
+    await until('two more are under way', () => answers.length === 4);
+    await get('/e').expect(503);
+    expect(answers).toHaveLength(4);
+    for (const answer of answers) answer();
+    await Promise.all([answered, ...further]);
   });
 
   it('answers probes all the same', async () => {

@@ -19,7 +19,12 @@ describe('while there is a place for one request only, the metrics', () => {
     const app = meterLetIn((_req, res) => {
       answers.push(() => res.end());
     }, metrics.requests);
-    const admission = { most: 1, requestTimeoutMs: 30_000, log: { log: () => undefined } };
+    const admission = {
+      most: 1,
+      mostFresh: 1,
+      requestTimeoutMs: 30_000,
+      log: { log: () => undefined },
+    };
     server = createServer(meterRequests(limitAtOnce(app, admission), metrics.requests)).listen(0);
     await once(server, 'listening');
   });
