@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   openSession,
@@ -13,12 +14,28 @@ import { ACCESS_KEY } from '../support/sign.ts';
 import { sha256 } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-const [server] = servers as [Server];
+const [shared] = servers as [Server];
+/** With clients of this file's own: it ends sessions by their user, and others run beside it. */
+const clients = `sc_cli_${randomBytes(4).toString('hex')}`;
+const server: Server = { ...shared, app: { user: clients, password: clients } };
 const service = new ServiceProcess();
 const opened: ClientSession[] = [];
 let sessionctl: Sessionctl;
 let environment: Record<string, string>;
 
+beforeAll(async () => {
+  await asRoot(server, async (root) => {
+    await root.query(`CREATE USER ${clients}@'%' IDENTIFIED BY '${clients}'`);
+    await root.query(`CREATE DATABASE ${clients}`);
+    await root.query(`GRANT ALL ON ${clients}.* TO ${clients}@'%'`);
+  });
+});
+afterAll(async () => {
+  await asRoot(server, async (root) => {
+    await root.query(`DROP USER ${clients}@'%'`);
+    await root.query(`DROP DATABASE ${clients}`);
+  });
+});
 beforeAll(async () => {
   service.configure(server, 'token-of-ops', {
     service: 'limits: { requests_per_minute: 60000, max_wait_seconds: 2 }',
