@@ -51,10 +51,10 @@ export interface Credentials {
 /** Tells who is calling. Implemented in src/identity. */
 export interface Identity {
   /**
-   * The caller whom the credentials prove. Throws `unauthenticated` when they prove nobody, `iam_unavailable` and
+   * The caller whom the credentials prove, at once where nobody has to be asked. Throws `unauthenticated` when they prove nobody, `iam_unavailable` and
    * `service_token_refused` when that cannot be found out.
    */
-  authenticate(credentials: Credentials): Promise<Caller>;
+  authenticate(credentials: Credentials): Caller | Promise<Caller>;
 }
 
 /** The actions that this grant covers. */

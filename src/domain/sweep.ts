@@ -6,7 +6,7 @@ import { limitReached } from './deadline.ts';
 import type { ControlConnection, KillResult } from './node.ts';
 import type { Node, Nodes } from './node.ts';
 import { Departures } from './departures.ts';
-import { settle, type Doubt, type SettleParts } from './reconcile.ts';
+import { settle, type Doubt } from './reconcile.ts';
 import type { Session } from './session.ts';
 import {
   isExpected,
@@ -49,7 +49,6 @@ export class Sweep {
   readonly #pending: Session[] = [];
   readonly #doubts: Doubt[] = [];
   readonly #departures: Departures;
-  readonly #settling: SettleParts;
   #first: { readonly id: bigint; readonly incarnation: Incarnation } | undefined;
   /** The ids that the audit has, with their sessions. */
   #recorded: readonly bigint[] = [];
@@ -64,9 +63,7 @@ export class Sweep {
     this.#findings = new Map(
       request.ids.map((id) => [id, { outcome: undefined, session: undefined }]),
     );
-    const record = this.#record.bind(this);
-    this.#departures = new Departures(parts.now, record);
-    this.#settling = { ...parts, record, origin: request.origin, deadline: request.deadline };
+    this.#departures = new Departures(parts.now, this.#record.bind(this));
   }
 
   /** Throws only when nothing was sent: `node_unavailable`, `audit_unavailable`. */
@@ -123,13 +120,7 @@ export class Sweep {
     }
     if (this.#request.isDryRun) return;
     if (!(await this.#kill(connection, sessions))) return;
-    for (const { id, outcome } of await settle(
-      this.#doubts.splice(0),
-      connection,
-      this.#settling,
-    )) {
-      this.#conclude(id, outcome);
-    }
+    if (this.#doubts.length > 0) await this.#settle(connection);
     if (this.#request.waitMs !== undefined) {
       const begun = now();
       await this.#departures.watch(connection, sessions, this.#request, stopping);
@@ -212,6 +203,15 @@ export class Sweep {
       if (result.outcome === 'unknown') return false;
     }
     return true;
+  }
+
+  async #settle(connection: ControlConnection): Promise<void> {
+    const { origin, deadline } = this.#request;
+    const record = this.#record.bind(this);
+    const parts = { ...this.#parts, record, origin, deadline };
+    for (const { id, outcome } of await settle(this.#doubts.splice(0), connection, parts)) {
+      this.#conclude(id, outcome);
+    }
   }
 
   /** Sends many before it is known what came of the first. Those that were surely not sent are pending again. */

@@ -1,5 +1,5 @@
 import { parse as parseContentType } from 'content-type';
-import express, { type RequestHandler } from 'express';
+import express, { type Request, type RequestHandler } from 'express';
 import { parse as parseJson } from 'lossless-json';
 import { ServiceError, type Sentence } from '../errors.ts';
 
@@ -21,7 +21,7 @@ export function readBody(maxBytes: number): RequestHandler {
  * Puts the JSON object that the body holds in its place. Integers that can be an id become bigint, all other numbers NaN.
  * Throws `request_null` when there is no body, `media_type_unsupported`, and `parameter_wrong` for what is no JSON object.
  */
-export const requireJsonObject: RequestHandler = (req, _res, next) => {
+export function requireJsonObject<Params>(req: Request<Params>): void {
   const bytes: unknown = req.body;
   const encoding = req.headers['content-encoding'] ?? 'identity';
   if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw new ServiceError('request_null');
@@ -33,8 +33,7 @@ export const requireJsonObject: RequestHandler = (req, _res, next) => {
   );
   requireJsonType(types.length === 1 ? req.headers['content-type'] : undefined);
   req.body = jsonObject(bytes);
-  next();
-};
+}
 
 function requireJsonType(header: string | undefined): void {
   const { type, parameters } = parseContentType(header ?? '');

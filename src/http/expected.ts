@@ -1,5 +1,3 @@
-import type { Expectation } from '../domain/termination.ts';
-
 /** What is wrong with the field `expected`: where, and the rule that it breaks in both languages. */
 export interface ExpectedProblem {
   readonly where: string;
@@ -22,11 +20,6 @@ export function wrongExpected(
     if (wrong !== undefined) return { where: `expected[${index}]`, ...wrong };
   }
   return undefined;
-}
-
-/** The entries, of which `wrongExpected` has found nothing wrong. */
-export function expectations(value: unknown): readonly Expectation[] {
-  return (value as readonly Expectation[]).map(({ id, host, user }) => ({ id, host, user }));
 }
 
 function wrongEntry(

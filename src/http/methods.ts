@@ -1,17 +1,16 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { ServiceError } from '../errors.ts';
 import { facts } from './request-facts.ts';
 
 const HEADER = 'x-http-method-override';
 
 /** A POST that says so is a DELETE, for proxies that drop the bodies of DELETE. */
-export const overrideMethod: RequestHandler = (req, _res, next) => {
+export function overrideMethod(req: Request): void {
   if (req.method === 'POST' && req.get(HEADER)?.toUpperCase() === 'DELETE') req.method = 'DELETE';
-  next();
-};
+}
 
 /** A request that asks for two different methods is neither: throws `method_not_allowed`. */
-export const refuseContradictoryOverride: RequestHandler = (req, res, next) => {
+export function refuseContradictoryOverride<Params>(req: Request<Params>, res: Response): void {
   const asked = req.get(HEADER)?.toUpperCase();
   if (asked !== undefined && asked !== req.method) {
     res.set('Allow', 'DELETE, GET, HEAD');
@@ -20,11 +19,11 @@ export const refuseContradictoryOverride: RequestHandler = (req, res, next) => {
       'zh-cn': `请求头X-HTTP-Method-Override与请求方法${facts(res).wireMethod}不符。`,
     });
   }
-  next();
-};
+}
 
 /** Throws `method_not_allowed`, at the end of a path that has these. */
-export const methodNotAllowed: RequestHandler = (_req, res) => {
+export const methodNotAllowed: RequestHandler = (req, res) => {
+  refuseContradictoryOverride(req, res);
   res.set('Allow', 'DELETE, GET, HEAD');
   throw new ServiceError('method_not_allowed');
 };

@@ -1,30 +1,35 @@
 import { body } from 'express-validator';
+import type { Expectation } from '../domain/termination.ts';
 import type { ServiceError } from '../errors.ts';
 import { wrongExpected } from './expected.ts';
 import { problem, unknownName, type Check } from './validators.ts';
 
 const MAX_ID = 2n ** 63n - 1n;
 
-/**
- * The body of DELETE: `processes`, 1 to `maxIds` different session ids, optionally `expected`, and nothing else.
- * In `matchedData` as bigint[] and as the entries.
- */
-export function processesBody(maxIds: number): Check {
-  const bodyProblem = (value: unknown, path: string, req: object): ServiceError | undefined =>
-    path === 'processes' ? processesProblem(value, req, maxIds) : expectedProblem(value, req);
-  const chain = body(['processes', 'expected'])
-    .custom((value, { path, req }) => bodyProblem(value, path, req) === undefined)
-    .withMessage((value: unknown, { path, req }) => bodyProblem(value, path, req));
-  return { chain, concerns: () => true };
+/** A body of DELETE in which nothing is wrong. */
+export interface ProcessesBody {
+  readonly processes: readonly bigint[];
+  readonly expected?: readonly Expectation[];
 }
 
-function processesProblem(value: unknown, req: object, maxIds: number): ServiceError | undefined {
-  if (value === undefined) {
+/** The body of DELETE: `processes`, 1 to `maxIds` different session ids, optionally `expected`, and nothing else. */
+export function processesBody(maxIds: number): Check {
+  const isSound = (fields: object): boolean => bodyProblem(fields, maxIds) === undefined;
+  const chain = body()
+    .custom(isSound)
+    .withMessage((fields: object) => bodyProblem(fields, maxIds));
+  return { chain, concerns: ({ body: fields }) => !isSound(fields as object) };
+}
+
+function bodyProblem(fields: object, maxIds: number): ServiceError | undefined {
+  const { processes, expected } = fields as Readonly<Record<string, unknown>>;
+  if (processes === undefined) {
     return problem('request_null', 'The field processes is missing.', '缺少字段processes。')();
   }
-  const { body: fields } = req as { body: object };
   return (
-    unknownName(fields, ['processes', 'expected'], 'field', '字段') ?? wrongProcesses(value, maxIds)
+    unknownName(fields, ['processes', 'expected'], 'field', '字段') ??
+    wrongProcesses(processes, maxIds) ??
+    (expected === undefined ? undefined : expectedProblem(expected, processes))
   );
 }
 
@@ -49,11 +54,8 @@ function wrongProcesses(value: unknown, maxIds: number): ServiceError | undefine
   )();
 }
 
-function expectedProblem(value: unknown, req: object): ServiceError | undefined {
-  const { processes } = (req as { body: { processes: unknown } }).body;
-  // Without an array of ids that is what is wrong.
-  if (value === undefined || !Array.isArray(processes)) return undefined;
-  const wrong = wrongExpected(value, processes);
+function expectedProblem(value: unknown, ids: unknown): ServiceError | undefined {
+  const wrong = wrongExpected(value, ids as readonly bigint[]);
   if (wrong === undefined) return undefined;
   const { where, en, zh } = wrong;
   return problem('parameter_wrong', `${where} ${en}.`, `${where}${zh}。`)();

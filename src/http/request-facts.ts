@@ -20,7 +20,7 @@ export interface RequestFacts {
   /** The trace that the request is a part of, if its `traceparent` names one. */
   traceId?: string | undefined;
   caller?: Caller;
-  /** SHA-256 of the body as it came, hex. */
+  /** SHA-256 of the body as it came, hex, if the answer is to be remembered. */
   bodyHash?: string;
   /** Whether the answer is that of an earlier request. */
   isRepeated?: boolean;

@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { Request, Response } from 'express';
 import type { Kill } from '../domain/termination.ts';
 import type { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
@@ -30,8 +30,8 @@ export function afterAnswers(log: EventLog): EventLog {
 }
 
 /** One line a request, when it has been answered or its client has gone. */
-export function logRequest(log: EventLog): RequestHandler {
-  return (req, res, next) => {
+export function logRequest(log: EventLog): (req: Request, res: Response) => void {
+  return (req, res) => {
     const begun = performance.now();
     const path = pathOf(req.originalUrl);
     // Only its beginning: whoever mixes up the keys sends the secret one here.
@@ -58,7 +58,6 @@ export function logRequest(log: EventLog): RequestHandler {
         ...(!res.writableFinished && { client_gone: true }),
       });
     });
-    next();
   };
 }
 

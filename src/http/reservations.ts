@@ -1,15 +1,30 @@
 import { hash } from 'node:crypto';
 import type { Request, Response } from 'express';
+import type { Caller } from '../domain/caller.ts';
 import type { Reservation } from '../domain/answer-store.ts';
 import { facts, ownerOf } from './request-facts.ts';
+
+/** Keeps the hash of the body if the answer to this request is to be remembered. */
+export function keepHash<Params>(
+  req: Request<Params>,
+  res: Response,
+  { signature }: Caller,
+  body: Buffer,
+): void {
+  if ((keyOf(req) ?? signature) !== undefined) facts(res).bodyHash = hash('sha256', body);
+}
 
 /**
  * Under which keys the answer to this DELETE is remembered: its Idempotency-Key, and its signature, which makes a replay of it harmless.
  * A key of the caller's is good within the project, and binds all that the request asks for.
  */
-export function reservationsFor(req: Request, res: Response, limitMs: number): Reservation[] {
+export function reservationsFor<Params>(
+  req: Request<Params>,
+  res: Response,
+  limitMs: number,
+): Reservation[] {
   const { caller, bodyHash } = facts(res);
-  const key = req.get('idempotency-key');
+  const key = keyOf(req);
   const signature = caller?.signature;
   if (caller === undefined || (key ?? signature) === undefined) return [];
   const owner = ownerOf(facts(res));
@@ -24,4 +39,8 @@ export function reservationsFor(req: Request, res: Response, limitMs: number): R
       ? []
       : [{ key: JSON.stringify(['signature', signature]), fingerprint: '', owner, limitMs }]),
   ];
+}
+
+function keyOf<Params>(req: Request<Params>): string | undefined {
+  return req.get('idempotency-key');
 }

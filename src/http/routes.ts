@@ -1,6 +1,7 @@
-import { Router, type RequestHandler } from 'express';
+import type { IRouter, Request, Response } from 'express';
 import { matchedData } from 'express-validator';
-import type { Identity } from '../domain/caller.ts';
+import type { Action, Identity } from '../domain/caller.ts';
+import type { Deadline } from '../domain/deadline.ts';
 import type { FirstAnswers } from '../domain/first-answers.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
@@ -8,7 +9,8 @@ import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { endSessions } from './end-sessions.ts';
 import { methodNotAllowed, methodOnlyGet, refuseContradictoryOverride } from './methods.ts';
-import { nodeKey, type PathIds } from './path-ids.ts';
+import { inTurn, type Step } from './in-turn.ts';
+import { nodeIds, nodeKey, projectId, type PathIds } from './path-ids.ts';
 import { processesBody } from './processes-body.ts';
 import { facts, ownerOf } from './request-facts.ts';
 import type { RequestLimits } from './request-limits.ts';
@@ -22,62 +24,59 @@ const PROCESSES = `${NODE}/processes`;
 const CAPABILITIES = `${NODE}/capabilities`;
 const MAX_URI_LENGTH = 8192;
 
-/** The API. What stands first in a line is checked first. */
-export function apiRoutes(
+/** Adds the API. What stands first in a line is checked first. */
+export function addApiRoutes(
+  router: IRouter,
   sessions: SessionService,
   identity: Identity,
   limits: RequestLimits,
   log: EventLog,
   firstAnswers: FirstAnswers,
   makeCounters?: MakeCounters,
-): Router {
-  const router = Router({ caseSensitive: true, strict: true });
+): void {
   const known = [
-    limitUri,
+    inTurn(refuseContradictoryOverride, limitUri),
     readBody(limits.maxBodyBytes),
     limitAddress(limits.requestsPerMinute, makeCounters),
-    authenticate(identity, limits.requestTimeoutMs),
+    inTurn(authenticate(identity, limits.requestTimeoutMs)),
     limitCaller(limits.requestsPerMinute, makeCounters),
   ];
-  const end = endSessions(sessions, limits, log, firstAnswers);
-  const mayList = permit('gaussdbformysql:instance:listProcesses');
-  const mayKill = permit('gaussdbformysql:instance:deleteProcesses');
-  const validPage = validate(...page);
+  const may = (action: Action): Step[] => [
+    validate(projectId),
+    permit(action),
+    validate(...nodeIds),
+  ];
+  const mayList = may('gaussdbformysql:instance:listProcesses');
+  const mayKill = may('gaussdbformysql:instance:deleteProcesses');
   const validKill = validate(
     processesBody(limits.maxProcesses),
     ...extensions,
     killReason(limits.isReasonRequired),
   );
+  const deadlineOf = (res: Response): Deadline => facts(res).receivedAt + limits.requestTimeoutMs;
 
   router
     .route(PROCESSES)
-    .all(refuseContradictoryOverride)
-    .get(...known, mayList, validPage, async (req, res) => {
-      const { offset, limit, ...ids } = matchedData<PathIds & { offset?: bigint; limit?: number }>(
-        req,
-      );
-      const found = await sessions.list(
-        nodeKey(ids),
-        { offset: offset ?? 0n, limit: limit ?? 100 },
-        { caller: ownerOf(facts(res)), deadline: facts(res).receivedAt + limits.requestTimeoutMs },
-      );
-      sendSessions(res, found);
+    .get(...known, inTurn(...mayList, validate(...page)), async (req, res) => {
+      const { offset = 0n, limit = 100 } = matchedData<{ offset?: bigint; limit?: number }>(req);
+      const caller = ownerOf(facts(res));
+      const asked = { caller, deadline: deadlineOf(res) };
+      sendSessions(res, await sessions.list(nodeKey(req.params), { offset, limit }, asked));
     })
-    .delete(...known, mayKill, requireJsonObject, validKill, end)
+    .delete(
+      ...known,
+      inTurn(...mayKill, requireJsonObject, validKill),
+      endSessions(sessions, limits, log, firstAnswers),
+    )
     .all(methodNotAllowed);
   router
     .route(CAPABILITIES)
-    .all(refuseContradictoryOverride)
-    .get(...known, mayList, validate(noQuery), async (req, res) => {
-      const key = nodeKey(matchedData<PathIds>(req));
-      const deadline = facts(res).receivedAt + limits.requestTimeoutMs;
-      sendCapabilities(res, await sessions.capabilities(key, deadline));
+    .get(...known, inTurn(...mayList, validate(noQuery)), async (req, res) => {
+      sendCapabilities(res, await sessions.capabilities(nodeKey(req.params), deadlineOf(res)));
     })
     .all(methodOnlyGet);
-  return router;
 }
 
-const limitUri: RequestHandler = (req, _res, next) => {
-  if (req.originalUrl.length > MAX_URI_LENGTH) throw new ServiceError('uri_too_large');
-  next();
-};
+function limitUri({ originalUrl }: Request<PathIds>): void {
+  if (originalUrl.length > MAX_URI_LENGTH) throw new ServiceError('uri_too_large');
+}

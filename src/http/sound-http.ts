@@ -1,11 +1,11 @@
 import type { RequestListener } from 'node:http';
-import type { RequestHandler } from 'express';
+import type { Request } from 'express';
 import { ServiceError, type Sentence } from '../errors.ts';
 
 const HOST = /^(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(:\d{1,5})?$/;
 
 /** Refuses what Node's parser lets pass and others would read differently. Throws `malformed_http`. */
-export const requireSoundHttp: RequestHandler = (req, _res, next) => {
+export function requireSoundHttp(req: Request): void {
   if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') {
     throw malformed('The version of HTTP must be 1.1.', 'HTTP版本必须为1.1。');
   }
@@ -22,8 +22,7 @@ export const requireSoundHttp: RequestHandler = (req, _res, next) => {
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
     throw malformed('The only Transfer-Encoding is chunked.', 'Transfer-Encoding只能为chunked。');
   }
-  next();
-};
+}
 
 /** A listener to which every URL is a path: one that cannot be read, or has a fragment, is the path of no API. */
 export function withReadableUrl(listener: RequestListener): RequestListener {

@@ -1,35 +1,29 @@
 import { parse as parseQueryString } from 'node:querystring';
-import type { Request, RequestHandler } from 'express';
+import type { Request } from 'express';
 import { header, query, type ValidationChain } from 'express-validator';
 import { ServiceError, type ErrorCode } from '../errors.ts';
+import type { Step } from './in-turn.ts';
+import type { PathIds } from './path-ids.ts';
 
-/** A chain, and the requests that it is about: to run one takes as long when there is nothing to check. */
+/** A chain, and the requests that it may find fault with: to run one takes as long when there is nothing to find. */
 export interface Check {
   readonly chain: ValidationChain;
-  readonly concerns: (req: Request) => boolean;
+  readonly concerns: (req: Request<PathIds>) => boolean;
 }
 
-/** Checks in this order; the first thing that is wrong decides. Only what was checked is in `matchedData` afterwards. */
-export function validate(...checks: readonly Check[]): RequestHandler {
-  return async (req, _res, next) => {
-    for (const { chain, concerns } of checks) {
-      const wrong = concerns(req) ? await firstProblem(req, chain) : undefined;
-      if (wrong !== undefined) throw wrong.error;
-    }
-    next();
+/** Checks in this order; the first thing that is wrong decides. */
+export function validate(...checks: readonly Check[]): Step {
+  return (req) => {
+    const concerned = checks.filter(({ concerns }) => concerns(req));
+    return concerned.length === 0 ? undefined : throwFirst(req, concerned);
   };
 }
 
-/** The first field in which the chain finds something wrong, and the error to throw for it. */
-export async function firstProblem(
-  req: Request,
-  chain: ValidationChain,
-): Promise<{ readonly field: string; readonly error: ServiceError } | undefined> {
-  const result = await chain.run(req);
-  if (result.isEmpty()) return undefined;
-  const [first] = result.array();
-  if (first === undefined) return undefined;
-  return { field: first.type === 'field' ? first.path : '', error: first.msg as ServiceError };
+async function throwFirst(req: Request<PathIds>, checks: readonly Check[]): Promise<void> {
+  for (const { chain } of checks) {
+    const [first] = (await chain.run(req)).array();
+    if (first !== undefined) throw first.msg as ServiceError;
+  }
 }
 
 /** `dry_run` (`true` or `false`) and the header Idempotency-Key of DELETE, both optional, and no other query parameter. */
@@ -65,7 +59,7 @@ export const extensions: readonly Check[] = [
 /** No query parameter at all. */
 export const noQuery = ofQuery(noOther([]));
 
-/** The header X-Kill-Reason of DELETE, in `matchedData` as text. */
+/** The header X-Kill-Reason of DELETE; afterwards it is text in `req.headers`. */
 export function killReason(isRequired: boolean): Check {
   const text = header('x-kill-reason').customSanitizer(asUtf8);
   const chain = (isRequired ? text : text.optional())

@@ -16,7 +16,7 @@ export class Authenticator implements Identity {
     this.#keystone = keystone;
   }
 
-  async authenticate({ token, request }: Credentials): Promise<Caller> {
+  authenticate({ token, request }: Credentials): Caller | Promise<Caller> {
     const [authorization = ''] = headerValues(request, 'authorization');
     const signer = /^(SDK|V11)-HMAC-/.test(authorization)
       ? this.#accessKeys.verify(request)
@@ -25,19 +25,20 @@ export class Authenticator implements Identity {
       if (signer === undefined) throw unauthenticated('x-auth-token not found');
       return signer;
     }
-    const bearer = await this.#bearer(token);
-    return signer === undefined ? bearer : both(signer, bearer);
+    const known = this.#tokens.find(token);
+    return known === undefined ? this.#ask(token, signer) : both(signer, known);
   }
 
-  async #bearer(token: string): Promise<Caller> {
-    const caller = this.#tokens.find(token) ?? (await this.#keystone?.verify(token));
-    if (caller === undefined) throw unauthenticated('decrypt token fail');
-    return caller;
+  async #ask(token: string, signer: Caller | undefined): Promise<Caller> {
+    const bearer = await this.#keystone?.verify(token);
+    if (bearer === undefined) throw unauthenticated('decrypt token fail');
+    return both(signer, bearer);
   }
 }
 
-/** Two proofs: one project, and what both allow. */
-function both(signer: Caller, bearer: Caller): Caller {
+/** Two proofs, if it is two: one project, and what both allow. */
+function both(signer: Caller | undefined, bearer: Caller): Caller {
+  if (signer === undefined) return bearer;
   if (signer.projectId !== bearer.projectId) {
     throw unauthenticated('the token and the signature prove different projects');
   }

@@ -1,5 +1,5 @@
 import type { Audit } from '../domain/audit.ts';
-import type { Identity } from '../domain/caller.ts';
+import type { Caller, Credentials, Identity } from '../domain/caller.ts';
 import type { ControlConnection, Nodes } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 
@@ -11,7 +11,9 @@ export type Stages = Readonly<Record<(typeof STAGES)[number], (milliseconds: num
 
 /** The same identity; how long it takes to find out who is calling is told. */
 export function meteredIdentity(identity: Identity, { auth }: Stages): Identity {
-  return { authenticate: (credentials) => timed(auth, identity.authenticate(credentials)) };
+  const prove = async (credentials: Credentials): Promise<Caller> =>
+    identity.authenticate(credentials);
+  return { authenticate: (credentials) => timed(auth, prove(credentials)) };
 }
 
 /** The same audit; how long it takes until an intent is on record is told. */

@@ -24,7 +24,10 @@ export const floorAnswers = {
     app.delete(
       '/v3/:project_id/instances/:instance_id/nodes/:node_id/processes',
       readBody(MAX_BODY_BYTES),
-      requireJsonObject,
+      (req, _res, next) => {
+        requireJsonObject(req);
+        next();
+      },
       (req, res) => {
         const { processes } = req.body as { processes: bigint[] };
         sendJson(res, 200, { processes_killed: processes, processes_not_found: [] });
