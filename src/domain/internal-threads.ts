@@ -1,5 +1,5 @@
 import { clientPort, type ProcessListRow } from './session.ts';
-import { UserSessions, type ListedRow } from './user-sessions.ts';
+import { compareIds, UserSessions, type ListedRow } from './user-sessions.ts';
 
 /** What the guard must know besides the row. */
 export interface Guard {
@@ -93,20 +93,37 @@ function judgeOf(guard: Guard): (row: ProcessListRow) => InternalReason | undefi
 /** The user sessions of a process list. An id that the list shows twice is nobody's: neither row is a session. */
 export function userSessions(rows: readonly ProcessListRow[], guard: Guard): UserSessions {
   const judge = judgeOf(guard);
-  const found = new Map<string, ListedRow | undefined>();
   const others: ProcessListRow[] = [];
+  const numbered: ListedRow[] = [];
+  const withZeros = new Set<string>();
+  let isInOrder = true;
+  let last = '';
   for (const row of rows) {
-    const id = canonicalId(row.id);
-    const isUser = id !== undefined && !found.has(id) && judge(row) === undefined;
-    if (id !== undefined) found.set(id, isUser ? (row as ListedRow) : undefined);
-    if (!isUser) others.push(row);
+    if (!hasNumber(row)) others.push(row);
+    else if (row.id.startsWith('0')) {
+      others.push(row);
+      withZeros.add(BigInt(row.id).toString());
+    } else {
+      isInOrder &&= compareIds(last, row.id) <= 0;
+      last = row.id;
+      numbered.push(row);
+    }
   }
+  if (!isInOrder) numbered.sort((one, other) => compareIds(one.id, other.id));
+  const found: ListedRow[] = [];
+  const isAlone = ({ id }: ListedRow, index: number): boolean =>
+    id !== numbered[index - 1]?.id &&
+    id !== numbered[index + 1]?.id &&
+    (withZeros.size === 0 || !withZeros.has(id));
+  numbered.forEach((row, index) => {
+    if (isAlone(row, index) && judge(row) === undefined) found.push(row);
+    else others.push(row);
+  });
   return new UserSessions(found, others);
 }
 
-function canonicalId(id: string | null): string | undefined {
-  if (id === null || !isNumber(id)) return undefined;
-  return id.startsWith('0') ? BigInt(id).toString() : id;
+function hasNumber(row: ProcessListRow): row is ListedRow {
+  return row.id !== null && isNumber(row.id);
 }
 
 // The highest is 2^64-1; of two numbers with as many digits the texts compare alike.
@@ -146,11 +163,12 @@ function isClientEndpoint({ host, command }: ProcessListRow, guard: Guard): bool
 
 function cached<T>(judge: (text: string) => T): (text: string) => T {
   const known = new Map<string, T>();
+  let last: { readonly text: string; readonly found: T } | undefined;
   return (text) => {
-    const there = known.get(text);
-    if (there !== undefined || known.has(text)) return there as T;
-    const found = judge(text);
+    if (last?.text === text) return last.found;
+    const found = known.has(text) ? (known.get(text) as T) : judge(text);
     known.set(text, found);
+    last = { text, found };
     return found;
   };
 }

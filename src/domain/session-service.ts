@@ -81,10 +81,10 @@ export class SessionService {
     if (sorted === undefined) {
       const { nodes } = this.#parts;
       const asked = this.#parts.now();
-      const sessions = await nodes.withConnection(node, deadline, async (connection) =>
+      const { ascending } = await nodes.withConnection(node, deadline, async (connection) =>
         this.#select(node, connection, await connection.list(deadline)),
       );
-      sorted = sessions.ascending();
+      sorted = ascending;
       this.#pages.keep(reader, sorted, asked);
     }
     const first = page.offset < BigInt(sorted.length) ? Number(page.offset) : sorted.length;
@@ -132,11 +132,13 @@ export class SessionService {
       internalUsers: [...rules.internalUsers, ...node.internalUsers],
       requireClientPort: rules.requireClientPort,
     };
+    const selected = this.#internals.select(node.nodeId, connection, list, guard);
     if (!this.#looked.has(list)) {
       this.#looked.add(list);
-      if (list.rows.some(isStranger(node, connection.ours))) onSharedAccount(node);
+      // Under the control account nobody is a user session.
+      if (selected.others.some(isStranger(node, connection.ours))) onSharedAccount(node);
     }
-    return this.#internals.select(node.nodeId, connection, list, guard);
+    return selected;
   }
 }
 

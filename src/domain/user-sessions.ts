@@ -1,44 +1,40 @@
 import { sessionOf, type ProcessListRow, type Session } from './session.ts';
 
-/** A row whose id is a decimal integer. */
+/** A row whose id is a decimal integer without zeros in front. */
 export type ListedRow = ProcessListRow & { readonly id: string };
 
-/** The user sessions of a process list, in its order. Lists are long and few of their sessions asked for: each is made when it is. */
+/** The user sessions of a process list. Lists are long and few of their sessions asked for: each is made when it is. */
 export class UserSessions {
-  readonly #rows: ReadonlyMap<string, ListedRow | undefined>;
-
+  /** All of them by ascending id, as rows. */
+  readonly ascending: readonly ListedRow[];
   /** What else the list shows. */
   readonly others: readonly ProcessListRow[];
 
-  /** Rows by their ids, in decimal without zeros in front; undefined for what is no user session. */
-  constructor(rows: ReadonlyMap<string, ListedRow | undefined>, others: readonly ProcessListRow[]) {
-    this.#rows = rows;
+  /** The first by ascending id, no id twice. */
+  constructor(ascending: readonly ListedRow[], others: readonly ProcessListRow[]) {
+    this.ascending = ascending;
     this.others = others;
   }
 
   get(id: bigint): Session | undefined {
-    const row = this.#rows.get(id.toString());
-    return row && sessionOf(row);
-  }
-
-  /** All of them by ascending id, as rows. */
-  ascending(): readonly ListedRow[] {
-    return this.#shown().sort(byId);
-  }
-
-  /** All of them. */
-  all(): readonly Session[] {
-    return this.#shown().map(sessionOf);
-  }
-
-  #shown(): ListedRow[] {
-    const shown: ListedRow[] = [];
-    for (const row of this.#rows.values()) if (row !== undefined) shown.push(row);
-    return shown;
+    const wanted = id.toString();
+    let [low, high] = [0, this.ascending.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const row = this.ascending[middle];
+      if (row === undefined) return undefined;
+      const order = compareIds(wanted, row.id);
+      if (order === 0) return sessionOf(row);
+      if (order < 0) high = middle;
+      else low = middle + 1;
+    }
+    return undefined;
   }
 }
 
-function byId({ id: one }: ListedRow, { id: other }: ListedRow): number {
+/** Below 0, 0 or above: how two decimal integers without zeros in front compare. */
+export function compareIds(one: string, other: string): number {
   if (one.length !== other.length) return one.length - other.length;
+  if (one === other) return 0;
   return one < other ? -1 : 1;
 }

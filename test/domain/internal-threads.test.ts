@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { internalReason, userSessions, type Guard } from '../../src/domain/internal-threads.ts';
-import type { ProcessListRow, Session } from '../../src/domain/session.ts';
+import { sessionOf, type ProcessListRow, type Session } from '../../src/domain/session.ts';
 import type { UserSessions } from '../../src/domain/user-sessions.ts';
 import { client, printed, PROCESS_LIST_ROWS } from './process-list-rows.ts';
 
@@ -13,8 +13,12 @@ const STRICT: Guard = {
   requireClientPort: true,
 };
 
+function allOf({ ascending }: UserSessions): Session[] {
+  return ascending.map(sessionOf);
+}
+
 function idsOf(sessions: UserSessions): bigint[] {
-  return sessions.all().map(({ id }) => id);
+  return allOf(sessions).map(({ id }) => id);
 }
 
 describe('a row of the process list', () => {
@@ -30,7 +34,7 @@ describe('a row of the process list', () => {
 
   it.each(cases)('$name', ({ row, guard, is }) => {
     expect(internalReason(row, guard) ?? 'user session').toBe(is);
-    expect(userSessions([row], guard).all()).toStrictEqual(
+    expect(allOf(userSessions([row], guard))).toStrictEqual(
       is === 'user session' ? [shown(row)] : [],
     );
   });
@@ -42,7 +46,7 @@ describe('a row of the process list', () => {
 });
 
 describe('the user sessions of a process list', () => {
-  it('are the clients, by their exact ids, in the order of the list', () => {
+  it('are the clients, by their exact ids, in their order', () => {
     const list = [
       '| 5 | event_scheduler | localhost | NULL | Daemon | 1 | Waiting on empty queue | NULL |',
       '| 11 | app | localhost | d | Connect | 3 | User sleep | do sleep(20) |',
@@ -51,11 +55,11 @@ describe('the user sessions of a process list', () => {
       '| 4 | session_control | 127.0.0.1:37188 | NULL | Query | 0 | init | show processlist |',
       '| 27 | root | 127.0.0.1:37190 | NULL | Query | 0 | init | select 1 |',
     ].map(printed);
-    expect(idsOf(userSessions(list, STRICT))).toStrictEqual([5857102839209263511n, 27n]);
+    expect(idsOf(userSessions(list, STRICT))).toStrictEqual([27n, 5857102839209263511n]);
   });
 
   it('are none for an empty list', () => {
-    expect(userSessions([], STRICT).all()).toEqual([]);
+    expect(allOf(userSessions([], STRICT))).toEqual([]);
   });
 
   it('are found whatever rows without a readable id stand beside them', () => {
@@ -115,10 +119,14 @@ describe('any row at all', () => {
           expect(row && internalReason(row, guard)).toBeUndefined();
           expect(sessions.get(id)).toStrictEqual(row && shown(row));
         }
+        const ids = idsOf(sessions);
+        const listed = rows.flatMap(({ id }) => (isNumber(id) ? [BigInt(id)] : []));
+        for (const id of listed)
+          expect(sessions.get(id)?.id).toBe(ids.find((found) => found === id));
         const expected = rows.filter((row) => internalReason(row, guard) === undefined);
         const isListedOnce = (row: ProcessListRow) =>
           rows.filter(({ id }) => isNumber(id) && BigInt(id) === BigInt(row.id ?? 0)).length === 1;
-        expect(sessions.all()).toHaveLength(expected.filter(isListedOnce).length);
+        expect(sessions.ascending).toHaveLength(expected.filter(isListedOnce).length);
       }),
       { numRuns: 2_000 },
     );
