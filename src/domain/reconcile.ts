@@ -6,6 +6,7 @@ import type { ControlConnection, KillOutcome, KillResult } from './node.ts';
 import type { Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Outcome } from './termination.ts';
+import type { ListedRow } from './user-sessions.ts';
 
 /** A KILL that was sent and not answered. */
 export interface Doubt {
@@ -91,7 +92,7 @@ async function endOldConnection(
         return true;
       }
       if (host == null || !isOurs(row) || now() > end) return false;
-      const old = sessionOf({ ...row, id: sentOver.id.toString() });
+      const old = sessionOf(row);
       if (!isOnRecord) {
         isOnRecord = true;
         await audit.intend({ origin, node, sessions: [old], areOurs: true }, deadline);
@@ -123,6 +124,7 @@ function judge({ session }: Doubt, connection: ControlConnection, list: ProcessL
   return isBusy || connection.listsTheDying ? 'unknown' : 'failed';
 }
 
-function rowOf({ rows }: ProcessList, id: bigint): ProcessListRow | undefined {
-  return rows.find((row) => row.id === id.toString());
+function rowOf({ rows }: ProcessList, id: bigint): ListedRow | undefined {
+  const digits = id.toString();
+  return rows.find((row): row is ListedRow => row.id === digits);
 }

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 
-/** A row of the process list as the node gave it, by column name; a NULL stays null. */
+/** A row of the process list as the node gave it, by column name; a NULL stays null. Not to be spread: a column can be a getter. */
 export interface ProcessListRow {
   readonly id: string | null;
   readonly user: string | null;

@@ -36,20 +36,12 @@ export function nodesContract(stage: () => Stage): void {
       expect(askedAt).toBeGreaterThanOrEqual(before);
       expect(rows.filter((row) => row.id === connection.id.toString())).toHaveLength(1);
       const row = rowOf(rows, id);
-      expect(Object.keys(row).sort()).toEqual([
-        'command',
-        'db',
-        'host',
-        'id',
-        'info',
-        'state',
-        'time',
-        'user',
-      ]);
-      expect(row).toMatchObject({
-        command: 'Sleep',
-        time: expect.stringMatching(/^\d+$/) as unknown,
-      });
+      const { user, host, db, command, time, state, info } = row;
+      for (const text of [user, host, db, command, time, state, info]) {
+        expect(text === null ? 'string' : typeof text).toBe('string');
+      }
+      expect(command).toBe('Sleep');
+      expect(time).toMatch(/^\d+$/);
     });
   });
 
@@ -201,5 +193,5 @@ async function listed(connection: ControlConnection, id: bigint): Promise<Sessio
 function rowOf(rows: readonly ProcessListRow[], id: bigint): ProcessListRow & { id: string } {
   const row = rows.find((other) => other.id === id.toString());
   if (row?.id == null) throw new Error(`${id} is not in the process list`);
-  return { ...row, id: row.id };
+  return row as ProcessListRow & { id: string };
 }
