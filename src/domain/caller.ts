@@ -51,8 +51,8 @@ export interface Credentials {
 /** Tells who is calling. Implemented in src/identity. */
 export interface Identity {
   /**
-   * The caller whom the credentials prove, at once where nobody has to be asked. Throws `unauthenticated` when they prove nobody, `iam_unavailable` and
-   * `service_token_refused` when that cannot be found out.
+   * The caller whom the credentials prove, at once where nobody has to be asked. Throws `unauthenticated` when they prove nobody,
+   * `iam_unavailable` and `service_token_refused` when that cannot be found out.
    */
   authenticate(credentials: Credentials): Caller | Promise<Caller>;
 }
