@@ -20,8 +20,9 @@ import { limitAddress, type MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
 
 const MAX_AT_ONCE = 1024;
+const PLACES = 192;
 /** Measured (docs/scale.md): with more, each costs more; with fewer, the processor waits for nodes. */
-const MAX_FRESH = 192;
+const MAX_WHEN_BUSY = 64;
 
 /** What the app is made of. */
 export interface AppParts {
@@ -72,7 +73,13 @@ export function createApp({
   app.use(answerError(audit));
   const { requestTimeoutMs } = limits;
   const answer = withReadableUrl(app as RequestListener);
-  const admission = { most: MAX_AT_ONCE, mostFresh: MAX_FRESH, requestTimeoutMs, log };
+  const admission = {
+    most: MAX_AT_ONCE,
+    places: PLACES,
+    mostWhenBusy: MAX_WHEN_BUSY,
+    requestTimeoutMs,
+    log,
+  };
   if (meter === undefined) return limitAtOnce(answer, admission);
   return meterRequests(limitAtOnce(meterLetIn(answer, meter), admission), meter);
 }

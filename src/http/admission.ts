@@ -2,101 +2,113 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Sentence } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { isProbe } from './health.ts';
-import { languageOf, newRequestId, receiveNow } from './request-facts.ts';
+import { languageOf, newRequestId, receivedAt, receiveNow } from './request-facts.ts';
 import { logCount, type EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 
 const LONGEST_WAIT_MS = 1000;
-/** What has been under way for so long mostly waits for its node, or for sessions to leave. */
-const FRESH_MS = 500;
 /** A client may send many requests over one connection without waiting for answers. */
 const MAX_WAITING = 4096;
+/** How often those that wait are looked after. */
+const LOOK_MS = 50;
+/** The share of the time that a process does something in which it has none to spare. */
+const BUSY = 0.95;
+/** By how many places a look changes what there is. */
+const MORE = 64;
+const FEWER = 16;
 
 /** How many requests are let in. */
 export interface Admission {
   /** How many are under way at once, those included that wait for a node. */
   readonly most: number;
-  /** How many of them may have come just now, and want the processor; more would only make all of them slower. */
-  readonly mostFresh: number;
+  /** How many there are at once before others have to wait. */
+  readonly places: number;
+  /** How many are left of them while the processor has no time to spare; more would only make all of them slower. */
+  readonly mostWhenBusy: number;
   readonly requestTimeoutMs: number;
   readonly log: EventLog;
 }
 
 /**
- * Lets so many requests in at once. The others wait up to a second for a place and are then turned away with 503: before Express, and not
- * at once, since whoever is turned away comes back, and then the answers to them would cost more than the work.
+ * Lets so many requests in at once as keep the processor busy. The others wait up to a second for a place and are then turned away with
+ * 503: before Express, and not at once, since whoever is turned away comes back, and then the answers to them would cost more than the work.
  */
 export function limitAtOnce(
   app: RequestListener,
-  { most, mostFresh, requestTimeoutMs, log }: Admission,
+  { most, places: usual, mostWhenBusy, requestTimeoutMs, log }: Admission,
 ): RequestListener {
   const longestWaitMs = Math.min(LONGEST_WAIT_MS, requestTimeoutMs / 2);
-  const waiting = new Set<() => void>();
+  const underWay = new Set<ServerResponse>();
+  const waiting = new Set<ServerResponse>();
   const tell = logCount(log, 'requests turned away');
-  let underWay = 0;
-  let fresh = 0;
+  let places = usual;
+  let looking: NodeJS.Timeout | undefined;
+  let seen = performance.eventLoopUtilization();
 
-  const hasRoom = (): boolean => underWay < most && fresh < mostFresh;
-  const letNextIn = (): void => {
-    const [next] = waiting;
-    if (hasRoom()) next?.();
-  };
   const letIn = (req: IncomingMessage, res: ServerResponse): void => {
-    underWay += 1;
-    fresh += 1;
-    let isFresh = true;
-    const age = (): void => {
-      if (!isFresh) return;
-      isFresh = false;
-      fresh -= 1;
-    };
-    const ageing = setTimeout(() => {
-      age();
-      letNextIn();
-    }, FRESH_MS).unref();
-    res.once('close', () => {
-      clearTimeout(ageing);
-      age();
-      underWay -= 1;
-      letNextIn();
-    });
+    underWay.add(res);
     app(req, res);
+  };
+  const letSomeIn = (): void => {
+    for (const res of waiting) {
+      if (underWay.size >= places) return;
+      waiting.delete(res);
+      letIn(res.req, res);
+    }
+  };
+  const refuse = (res: ServerResponse): void => {
+    turnAway(res);
+    tell();
+  };
+  // What waits for a node takes a place, but no time: only the processor tells whether there are too many.
+  const countPlaces = (): void => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, seen);
+    seen = now;
+    if (utilization < BUSY) places = Math.min(places + MORE, most);
+    else places = Math.max(places - FEWER, mostWhenBusy);
+  };
+  const look = (): void => {
+    countPlaces();
+    letSomeIn();
+    const came = performance.now() - longestWaitMs;
+    for (const res of waiting) {
+      if (receivedAt(res) > came) break;
+      waiting.delete(res);
+      refuse(res);
+    }
+    if (waiting.size > 0) return;
+    clearInterval(looking);
+    looking = undefined;
+    places = Math.max(places, usual);
+  };
+  const wait = (res: ServerResponse): void => {
+    waiting.add(res);
+    if (looking !== undefined) return;
+    seen = performance.eventLoopUtilization();
+    looking = setInterval(look, LOOK_MS).unref();
   };
 
   return (req, res) => {
     receiveNow(res);
     if (isProbe(req)) {
       app(req, res);
-    } else if (hasRoom()) {
-      letIn(req, res);
-    } else if (waiting.size >= MAX_WAITING) {
-      turnAway(req, res);
-      tell();
-    } else {
-      const leave = (): void => {
-        clearTimeout(patience);
-        waiting.delete(enter);
-        res.off('close', leave);
-      };
-      const enter = (): void => {
-        leave();
-        letIn(req, res);
-      };
-      const patience = setTimeout(() => {
-        leave();
-        turnAway(req, res);
-        tell();
-      }, longestWaitMs);
-      res.once('close', leave);
-      waiting.add(enter);
+      return;
     }
+    res.once('close', () => {
+      waiting.delete(res);
+      if (underWay.delete(res)) letSomeIn();
+    });
+    if (underWay.size < places) letIn(req, res);
+    else if (waiting.size < MAX_WAITING) wait(res);
+    else refuse(res);
   };
 }
 
-function turnAway(req: IncomingMessage, res: ServerResponse): void {
+function turnAway(res: ServerResponse): void {
   const requestId = newRequestId();
   const { status, retryAfter } = ERROR_TABLE.overloaded;
-  const language = languageOf(req.headers['x-language']);
+  const language = languageOf(res.req.headers['x-language']);
   const body = JSON.stringify(errorBody('overloaded', CROWDED, { language, requestId }));
   res
     .writeHead(status, {

@@ -25,7 +25,8 @@ describe('of requests that come all at once, the service', () => {
       },
       {
         most,
-        mostFresh: 2,
+        places: 2,
+        mostWhenBusy: 2,
         requestTimeoutMs: 30_000,
         log: { log: (_level, message, fields) => events.push({ message, fields }) },
       },
@@ -91,7 +92,7 @@ describe('of requests that come all at once, the service', () => {
     await answered;
   });
 
-  it('lets in who waits beside those that wait for their nodes, up to four in all', async () => {
+  it('lets more in while the processor has time to spare, up to four in all', async () => {
     await stop();
     await start(4);
     const { answered } = await fill();
@@ -101,6 +102,45 @@ describe('of requests that come all at once, the service', () => {
     expect(answers).toHaveLength(4);
     for (const answer of answers) answer();
     await Promise.all([answered, ...further]);
+  });
+
+  it('lets no more in while the processor has none', async () => {
+    await stop();
+    await start(4);
+    const work = keepBusy();
+    const { answered } = await fill();
+    await get('/c').expect(503);
+    expect(answers).toHaveLength(2);
+
+    const fourth = get('/d').expect(200, '/d').then();
+    await haveCome(4);
+    work.end();
+    await until('the fourth is let in', () => answers.length === 3);
+    for (const answer of answers) answer();
+    await Promise.all([answered, fourth]);
+  });
+
+  it('takes places back when the processor has no more time to spare', async () => {
+    await stop();
+    await start(4);
+    const { answered } = await fill();
+    const further = ['/c', '/d'].map((path) => get(path).expect(200, path).then());
+    await until('two more are under way', () => answers.length === 4);
+    const work = keepBusy();
+    // It waits for a second: places are counted anew many times.
+    await get('/e').expect(503);
+    const fifth = get('/f').expect(200, '/f').then();
+    await haveCome(6);
+    answers[0]?.();
+    answers[1]?.();
+    await answered;
+    expect(answers).toHaveLength(4);
+
+    answers[2]?.();
+    await until('the fifth is let in', () => answers.length === 5);
+    work.end();
+    for (const answer of answers.slice(3)) answer();
+    await Promise.all([...further, fifth]);
   });
 
   it('answers probes all the same', async () => {
@@ -132,3 +172,18 @@ describe('of requests that come all at once, the service', () => {
     await until(`${count} requests have come`, () => come.length === count);
   }
 });
+
+/** Leaves the event loop no time in which it does nothing, until it ends. */
+function keepBusy(): { end: () => void } {
+  let turn = setImmediate(work);
+  function work(): void {
+    const until = performance.now() + 2;
+    while (performance.now() < until);
+    turn = setImmediate(work);
+  }
+  return {
+    end: () => {
+      clearImmediate(turn);
+    },
+  };
+}

@@ -21,7 +21,8 @@ describe('while there is a place for one request only, the metrics', () => {
     }, metrics.requests);
     const admission = {
       most: 1,
-      mostFresh: 1,
+      places: 1,
+      mostWhenBusy: 1,
       requestTimeoutMs: 30_000,
       log: { log: () => undefined },
     };
