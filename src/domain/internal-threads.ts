@@ -68,19 +68,24 @@ const INTERNAL_COMMAND_PREFIXES = [
  * what may be killed. What it cannot make sense of is internal.
  */
 export function internalReason(row: ProcessListRow, guard: Guard): InternalReason | undefined {
+  if (!hasNumber(row) || row.id.startsWith('0')) return 'bad_id';
   return judgeOf(guard)(row);
 }
 
-/** Says of each row of a list why it is internal, as `internalReason` does; accounts and commands that come again are judged once. */
-function judgeOf(guard: Guard): (row: ProcessListRow) => InternalReason | undefined {
+/**
+ * Says of rows of a list, by ascending id, why they are internal, as `internalReason` does; accounts and commands that come again are
+ * judged once.
+ */
+function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
   const ownId = guard.ownId.toString();
+  const isKnown = among([...(guard.knownInternal ?? [])]);
   const byUser = cached((user) => reasonOfUser(user.toLowerCase(), guard));
   const byCommand = cached((command) => isInternalCommand(command.toLowerCase()));
   return (row) => {
     const { id } = row;
-    if (id === null || !isSessionId(id)) return 'bad_id';
+    if (isTooHigh(id)) return 'bad_id';
     if (id === ownId) return 'own_connection';
-    if (guard.knownInternal?.has(id) === true) return 'known_internal';
+    if (isKnown(id)) return 'known_internal';
     const reason = byUser(row.user ?? '');
     if (reason !== undefined) return reason;
     if (byCommand(row.command ?? '')) return 'internal_command';
@@ -127,8 +132,21 @@ function hasNumber(row: ProcessListRow): row is ListedRow {
 }
 
 // The highest is 2^64-1; of two numbers with as many digits the texts compare alike.
-function isSessionId(id: string): boolean {
-  return isNumber(id) && !id.startsWith('0') && (id.length < 20 || id <= '18446744073709551615');
+function isTooHigh(id: string): boolean {
+  return id.length >= 20 && id > '18446744073709551615';
+}
+
+/** Whether an id is among these; asked by ascending id. A set would have to hash each of ten thousand. */
+function among(ids: string[]): (id: string) => boolean {
+  const ascending = ids.sort(compareIds);
+  let next = 0;
+  return (id) => {
+    for (; next < ascending.length; next += 1) {
+      const order = compareIds(ascending[next] ?? '', id);
+      if (order >= 0) return order === 0;
+    }
+    return false;
+  };
 }
 
 /** Whether it is 1 to 20 digits. One by one: a regular expression takes longer, and long lists have ten thousand ids. */

@@ -48,10 +48,12 @@ export function sessionOf(row: ProcessListRow & { readonly id: string }): Sessio
 export function clientPort(host: string): number | undefined {
   // An event worker or an applier whose account is u@'fd00::a:5' lists that host without a port, which reads like port 5
   // of fd00::a. With a zone it is an address of a client: no account has one.
+  const first = host.indexOf(':');
+  const afterFirst = portFrom(host, first + 1);
+  if (first > 0 && afterFirst !== undefined) return afterFirst;
   const colon = host.lastIndexOf(':');
   const port = portFrom(host, colon + 1);
-  if (colon < 1 || port === undefined) return undefined;
-  if (host.indexOf(':') === colon) return port;
+  if (colon === first || port === undefined) return undefined;
   if (isIPv6(host) && !host.includes('%')) return undefined;
   // TiDB puts an IPv6 address in brackets.
   const isAddress = isIPv6(host.slice(0, colon).replace(/^\[(.*)\]$/, '$1'));

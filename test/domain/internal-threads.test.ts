@@ -154,6 +154,7 @@ function isNumber(text: string | null): text is string {
 function expectProvableClient(row: ProcessListRow, guard: Guard): void {
   expect(row.id).toMatch(/^[1-9][0-9]*$/);
   expect(BigInt(row.id ?? 0)).not.toBe(guard.ownId);
+  expect(guard.knownInternal?.has(row.id ?? '')).not.toBe(true);
   const namesThatAreNotClients = [...NAMES.internal, ...guard.internalUsers, guard.controlAccount];
   expect(row.user).toBeTruthy();
   expect(namesThatAreNotClients.map((name) => name.toLowerCase())).not.toContain(
@@ -213,5 +214,8 @@ function anyGuard(): fc.Arbitrary<Guard> {
     controlAccount: fc.constantFrom('session_control', 'ROOT'),
     internalUsers: fc.subarray(['Backup', 'monitor']),
     requireClientPort: fc.boolean(),
+    knownInternal: fc
+      .array(fc.bigInt({ min: 1n, max: 12n }), { maxLength: 4 })
+      .map((ids) => new Set(ids.map(String))),
   });
 }

@@ -65,8 +65,8 @@ describe('a process list', () => {
 
   it('does not take a text for that of the row before because it looks alike in bytes', async () => {
     // Two characters as bytes are what one character is in UTF-8.
-    const pairs = ['Ã©', 'é', 'Ã©', 'ab', 'é', 'ac', null, 'ac'];
-    const rows = pairs.map((db, index) => ({ ...client(index + 1), db, State: db }));
+    const alike = ['Ã©', 'é', 'Ã©', 'ab', 'é', 'ac', null, 'ac', 'acc', 'ac', '', 'a'];
+    const rows = alike.map((text, index) => ({ ...client(index + 1), User: text, Command: text }));
     expect(await listOf(rows)).toEqual(rows.map(listed));
   });
 
