@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http';
-import express, { type RequestHandler } from 'express';
+import express, { type Request, type Response } from 'express';
 import { NO_AUDIT, type Audit } from './domain/audit.ts';
 import type { FirstAnswers } from './domain/first-answers.ts';
 import type { Identity } from './domain/caller.ts';
@@ -63,10 +63,18 @@ export function createApp({
   app.set('query parser', parseQuery);
   app.enable('case sensitive routing');
   app.enable('strict routing');
-  app.use(nameRequest(securityHeaders()));
-  // Before the log: probes come every second.
-  app.use(healthRoutes(readiness));
-  app.use(beginRequest(log));
+  const health = healthRoutes(readiness);
+  const begin = beginRequest(log);
+  const name = nameRequest(securityHeaders(), trustProxy !== false);
+  // One step and not three: each that Express walks takes as long as what is done in it.
+  app.use((req, res, next) => {
+    name(req, res);
+    // Before the log: probes come every second.
+    health(req, res, (error?: unknown) => {
+      if (error === undefined) begin(req, res);
+      next(error);
+    });
+  });
   addApiRoutes(app, sessions, identity, limits, log, firstAnswers, makeCounters);
   app.use(docsRoutes(limitAddress(limits.requestsPerMinute)));
   app.use(noSuchApi);
@@ -84,29 +92,29 @@ export function createApp({
   return meterRequests(limitAtOnce(meterLetIn(answer, meter), admission), meter);
 }
 
-function nameRequest(headers: ReturnType<typeof securityHeaders>): RequestHandler {
-  return (req, res, next) => {
+function nameRequest(
+  headers: ReturnType<typeof securityHeaders>,
+  isProxyTrusted: boolean,
+): (req: Request, res: Response) => void {
+  return (req, res) => {
     for (const [name, value] of headers) res.setHeader(name, value);
     const known = facts(res);
     known.requestId = newRequestId();
     known.language = languageOf(req.headers['x-language']);
     // Read here: a socket that has closed no longer knows it.
-    known.address = req.ip ?? '';
+    known.address = (isProxyTrusted ? req.ip : req.socket.remoteAddress) ?? '';
     known.wireMethod = req.method;
     known.traceId = traceIdOf(req.headers['traceparent']);
     res.setHeader('X-Request-Id', known.requestId);
     res.setHeader('Cache-Control', 'no-store');
-    next();
   };
 }
 
-// One step and not three: each that Express walks takes as long as what is done in it.
-function beginRequest(log: EventLog): RequestHandler {
+function beginRequest(log: EventLog): (req: Request, res: Response) => void {
   const logIt = logRequest(log);
-  return (req, res, next) => {
+  return (req, res) => {
     logIt(req, res);
     requireSoundHttp(req);
     overrideMethod(req);
-    next();
   };
 }

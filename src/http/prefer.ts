@@ -12,8 +12,9 @@ export interface Preferences {
 
 /** Reads the header Prefer. What it does not know or cannot read it passes over; of a preference that comes twice the first counts. */
 export function parsePrefer(header: string | undefined, maxWaitSeconds: number): Preferences {
+  if (header === undefined) return { waitSeconds: undefined, isRepresentationWanted: false };
   const preferences = new Map<string, string>();
-  for (const part of (header ?? '').split(',')) {
+  for (const part of header.split(',')) {
     const [preference = ''] = part.split(';');
     const [, name = '', , quoted, plain] =
       /^\s*([\w!#$%&'*+.^`|~-]+)\s*(=\s*(?:"([^"]*)"|([^\s"]*)))?\s*$/.exec(preference) ?? [];

@@ -546,6 +546,7 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
     it.each<[string, RawParts]>([
       ['no Host', { headers: [] }],
       ['two Hosts', { headers: [host, host] }],
+      ['two Hosts beside a probe', { line: 'GET /healthz/x HTTP/1.1', headers: [host, host] }],
       ['a Host that is none', { headers: ['Host: local host/'] }],
       [
         'a transfer coding that it does not know',
