@@ -33,12 +33,11 @@ export async function measureOverload(fleet: Fleet): Promise<void> {
   await measureCapacity();
   let before = await measureCapacity();
   const closed = [before];
-  const rate = before.outcome.goodput;
   const turns = new Map(FACTORS.map((factor) => [factor, [] as Turn[]]));
   const thereAndBack = [...FACTORS, ...FACTORS.toReversed()];
   for (const factor of [...thereAndBack, ...thereAndBack]) {
     report.progress(`${factor} times the capacity`);
-    const over = await run(fleet, { rate: rate * factor });
+    const over = await run(fleet, { rate: before.outcome.goodput * factor });
     const after = await measureCapacity();
     turns.get(factor)?.push({ over, beside: [before, after] });
     closed.push(after);
