@@ -63,6 +63,7 @@ export interface ServiceSettings {
   readonly keystone?: KeystoneTokens;
   readonly internalUsers?: readonly string[];
   readonly requireClientPort?: boolean;
+  readonly trustProxy?: boolean | number | string;
 }
 
 /** The whole service in this process, over real MySQL unless other nodes are given. */
@@ -107,7 +108,7 @@ export function createService(settings: ServiceSettings): TestService {
       }),
       audit,
       readiness: () => Promise.resolve({ isReady: true, parts: {} }),
-      trustProxy: false,
+      trustProxy: settings.trustProxy ?? false,
     }),
   );
   return {
