@@ -20,8 +20,9 @@ import { limitAddress, type MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
 
 const MAX_AT_ONCE = 1024;
+/** So that a hundred callers at once need not wait for each other. */
 const PLACES = 192;
-/** Measured (docs/scale.md): with more, each costs more; with fewer, the processor waits for nodes. */
+/** Measured (docs/scale.md): with twice as many or half as many under way less gets done. */
 const MAX_WHEN_BUSY = 64;
 
 /** What the app is made of. */

@@ -1,8 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Response } from 'express';
 import type { Sentence } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { isProbe } from './health.ts';
-import { languageOf, newRequestId, receivedAt, receiveNow } from './request-facts.ts';
+import { facts, languageOf, newRequestId, receiveNow } from './request-facts.ts';
 import { logCount, type EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 
@@ -73,7 +74,7 @@ export function limitAtOnce(
     letSomeIn();
     const came = performance.now() - longestWaitMs;
     for (const res of waiting) {
-      if (receivedAt(res) > came) break;
+      if (facts(res as Response).receivedAt > came) break;
       waiting.delete(res);
       refuse(res);
     }

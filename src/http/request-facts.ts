@@ -40,11 +40,6 @@ export function receiveNow(res: ServerResponse): void {
   Object.assign(res, { locals: { receivedAt: performance.now() } satisfies Partial<RequestFacts> });
 }
 
-/** When the request that this response answers was noted; milliseconds of `performance.now()`. */
-export function receivedAt(res: ServerResponse): number {
-  return facts(res as Response).receivedAt;
-}
-
 /** A new id for a request: 32 hex digits. */
 export function newRequestId(): string {
   // Node makes random bytes for many UUIDs at a time; for each id alone that takes six times as long.

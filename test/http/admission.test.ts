@@ -3,7 +3,7 @@ import { createServer, request as send, type Server, type ServerResponse } from 
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import { limitAtOnce } from '../../src/http/admission.ts';
+import { limitAtOnce, type Admission } from '../../src/http/admission.ts';
 import { until } from '../support/until.ts';
 
 describe('of requests that come all at once, the service', () => {
@@ -13,10 +13,10 @@ describe('of requests that come all at once, the service', () => {
   let events: { message: string; fields: object }[];
   const get = (url = '/') => request(server).get(url);
 
-  beforeEach(() => start(2));
+  beforeEach(() => start());
   afterEach(stop);
 
-  async function start(most: number): Promise<void> {
+  async function start(bounds: Partial<Admission> = {}): Promise<void> {
     [come, answers, events] = [[], [], []];
     const app = limitAtOnce(
       ({ url }, res) => {
@@ -24,9 +24,7 @@ describe('of requests that come all at once, the service', () => {
         else answers.push(() => res.end(url));
       },
       {
-        most,
-        places: 2,
-        mostWhenBusy: 2,
+        ...{ most: 2, places: 2, mostWhenBusy: 2, ...bounds },
         requestTimeoutMs: 30_000,
         log: { log: (_level, message, fields) => events.push({ message, fields }) },
       },
@@ -41,6 +39,16 @@ describe('of requests that come all at once, the service', () => {
     for (const answer of answers) answer();
     server.close();
     await once(server, 'close');
+  }
+
+  async function restart(bounds: Partial<Admission>): Promise<void> {
+    await stop();
+    await start(bounds);
+  }
+
+  /** Requests that are all to be answered. */
+  function letIn(...paths: readonly string[]): Promise<unknown>[] {
+    return paths.map((path) => get(path).expect(200, path).then());
   }
 
   /** Takes both places; resolves when both are answered. */
@@ -93,10 +101,9 @@ describe('of requests that come all at once, the service', () => {
   });
 
   it('lets more in while the processor has time to spare, up to four in all', async () => {
-    await stop();
-    await start(4);
+    await restart({ most: 4 });
     const { answered } = await fill();
-    const further = ['/c', '/d'].map((path) => get(path).expect(200, path).then());
+    const further = letIn('/c', '/d');
     await until('two more are under way', () => answers.length === 4);
     await get('/e').expect(503);
     expect(answers).toHaveLength(4);
@@ -105,8 +112,7 @@ describe('of requests that come all at once, the service', () => {
   });
 
   it('lets no more in while the processor has none', async () => {
-    await stop();
-    await start(4);
+    await restart({ most: 4 });
     const work = keepBusy();
     const { answered } = await fill();
     await get('/c').expect(503);
@@ -121,10 +127,9 @@ describe('of requests that come all at once, the service', () => {
   });
 
   it('takes places back when the processor has no more time to spare', async () => {
-    await stop();
-    await start(4);
+    await restart({ most: 4 });
     const { answered } = await fill();
-    const further = ['/c', '/d'].map((path) => get(path).expect(200, path).then());
+    const further = letIn('/c', '/d');
     await until('two more are under way', () => answers.length === 4);
     const work = keepBusy();
     // It waits for a second: places are counted anew many times.
@@ -141,6 +146,22 @@ describe('of requests that come all at once, the service', () => {
     work.end();
     for (const answer of answers.slice(3)) answer();
     await Promise.all([...further, fifth]);
+  });
+
+  it('lets some in at once however busy it is, and again when nobody waits any more', async () => {
+    await restart({ most: 4, places: 3, mostWhenBusy: 1 });
+    const work = keepBusy();
+    const first = letIn('/a', '/b', '/c');
+    await until('three are under way', () => answers.length === 3);
+    await get('/d').expect(503);
+    for (const answer of answers) answer();
+    await Promise.all(first);
+
+    const next = letIn('/e', '/f', '/g');
+    await until('three more are under way', () => answers.length === 6);
+    work.end();
+    for (const answer of answers.slice(3)) answer();
+    await Promise.all(next);
   });
 
   it('answers probes all the same', async () => {
