@@ -9,6 +9,7 @@ import { answerError, noSuchApi } from './http/answer-error.ts';
 import { docsRoutes } from './http/docs.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
+import { messagesOf, type App } from './http/messages.ts';
 import { overrideMethod } from './http/methods.ts';
 import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
 import { afterAnswers, logRequest, type EventLog } from './http/request-log.ts';
@@ -54,12 +55,13 @@ export function createApp({
   makeCounters,
   meter,
   trustProxy,
-}: AppParts): RequestListener {
+}: AppParts): App {
   // Without an audit nothing else tells of a kill: then a caller hears of it after the log.
   const log = audit === NO_AUDIT ? events : afterAnswers(events);
   const app = express();
   app.disable('etag');
   app.disable('x-powered-by');
+  const messages = messagesOf(app);
   app.set('trust proxy', trustProxy);
   app.set('query parser', parseQuery);
   app.enable('case sensitive routing');
@@ -89,8 +91,11 @@ export function createApp({
     requestTimeoutMs,
     log,
   };
-  if (meter === undefined) return limitAtOnce(answer, admission);
-  return meterRequests(limitAtOnce(meterLetIn(answer, meter), admission), meter);
+  const listener =
+    meter === undefined
+      ? limitAtOnce(answer, admission)
+      : meterRequests(limitAtOnce(meterLetIn(answer, meter), admission), meter);
+  return Object.assign(listener, { messages });
 }
 
 function nameRequest(

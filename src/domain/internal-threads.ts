@@ -12,7 +12,7 @@ export interface Guard {
   /** False also lets sessions of the node's Unix socket (host `localhost`, no port) count as clients. */
   readonly requireClientPort: boolean;
   /** Ids, in decimal, that were internal before in this incarnation: a thread can show itself as an ordinary account for a while. */
-  readonly knownInternal?: ReadonlySet<string>;
+  readonly knownInternal?: ReadonlySet<string> | undefined;
 }
 
 /** Why a row is not a user session. */

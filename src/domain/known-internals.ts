@@ -11,6 +11,7 @@ interface Known {
 }
 
 interface Selection {
+  readonly list: ProcessList;
   /** What was known after it: it holds until more is. */
   readonly known: Known;
   readonly sessions: UserSessions;
@@ -22,8 +23,8 @@ interface Selection {
  */
 export class KnownInternals {
   readonly #known = new Map<string, Known>();
-  /** Many requests can share a list. Held weakly: lists are large. */
-  readonly #selections = new WeakMap<ProcessList, Selection>();
+  /** Many requests can share a list, and come for it one after the other. Only the last: what a weak map holds lives through collections. */
+  #selection: Selection | undefined;
 
   /** The user sessions of a list, by id; what is internal in it is remembered. */
   select(
@@ -34,14 +35,11 @@ export class KnownInternals {
   ): UserSessions {
     const { rows, askedAt } = list;
     const last = this.#known.get(nodeId);
-    const selection = this.#selections.get(list);
-    if (selection !== undefined && selection.known === last) return selection.sessions;
+    const selection = this.#selection;
+    if (selection?.list === list && selection.known === last) return selection.sessions;
     const before =
       last !== undefined && isSameRun(last.incarnation, incarnation) ? last : undefined;
-    const sessions = userSessions(rows, {
-      ...guard,
-      ...(before !== undefined && { knownInternal: before.ids }),
-    });
+    const sessions = userSessions(rows, { ...guard, knownInternal: before?.ids });
     const ids = new Set<string>();
     for (const row of sessions.others) {
       const { id } = row;
@@ -55,7 +53,7 @@ export class KnownInternals {
     const newest = Math.max(askedAt, before?.askedAt ?? 0);
     const known = { incarnation, askedAt: newest, ids };
     this.#known.set(nodeId, known);
-    this.#selections.set(list, { known, sessions });
+    this.#selection = { list, known, sessions };
     return sessions;
   }
 }

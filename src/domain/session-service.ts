@@ -49,8 +49,8 @@ export class SessionService {
   readonly #parts: Required<SessionServiceParts>;
   readonly #internals = new KnownInternals();
   readonly #pages = new RecentLists();
-  /** Many requests can share a list. */
-  readonly #looked = new WeakSet<ProcessList>();
+  /** Many requests can share a list, and come for it one after the other. */
+  #looked: UserSessions | undefined;
 
   constructor(parts: SessionServiceParts) {
     this.#parts = {
@@ -133,8 +133,8 @@ export class SessionService {
       requireClientPort: rules.requireClientPort,
     };
     const selected = this.#internals.select(node.nodeId, connection, list, guard);
-    if (!this.#looked.has(list)) {
-      this.#looked.add(list);
+    if (this.#looked !== selected) {
+      this.#looked = selected;
       // Under the control account nobody is a user session.
       if (selected.others.some(isStranger(node, connection.ours))) onSharedAccount(node);
     }

@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { App } from './messages.ts';
 import { createRefuser } from './refusals.ts';
 import { logCount, type EventLog } from './request-log.ts';
 
@@ -27,10 +28,11 @@ export interface ListenerSettings {
 
 /** The HTTP server around the app. What Node's parser refuses is answered in the contract's shape too. */
 export function createListener(
-  app: RequestListener,
+  app: RequestListener & Partial<App>,
   { requestTimeoutMs, log, tls }: ListenerSettings,
 ): Server {
   const options = {
+    ...app.messages,
     // Tokens of IAM can be longer than all of Node's own limit for headers.
     maxHeaderSize: MAX_HEADER_BYTES,
     requireHostHeader: false,

@@ -84,16 +84,23 @@ export class SharedConnection {
   #list(wanted: readonly bigint[] | undefined): Promise<ProcessList> {
     if (wanted === undefined) this.#isAllWanted = true;
     else for (const id of wanted) this.#wanted.add(id);
-    this.#nextReading ??= this.#readNext();
+    // Who is alone need not wait for others to come.
+    if (this.#reading === undefined && this.#nextReading === undefined) return this.#begin();
+    this.#nextReading ??= this.#beginNext();
     return this.#nextReading;
   }
 
-  async #readNext(): Promise<ProcessList> {
+  async #beginNext(): Promise<ProcessList> {
     await this.#reading?.catch(() => undefined);
     // Requests that come together are read before the event loop turns.
     await setImmediate();
+    this.#nextReading = undefined;
+    return this.#begin();
+  }
+
+  #begin(): Promise<ProcessList> {
     const wanted = this.#isAllWanted ? undefined : this.#wanted;
-    [this.#nextReading, this.#isAllWanted, this.#wanted] = [undefined, false, new Set()];
+    [this.#isAllWanted, this.#wanted] = [false, new Set()];
     const reading = this.#read(wanted);
     this.#reading = reading;
     const done = (): void => {
