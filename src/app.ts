@@ -9,6 +9,7 @@ import { answerError, noSuchApi } from './http/answer-error.ts';
 import { docsRoutes } from './http/docs.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
+import { inTurn } from './http/in-turn.ts';
 import { messagesOf, type App } from './http/messages.ts';
 import { overrideMethod } from './http/methods.ts';
 import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
@@ -79,7 +80,7 @@ export function createApp({
     });
   });
   addApiRoutes(app, sessions, identity, limits, log, firstAnswers, makeCounters);
-  app.use(docsRoutes(limitAddress(limits.requestsPerMinute)));
+  app.use(docsRoutes(inTurn(limitAddress(limits.requestsPerMinute))));
   app.use(noSuchApi);
   app.use(answerError(audit));
   const { requestTimeoutMs } = limits;

@@ -1,6 +1,8 @@
 import { isNativeError } from 'node:util/types';
 import winston, { type Logger } from 'winston';
 
+type Format = ReturnType<typeof winston.format.json>;
+
 export type { Logger } from 'winston';
 
 /** How the service logs. */
@@ -17,17 +19,34 @@ export interface LogSettings {
 export function createLogger({ level, format }: LogSettings): Logger {
   const { combine, timestamp, json, printf } = winston.format;
   const text = printf(({ timestamp: at, level: severity, message, ...fields }) => {
-    const rest = Object.entries(fields).map(([name, value]) => `${name}=${textOf(value)}`);
+    const rest = Object.entries(fields)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => `${name}=${textOf(value)}`);
     return [String(at), severity.toUpperCase(), String(message), ...rest].join(' ');
   });
   return winston.createLogger({
     level,
     format: combine(
       timestamp(),
-      format === 'json' ? json({ replacer: serializable, deterministic: false }) : text,
+      format === 'json' ? flatOr(json({ replacer: serializable, deterministic: false })) : text,
     ),
     transports: [new winston.transports.Console()],
   });
+}
+
+/** Has lines that hold nothing but texts, numbers and flags made by JSON.stringify, and all others by this format. */
+function flatOr(format: Format): Format {
+  const flat = winston.format.printf((info) => JSON.stringify(info));
+  return {
+    transform(info) {
+      const chosen = Object.values(info).every(isFlat) ? flat : format;
+      return chosen.transform(info, chosen.options);
+    },
+  };
+}
+
+function isFlat(value: unknown): boolean {
+  return typeof value !== 'object' && typeof value !== 'bigint';
 }
 
 // winston prints of an error only its own enumerable fields: no message, no stack.

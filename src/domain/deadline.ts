@@ -20,20 +20,18 @@ export function leftUntil(deadline: Deadline): number {
 }
 
 /** What the work comes to, or `late()` thrown at the deadline; the work itself goes on then. */
-export async function by<T>(
+export function by<T>(
   deadline: Deadline,
   work: Promise<T>,
   late: () => Error = limitReached,
 ): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
       reject(late());
     }, leftUntil(deadline));
+    const inTime = (): void => {
+      clearTimeout(timer);
+    };
+    void work.then(resolve, reject).then(inTime, inTime);
   });
-  try {
-    return await Promise.race([work, expiry]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

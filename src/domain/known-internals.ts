@@ -31,7 +31,7 @@ export class KnownInternals {
     nodeId: string,
     { incarnation }: Pick<ControlConnection, 'incarnation'>,
     list: ProcessList,
-    guard: Guard,
+    guard: Omit<Guard, 'knownInternal'>,
   ): UserSessions {
     const { rows, askedAt } = list;
     const last = this.#known.get(nodeId);
@@ -39,7 +39,13 @@ export class KnownInternals {
     if (selection?.list === list && selection.known === last) return selection.sessions;
     const before =
       last !== undefined && isSameRun(last.incarnation, incarnation) ? last : undefined;
-    const sessions = userSessions(rows, { ...guard, knownInternal: before?.ids });
+    const sessions = userSessions(rows, {
+      ownId: guard.ownId,
+      controlAccount: guard.controlAccount,
+      internalUsers: guard.internalUsers,
+      requireClientPort: guard.requireClientPort,
+      knownInternal: before?.ids,
+    });
     const ids = new Set<string>();
     for (const row of sessions.others) {
       const { id } = row;

@@ -72,7 +72,7 @@ export interface ControlConnection {
   /** Whether a session can be listed no more while its transaction is rolled back: MySQL. */
   readonly hidesRollbacks: boolean;
   /** The session ids of all our control connections to the node, those of a moment ago included; undefined while one is being opened. */
-  readonly ours: ReadonlySet<bigint> | undefined;
+  ours(): ReadonlySet<bigint> | undefined;
   /**
    * Reads the process list, once for all who ask while another one is being read: it was asked for after each of them did.
    * It may be a part, if that shows all the `wanted` ones and this very connection.

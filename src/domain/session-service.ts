@@ -1,7 +1,6 @@
 import { ServiceError } from '../errors.ts';
 import type { Capabilities } from './capabilities.ts';
 import { NO_AUDIT, type Audit } from './audit.ts';
-import type { Guard } from './internal-threads.ts';
 import { KnownInternals } from './known-internals.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, Node, NodeKey } from './node.ts';
@@ -126,7 +125,7 @@ export class SessionService {
 
   #select(node: Node, connection: ControlConnection, list: ProcessList): UserSessions {
     const { rules, onSharedAccount } = this.#parts;
-    const guard: Guard = {
+    const guard = {
       ownId: connection.id,
       controlAccount: node.user,
       internalUsers: [...rules.internalUsers, ...node.internalUsers],
@@ -136,7 +135,7 @@ export class SessionService {
     if (this.#looked !== selected) {
       this.#looked = selected;
       // Under the control account nobody is a user session.
-      if (selected.others.some(isStranger(node, connection.ours))) onSharedAccount(node);
+      if (selected.others.some(isStranger(node, connection.ours()))) onSharedAccount(node);
     }
     return selected;
   }

@@ -8,7 +8,7 @@ const TELL_EVERY_MS = 1000;
 
 export type Level = 'error' | 'warn' | 'info' | 'debug';
 
-/** Where events go: a winston logger is one. */
+/** Where events go: a winston logger is one. Fields that are undefined are left out. */
 export interface EventLog {
   log(level: Level, message: string, fields: object): unknown;
 }
@@ -43,19 +43,22 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
         facts(res);
       log.log(levelOf(res.statusCode, error), 'request', {
         request_id: requestId,
-        ...(traceId !== undefined && { trace_id: traceId }),
+        trace_id: traceId,
         method: wireMethod,
         path,
         status: res.statusCode,
         duration_ms: Math.round(performance.now() - begun),
         address,
-        ...(caller && { caller: caller.user, project_id: caller.projectId, proof: caller.proof }),
+        caller: caller?.user,
+        project_id: caller?.projectId,
+        proof: caller?.proof,
         ...counts,
-        ...(isRepeated && { repeated: true }),
-        ...(res.statusCode === 401 && claimed !== undefined && { claimed_access_key: claimed }),
-        ...(error && { error_code: ERROR_TABLE[error.code].error_code, reason: reasonOf(error) }),
-        ...(error && res.statusCode >= 500 && { error }),
-        ...(!res.writableFinished && { client_gone: true }),
+        repeated: isRepeated === true ? true : undefined,
+        claimed_access_key: res.statusCode === 401 ? claimed : undefined,
+        error_code: error && ERROR_TABLE[error.code].error_code,
+        reason: error && reasonOf(error),
+        error: res.statusCode >= 500 ? error : undefined,
+        client_gone: res.writableFinished ? undefined : true,
       });
     });
   };
@@ -82,16 +85,16 @@ export function logKill(
   return ({ node, session, outcome, trouble }) => {
     log.log(outcome === 'killed' ? 'info' : 'warn', 'kill', {
       request_id: requestId,
-      ...(traceId !== undefined && { trace_id: traceId }),
+      trace_id: traceId,
       caller: caller?.user,
       project_id: node.projectId,
       instance_id: node.instanceId,
       node_id: node.nodeId,
-      session_id: session.id,
+      session_id: session.id.toString(),
       session_user: session.user,
       session_host: session.host,
       outcome,
-      ...(trouble && { error: trouble }),
+      error: trouble,
     });
   };
 }

@@ -34,14 +34,14 @@ export function addApiRoutes(
   firstAnswers: FirstAnswers,
   makeCounters?: MakeCounters,
 ): void {
+  const whole = [inTurn(refuseContradictoryOverride, limitUri), readBody(limits.maxBodyBytes)];
   const known = [
-    inTurn(refuseContradictoryOverride, limitUri),
-    readBody(limits.maxBodyBytes),
     limitAddress(limits.requestsPerMinute, makeCounters),
-    inTurn(authenticate(identity, limits.requestTimeoutMs)),
+    authenticate(identity, limits.requestTimeoutMs),
     limitCaller(limits.requestsPerMinute, makeCounters),
   ];
   const may = (action: Action): Step[] => [
+    ...known,
     validate(projectId),
     permit(action),
     validate(...nodeIds),
@@ -57,21 +57,21 @@ export function addApiRoutes(
 
   router
     .route(PROCESSES)
-    .get(...known, inTurn(...mayList, validate(...page)), async (req, res) => {
+    .get(...whole, inTurn(...mayList, validate(...page)), async (req, res) => {
       const { offset = 0n, limit = 100 } = matchedData<{ offset?: bigint; limit?: number }>(req);
       const caller = ownerOf(facts(res));
       const asked = { caller, deadline: deadlineOf(res) };
       sendSessions(res, await sessions.list(nodeKey(req.params), { offset, limit }, asked));
     })
     .delete(
-      ...known,
+      ...whole,
       inTurn(...mayKill, requireJsonObject, validKill),
       endSessions(sessions, limits, log, firstAnswers),
     )
     .all(methodNotAllowed);
   router
     .route(CAPABILITIES)
-    .get(...known, inTurn(...mayList, validate(noQuery)), async (req, res) => {
+    .get(...whole, inTurn(...mayList, validate(noQuery)), async (req, res) => {
       sendCapabilities(res, await sessions.capabilities(nodeKey(req.params), deadlineOf(res)));
     })
     .all(methodOnlyGet);

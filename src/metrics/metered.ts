@@ -62,9 +62,7 @@ function meteredConnection(connection: ControlConnection, stages: Stages): Contr
     incarnation,
     listsTheDying,
     hidesRollbacks,
-    get ours() {
-      return connection.ours;
-    },
+    ours: () => connection.ours(),
     list: (deadline, wanted) => timed(stages.list, connection.list(deadline, wanted)),
     kill: (session, limits) => timed(stages.kill, connection.kill(session, limits)),
     killAhead: (sessions, limits, told) =>

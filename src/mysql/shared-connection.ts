@@ -63,9 +63,7 @@ export class SharedConnection {
       incarnation,
       listsTheDying: flavour === 'tidb',
       hidesRollbacks: flavour === 'mysql',
-      get ours() {
-        return ours();
-      },
+      ours,
       list: async (deadline, wanted) => {
         if (deadline <= performance.now()) throw limitReached();
         const list = await orTrouble(node, by(deadline, this.#list(wanted)));

@@ -164,12 +164,19 @@ export class StatementQueue implements Connected {
   }
 
   #inTurn<T>(latestTurn: Deadline, send: () => Promise<T>): Promise<T> {
+    const isLate = latestTurn <= performance.now();
+    if (isLate || this.isBroken()) {
+      return Promise.reject(new NotSentError(isLate ? limitReached() : connectionLost()));
+    }
+    if (this.#sentAt === undefined && this.#waiting.size === 0) {
+      const sent = send();
+      const next = (): void => {
+        this.#next();
+      };
+      sent.then(next, next);
+      return sent;
+    }
     return new Promise((resolve, reject) => {
-      const isLate = latestTurn <= performance.now();
-      if (isLate || this.isBroken()) {
-        reject(new NotSentError(isLate ? limitReached() : connectionLost()));
-        return;
-      }
       const leave = (): void => {
         clearTimeout(patience);
         this.#waiting.delete(waiting);

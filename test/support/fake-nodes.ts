@@ -155,7 +155,7 @@ export class FakeNodes implements Nodes {
       incarnation: { server, startedAt, begunBy },
       listsTheDying: this.listsTheDying,
       hidesRollbacks: false,
-      ours: new Set([id]),
+      ours: () => new Set([id]),
       list: (deadline) => {
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         const askedAt = this.clock();
