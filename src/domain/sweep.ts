@@ -241,8 +241,8 @@ export class Sweep {
     }
   }
 
-  #record(session: Session, result: KillResult): void {
-    this.#request.record({ ...result, node: this.#parts.node, session });
+  #record(session: Session, { outcome, trouble }: KillResult): void {
+    this.#request.record({ outcome, trouble, node: this.#parts.node, session });
   }
 
   #conclude(id: bigint, outcome: Outcome): void {

@@ -24,6 +24,12 @@ interface Kept {
   timer: NodeJS.Timeout | undefined;
 }
 
+interface Acquired {
+  readonly kept: Kept;
+  /** Whether it was there before. */
+  readonly wasWarm: boolean;
+}
+
 /** The control connections of one node: opened on demand or beforehand, kept warm, shared by all requests. */
 export class NodeConnections implements Crowded {
   /** As the registry has it now: a reload can bring a new object that says the same. */
@@ -53,8 +59,8 @@ export class NodeConnections implements Crowded {
 
   /** See Crowded. */
   isSlow(): boolean {
-    const usable = this.#usable();
-    if (usable.length > 0) return usable.every((kept) => busyMs(kept) >= SLOW_MS);
+    const best = this.#best();
+    if (best !== undefined) return busyMs(best) >= SLOW_MS;
     if (this.#breaker.hasFailed()) return true;
     return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
   }
@@ -85,7 +91,7 @@ export class NodeConnections implements Crowded {
     if (this.#users === 1) this.#crowd.begin(this);
     try {
       for (;;) {
-        const { kept, wasWarm } = await this.#acquire(deadline);
+        const { kept, wasWarm } = this.#warmOne() ?? (await this.#openOne(deadline));
         const lists = { given: 0 };
         try {
           return await this.#use(kept, work, () => (lists.given += 1));
@@ -136,13 +142,16 @@ export class NodeConnections implements Crowded {
     }
   }
 
-  async #acquire(deadline: Deadline): Promise<{ readonly kept: Kept; readonly wasWarm: boolean }> {
-    const usable = this.#usable();
-    const [best] = usable.sort((a, b) => busyMs(a) - busyMs(b));
-    const isGood = best !== undefined && busyMs(best) < SLOW_MS;
-    if (isGood || usable.length >= MAX_CONNECTIONS) {
-      if (best !== undefined) return { kept: best, wasWarm: true };
-    }
+  /** One that is quick to answer, or the best when there may be no more; undefined when another one is to be opened. */
+  #warmOne(): Acquired | undefined {
+    const best = this.#best();
+    if (best === undefined) return undefined;
+    const isGood = busyMs(best) < SLOW_MS || this.#usable().length >= MAX_CONNECTIONS;
+    return isGood ? { kept: best, wasWarm: true } : undefined;
+  }
+
+  async #openOne(deadline: Deadline): Promise<Acquired> {
+    const best = this.#best();
     const opening = this.#open();
     try {
       return { kept: await by(deadline, opening), wasWarm: false };
@@ -157,6 +166,16 @@ export class NodeConnections implements Crowded {
       if (best === undefined || best.shared.connected.isBroken()) throw error;
       return { kept: best, wasWarm: true };
     }
+  }
+
+  /** The one that is quickest to answer, as far as can be told. */
+  #best(): Kept | undefined {
+    let best: Kept | undefined;
+    for (const kept of this.#kept) {
+      if (kept.shared.connected.isBroken()) continue;
+      if (best === undefined || busyMs(kept) < busyMs(best)) best = kept;
+    }
+    return best;
   }
 
   #usable(): Kept[] {
