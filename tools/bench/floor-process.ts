@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import express from 'express';
 import { answerParent } from '../fleet/child.ts';
+import { Driver } from './driver.ts';
 
 type Body = typeof import('../../src/http/body.ts');
 type Wire = typeof import('../../src/http/wire.ts');
@@ -13,12 +14,16 @@ const MAX_BODY_BYTES = 262_144;
 
 /** What the process with the bare app can be asked. */
 export const floorAnswers = {
-  /** Express with the service's own body parser and nothing else, as it was compiled into this folder. Returns the port. */
-  async start(dist: string): Promise<number> {
+  /**
+   * Express with the service's own body parser and nothing else, as it was compiled into this folder. Where a node is given it also lists
+   * its sessions and ends the first that is asked for, whoever that is. Returns the port.
+   */
+  async start(dist: string, nodePort?: number): Promise<number> {
     const load = async (file: string): Promise<unknown> =>
       import(pathToFileURL(join(dist, 'http', file)).href);
     const { readBody, requireJsonObject } = (await load('body.js')) as Body;
     const { sendJson } = (await load('wire.js')) as Wire;
+    const driver = nodePort === undefined ? undefined : await Driver.connect(nodePort);
     const app = express();
     app.disable('etag');
     app.delete(
@@ -28,8 +33,10 @@ export const floorAnswers = {
         requireJsonObject(req);
         next();
       },
-      (req, res) => {
+      async (req, res) => {
         const { processes } = req.body as { processes: bigint[] };
+        // Nobody may have the id.
+        await driver?.listAndKill(Number(processes[0])).catch(() => undefined);
         sendJson(res, 200, { processes_killed: processes, processes_not_found: [] });
       },
     );

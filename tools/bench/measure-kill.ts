@@ -13,8 +13,9 @@ import { findMysqladmin, findPtKill, mysqladminKill, ptKill, Shell } from './she
 const KILLS = 30;
 /** The slow ones need not be repeated as often. */
 const SLOW_KILLS = 10;
-const WARM_UPS = 2000;
-const WARM_UP_KILLS = 300;
+/** So many that V8 has compiled what it will: it does that bit by bit while the code is used. */
+const WARM_UPS = 5000;
+const WARM_UP_KILLS = 1500;
 /** No server gives such an id during a run. */
 const NOBODY = 2_000_000_000;
 /** As long as the line of the audit that stands for one kill. */
@@ -27,11 +28,12 @@ export async function measureKill(rig: ServerRig): Promise<void> {
   const plain = new Service(build, { nodePorts });
   const audited = new Service(build, { nodePorts, isAudited: true });
   const floor = new Child<typeof floorAnswers>('../bench/floor-process.ts');
+  const bare = new Child<typeof floorAnswers>('../bench/floor-process.ts');
   const shell = new Shell();
   const file = openSync(join(build.folder, 'lines'), 'a');
   const undo = async (): Promise<void> => {
     shell.close();
-    await Promise.all([plain.remove(), audited.remove(), floor.stop()]);
+    await Promise.all([plain.remove(), audited.remove(), floor.stop(), bare.stop()]);
     closeSync(file);
   };
   await using(rig, undo, async () => {
@@ -39,6 +41,7 @@ export async function measureKill(rig: ServerRig): Promise<void> {
     const driver = await Driver.connect(node.server.port);
     const clients = {
       floor: new Client(await floor.ask('start', build.dist)),
+      bare: new Client(await bare.ask('start', build.dist, node.server.port)),
       plain: new Client(plain.port),
       audited: new Client(audited.port),
     };
@@ -65,6 +68,7 @@ export async function measureKill(rig: ServerRig): Promise<void> {
         },
       },
       killing(LANES.driver, (id) => driver.listAndKill(id)),
+      killingOver(LANES.bare, clients.bare),
       killingOver(LANES.plain, clients.plain),
       killingOver(LANES.audited, clients.audited),
       {
@@ -78,7 +82,8 @@ export async function measureKill(rig: ServerRig): Promise<void> {
       },
       ...(await shellLanes(rig, shell, killing)),
     ];
-    for (const client of [clients.plain, clients.audited]) {
+    await killEach(rig, WARM_UP_KILLS, (id) => driver.listAndKill(id));
+    for (const client of [clients.bare, clients.plain, clients.audited]) {
       await killEach(rig, WARM_UP_KILLS, (id) => client.kill(0, [id]), client);
     }
     const samples = await interleave(lanes, rig.rounds, (round) => {
@@ -93,6 +98,7 @@ export async function measureKill(rig: ServerRig): Promise<void> {
 const LANES = {
   floor: 'bare Express app',
   driver: 'bare driver: SHOW PROCESSLIST, KILL',
+  bare: 'bare app with the driver in it',
   plain: 'service',
   audited: 'service with audit',
   disk: 'write + fdatasync',
