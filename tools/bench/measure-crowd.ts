@@ -11,6 +11,7 @@ import { insist } from '../demo/until.ts';
 const KILLS = 10;
 const LISTS = 5;
 const WARM_UPS = 2000;
+const WARM_UP_TURNS = 30;
 /** What a session takes at both its ends, generously. */
 const MB_A_SESSION = 0.7;
 /** Files that the server and its client need besides. */
@@ -78,6 +79,8 @@ async function measureKills(
   });
   const [few, many] = ['one kill among 100', `one kill among ${size}`];
   const lanes = [lane(few, node, QUIET), lane(many, crowded, CROWDED)];
+  // They are not made of the same statements, so each has to be warm.
+  for (const { run } of lanes) await repeat(WARM_UP_TURNS, run);
   const samples = await interleave(lanes, rounds, (round) => {
     rig.progress(`one kill in a crowd, round ${round} of ${rounds}`);
   });
