@@ -30,6 +30,19 @@ describe('the log', () => {
     });
   });
 
+  it('for machines is as exact where a line holds nothing but texts, numbers and flags', () => {
+    const fields = { text: 'a"b\u2028', status: 200, repeated: true, reason: undefined };
+    const line = logged({ level: 'info', format: 'json' }, 'request', fields);
+    expect(line).toMatch(
+      /^\{"text":"a\\"b\u2028","status":200,"repeated":true,"level":"info","message":"request","timestamp":"[^"]+"\}\n$/,
+    );
+  });
+
+  it('for people leaves out what is undefined', () => {
+    const line = logged({ level: 'info', format: 'text' }, 'kill', { a: undefined, b: 1 });
+    expect(line).toMatch(/ INFO kill b=1\n$/);
+  });
+
   it('for people lets nothing through that a terminal would obey', () => {
     const line = logged({ level: 'info', format: 'text' }, 'kill', {
       user: '\u001b[2Jroot',

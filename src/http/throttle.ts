@@ -52,7 +52,9 @@ function limitBy(
 
 async function count(store: Store, key: string): Promise<ClientRateLimitInfo | undefined> {
   try {
-    return await store.increment(key);
+    // Taken out at once: the next request changes it.
+    const { totalHits, resetTime } = await store.increment(key);
+    return { totalHits, resetTime };
   } catch {
     // A kill must get through although nobody can count it.
     return undefined;

@@ -58,6 +58,21 @@ describe('the user sessions of a process list', () => {
     expect(idsOf(userSessions(list, STRICT))).toStrictEqual([27n, 5857102839209263511n]);
   });
 
+  it.each([
+    ['nearly in their order', (id: number) => id ^ 3],
+    ['from the last to the first', (id: number) => 5000 - id],
+    ['in no order', (id: number) => ((id * 2663) % 4999) + 10],
+  ])('are told by ascending id when the node lists them %s', (_how, idAt) => {
+    const ids = Array.from({ length: 4000 }, (_, index) => idAt(index + 8));
+    const found = idsOf(
+      userSessions(
+        ids.map((id) => client({ id: String(id) })),
+        STRICT,
+      ),
+    );
+    expect(found).toStrictEqual(ids.sort((one, other) => one - other).map(BigInt));
+  });
+
   it('are none for an empty list', () => {
     expect(allOf(userSessions([], STRICT))).toEqual([]);
   });

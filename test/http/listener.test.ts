@@ -54,6 +54,28 @@ function kill(port: number, id: bigint, agent?: false): Promise<IncomingMessage>
   });
 }
 
+describe('a request that the parser takes', () => {
+  it('is one of Express from the start, and so is the answer: Express would make V8 forget what it knows of them', async () => {
+    const { server, port } = await listen();
+    const made: (object | null)[] = [];
+    let seen: object[] = [];
+    server.prependListener('request', (req, res) => {
+      seen = [req, res];
+      made.push(...seen.map((message) => Object.getPrototypeOf(message) as object | null));
+    });
+
+    const { statusCode } = await kill(port, 8n);
+
+    expect(statusCode).toBe(200);
+    expect(made).toHaveLength(2);
+    expect(seen.map((message, at) => Object.getPrototypeOf(message) === made[at])).toEqual([
+      true,
+      true,
+    ]);
+    expect(seen.every((message) => 'app' in message)).toBe(true);
+  });
+});
+
 describe('what the parser refuses', () => {
   it.each([
     ['no HTTP', 'hello\r\n\r\n', 400, 'APIGW.0201'],

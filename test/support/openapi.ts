@@ -61,8 +61,8 @@ export function mismatch(schema: Schema, value: unknown): string | undefined {
 }
 
 /** The same app; what it answers that the document does not have is in `departures`. */
-export function watched(app: RequestListener): RequestListener {
-  return (req, res) => {
+export function watched<A extends RequestListener>(app: A): A {
+  const listener: RequestListener = (req, res) => {
     const [sent, answered] = [gather(req, 'push'), gather(res, 'write')];
     const end = res.end.bind(res) as (...given: unknown[]) => ServerResponse;
     res.end = ((...given: unknown[]) => {
@@ -84,6 +84,7 @@ export function watched(app: RequestListener): RequestListener {
     });
     app(req, res);
   };
+  return Object.assign(listener, app);
 }
 
 interface Exchange {

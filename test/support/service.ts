@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import type { RequestListener } from 'node:http';
 import { parse } from 'lossless-json';
 import request from 'supertest';
 import { createApp } from '../../src/app.ts';
 import { NO_AUDIT, type Audit } from '../../src/domain/audit.ts';
 import type { AnswerStore } from '../../src/domain/answer-store.ts';
+import type { App } from '../../src/http/messages.ts';
 import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
 import { FirstAnswers } from '../../src/domain/first-answers.ts';
 import { SessionService } from '../../src/domain/session-service.ts';
@@ -30,7 +30,7 @@ export interface Answer {
 }
 
 export interface TestService {
-  readonly app: RequestListener;
+  readonly app: App;
   /** Everything that was logged. */
   readonly events: LoggedEvent[];
   /** DELETE with these ids in the body. */
