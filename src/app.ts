@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import express, { type Request, type Response } from 'express';
-import { NO_AUDIT, type Audit } from './domain/audit.ts';
+import type { Audit } from './domain/audit.ts';
 import type { FirstAnswers } from './domain/first-answers.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
@@ -57,8 +57,7 @@ export function createApp({
   meter,
   trustProxy,
 }: AppParts): App {
-  // Without an audit nothing else tells of a kill: then a caller hears of it after the log.
-  const log = audit === NO_AUDIT ? events : afterAnswers(events);
+  const log = afterAnswers(events);
   const app = express();
   app.disable('etag');
   app.disable('x-powered-by');
