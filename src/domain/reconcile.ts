@@ -38,8 +38,8 @@ const OUTCOMES: Readonly<Record<KillOutcome, Outcome>> = {
 };
 
 /**
- * Finds out, over a new connection to the same incarnation, what came of KILLs that were not answered. The old connection may still hold
- * one, so it is ended first: the one exception to "never an internal thread". Then a session that is gone or `Killed` was
+ * Finds out, over a new connection to the same incarnation, what came of KILLs that were not answered. Their old connections may still hold
+ * one, so each is ended first: the one exception to "never an internal thread". Then a session that is gone or `Killed` was
  * killed by ours, and one that lives got nothing. Never throws; what cannot be found out is unknown.
  */
 export async function settle(
@@ -47,14 +47,19 @@ export async function settle(
   connection: ControlConnection,
   parts: SettleParts,
 ): Promise<readonly { readonly id: bigint; readonly outcome: Outcome }[]> {
-  const [first] = doubts;
-  if (first === undefined) return [];
-  // All were sent over one connection: it was the first doubt that gave it up.
-  const list = await listWithoutOld(first, connection, parts);
-  return doubts.map((doubt) => ({
-    id: doubt.session.id,
-    outcome: list === undefined ? 'unknown' : judge(doubt, connection, list),
-  }));
+  const settled: { readonly id: bigint; readonly outcome: Outcome }[] = [];
+  // The next connection can be lost as well before the first is settled, and each may hold a KILL.
+  let left = doubts;
+  for (let [first] = left; first !== undefined; [first] = left) {
+    const { sentOver } = first;
+    const list = await listWithoutOld(first, connection, parts);
+    for (const doubt of left.filter((other) => other.sentOver.id === sentOver.id)) {
+      const outcome = list === undefined ? 'unknown' : judge(doubt, connection, list);
+      settled.push({ id: doubt.session.id, outcome });
+    }
+    left = left.filter((other) => other.sentOver.id !== sentOver.id);
+  }
+  return settled;
 }
 
 /** A list read after the old connection had ended; undefined when that, or a list, cannot be had. */

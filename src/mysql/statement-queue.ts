@@ -132,7 +132,8 @@ export class StatementQueue implements Connected {
   }
 
   isBroken(): boolean {
-    return this.#connection.state !== 'authenticated';
+    // The driver hears of the end a turn later.
+    return this.#connection.state !== 'authenticated' || streamOf(this.#connection).destroyed;
   }
 
   isEncrypted(): boolean {

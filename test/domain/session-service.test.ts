@@ -291,6 +291,18 @@ describe('a KILL without an answer', () => {
     },
   );
 
+  it('is found out for each of several connections that were lost: none is left with a KILL in it', async () => {
+    const { nodes, terminate } = start();
+    const [a, b, c] = [nodes.connect(), nodes.connect(), nodes.connect()];
+    nodes.faults.set(a, 'lost, and waits in the old connection');
+    nodes.faults.set(b, 'lost, and waits in the old connection');
+
+    expect(await terminate(a, b, c)).toEqual({ failed: [a, b], killed: [c] });
+
+    nodes.deliverLate();
+    expect([nodes.has(a), nodes.has(b), nodes.has(c)]).toEqual([true, true, false]);
+  });
+
   it('is unknown on a server that goes on listing the dying', async () => {
     const { nodes, terminate } = start();
     nodes.listsTheDying = true;
