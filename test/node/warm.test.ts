@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { openConnection } from '../../src/mysql/connection.ts';
+import { NotSentError } from '../../src/mysql/server-errors.ts';
 import { TcpProxy } from '../../tools/tcp-proxy.ts';
 import { openSessions, type ClientSession } from '../support/client-session.ts';
 import { asRoot, nodeOn, servers } from '../support/server.ts';
@@ -35,6 +37,14 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     return sessions;
   }
 
+  it('is of no more use as soon as it was given up', async () => {
+    const connected = await openConnection(node(), node(), performance.now() + 5000);
+    connected.break();
+    expect(connected.isBroken()).toBe(true);
+    const trouble = connected.query('DO 0', 1000, Infinity);
+    await expect(trouble).rejects.toBeInstanceOf(NotSentError);
+  });
+
   it('is opened once, and is enough for one request after the other and for many at once', async () => {
     const service = start();
     for (const { id } of await open(3)) {
@@ -47,6 +57,21 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
       expect(body).toEqual({ processes_killed: [id], processes_not_found: [] });
     }
     expect(proxy.connections).toBe(1);
+  });
+
+  it('reads a list anew for who asks while one is being read: it shows what began meanwhile', async () => {
+    const [text, fault] = ['SHOW PROCESSLIST', { kind: 'black hole' }] as const;
+    proxy.injectAt('to server', text, fault, { when: 'answered', faulty: 'to client' });
+    await nodes.withConnection(node(), performance.now() + 10_000, async (connection) => {
+      const first = connection.list(Infinity);
+      await until('the node has answered', () => proxy.struck === 1);
+      const [session] = await open(1);
+      const second = connection.list(Infinity);
+      proxy.heal({ flush: true });
+      const ids = (await Promise.all([first, second])).map(({ rows }) => rows.map(({ id }) => id));
+      const isShown = ids.map((shown) => shown.includes(String(session?.id)));
+      expect(isShown).toEqual([false, true]);
+    });
   });
 
   it('can be opened beforehand', async () => {
