@@ -1,8 +1,6 @@
 import { isNativeError } from 'node:util/types';
 import winston, { type Logger } from 'winston';
 
-type Format = ReturnType<typeof winston.format.json>;
-
 export type { Logger } from 'winston';
 
 /** How the service logs. */
@@ -28,25 +26,10 @@ export function createLogger({ level, format }: LogSettings): Logger {
     level,
     format: combine(
       timestamp(),
-      format === 'json' ? flatOr(json({ replacer: serializable, deterministic: false })) : text,
+      format === 'json' ? json({ replacer: serializable, deterministic: false }) : text,
     ),
     transports: [new winston.transports.Console()],
   });
-}
-
-/** Has lines that hold nothing but texts, numbers and flags made by JSON.stringify, and all others by this format. */
-function flatOr(format: Format): Format {
-  const flat = winston.format.printf((info) => JSON.stringify(info));
-  return {
-    transform(info) {
-      const chosen = Object.values(info).every(isFlat) ? flat : format;
-      return chosen.transform(info, chosen.options);
-    },
-  };
-}
-
-function isFlat(value: unknown): boolean {
-  return typeof value !== 'object' && typeof value !== 'bigint';
 }
 
 // winston prints of an error only its own enumerable fields: no message, no stack.

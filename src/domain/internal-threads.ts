@@ -101,16 +101,20 @@ export function userSessions(rows: readonly ProcessListRow[], guard: Guard): Use
   const others: ProcessListRow[] = [];
   const numbered: ListedRow[] = [];
   const withZeros = new Set<string>();
+  let isInOrder = true;
+  let last = '';
   for (const row of rows) {
     if (!hasNumber(row)) others.push(row);
     else if (row.id.startsWith('0')) {
       others.push(row);
       withZeros.add(BigInt(row.id).toString());
     } else {
+      isInOrder &&= compareIds(last, row.id) <= 0;
+      last = row.id;
       numbered.push(row);
     }
   }
-  sortById(numbered);
+  if (!isInOrder) numbered.sort((one, other) => compareIds(one.id, other.id));
   const found: ListedRow[] = [];
   const isAlone = ({ id }: ListedRow, index: number): boolean =>
     id !== numbered[index - 1]?.id &&
@@ -121,26 +125,6 @@ export function userSessions(rows: readonly ProcessListRow[], guard: Guard): Use
     else others.push(row);
   });
   return new UserSessions(found, others);
-}
-
-/** Sorts rows that servers list nearly by ascending id: of clients that come together, one can overtake another. */
-function sortById(rows: ListedRow[]): void {
-  let stepsLeft = 8 * rows.length;
-  for (let next = 1; next < rows.length; next += 1) {
-    const row = rows[next];
-    let place = next;
-    for (; row !== undefined && place > 0; place -= 1) {
-      const before = rows[place - 1];
-      if (before === undefined || compareIds(before.id, row.id) <= 0) break;
-      rows[place] = before;
-      stepsLeft -= 1;
-    }
-    if (row !== undefined && place < next) rows[place] = row;
-    if (stepsLeft < 0) {
-      rows.sort((one, other) => compareIds(one.id, other.id));
-      return;
-    }
-  }
 }
 
 function hasNumber(row: ProcessListRow): row is ListedRow {

@@ -4,7 +4,8 @@ import { authPlugins, createConnection, type AuthPlugin, type SslOptions } from 
 import type { Deadline } from '../domain/deadline.ts';
 import { isLoopback, type Node } from '../domain/node.ts';
 import { CertificateError, codeOf, timeFor } from './server-errors.ts';
-import { StatementQueue, streamOf, type Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
+import { StatementQueue, streamOf } from './statement-queue.ts';
 
 /** Where to connect to: the node's own address, or another way in. */
 export type Address = Pick<Node, 'host' | 'port'>;

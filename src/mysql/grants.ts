@@ -1,7 +1,7 @@
 import type { Deadline } from '../domain/deadline.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
 import type { ServerIdentity } from './identity.ts';
 
 /** Throws `node_unavailable`, with the first GRANT that is missing, unless the control account may see and end other accounts' sessions. */

@@ -2,7 +2,7 @@ import type { Incarnation } from '../domain/incarnation.ts';
 import type { Deadline } from '../domain/deadline.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
 
 /** Which server a connection reached: its kind, its run, and who we are on it. */
 export interface ServerIdentity {

@@ -1,7 +1,7 @@
 import type { KillLimits, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
 import type { Flavour } from './identity.ts';
 import { nodeTrouble, NotSentError, serverErrorNumber } from './server-errors.ts';
 

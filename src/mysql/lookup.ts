@@ -1,7 +1,7 @@
 import type { Node, ProcessList } from '../domain/node.ts';
 import type { ProcessListRow } from '../domain/session.ts';
 import { serverErrorNumber } from './server-errors.ts';
-import type { Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
 
 /** Below so many rows SHOW PROCESSLIST takes no longer. */
 const LONG_LIST = 500;

@@ -108,7 +108,7 @@ export class NodeConnections implements Crowded {
 
   /** Opens a connection if there is none; never throws. */
   async warm(): Promise<void> {
-    if (this.#usable().length > 0 || this.#isClosed) return;
+    if (this.#best() !== undefined || this.#isClosed) return;
     try {
       this.#giveBackSoon(await this.#open());
     } catch {

@@ -1,4 +1,4 @@
-import type { Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
 
 /** How long a node may go on listing a connection that was closed. */
 const LINGER_MS = 10_000;

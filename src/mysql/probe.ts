@@ -6,7 +6,7 @@ import { openConnection, type Address } from './connection.ts';
 import { missingGrants } from './grants.ts';
 import { identify } from './identity.ts';
 import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
-import type { Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
 import { readTransactions } from './transactions.ts';
 
 interface Seen {

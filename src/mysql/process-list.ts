@@ -1,7 +1,7 @@
 import type { Node, ProcessList } from '../domain/node.ts';
 import type { ProcessListRow } from '../domain/session.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
-import type { Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
 
 /**
  * The process list as this connection sees it. Throws `node_unavailable` when the answer is not what servers give, or does

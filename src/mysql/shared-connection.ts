@@ -8,7 +8,7 @@ import { killSession, killSessionsAhead } from './kill.ts';
 import { isWorthwhile, lookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
 import { nodeTrouble } from './server-errors.ts';
-import type { Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
 import { readTransactions } from './transactions.ts';
 
 /** A control connection that several requests share. */

@@ -2,55 +2,10 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Connection, FieldPacket } from 'mysql2';
 import { leftUntil, limitReached, type Deadline } from '../domain/deadline.ts';
+import type { Connected, ResultSet } from './connected.ts';
 import { readList, type List } from './list-reader.ts';
 import { pipeline } from './pipeline.ts';
 import { connectionLost, DeadlineError, NotSentError } from './server-errors.ts';
-
-/** What a statement returned: the column names, and the rows in their order. */
-export interface ResultSet {
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly unknown[])[];
-  /** What the server warns of, where that was to be read. */
-  readonly warnings: readonly string[];
-}
-
-/** A connection of the driver, with a deadline for each statement; after an error of the line it stays broken. */
-export interface Connected {
-  /**
-   * Sends a statement when it is its turn. Rejects with a NotSentError when that does not come by the deadline or by `sendBy`, or the
-   * connection breaks before; with the driver's error; or with a DeadlineError when no answer comes within `limitMs` and by the deadline: then the connection is broken.
-   */
-  query(
-    sql: string,
-    limitMs: number,
-    deadline: Deadline,
-    options?: { readonly sendBy?: Deadline; readonly areWarningsRead?: boolean },
-  ): Promise<ResultSet>;
-  /** The rows of a process list, by a statement that gives one; as `query` otherwise. */
-  list(sql: string, limitMs: number, deadline: Deadline): Promise<List>;
-  /**
-   * Sends statements that return no rows, in one turn, none after `sendBy` and many before those in front are answered. `answered` hears of
-   * each answer, in their order: the driver's error, or undefined for OK. Resolves when no more will come, with how many were sent,
-   * and the error of the line if it broke.
-   */
-  queryAhead(
-    statements: readonly string[],
-    limitMs: number,
-    until: { readonly sendBy: Deadline; readonly deadline: Deadline },
-    answered: (error: unknown) => void,
-  ): Promise<{ readonly sent: number; readonly trouble?: unknown }>;
-  isBroken(): boolean;
-  isEncrypted(): boolean;
-  /** For how many milliseconds the present statement has waited for its answer; 0 when there is none. */
-  busyMs(): number;
-  /** Whether it keeps the process from ending: it should only while somebody waits for it. */
-  holdProcess(isWanted: boolean): void;
-  /** Has this called when it has broken or was closed. */
-  onceBroken(listener: () => void): void;
-  /** Breaks it at once: nothing that waits is sent. */
-  break(): void;
-  close(): void;
-}
 
 interface Waiting {
   readonly send: () => Promise<void>;
@@ -132,8 +87,7 @@ export class StatementQueue implements Connected {
   }
 
   isBroken(): boolean {
-    // The driver hears of the end a turn later.
-    return this.#connection.state !== 'authenticated' || streamOf(this.#connection).destroyed;
+    return this.#connection.state !== 'authenticated';
   }
 
   isEncrypted(): boolean {

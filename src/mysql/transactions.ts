@@ -1,6 +1,6 @@
 import type { Deadline } from '../domain/deadline.ts';
 import type { Node, TransactionState } from '../domain/node.ts';
-import type { Connected } from './statement-queue.ts';
+import type { Connected } from './connected.ts';
 import type { Flavour } from './identity.ts';
 import { serverErrorNumber } from './server-errors.ts';
 
