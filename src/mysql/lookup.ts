@@ -1,69 +1,87 @@
 import type { Node, ProcessList } from '../domain/node.ts';
 import type { ProcessListRow } from '../domain/session.ts';
-import { serverErrorNumber } from './server-errors.ts';
 import type { Connected } from './connected.ts';
+import type { ServerIdentity } from './identity.ts';
+import { serverErrorNumber } from './server-errors.ts';
 
 /** Below so many rows SHOW PROCESSLIST takes no longer. */
 const LONG_LIST = 500;
 /** Looking up one id takes as long as listing so many rows (MySQL 9.7, measured). */
 const ROWS_AN_ID = 16;
 
-/** Whether looking up so many ids is quicker than reading a list that had so many rows. */
-export function isWorthwhile(ids: number, rows: number): boolean {
-  return rows >= LONG_LIST && ids * ROWS_AN_ID <= rows;
-}
-
 /**
- * The part of MySQL's process list that shows these ids and our own, by its primary key, with the second opinion that `threads` has of each.
- * `incomplete` when it does not show all of them, since it can miss rows; `denied` when it cannot be asked. Then only the whole list can tell.
- * Throws the driver's error when the line is in trouble.
+ * Looks single sessions up in what MySQL's `performance_schema` has of the process list, by its primary key, with the second opinion that
+ * `threads` has of each. Every id in a statement costs a walk over all threads, so only what is needed is asked for.
  */
-export async function lookUp(
-  connected: Connected,
-  ownId: bigint,
-  ids: ReadonlySet<bigint>,
-  node: Node,
-): Promise<ProcessList | 'incomplete' | 'denied'> {
-  const askedAt = performance.now();
-  const wanted = [...new Set([ownId, ...ids])].map((id) => id.toString());
-  const sql = `${SELECT} (${wanted.join(', ')})`;
-  try {
-    const { rows: found } = await connected.query(sql, node.listTimeoutMs, Infinity);
-    const rows = found.map(seenIn);
-    const own = rows.find(({ row: { id } }) => id === ownId.toString());
-    if (rows.length !== wanted.length || !isThisStatement(own?.row, node)) return 'incomplete';
-    // What a client's thread is called is known from our own.
-    if (own?.name == null || own.line === null) return 'incomplete';
-    const judged = rows.map(({ row, name, line }) => ({
-      ...row,
-      isClient: name === own.name && line !== null,
-    }));
-    return { rows: judged, askedAt, isPart: true };
-  } catch (error) {
-    if (serverErrorNumber(error) === undefined) throw error;
-    return 'denied';
+export class LookUp {
+  readonly #connected: Connected;
+  readonly #ownId: bigint;
+  readonly #node: Node;
+  #isDenied: boolean;
+  /** What the threads of clients are called, which is known from our own. */
+  #clientThread: string | undefined;
+
+  constructor(connected: Connected, { ownId, flavour }: ServerIdentity, node: Node) {
+    [this.#connected, this.#ownId, this.#node] = [connected, ownId, node];
+    // Elsewhere it does not exist, or is slower than the whole list.
+    this.#isDenied = flavour !== 'mysql';
+  }
+
+  /** Whether it can be asked, and looking up so many ids is quicker than reading a list that had so many rows. */
+  isWorthwhile(ids: number, rows: number): boolean {
+    return !this.#isDenied && rows >= LONG_LIST && ids * ROWS_AN_ID <= rows;
+  }
+
+  /**
+   * The part of the process list that has these ids. Undefined when not all of them are shown, since rows can be missing, or when
+   * it cannot be asked: then only the whole list can tell. Throws the driver's error when the line is in trouble.
+   */
+  async read(ids: ReadonlySet<bigint>): Promise<ProcessList | undefined> {
+    const askedAt = performance.now();
+    const own = this.#ownId.toString();
+    const learnt = this.#clientThread === undefined ? [this.#ownId] : [];
+    const wanted = new Set([...learnt, ...ids].map((id) => id.toString()));
+    const sql = `${SELECT} (${[...wanted].join(', ')})`;
+    try {
+      const { rows } = await this.#connected.query(sql, this.#node.listTimeoutMs, Infinity);
+      const found = rows.map(seenIn);
+      // Behind a proxy that has ids of its own, ours can be those of somebody else.
+      const isWhole = found.every(
+        ({ row: { id }, askedBy }) => askedBy === own && wanted.delete(id ?? ''),
+      );
+      if (!isWhole || wanted.size > 0) return undefined;
+      const me = found.find(({ row: { id } }) => id === own);
+      if (me !== undefined && me.line !== null) this.#clientThread = me.name ?? undefined;
+      const name = this.#clientThread;
+      if (name === undefined) return undefined;
+      const judged = found.map((seen) => ({
+        ...seen.row,
+        isClient: seen.name === name && seen.line !== null,
+      }));
+      return { rows: judged, askedAt, isPart: true };
+    } catch (error) {
+      if (serverErrorNumber(error) === undefined) throw error;
+      this.#isDenied = true;
+      return undefined;
+    }
   }
 }
 
 const SELECT =
-  'SELECT p.ID, p.USER, p.HOST, p.DB, p.COMMAND, p.TIME, p.STATE, LEFT(p.INFO, 100) AS INFO, t.NAME, t.CONNECTION_TYPE ' +
+  'SELECT p.ID, p.USER, p.HOST, p.DB, p.COMMAND, p.TIME, p.STATE, LEFT(p.INFO, 100) AS INFO, t.NAME, t.CONNECTION_TYPE, CONNECTION_ID() ' +
   'FROM performance_schema.processlist p JOIN performance_schema.threads t ON t.PROCESSLIST_ID = p.ID WHERE p.ID IN';
 
-function isThisStatement(row: ProcessListRow | undefined, node: Node): boolean {
-  if (row?.user?.toLowerCase() !== node.user.toLowerCase()) return false;
-  return row.info === null || SELECT.startsWith(row.info);
-}
-
-/** A session, the name of its thread, and by what kind of line its client has come. */
+/** A session, the name of its thread, by what kind of line its client has come, and the id of the connection that was answered. */
 interface Seen {
   readonly row: ProcessListRow;
   readonly name: string | null;
   readonly line: string | null;
+  readonly askedBy: string | null;
 }
 
 function seenIn(values: readonly unknown[]): Seen {
   const texts = values.map((value) => (typeof value === 'string' ? value : null));
   const [id = null, user = null, host = null, db = null, command = null, ...more] = texts;
-  const [time = null, state = null, info = null, name = null, line = null] = more;
-  return { row: { id, user, host, db, command, time, state, info }, name, line };
+  const [time = null, state = null, info = null, name = null, line = null, askedBy = null] = more;
+  return { row: { id, user, host, db, command, time, state, info }, name, line, askedBy };
 }

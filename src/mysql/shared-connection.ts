@@ -5,7 +5,7 @@ import { openConnection, type Address } from './connection.ts';
 import { requireGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import { killSession, killSessionsAhead } from './kill.ts';
-import { isWorthwhile, lookUp } from './lookup.ts';
+import { LookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
 import { nodeTrouble } from './server-errors.ts';
 import type { Connected } from './connected.ts';
@@ -18,12 +18,12 @@ export class SharedConnection {
   readonly isSpare: boolean;
   readonly connected: Connected;
   readonly #node: Node;
+  readonly #lookUp: LookUp;
   #reading: Promise<ProcessList> | undefined;
   #nextReading: Promise<ProcessList> | undefined;
   /** For the next reading: the ids that it has to show, or all. */
   #wanted = new Set<bigint>();
   #isAllWanted = false;
-  #canLookUp: boolean;
   /** How many the last whole list had. */
   #rows = 0;
 
@@ -37,8 +37,7 @@ export class SharedConnection {
     this.identity = identity;
     this.#node = node;
     this.isSpare = isSpare;
-    // Elsewhere it does not exist, or is slower than the whole list.
-    this.#canLookUp = identity.flavour === 'mysql';
+    this.#lookUp = new LookUp(connected, identity, node);
   }
 
   /** Connects, and makes sure of who is there and what the account may do. Throws `node_unavailable`, or what connecting throws. */
@@ -110,10 +109,9 @@ export class SharedConnection {
 
   async #read(wanted: ReadonlySet<bigint> | undefined): Promise<ProcessList> {
     const { connected, identity } = this;
-    if (wanted !== undefined && this.#canLookUp && isWorthwhile(wanted.size, this.#rows)) {
-      const part = await lookUp(connected, identity.ownId, wanted, this.#node);
-      if (typeof part === 'object') return part;
-      this.#canLookUp = part !== 'denied';
+    if (wanted !== undefined && this.#lookUp.isWorthwhile(wanted.size, this.#rows)) {
+      const part = await this.#lookUp.read(wanted);
+      if (part !== undefined) return part;
     }
     const list = await readProcessList(connected, identity.ownId, this.#node);
     this.#rows = list.rows.length;

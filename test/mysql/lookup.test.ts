@@ -18,10 +18,15 @@ const MANY = Array.from({ length: 600 }, (_, index) => client(index + 1000));
 type Row = Record<string, string | null>;
 
 /** What `performance_schema` says of a row that the process list has. */
-function seen(row: Row, more: Row = CLIENT): Row {
+function seen(row: Row, more: Row = CLIENT, askedBy = own()['Id'] ?? ''): Row {
   const values = Object.values(row);
   const named = COLUMNS.map((name, index) => [name, values[index] ?? null] as const);
-  return { ...Object.fromEntries<string | null>(named), ...more };
+  return { ...Object.fromEntries<string | null>(named), ...more, ASKED_BY: askedBy };
+}
+
+/** The ids that a lookup asks for. */
+function askedIds(sql: string): string[] {
+  return / IN \((.*)\)$/.exec(sql)?.[1]?.split(', ') ?? [];
 }
 
 describe('sessions of a long list that are looked up', () => {
@@ -48,8 +53,10 @@ describe('sessions of a long list that are looked up', () => {
 
   const shows =
     (...rows: Row[]): Script =>
-    (_sql, connection) => {
-      connection.writeTextResult(rows, columns([...COLUMNS, 'NAME', 'CONNECTION_TYPE']));
+    (sql, connection) => {
+      const wanted = rows.filter(({ ID: id }) => askedIds(sql).includes(id ?? ''));
+      const names = [...COLUMNS, 'NAME', 'CONNECTION_TYPE', 'ASKED_BY'];
+      connection.writeTextResult(wanted, columns(names));
     };
   const killed = { processes_killed: [1001n], processes_not_found: [] };
   const notFound = { processes_killed: [], processes_not_found: [1001n] };
@@ -58,6 +65,27 @@ describe('sessions of a long list that are looked up', () => {
     const { heard, answers } = await kill(1001, shows(seen(own()), seen(client(1001))));
     expect(answers.map(({ body }) => body)).toEqual([killed, killed]);
     expect(heard).toEqual(['SELECT', 'KILL CONNECTION 1001', 'SELECT', 'KILL CONNECTION 1001']);
+  });
+
+  it('are asked for alone once it is known what the threads of clients are called', async () => {
+    const asked: string[][] = [];
+    const { answers } = await kill(1001, (sql, connection) => {
+      asked.push(askedIds(sql));
+      shows(seen(own()), seen(client(1001)))(sql, connection);
+    });
+    expect(answers.map(({ body }) => body)).toEqual([killed, killed]);
+    expect(asked).toEqual([['77', '1001'], ['1001']]);
+  });
+
+  it('are not ended for what was known of threads before', async () => {
+    let asked = 0;
+    const { heard, answers } = await kill(1001, (sql, connection) => {
+      asked += 1;
+      const opinion = asked === 1 ? CLIENT : { ...CLIENT, NAME: 'thread/sql/replica_worker' };
+      shows(seen(own()), seen(client(1001), opinion))(sql, connection);
+    });
+    expect(answers.map(({ body }) => body)).toEqual([killed, notFound]);
+    expect(heard).toEqual(['SELECT', 'KILL CONNECTION 1001', 'SELECT']);
   });
 
   it.each<[string, Row]>([
@@ -81,14 +109,20 @@ describe('sessions of a long list that are looked up', () => {
     ['does not show it', shows(seen(own()))],
     ['does not show the control connection', shows(seen(client(1001)), seen(client(1002)))],
     [
-      'shows somebody else under our own id',
-      shows(seen({ ...own(), User: 'app' }), seen(client(1001))),
-    ],
-    [
-      'shows our own id with another statement',
-      shows(seen({ ...own(), Info: 'SELECT 1' }), seen(client(1001))),
+      'was answered to another connection than ours',
+      shows(seen(own(), CLIENT, '78'), seen(client(1001), CLIENT, '78')),
     ],
     ['shows one twice', shows(seen(own()), seen(client(1001)), seen(client(1001)))],
+    [
+      'shows one more than it was asked for',
+      (sql, connection) => {
+        shows(
+          seen(own()),
+          seen(client(1001)),
+          seen(client(1002)),
+        )(`${sql.slice(0, -1)}, 1002)`, connection);
+      },
+    ],
     [
       'has no name for our own thread',
       shows(seen(own(), { NAME: null, CONNECTION_TYPE: null }), seen(client(1001))),

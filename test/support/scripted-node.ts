@@ -109,7 +109,7 @@ export function ordinary(
     const answer = (row: Record<string, string>): void => {
       connection.writeTextResult([row], columns(Object.keys(row)));
     };
-    if (sql.includes('CONNECTION_ID()')) answer({ id: '77', version });
+    if (sql.startsWith('SELECT CONNECTION_ID()')) answer({ id: '77', version });
     else if (/UNIX_TIMESTAMP/.test(sql)) answer({ server: 'a', start: '1000', uptime: '500' });
     else if (sql.includes('@@hostname')) answer({ server: 'a' });
     else if (sql.startsWith('SHOW GLOBAL STATUS')) answer({ name: 'Uptime', value: '500' });
