@@ -11,7 +11,7 @@ const ROWS_AN_ID = 16;
 
 /**
  * Looks single sessions up in what MySQL's `performance_schema` has of the process list, by its primary key, with the second opinion that
- * `threads` has of each. Every id in a statement costs a walk over all threads, so only what is needed is asked for.
+ * `threads` has of each.
  */
 export class LookUp {
   readonly #connected: Connected;
@@ -33,30 +33,30 @@ export class LookUp {
   }
 
   /**
-   * The part of the process list that has these ids. Undefined when not all of them are shown, since rows can be missing, or when
+   * The part of the process list that has these ids and our own. Undefined when not all of them are shown, since rows can be missing, or when
    * it cannot be asked: then only the whole list can tell. Throws the driver's error when the line is in trouble.
    */
   async read(ids: ReadonlySet<bigint>): Promise<ProcessList | undefined> {
     const askedAt = performance.now();
     const own = this.#ownId.toString();
-    const learnt = this.#clientThread === undefined ? [this.#ownId] : [];
-    const wanted = new Set([...learnt, ...ids].map((id) => id.toString()));
-    const sql = `${SELECT} (${[...wanted].join(', ')})`;
+    const wanted = new Set([own, ...[...ids].map((id) => id.toString())]);
+    // For each id the server walks over all its threads in each of the two, and what our own thread is called stays the same.
+    const opined = this.#clientThread === undefined ? 'p.ID' : `IF(p.ID = ${own}, NULL, p.ID)`;
+    const sql = `${SELECT} ${opined} WHERE p.ID IN (${[...wanted].join(', ')})`;
     try {
       const { rows } = await this.#connected.query(sql, this.#node.listTimeoutMs, Infinity);
       const found = rows.map(seenIn);
-      // Behind a proxy that has ids of its own, ours can be those of somebody else.
-      const isWhole = found.every(
-        ({ row: { id }, askedBy }) => askedBy === own && wanted.delete(id ?? ''),
-      );
-      if (!isWhole || wanted.size > 0) return undefined;
       const me = found.find(({ row: { id } }) => id === own);
-      if (me !== undefined && me.line !== null) this.#clientThread = me.name ?? undefined;
+      if (!this.#isThisStatement(me?.row)) return undefined;
+      if (me?.line != null) this.#clientThread = me.name ?? undefined;
       const name = this.#clientThread;
-      if (name === undefined) return undefined;
+      const areShown = found.every(
+        (seen) => wanted.delete(seen.row.id ?? '') && (seen === me || seen.name !== null),
+      );
+      if (name === undefined || !areShown || wanted.size > 0) return undefined;
       const judged = found.map((seen) => ({
         ...seen.row,
-        isClient: seen.name === name && seen.line !== null,
+        isClient: seen === me || (seen.name === name && seen.line !== null),
       }));
       return { rows: judged, askedAt, isPart: true };
     } catch (error) {
@@ -65,23 +65,27 @@ export class LookUp {
       return undefined;
     }
   }
+
+  #isThisStatement(row: ProcessListRow | undefined): boolean {
+    if (row?.user?.toLowerCase() !== this.#node.user.toLowerCase()) return false;
+    return row.info === null || SELECT.startsWith(row.info);
+  }
 }
 
 const SELECT =
-  'SELECT p.ID, p.USER, p.HOST, p.DB, p.COMMAND, p.TIME, p.STATE, LEFT(p.INFO, 100) AS INFO, t.NAME, t.CONNECTION_TYPE, CONNECTION_ID() ' +
-  'FROM performance_schema.processlist p JOIN performance_schema.threads t ON t.PROCESSLIST_ID = p.ID WHERE p.ID IN';
+  'SELECT p.ID, p.USER, p.HOST, p.DB, p.COMMAND, p.TIME, p.STATE, LEFT(p.INFO, 100) AS INFO, t.NAME, t.CONNECTION_TYPE ' +
+  'FROM performance_schema.processlist p LEFT JOIN performance_schema.threads t ON t.PROCESSLIST_ID =';
 
-/** A session, the name of its thread, by what kind of line its client has come, and the id of the connection that was answered. */
+/** A session, the name of its thread, and by what kind of line its client has come. */
 interface Seen {
   readonly row: ProcessListRow;
   readonly name: string | null;
   readonly line: string | null;
-  readonly askedBy: string | null;
 }
 
 function seenIn(values: readonly unknown[]): Seen {
   const texts = values.map((value) => (typeof value === 'string' ? value : null));
   const [id = null, user = null, host = null, db = null, command = null, ...more] = texts;
-  const [time = null, state = null, info = null, name = null, line = null, askedBy = null] = more;
-  return { row: { id, user, host, db, command, time, state, info }, name, line, askedBy };
+  const [time = null, state = null, info = null, name = null, line = null] = more;
+  return { row: { id, user, host, db, command, time, state, info }, name, line };
 }

@@ -18,10 +18,10 @@ const MANY = Array.from({ length: 600 }, (_, index) => client(index + 1000));
 type Row = Record<string, string | null>;
 
 /** What `performance_schema` says of a row that the process list has. */
-function seen(row: Row, more: Row = CLIENT, askedBy = own()['Id'] ?? ''): Row {
+function seen(row: Row, more: Row = CLIENT): Row {
   const values = Object.values(row);
   const named = COLUMNS.map((name, index) => [name, values[index] ?? null] as const);
-  return { ...Object.fromEntries<string | null>(named), ...more, ASKED_BY: askedBy };
+  return { ...Object.fromEntries<string | null>(named), ...more };
 }
 
 /** The ids that a lookup asks for. */
@@ -55,8 +55,11 @@ describe('sessions of a long list that are looked up', () => {
     (...rows: Row[]): Script =>
     (sql, connection) => {
       const wanted = rows.filter(({ ID: id }) => askedIds(sql).includes(id ?? ''));
-      const names = [...COLUMNS, 'NAME', 'CONNECTION_TYPE', 'ASKED_BY'];
-      connection.writeTextResult(wanted, columns(names));
+      const hasOwnOpinion = !sql.includes('IF(p.ID = 77, NULL, p.ID)');
+      const told = wanted.map((row) =>
+        row['ID'] === '77' && !hasOwnOpinion ? { ...row, NAME: null, CONNECTION_TYPE: null } : row,
+      );
+      connection.writeTextResult(told, columns([...COLUMNS, 'NAME', 'CONNECTION_TYPE']));
     };
   const killed = { processes_killed: [1001n], processes_not_found: [] };
   const notFound = { processes_killed: [], processes_not_found: [1001n] };
@@ -67,14 +70,15 @@ describe('sessions of a long list that are looked up', () => {
     expect(heard).toEqual(['SELECT', 'KILL CONNECTION 1001', 'SELECT', 'KILL CONNECTION 1001']);
   });
 
-  it('are asked for alone once it is known what the threads of clients are called', async () => {
-    const asked: string[][] = [];
+  it('have the server look for the opinion of our own thread once', async () => {
+    const asked: boolean[] = [];
     const { answers } = await kill(1001, (sql, connection) => {
-      asked.push(askedIds(sql));
+      expect(askedIds(sql)).toEqual(['77', '1001']);
+      asked.push(sql.includes('t.PROCESSLIST_ID = p.ID '));
       shows(seen(own()), seen(client(1001)))(sql, connection);
     });
     expect(answers.map(({ body }) => body)).toEqual([killed, killed]);
-    expect(asked).toEqual([['77', '1001'], ['1001']]);
+    expect(asked).toEqual([true, false]);
   });
 
   it('are not ended for what was known of threads before', async () => {
@@ -109,8 +113,16 @@ describe('sessions of a long list that are looked up', () => {
     ['does not show it', shows(seen(own()))],
     ['does not show the control connection', shows(seen(client(1001)), seen(client(1002)))],
     [
-      'was answered to another connection than ours',
-      shows(seen(own(), CLIENT, '78'), seen(client(1001), CLIENT, '78')),
+      'shows somebody else under our own id',
+      shows(seen({ ...own(), User: 'app' }), seen(client(1001))),
+    ],
+    [
+      'shows our own id with another statement',
+      shows(seen({ ...own(), Info: 'SELECT 1' }), seen(client(1001))),
+    ],
+    [
+      'has no second opinion of it',
+      shows(seen(own()), seen(client(1001), { NAME: null, CONNECTION_TYPE: null })),
     ],
     ['shows one twice', shows(seen(own()), seen(client(1001)), seen(client(1001)))],
     [
