@@ -123,7 +123,7 @@ export class FileAudit implements Audit {
 
   /** What was done stays owed until it is on record. */
   #appendInTheEnd(record: object): void {
-    this.#append(record).then(
+    this.#append(record, { hasTime: true }).then(
       () => {
         for (const owed of this.#owed.splice(0)) this.#appendInTheEnd(owed);
       },
@@ -134,15 +134,15 @@ export class FileAudit implements Audit {
   }
 
   #appendSoon(record: object): void {
-    this.#append(record).catch(() => undefined);
+    this.#append(record, { hasTime: true }).catch(() => undefined);
   }
 
-  async #append(record: object): Promise<void> {
+  async #append(record: object, { hasTime = false } = {}): Promise<void> {
     const slow = setTimeout(() => {
       this.#fail(new Error(`Nothing was written within ${SLOW_MS} ms.`));
     }, SLOW_MS).unref();
     try {
-      await this.#file.append(lineOf(record));
+      await this.#file.append(lineOf(record), { hasTime });
       this.#trouble = undefined;
     } catch (error) {
       this.#fail(error);

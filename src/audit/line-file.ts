@@ -5,12 +5,13 @@ import { dirname } from 'node:path';
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const NEWLINE = 0x0a;
 const LOOK_MS = 1000;
+/** How long a line that nobody waits for stays in memory at most, for one to come that takes it along. */
+const COMPANY_MS = 10;
+/** To read and append, where each write is on disk when it returns (O_SYNC): a write and an fdatasync would be two ways to another thread. */
+const FLAGS = 'as+';
 
 /** The part of a file that is used here. */
-export type LineFileHandle = Pick<
-  FileHandle,
-  'write' | 'datasync' | 'sync' | 'close' | 'stat' | 'read'
->;
+export type LineFileHandle = Pick<FileHandle, 'write' | 'sync' | 'close' | 'stat' | 'read'>;
 
 export type Open = (path: string, flags: string, mode?: number) => Promise<LineFileHandle>;
 
@@ -19,28 +20,36 @@ interface Waiting {
   readonly done: (failure?: Error) => void;
 }
 
+/** Stands between what is for the file that is open and what is for the next. */
+const REOPEN = Symbol('reopen');
+
 /**
  * A file to which lines are appended, each on disk before its `append` resolves. Lines that come while others are being written share
- * the next write and fdatasync. A line that was cut short, by a crash or a full disk, stays as it is: the next one begins on a line of its own.
+ * the next write. A line that was cut short, by a crash or a full disk, stays as it is: the next one begins on a line of its own.
  */
 export class LineFile {
   readonly #path: string;
   readonly #open: Open;
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: (Waiting | typeof REOPEN)[] = [];
   #waitingBytes = 0;
   #handle: LineFileHandle | undefined;
   #isTorn = false;
   #lookedAt = -Infinity;
-  #isReopenWanted = false;
   #writing: Promise<void> | undefined;
+  /** Whether what waits is to be written now. */
+  #isDue = false;
+  #company: NodeJS.Timeout | undefined;
 
   constructor(path: string, open: Open = openFile) {
     this.#path = path;
     this.#open = open;
   }
 
-  /** Appends a line, given without its end. Resolves when it is on disk; rejects with Node's error when it cannot be said to be. */
-  append(line: string): Promise<void> {
+  /**
+   * Appends a line, given without its end. Resolves when it is on disk; rejects with Node's error when it cannot be said to be.
+   * One that has time goes to the disk with the next that has not, at most 10 ms later: a turn of the disk by itself would be in its way.
+   */
+  append(line: string, { hasTime = false } = {}): Promise<void> {
     const bytes = Buffer.byteLength(line);
     if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
       return Promise.reject(new Error('The disk is too slow: too much waits to be written.'));
@@ -53,21 +62,26 @@ export class LineFile {
         else reject(failure);
       };
       this.#waiting.push({ line, done });
-      this.#writing ??= this.#writeAll();
+      if (!hasTime) this.#begin();
+      else {
+        this.#company ??= setTimeout(() => {
+          this.#begin();
+        }, COMPANY_MS);
+      }
     });
   }
 
   /** Lines from now on go to a file of this name, which is made if it is there no more. */
   reopen(): void {
-    this.#isReopenWanted = true;
+    this.#waiting.push(REOPEN);
+    this.#begin();
   }
 
   /** Writes what waits, and closes the file. */
   async close(): Promise<void> {
+    if (this.#waiting.length > 0) this.#begin();
     await this.#writing;
-    const handle = this.#handle;
-    this.#handle = undefined;
-    await handle?.close().catch(() => undefined);
+    await this.#drop();
   }
 
   /** How many bytes more the file system can take. Rejects with Node's error. */
@@ -76,20 +90,38 @@ export class LineFile {
     return bavail * bsize;
   }
 
+  #begin(): void {
+    this.#isDue = true;
+    this.#writing ??= this.#writeAll();
+  }
+
   async #writeAll(): Promise<void> {
     // What comes in the same turn of the event loop is written together.
     await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0);
-      let failure: Error | undefined;
-      try {
-        await this.#write(batch.map(({ line }) => `${line}\n`).join(''));
-      } catch (error) {
-        failure = error as Error;
-      }
-      for (const { done } of batch) done(failure);
+    while (this.#isDue) {
+      this.#isDue = false;
+      clearTimeout(this.#company);
+      this.#company = undefined;
+      const end = this.#waiting.indexOf(REOPEN);
+      const batch = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
+      await this.#writeBatch(batch.filter((waiting) => waiting !== REOPEN));
+      if (end < 0) continue;
+      this.#waiting.shift();
+      this.#isDue = true;
+      await this.#drop();
     }
     this.#writing = undefined;
+  }
+
+  async #writeBatch(batch: readonly Waiting[]): Promise<void> {
+    if (batch.length === 0) return;
+    let failure: Error | undefined;
+    try {
+      await this.#write(batch.map(({ line }) => `${line}\n`).join(''));
+    } catch (error) {
+      failure = error as Error;
+    }
+    for (const { done } of batch) done(failure);
   }
 
   async #write(lines: string): Promise<void> {
@@ -101,25 +133,22 @@ export class LineFile {
         written += (await handle.write(text, written)).bytesWritten;
       }
       this.#isTorn = false;
-      await handle.datasync();
     } catch (error) {
-      // After a failed fdatasync nobody knows what a second one would mean: the next line starts with the file opened anew.
-      const handle = this.#handle;
-      this.#handle = undefined;
-      await handle?.close().catch(() => undefined);
+      // After a failed sync nobody knows what a second one would mean: the next line starts with the file opened anew.
+      await this.#drop();
       throw error;
     }
   }
 
+  async #drop(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await handle?.close().catch(() => undefined);
+  }
+
   async #current(): Promise<LineFileHandle> {
-    if (this.#isReopenWanted) {
-      const before = this.#handle;
-      this.#handle = undefined;
-      this.#isReopenWanted = false;
-      await before?.close();
-    }
     if (this.#handle !== undefined && !(await this.#isRemoved(this.#handle))) return this.#handle;
-    const handle = await this.#open(this.#path, 'a+', 0o640);
+    const handle = await this.#open(this.#path, FLAGS, 0o640);
     this.#handle = handle;
     const { size } = await handle.stat();
     const last = size === 0 ? undefined : await handle.read(Buffer.alloc(1), 0, 1, size - 1);

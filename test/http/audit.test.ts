@@ -234,6 +234,29 @@ describe('the audit', () => {
     expect((await records()).map(({ record }) => record)).toEqual(['intent', 'resumed', 'outcome']);
   });
 
+  it('has the disk wait for company with all but what a kill waits for', async () => {
+    const file = new LineFile(path);
+    const append = file.append.bind(file);
+    const asked: [string, boolean | undefined][] = [];
+    file.append = (line, options) => {
+      asked.push([(JSON.parse(line) as { record: string }).record, options?.hasTime]);
+      return append(line, options);
+    };
+    const other = new FileAudit(file, 4711, (error) => troubles.push(error));
+    const { nodes, send } = start({ audit: other });
+    await send([nodes.connect()]).expect(200);
+    await send([1n], { 'X-Auth-Token': 'wrong' }).expect(401);
+    other.reopen();
+    await other.close();
+    expect(asked).toEqual([
+      ['started', false],
+      ['intent', false],
+      ['outcome', true],
+      ['denied', true],
+      ['reopened', true],
+    ]);
+  });
+
   it('is in trouble before the disk is full', async () => {
     const file = Object.assign(new LineFile(path), { freeBytes: () => Promise.resolve(1000) });
     const other = new FileAudit(file, 4711, () => undefined);
