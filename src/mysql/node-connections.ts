@@ -4,25 +4,16 @@ import { ServiceError } from '../errors.ts';
 import { Breaker } from './breaker.ts';
 import type { Crowd, Crowded } from './crowd.ts';
 import { openThroughAnyDoor } from './doors.ts';
-import type { SharedConnection } from './shared-connection.ts';
+import { busyMs, KeptConnections, type Kept } from './kept-connections.ts';
 import type { NodeCounts, NodeEvents } from './node-counts.ts';
 import type { OwnConnections } from './own-connections.ts';
 import { isDoorShut, isFull, nodeTrouble } from './server-errors.ts';
 
-/** A second one is opened beside one that is slow to answer. */
-const MAX_CONNECTIONS = 2;
 const SLOW_MS = 200;
 /** Requests that may use a node, or wait for it, at once. */
 const MAX_USERS = 512;
-const SHORTEST_PING_MS = 15_000;
 /** While nobody asks, a node is tried ever more rarely. */
 const LONGEST_REOPEN_MS = 30_000;
-
-interface Kept {
-  readonly shared: SharedConnection;
-  users: number;
-  timer: NodeJS.Timeout | undefined;
-}
 
 interface Acquired {
   readonly kept: Kept;
@@ -30,13 +21,13 @@ interface Acquired {
   readonly wasWarm: boolean;
 }
 
-/** The control connections of one node: opened on demand or beforehand, kept warm, shared by all requests. */
+/** The way to one node: its control connections are opened on demand or beforehand, and again when they break; how many may use them. */
 export class NodeConnections implements Crowded {
   /** As the registry has it now: a reload can bring a new object that says the same. */
   node: Node;
   readonly #own: OwnConnections;
   readonly #breaker = new Breaker();
-  readonly #kept = new Set<Kept>();
+  readonly #kept: KeptConnections;
   readonly #crowd: Crowd;
   readonly #events: NodeEvents | undefined;
   #users = 0;
@@ -48,6 +39,9 @@ export class NodeConnections implements Crowded {
   constructor(node: Node, own: OwnConnections, crowd: Crowd, events: NodeEvents | undefined) {
     this.node = node;
     this.#own = own;
+    this.#kept = new KeptConnections(node, own, () => {
+      this.#reopenLater();
+    });
     this.#crowd = crowd;
     this.#events = events;
   }
@@ -59,7 +53,7 @@ export class NodeConnections implements Crowded {
 
   /** See Crowded. */
   isSlow(): boolean {
-    const best = this.#best();
+    const best = this.#kept.best();
     if (best !== undefined) return busyMs(best) >= SLOW_MS;
     if (this.#breaker.hasFailed()) return true;
     return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
@@ -67,11 +61,7 @@ export class NodeConnections implements Crowded {
 
   /** Adds what there is here. */
   addTo({ connections, breakers, requests }: NodeCounts): void {
-    let served = 0;
-    for (const { shared, users } of this.#kept) {
-      connections[shared.isSpare ? 'spare' : users > 0 ? 'in_use' : 'idle'] += 1;
-      served += users;
-    }
+    const served = this.#kept.addTo(connections);
     if (this.#opening !== undefined) connections.opening += 1;
     breakers[this.#breaker.state] += 1;
     requests.at_node += served;
@@ -94,7 +84,7 @@ export class NodeConnections implements Crowded {
         const { kept, wasWarm } = this.#warmOne() ?? (await this.#openOne(deadline));
         const lists = { given: 0 };
         try {
-          return await this.#use(kept, work, () => (lists.given += 1));
+          return await this.#kept.use(kept, work, () => (lists.given += 1));
         } catch (error) {
           // It can have died unnoticed long ago; nothing was done over it.
           if (!wasWarm || lists.given > 0 || !kept.shared.connected.isBroken()) throw error;
@@ -108,9 +98,9 @@ export class NodeConnections implements Crowded {
 
   /** Opens a connection if there is none; never throws. */
   async warm(): Promise<void> {
-    if (this.#best() !== undefined || this.#isClosed) return;
+    if (this.#kept.best() !== undefined || this.#isClosed) return;
     try {
-      this.#giveBackSoon(await this.#open());
+      this.#kept.giveBackSoon(await this.#open());
     } catch {
       this.#reopenLater();
     }
@@ -120,38 +110,19 @@ export class NodeConnections implements Crowded {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#reopening);
-    for (const kept of this.#kept) this.#giveBack(kept);
-  }
-
-  async #use<T>(
-    kept: Kept,
-    work: (connection: ControlConnection) => Promise<T>,
-    onList: () => void,
-  ): Promise<T> {
-    const { shared } = kept;
-    kept.users += 1;
-    shared.connected.holdProcess(true);
-    try {
-      return await work(shared.lend(() => this.#own.of(this.node.nodeId), onList));
-    } finally {
-      kept.users -= 1;
-      if (kept.users === 0) {
-        shared.connected.holdProcess(false);
-        this.#giveBack(kept);
-      }
-    }
+    this.#kept.close();
   }
 
   /** One that is quick to answer, or the best when there may be no more; undefined when another one is to be opened. */
   #warmOne(): Acquired | undefined {
-    const best = this.#best();
+    const best = this.#kept.best();
     if (best === undefined) return undefined;
-    const isGood = busyMs(best) < SLOW_MS || this.#usable().length >= MAX_CONNECTIONS;
+    const isGood = busyMs(best) < SLOW_MS || this.#kept.isFull();
     return isGood ? { kept: best, wasWarm: true } : undefined;
   }
 
   async #openOne(deadline: Deadline): Promise<Acquired> {
-    const best = this.#best();
+    const best = this.#kept.best();
     const opening = this.#open();
     try {
       return { kept: await by(deadline, opening), wasWarm: false };
@@ -159,27 +130,13 @@ export class NodeConnections implements Crowded {
       // It can be there yet, for nobody.
       void opening.then(
         (kept) => {
-          this.#giveBackSoon(kept);
+          this.#kept.giveBackSoon(kept);
         },
         () => undefined,
       );
       if (best === undefined || best.shared.connected.isBroken()) throw error;
       return { kept: best, wasWarm: true };
     }
-  }
-
-  /** The one that is quickest to answer, as far as can be told. */
-  #best(): Kept | undefined {
-    let best: Kept | undefined;
-    for (const kept of this.#kept) {
-      if (kept.shared.connected.isBroken()) continue;
-      if (best === undefined || busyMs(kept) < busyMs(best)) best = kept;
-    }
-    return best;
-  }
-
-  #usable(): Kept[] {
-    return [...this.#kept].filter(({ shared }) => !shared.connected.isBroken());
   }
 
   #open(): Promise<Kept> {
@@ -196,7 +153,8 @@ export class NodeConnections implements Crowded {
     try {
       const shared = await openThroughAnyDoor(this.node);
       if (this.#breaker.succeeded()) this.#events?.reachable(this.node);
-      return this.#keep(shared);
+      if (!shared.isSpare) this.#reopened = 0;
+      return this.#kept.keep(shared);
     } catch (error) {
       const trouble = nodeTrouble(error, this.node.connectTimeoutMs);
       if (isDoorShut(error) && !isFull(error) && this.#breaker.failed()) {
@@ -208,64 +166,8 @@ export class NodeConnections implements Crowded {
     }
   }
 
-  #keep(shared: SharedConnection): Kept {
-    const kept: Kept = { shared, users: 0, timer: undefined };
-    this.#kept.add(kept);
-    if (!shared.isSpare) this.#reopened = 0;
-    this.#own.opened(this.node.nodeId, shared.connected, shared.identity.ownId);
-    shared.connected.onceBroken(() => {
-      this.#forget(kept);
-      this.#reopenLater();
-    });
-    this.#pingLater(kept);
-    return kept;
-  }
-
-  #pingLater(kept: Kept): void {
-    kept.timer = setTimeout(
-      () => {
-        void this.#ping(kept);
-      },
-      SHORTEST_PING_MS * (1 + Math.random()),
-    ).unref();
-  }
-
-  async #ping(kept: Kept): Promise<void> {
-    const [first] = this.#kept;
-    if (kept.users === 0 && kept !== first) {
-      this.#letGo(kept);
-      return;
-    }
-    // A line on which nothing comes back is broken by this.
-    await kept.shared.connected
-      .query('DO 0', this.node.listTimeoutMs, Infinity)
-      .catch(() => undefined);
-    if (this.#kept.has(kept)) this.#pingLater(kept);
-  }
-
-  // Others who wait for it come first.
-  #giveBackSoon(kept: Kept): void {
-    setImmediate(() => {
-      this.#giveBack(kept);
-    });
-  }
-
-  #giveBack(kept: Kept): void {
-    if (kept.users === 0 && (this.#isClosed || kept.shared.isSpare)) this.#letGo(kept);
-  }
-
-  #letGo(kept: Kept): void {
-    this.#forget(kept);
-    kept.shared.connected.close();
-  }
-
-  #forget(kept: Kept): void {
-    clearTimeout(kept.timer);
-    if (this.#kept.delete(kept)) this.#own.closed(this.node.nodeId, kept.shared.connected);
-  }
-
   #reopenLater(): void {
-    if (this.#isClosed || this.#kept.size > 0) return;
+    if (this.#isClosed || !this.#kept.isEmpty()) return;
     clearTimeout(this.#reopening);
     const pauseMs =
       Math.min(250 * 2 ** Math.min(this.#reopened, 10), LONGEST_REOPEN_MS) * (1 + Math.random());
@@ -277,10 +179,6 @@ export class NodeConnections implements Crowded {
       Math.max(this.#breaker.leftMs(), pauseMs),
     ).unref();
   }
-}
-
-function busyMs({ shared }: Kept): number {
-  return shared.connected.busyMs();
 }
 
 function queueFull(): ServiceError {
