@@ -1,5 +1,6 @@
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { Audit } from './audit.ts';
+import { Findings } from './findings.ts';
 import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
 import { isSameIncarnation, type Incarnation } from './incarnation.ts';
 import { limitReached } from './deadline.ts';
@@ -8,13 +9,7 @@ import type { Node, Nodes } from './node.ts';
 import { Departures } from './departures.ts';
 import { settle, type Doubt } from './reconcile.ts';
 import type { Session } from './session.ts';
-import {
-  isExpected,
-  type Entry,
-  type Outcome,
-  type Termination,
-  type TerminationRequest,
-} from './termination.ts';
+import type { Outcome, Termination, TerminationRequest } from './termination.ts';
 
 /** A connection that breaks is followed by another one, but not for ever: each may cost the time limit of a KILL. */
 const MAX_CONNECTIONS = 4;
@@ -35,16 +30,11 @@ export interface SweepParts {
   readonly onWaited: (milliseconds: number) => void;
 }
 
-interface Finding {
-  outcome: Outcome | undefined;
-  session: Session | undefined;
-}
-
 /** One request that ends sessions, from the first process list to the answer; over several connections if they break. */
 export class Sweep {
   readonly #request: TerminationRequest;
   readonly #parts: SweepParts;
-  readonly #findings: Map<bigint, Finding>;
+  readonly #findings: Findings;
   /** To be killed, in the order of the request. A session leaves this list before its KILL is sent, and never comes back. */
   readonly #pending: Session[] = [];
   readonly #doubts: Doubt[] = [];
@@ -60,9 +50,7 @@ export class Sweep {
   constructor(request: TerminationRequest, parts: SweepParts) {
     this.#request = request;
     this.#parts = parts;
-    this.#findings = new Map(
-      request.ids.map((id) => [id, { outcome: undefined, session: undefined }]),
-    );
+    this.#findings = new Findings(request.ids);
     this.#departures = new Departures(parts.now, this.#record.bind(this));
   }
 
@@ -114,7 +102,7 @@ export class Sweep {
       wanted,
     );
     if (this.#first === undefined) {
-      this.#choose(sessions);
+      this.#pending.push(...this.#findings.choose(sessions, this.#request));
       await this.#putOnRecord();
       this.#first = connection;
     }
@@ -132,24 +120,6 @@ export class Sweep {
     const isOlderThanRequest = connection.incarnation.begunBy <= this.#request.receivedAt;
     const isTheSame = this.#first === undefined || isSameIncarnation(this.#first, connection);
     if (!isOlderThanRequest || !isTheSame) throw new ServiceError('node_unavailable', RESTARTED);
-  }
-
-  /** Finds the session of each id, or none, from the first list: whom the caller can have meant. */
-  #choose(sessions: FreshSessions): void {
-    const expected = new Map(
-      this.#request.expected.map((expectation) => [expectation.id, expectation]),
-    );
-    for (const [id, finding] of this.#findings) {
-      const session = sessions.get(id);
-      finding.session = session;
-      if (session === undefined || !isExpected(session, expected.get(id) ?? { id })) {
-        finding.outcome = 'not_found';
-      } else if (this.#request.isDryRun) {
-        finding.outcome = 'killed';
-      } else {
-        this.#pending.push(session);
-      }
-    }
   }
 
   /** Promise 6: before the first KILL. Throws `audit_unavailable`. */
@@ -173,7 +143,7 @@ export class Sweep {
     if (this.#recorded.length === 0) return;
     const outcomes = this.#recorded.map((id) => ({
       id,
-      outcome: this.#findings.get(id)?.outcome ?? 'unknown',
+      outcome: this.#findings.outcomeOf(id),
     }));
     const { audit, node } = this.#parts;
     audit.conclude({ origin: this.#request.origin, node, outcomes });
@@ -246,10 +216,8 @@ export class Sweep {
   }
 
   #conclude(id: bigint, outcome: Outcome): void {
-    const finding = this.#findings.get(id);
-    if (finding === undefined || finding.outcome !== undefined) return;
-    finding.outcome = outcome;
-    if (outcome === 'killed' && finding.session) this.#departures.expect(finding.session);
+    const session = this.#findings.conclude(id, outcome);
+    if (outcome === 'killed' && session !== undefined) this.#departures.expect(session);
   }
 
   #note(trouble: ServiceError | undefined): void {
@@ -263,14 +231,8 @@ export class Sweep {
       this.#record(session, { outcome: 'not_sent', trouble: this.#trouble });
     }
     this.#concludeRecord();
-    const entries = [...this.#findings].map(([id, { outcome = 'unknown', session }]): Entry => ({
-      id,
-      outcome,
-      session,
-      fate: outcome === 'killed' ? this.#departures.fateOf(id) : undefined,
-    }));
     return {
-      entries,
+      entries: this.#findings.entries((id) => this.#departures.fateOf(id)),
       isDryRun: this.#request.isDryRun,
       mayHaveSent: this.#mayHaveSent,
       trouble: this.#trouble,

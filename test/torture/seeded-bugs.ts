@@ -20,7 +20,7 @@ export interface SeededBug {
 
 const NO_LIST_CHECK: readonly Replacement[] = [
   [
-    'domain/sweep.ts',
+    'domain/findings.ts',
     'const session = sessions.get(id);',
     `const session = { user: '', host: '', db: '', command: '', time: 0n, state: '', info: '', ...sessions.get(id), id };`,
   ],

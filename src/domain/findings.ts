@@ -1,0 +1,63 @@
+import type { FreshSessions } from './fresh-sessions.ts';
+import type { Session } from './session.ts';
+import { isExpected, type Entry, type Outcome, type TerminationRequest } from './termination.ts';
+
+interface Finding {
+  outcome: Outcome | undefined;
+  session: Session | undefined;
+}
+
+/** What is known of each id of a request: its session, and what became of it. */
+export class Findings {
+  readonly #findings: ReadonlyMap<bigint, Finding>;
+
+  constructor(ids: readonly bigint[]) {
+    this.#findings = new Map(ids.map((id) => [id, { outcome: undefined, session: undefined }]));
+  }
+
+  /**
+   * Finds the session of each id, or none, from the first list: whom the caller can have meant.
+   * Returns those that are to be killed, in the order of the request.
+   */
+  choose(
+    sessions: FreshSessions,
+    { expected, isDryRun }: Pick<TerminationRequest, 'expected' | 'isDryRun'>,
+  ): Session[] {
+    const expectations = new Map(expected.map((expectation) => [expectation.id, expectation]));
+    const chosen: Session[] = [];
+    for (const [id, finding] of this.#findings) {
+      const session = sessions.get(id);
+      finding.session = session;
+      if (session === undefined || !isExpected(session, expectations.get(id) ?? { id })) {
+        finding.outcome = 'not_found';
+      } else if (isDryRun) {
+        finding.outcome = 'killed';
+      } else {
+        chosen.push(session);
+      }
+    }
+    return chosen;
+  }
+
+  /** Notes what became of an id, unless that is known; returns its session if this is news. */
+  conclude(id: bigint, outcome: Outcome): Session | undefined {
+    const finding = this.#findings.get(id);
+    if (finding === undefined || finding.outcome !== undefined) return undefined;
+    finding.outcome = outcome;
+    return finding.session;
+  }
+
+  outcomeOf(id: bigint): Outcome {
+    return this.#findings.get(id)?.outcome ?? 'unknown';
+  }
+
+  /** An entry for each id, in the order of the request. */
+  entries(fateOf: (id: bigint) => Entry['fate']): Entry[] {
+    return [...this.#findings].map(([id, { outcome = 'unknown', session }]) => ({
+      id,
+      outcome,
+      session,
+      fate: outcome === 'killed' ? fateOf(id) : undefined,
+    }));
+  }
+}
