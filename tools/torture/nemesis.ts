@@ -36,6 +36,8 @@ export interface NemesisParts {
 
 const KILL = 'KILL CONNECTION';
 const LIST = 'SHOW PROCESSLIST';
+/** So long the first list is on its way, while others come who share the next one. */
+const GATHER_MS = 50;
 const DIRECTIONS = ['to server', 'to client'] as const;
 
 /** Does one thing after the other to a node, until it is to end; then the node is well again. */
@@ -139,7 +141,8 @@ async function crashAt(text: string, parts: NemesisParts): Promise<void> {
   const ms = random.integer(250, 380);
   const isHeld = text === KILL && random.chance(0.5);
   const fault: Fault = isHeld ? { kind: 'black hole' } : { kind: 'delay', ms };
-  node.proxy.injectAt('to server', text, fault, { when: 'after', faulty: 'to client' });
+  const first: Fault = text === LIST ? { kind: 'delay', ms: GATHER_MS } : fault;
+  node.proxy.injectAt('to server', text, first, { when: 'after', faulty: 'to client' });
   node.proxy.strike('to client', { kind: 'cut' });
   const told = `${fault.kind} to client, after ${text}, then a crash`;
   history.on(node.kind, { what: 'fault', kind: fault.kind, fault: told });
@@ -147,6 +150,11 @@ async function crashAt(text: string, parts: NemesisParts): Promise<void> {
   scenery.population.release(10);
   const end = performance.now() + 1_000;
   while (node.proxy.struck === before && performance.now() < end) await sleep(1);
+  if (text === LIST) {
+    await sleep(GATHER_MS / 2);
+    node.proxy.strike('to client', fault);
+    await sleep(GATHER_MS / 2);
+  }
   // Until several requests wait there, sent clearly before the next incarnation begins.
   await sleep(random.integer(80, 180));
   // Whoever connects again is slow, so that the clients are back before: their ids are then those of the dead.
