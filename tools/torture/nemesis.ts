@@ -38,6 +38,8 @@ const KILL = 'KILL CONNECTION';
 const LIST = 'SHOW PROCESSLIST';
 /** So long the first list is on its way, while others come who share the next one. */
 const GATHER_MS = 50;
+/** Longer than MariaDB stands still when it kills a session whose SLEEP begins or ends just then. */
+const STANDSTILL_MS = 3_000;
 const DIRECTIONS = ['to server', 'to client'] as const;
 
 /** Does one thing after the other to a node, until it is to end; then the node is well again. */
@@ -144,12 +146,13 @@ async function crashAt(text: string, parts: NemesisParts): Promise<void> {
   const first: Fault = text === LIST ? { kind: 'delay', ms: GATHER_MS } : fault;
   node.proxy.injectAt('to server', text, first, { when: 'after', faulty: 'to client' });
   node.proxy.strike('to client', { kind: 'cut' });
+  const cut = node.proxy.struck;
   const told = `${fault.kind} to client, after ${text}, then a crash`;
   history.on(node.kind, { what: 'fault', kind: fault.kind, fault: told });
   // Sessions with low ids, which the next incarnation gives out at once.
   scenery.population.release(10);
-  const end = performance.now() + 1_000;
-  while (node.proxy.struck === before && performance.now() < end) await sleep(1);
+  const end = performance.now() + STANDSTILL_MS;
+  while (node.proxy.struck === cut && performance.now() < end) await sleep(1);
   if (text === LIST) {
     await sleep(GATHER_MS / 2);
     node.proxy.strike('to client', fault);
