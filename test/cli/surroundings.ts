@@ -1,4 +1,5 @@
-import { mkdtempSync } from 'node:fs';
+import { afterAll } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ReadStream } from 'node:tty';
@@ -7,6 +8,11 @@ import pico from 'picocolors';
 import { run } from '../../src/cli/program.ts';
 import type { Screen } from '../../src/cli/surroundings.ts';
 
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
 /** What a command wrote, and how it ended. */
 export interface Done {
   readonly code: number;
@@ -14,11 +20,15 @@ export interface Done {
   readonly messages: string;
 }
 
-/** A home without a terminal in it, in which commands are run in this process. */
+/** A home without a terminal in it, in which commands are run in this process; it goes with the tests of the file. */
 export class Home {
   readonly folder = mkdtempSync(join(tmpdir(), 'sessionctl-home-'));
   readonly configFile = join(this.folder, '.config/sessionctl/config.yaml');
   environment: Record<string, string> = {};
+
+  constructor() {
+    folders.push(this.folder);
+  }
 
   async run(words: readonly string[], more: RunSettings = {}): Promise<Done> {
     const [output, messages] = [new Recorded(), new Recorded()];

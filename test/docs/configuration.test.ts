@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { nodeDefaults, serviceFile } from '../../src/config.ts';
@@ -125,7 +125,6 @@ describe('the configuration of sessionctl in the README', () => {
     mkdirSync(join(home.folder, '.config/sessionctl'), { recursive: true });
     writeFileSync(home.configFile, block);
     const { code, output } = await home.run(['context', 'list']);
-    rmSync(home.folder, { recursive: true });
     expect([code, output]).toEqual([0, expect.stringContaining('prod')]);
   });
 });
