@@ -17,6 +17,10 @@ const BUSY = 0.95;
 /** By how many places a look changes what there is. */
 const MORE = 64;
 const FEWER = 16;
+/** Who needs longer to send a request is not worked on meanwhile. */
+const SLOW_TO_SEND_MS = 250;
+/** How often those that have a place are looked after while nobody waits for one. */
+const LOOK_AROUND_MS = 1000;
 
 /** How many requests are let in. */
 export interface Admission {
@@ -33,6 +37,7 @@ export interface Admission {
 /**
  * Lets so many requests in at once as keep the processor busy. The others wait up to a second for a place and are then turned away with
  * 503: before Express, and not at once, since whoever is turned away comes back, and then the answers to them would cost more than the work.
+ * Clients that are slow to send, or to take their answer, keep no place from others; who takes longer than a request may is hung up on.
  */
 export function limitAtOnce(
   app: RequestListener,
@@ -40,15 +45,45 @@ export function limitAtOnce(
 ): RequestListener {
   const longestWaitMs = Math.min(LONGEST_WAIT_MS, requestTimeoutMs / 2);
   const underWay = new Set<ServerResponse>();
+  /** Nobody works on these: the client still sends, or takes its answer, since then. */
+  const idle = new Map<ServerResponse, number>();
   const waiting = new Set<ServerResponse>();
   const tell = logCount(log, 'requests turned away');
   let places = usual;
   let looking: NodeJS.Timeout | undefined;
+  let lookingAround: NodeJS.Timeout | undefined;
   let seen = performance.eventLoopUtilization();
 
   const letIn = (req: IncomingMessage, res: ServerResponse): void => {
     underWay.add(res);
+    lookingAround ??= setInterval(lookAround, LOOK_AROUND_MS).unref();
     app(req, res);
+  };
+  const spareTheIdle = (now: number): void => {
+    for (const res of underWay) {
+      const isSending =
+        !res.req.complete && facts(res as Response).receivedAt < now - SLOW_TO_SEND_MS;
+      if (!res.headersSent && !isSending) continue;
+      underWay.delete(res);
+      idle.set(res, now);
+      if (res.headersSent) continue;
+      res.req.once('end', () => {
+        if (idle.delete(res)) underWay.add(res);
+      });
+    }
+  };
+  const lookAround = (): void => {
+    const now = performance.now();
+    spareTheIdle(now);
+    // Node itself hangs up on those who send for too long.
+    for (const [res, since] of idle) {
+      // Without a socket it waits behind another answer on the same connection.
+      if (res.socket === null) idle.set(res, now);
+      else if (res.headersSent && since < now - requestTimeoutMs) res.destroy();
+    }
+    if (underWay.size + idle.size > 0) return;
+    clearInterval(lookingAround);
+    lookingAround = undefined;
   };
   const letSomeIn = (): void => {
     for (const res of waiting) {
@@ -71,6 +106,7 @@ export function limitAtOnce(
   };
   const look = (): void => {
     countPlaces();
+    spareTheIdle(performance.now());
     letSomeIn();
     const came = performance.now() - longestWaitMs;
     for (const res of waiting) {
@@ -98,6 +134,7 @@ export function limitAtOnce(
     }
     res.once('close', () => {
       waiting.delete(res);
+      idle.delete(res);
       if (underWay.delete(res)) letSomeIn();
     });
     if (underWay.size < places) letIn(req, res);

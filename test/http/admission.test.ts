@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { createServer, request as send, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { limitAtOnce, type Admission } from '../../src/http/admission.ts';
 import { until } from '../support/until.ts';
+
+/** More than the systems of both sides take in for a client that does not read. */
+const LARGE = 64 * 1024 * 1024;
 
 describe('of requests that come all at once, the service', () => {
   let server: Server;
@@ -21,11 +24,11 @@ describe('of requests that come all at once, the service', () => {
     const app = limitAtOnce(
       ({ url }, res) => {
         if (url === '/healthz') res.end('healthy');
-        else answers.push(() => res.end(url));
+        else if (url === '/large') res.end(Buffer.alloc(LARGE));
+        else res.req.resume().once('end', () => answers.push(() => res.end(url)));
       },
       {
-        ...{ most: 2, places: 2, mostWhenBusy: 2, ...bounds },
-        requestTimeoutMs: 30_000,
+        ...{ most: 2, places: 2, mostWhenBusy: 2, requestTimeoutMs: 30_000, ...bounds },
         log: { log: (_level, message, fields) => events.push({ message, fields }) },
       },
     );
@@ -188,6 +191,66 @@ describe('of requests that come all at once, the service', () => {
     answers[1]?.();
     await answered;
   });
+
+  it('gives the places of those who are slow to send to others, and takes them in when they are done', async () => {
+    await restart({ requestTimeoutMs: 1000 });
+    const slow = ['/a', '/b'].map((path) =>
+      say(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab`),
+    );
+    await haveCome(2);
+    const others = letIn('/c', '/d');
+    await until('the others are let in', () => answers.length === 2);
+
+    for (const { socket } of slow) socket.write('cde');
+    await until('the slow are answered as well', () => answers.length === 4);
+    await get('/e').expect(503);
+    for (const answer of answers) answer();
+    await Promise.all(others);
+    await until('they have their answers', () => slow.every(({ heard }) => /\/[ab]$/.test(heard)));
+    for (const { socket } of slow) socket.destroy();
+  });
+
+  it('gives the places of those who are slow to read to others, and hangs up on them in the end', async () => {
+    await restart({ requestTimeoutMs: 1000 });
+    const slow = [1, 2].map(() => say('GET /large HTTP/1.1\r\nHost: x\r\n\r\n'));
+    for (const { socket } of slow) socket.pause();
+    await haveCome(2);
+    const others = letIn('/c', '/d');
+    await until('the others are let in', () => answers.length === 2);
+    expect(come.slice(0, 2).map(({ closed }) => closed)).toEqual([false, false]);
+    for (const answer of answers) answer();
+    await Promise.all(others);
+
+    await until('they are hung up on', () => come.slice(0, 2).every(({ closed }) => closed));
+    for (const { socket } of slow) socket.destroy();
+  });
+
+  it('hangs up on nobody whose answer waits behind another on the same connection', async () => {
+    await restart({ requestTimeoutMs: 500 });
+    const client = say('GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n');
+    await until('both are under way', () => answers.length === 2);
+    answers[1]?.();
+    // As long as it takes to hang up on somebody who came after.
+    const slow = say('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
+    slow.socket.pause();
+    await haveCome(3);
+    await until('the slow is hung up on', () => come[2]?.closed === true);
+
+    answers[0]?.();
+    await until('both have come', () => /\/a[^]*\/b$/.test(client.heard));
+    for (const { socket } of [client, slow]) socket.destroy();
+  });
+
+  /** Says this over a connection of its own. */
+  function say(text: string): { readonly socket: Socket; heard: string } {
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const client = { socket, heard: '' };
+    socket
+      .on('data', (data) => (client.heard += data.toString('latin1')))
+      .on('error', () => undefined);
+    socket.write(text);
+    return client;
+  }
 
   async function haveCome(count: number): Promise<void> {
     await until(`${count} requests have come`, () => come.length === count);
