@@ -25,7 +25,7 @@ export interface Caller {
   readonly user: string;
   readonly projectId: string;
   readonly actions: readonly Action[];
-  /** By what, for the record: `token`, `IAM token`, `access key AK…`, or two of them. */
+  /** By what, for the record: `token`, `IAM token of` the user's id, `access key AK…`, or two of them. */
   readonly proof: string;
   /** Of a signed request: the access key and the signature, the same only when the very same request comes again. */
   readonly signature?: string | undefined;

@@ -64,7 +64,7 @@ export function traceIdOf(header: string | readonly string[] | undefined): strin
 }
 
 /** Who is calling, as one text. */
-export function ownerOf({ caller }: RequestFacts): string {
+export function ownerOf({ caller }: Pick<RequestFacts, 'caller'>): string {
   return JSON.stringify([caller?.projectId, caller?.user, caller?.proof]);
 }
 

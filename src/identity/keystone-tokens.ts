@@ -114,7 +114,8 @@ export class KeystoneTokens {
   #callerOf(text: string): Answer {
     const { token } = JSON.parse(text) as { token?: KeystoneToken };
     const expiresAt = Date.parse(token?.expires_at ?? '');
-    const user = token?.user?.name ?? token?.user?.id;
+    const { id, name } = token?.user ?? {};
+    const user = name ?? id;
     if (Number.isNaN(expiresAt) || typeof user !== 'string') {
       throw new Error('IAM answered with a token that cannot be read');
     }
@@ -127,10 +128,9 @@ export class KeystoneTokens {
     );
     // A token without a project is good for none.
     const projectId = token?.project?.id ?? '';
-    return {
-      expiresAt,
-      caller: { user, projectId, actions: grantedActions(granted), proof: 'IAM token' },
-    };
+    // A name is one of many in another domain: the id tells them apart.
+    const proof = id === undefined ? 'IAM token' : `IAM token of ${id}`;
+    return { expiresAt, caller: { user, projectId, actions: grantedActions(granted), proof } };
   }
 }
 

@@ -191,7 +191,7 @@ describe('two credentials', () => {
     expect(service.events.at(-1)).toMatchObject({
       fields: {
         caller: 'signer and bob',
-        proof: 'access key AKEXAMPLE000000000001 and IAM token',
+        proof: 'access key AKEXAMPLE000000000001 and IAM token of id-of-bob',
       },
     });
   });

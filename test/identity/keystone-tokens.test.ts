@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { ownerOf } from '../../src/http/request-facts.ts';
 import { KeystoneTokens, type KeystoneSettings } from '../../src/identity/keystone-tokens.ts';
 import { FakeKeystone } from '../support/fake-keystone.ts';
 import { nodeKey } from '../support/ids.ts';
@@ -43,9 +44,18 @@ describe('a token of IAM', () => {
       user: 'bob',
       projectId: nodeKey.projectId,
       actions: [KILL, LIST],
-      proof: 'IAM token',
+      proof: 'IAM token of id-of-bob',
     });
     expect(await tokens.verify('reading')).toMatchObject({ user: 'carol', actions: [LIST] });
+  });
+
+  it('tells users apart who have the same name in different domains', async () => {
+    iam.tokens.set('here', { user: 'bob', userId: '1' });
+    iam.tokens.set('there', { user: 'bob', userId: '2' });
+    const tokens = start();
+    const callers = await Promise.all([tokens.verify('here'), tokens.verify('there')]);
+    const owners = callers.map((caller) => ownerOf({ caller }));
+    expect(new Set(owners).size).toBe(2);
   });
 
   it('is told as known only while what IAM said of it holds', async () => {

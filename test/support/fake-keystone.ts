@@ -6,6 +6,7 @@ import { nodeKey } from './ids.ts';
 /** A token that the fake IAM knows. */
 export interface KnownToken {
   readonly user?: string;
+  readonly userId?: string;
   readonly projectId?: string | undefined;
   readonly roles?: readonly string[];
   readonly expiresAt?: Date;
@@ -78,12 +79,18 @@ export class FakeKeystone {
   }
 }
 
-function describe({ user = 'bob', roles = ['member'], expiresAt, ...token }: KnownToken): object {
+function describe({
+  user = 'bob',
+  userId = `id-of-${user}`,
+  roles = ['member'],
+  expiresAt,
+  ...token
+}: KnownToken): object {
   const projectId = 'projectId' in token ? token.projectId : nodeKey.projectId;
   const domain = { id: 'default', name: 'Default' };
   return {
     methods: ['password'],
-    user: { domain, id: `id-of-${user}`, name: user, password_expires_at: null },
+    user: { domain, id: userId, name: user, password_expires_at: null },
     audit_ids: ['521wqQrzRr-JuHyvSQsGdg'],
     expires_at: (expiresAt ?? new Date(Date.now() + 3_600_000)).toISOString().replace('Z', '000Z'),
     issued_at: new Date().toISOString(),
