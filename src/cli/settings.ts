@@ -36,8 +36,14 @@ export interface NamedContext {
   readonly context: Context;
 }
 
+const NEVER_EMPTY = [
+  ...(['context', 'endpoint', 'project', 'instance', 'node', 'token'] as const),
+  ...(['accessKey', 'secretKey', 'securityToken'] as const),
+];
+
 /** Who is asked about which nodes: from the flags, else the environment, else the context. Throws what is missing, before anything is sent. */
 export function connect(options: ConnectionOptions, surroundings: Surroundings): Connection {
+  requireNoneEmpty(options);
   const { environment, messages } = surroundings;
   const named = contextOf(options, surroundings);
   const { context } = named;
@@ -105,6 +111,14 @@ export function tlsOf(
     key: read(options.keyFile ?? environment['SESSIONCTL_KEY_FILE'], tls.key_file),
     insecure: insecure || tls.insecure === true,
   };
+}
+
+/** An unset variable leaves an empty text behind: what the context says instead would be somewhere else. */
+function requireNoneEmpty(options: ConnectionOptions): void {
+  const empty = NEVER_EMPTY.find((name) => [options[name]].flat().includes(''));
+  if (empty === undefined) return;
+  const flag = `--${empty.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw usageError(`${flag} is empty.`, 'Leave it out for what the context says.');
 }
 
 /** Of flags, environment and context, the first that has credentials decides. */

@@ -64,6 +64,25 @@ describe('where and who', () => {
     expect(api.came.at(-1)?.url).toMatch('/nodes/nf/processes');
   });
 
+  it.each([
+    ['--node', ['']],
+    ['--node', ['n1', '']],
+    ['--project', ['']],
+    ['--instance', ['']],
+    ['--endpoint', ['']],
+    ['--context', ['']],
+    ['--token', ['']],
+    ['--secret-key', ['']],
+  ])('are not taken from the context for an empty %s %j', async (flag, values) => {
+    configure(context('{ token: from-the-context }'));
+    const words = values.flatMap((value) => [flag, value]);
+    expect(await home.run(['kill', '--all', '--yes', ...words])).toMatchObject({
+      code: 64,
+      messages: expect.stringContaining(`${flag} is empty.`),
+    });
+    expect(api.came).toEqual([]);
+  });
+
   it('are a signature with an access key', async () => {
     configure(context('{ access_key: AK, secret_key: SK, security_token: ST }'));
     const { headers } = await requestOf();
