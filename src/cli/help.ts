@@ -9,7 +9,7 @@ Examples:
 Flags come before the environment, the environment before the context in ~/.config/sessionctl/config.yaml.
 
 Exit codes: 0 done, 1 refused by the service, 3 some not found, 4 some failed or unknown, 5 declined, 64 usage, 69 unreachable,
-77 denied, 78 configuration, 130 interrupted.`;
+74 output not written, 77 denied, 78 configuration, 130 interrupted.`;
 
 export const LIST_HELP = `${PATTERNS}
 

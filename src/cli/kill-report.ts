@@ -33,8 +33,8 @@ export function exitCodeOf(report: KillReport): ExitCode {
   const { results, missing, isDryRun, isInterrupted, isPartial } = report;
   const outcomes = new Set(results.map(({ outcome }) => outcome));
   if (isInterrupted) return EXIT.interrupted;
-  if (isDryRun) return EXIT.done;
   if (isPartial || outcomes.has('failed') || outcomes.has('unknown')) return EXIT.failed;
+  if (isDryRun) return EXIT.done;
   return outcomes.has('not_found') || missing.length > 0 ? EXIT.notFound : EXIT.done;
 }
 

@@ -6,7 +6,7 @@ import { compareWithNewer, planKill } from './kill-plan.ts';
 import { exitCodeOf, reportAsJson, tellReport, type KillReport } from './kill-report.ts';
 import type { KillResult, NodeKill } from './kill-run.ts';
 import { idsOf, readKillSettings, type KillOptions } from './kill-settings.ts';
-import { listFailure } from './list.ts';
+import { listFailure, listTrouble } from './list.ts';
 import { listAll, type Connection, type ListedSession } from './listing.ts';
 import { withProgress } from './progress.ts';
 import { sessionTable } from './session-table.ts';
@@ -46,7 +46,11 @@ export async function kill(
       isNodeShown,
       isInterrupted: signal.aborted,
       isPartial: failures.length > 0,
-      troubles: kills.flatMap(({ trouble }) => (trouble === undefined ? [] : [trouble])),
+      troubles: [
+        // People have read it already.
+        ...(settings.isJson ? failures.map(listTrouble) : []),
+        ...kills.flatMap(({ trouble }) => (trouble === undefined ? [] : [trouble])),
+      ],
       requestIds: kills.flatMap(({ requestIds }) => requestIds),
     });
   if (sessions.length === 0) {

@@ -113,9 +113,14 @@ function draw(
   ].join('\n');
 }
 
-/** Why the list of one of several nodes is missing, in one line. */
-export function listFailure({ node, error }: ListFailure): string {
-  return `sessionctl: node ${visible(node)}: ${failureOf(error).line}`;
+/** Why the list of one of several nodes is missing, in one line for people. */
+export function listFailure(failure: ListFailure): string {
+  return `sessionctl: ${listTrouble(failure)}`;
+}
+
+/** The same without who says it. */
+export function listTrouble({ node, error }: ListFailure): string {
+  return `node ${visible(node)}: ${failureOf(error).line}`;
 }
 
 function summary(shown: number, all: number): string {

@@ -17,11 +17,19 @@ const { version } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 ) as { version: string };
 
-process.exitCode = await run(process.argv.slice(2), version, {
+const messages = createScreen(process.stderr, process.env);
+const output = createScreen(process.stdout, process.env, (error) => {
+  process.exitCode = EXIT.unwritten;
+  messages.line(`sessionctl: the output cannot be written: ${error.message}`);
+});
+
+const code = await run(process.argv.slice(2), version, {
   environment: process.env,
   homeFolder: homedir(),
   input: process.stdin,
-  output: createScreen(process.stdout, process.env),
-  messages: createScreen(process.stderr, process.env),
+  output,
+  messages,
   signal: interrupt.signal,
 });
+// What could not be written says so itself, before this or later.
+process.exitCode ??= code;

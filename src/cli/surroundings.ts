@@ -29,17 +29,21 @@ export interface Surroundings {
 const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
 
-/** A screen on this stream. Coloured on a terminal unless NO_COLOR is set. */
+/** A screen on this stream. Coloured on a terminal unless NO_COLOR is set. `onLost` hears of what cannot be written. */
 export function createScreen(
   stream: WriteStream,
   environment: Readonly<Record<string, string | undefined>>,
+  onLost: (error: Error) => void = () => undefined,
 ): Screen {
   // Of what is no terminal it is undefined, whatever the types say.
   const isTerminal = (stream as { readonly isTTY?: boolean }).isTTY === true;
   const isPlain = Boolean(environment['NO_COLOR']) || environment['TERM'] === 'dumb';
   let isClosed = false;
-  // A reader that has seen enough (`| head`) is no error.
-  stream.on('error', () => (isClosed = true));
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough (`| head`) is no error.
+    if (!isClosed && error.code !== 'EPIPE') onLost(error);
+    isClosed = true;
+  });
   const write = (text: string): void => {
     if (!isClosed) stream.write(text);
   };

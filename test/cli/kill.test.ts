@@ -239,6 +239,12 @@ Server failure.\\x1b[2J
 Not killed: 7 on n2, the list of the node could not be read
 `);
 
+    const dry = await home.run(['kill', '--all', '--dry-run', '-o', 'json', ...nodes]);
+    expect(dry.code).toBe(4);
+    expect(JSON.parse(dry.output)).toMatchObject({
+      troubles: [expect.stringMatching(/^node n2: n2 is gone\./)],
+    });
+
     const list = await home.run(['list', '-o', 'ids', ...nodes]);
 
     expect([list.code, list.output]).toEqual([1, 'n1/7\nn1/8\nn1/9007199254740993\n']);
@@ -293,6 +299,12 @@ describe('the exit code of a kill', () => {
     ['one is unknown', report(['unknown']), 4],
     ['a list could not be read', report(['gone'], { isPartial: true }), 4],
     ['it was dry', report(['not_found'], { missing, isDryRun: true }), 0],
+    ['it was dry, and one would fail', report(['failed'], { isDryRun: true }), 4],
+    [
+      'it was dry, and a list could not be read',
+      report(['killed'], { isDryRun: true, isPartial: true }),
+      4,
+    ],
     ['it was interrupted', report(['gone'], { isInterrupted: true }), 130],
   ])('when %s', (_name, of, code) => {
     expect(exitCodeOf(of)).toBe(code);

@@ -159,6 +159,18 @@ describe('sessionctl list', () => {
   });
 });
 
+describe('sessionctl on a full disk', () => {
+  it('says that the output cannot be written, also of a kill that is done', async () => {
+    const victim = await open('SELECT SLEEP(600)');
+    const list = await run(`sessionctl list ${own} > /dev/full`);
+    const kill = await run(`sessionctl kill ${victim.id} --yes -o json > /dev/full`);
+    for (const { code, messages } of [list, kill]) {
+      expect([code, messages]).toEqual([74, expect.stringMatching(/cannot be written: ENOSPC/)]);
+    }
+    await until('the victim is gone', async () => !(await isAlive(victim)));
+  });
+});
+
 describe('sessionctl kill', () => {
   it('shows whom, asks, ends, and waits until they are gone', async () => {
     const [victim, bystander] = [await open('SELECT SLEEP(600)'), await open()];
