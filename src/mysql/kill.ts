@@ -8,9 +8,9 @@ import { nodeTrouble, NotSentError, serverErrorNumber } from './server-errors.ts
 const NO_SUCH_THREAD = 1094;
 const KILL_DENIED = 1095;
 
-/** Our own connection was ended, or the server is going: what it did with the KILL before cannot be told from these. */
+/** Our own connection or the KILL was ended, or the server is going: what it did with the KILL before cannot be told from these. */
 const ENDED_MEANWHILE: ReadonlySet<number> = new Set([
-  1053, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 4031,
+  1053, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 1969, 4031,
 ]);
 
 /**

@@ -7,7 +7,7 @@ import { identify, type ServerIdentity } from './identity.ts';
 import { killSession, killSessionsAhead } from './kill.ts';
 import { LookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
-import { nodeTrouble } from './server-errors.ts';
+import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
 import type { Connected } from './connected.ts';
 import { readTransactions } from './transactions.ts';
 
@@ -46,6 +46,7 @@ export class SharedConnection {
     try {
       const identity = await identify(connected, node, deadline);
       await requireGrants(connected, identity, node, deadline);
+      if (identity.flavour === 'mariadb') await takeTime(connected, node, deadline);
       return new SharedConnection(connected, identity, node, address !== node);
     } catch (error) {
       connected.close();
@@ -116,6 +117,16 @@ export class SharedConnection {
     const list = await readProcessList(connected, identity.ownId, this.#node);
     this.#rows = list.rows.length;
     return list;
+  }
+}
+
+/** MariaDB's limit for statements, of an account or for all, would cut off a KILL that has marked its session and then waits. */
+async function takeTime(connected: Connected, node: Node, deadline: Deadline): Promise<void> {
+  try {
+    await connected.query('SET SESSION max_statement_time = 0', node.listTimeoutMs, deadline);
+  } catch (error) {
+    // A MariaDB before 10.1 has no such limit.
+    if (serverErrorNumber(error) === undefined) throw error;
   }
 }
 

@@ -177,6 +177,7 @@ describe('a KILL', () => {
     ['is denied: 1095', error(1095), ['refused', 'killed']],
     ['is forbidden: 1227', error(1227), ['refused', 'killed']],
     ['meets the end of our own connection: 1317', error(1317), ['unknown', 'not_sent']],
+    ["meets MariaDB's limit for statements: 1969", error(1969), ['unknown', 'not_sent']],
     ['meets a shutdown: 1053', error(1053), ['unknown', 'not_sent']],
     ['gets no answer', () => undefined, ['unknown', 'not_sent']],
     [

@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SharedConnection } from '../../src/mysql/shared-connection.ts';
+import { asRoot, nodeOn, servers, type Server } from '../support/server.ts';
+
+const account = { user: 'sc_in_a_hurry', password: 'sc_in_a_hurry' };
+const found = servers.filter(({ flavour }) => flavour === 'mariadb');
+
+(found.length === 0 ? describe.skip : describe)('on MariaDB, a control connection', () => {
+  const [server] = found as [Server];
+
+  beforeAll(async () => {
+    await asRoot(server, async (root) => {
+      const { user, password } = account;
+      const limited = `IDENTIFIED BY '${password}' WITH MAX_STATEMENT_TIME 0.3`;
+      await root.query(`CREATE USER ${user}@'%' ${limited}`);
+      await root.query(`GRANT PROCESS, CONNECTION ADMIN ON *.* TO ${user}@'%'`);
+    });
+  });
+  afterAll(() => asRoot(server, (root) => root.query(`DROP USER ${account.user}@'%'`)));
+
+  // A KILL can wait for 2 s when others kill at that moment (docs/faq.md), after it has marked its session: cut off, it would tell as failed who dies.
+  it('has no limit for its statements, whatever the account has', async () => {
+    const node = nodeOn(server, account);
+    const { connected } = await SharedConnection.open(node, node, performance.now() + 10_000);
+    try {
+      const { rows } = await connected.query('SELECT @@max_statement_time', 5000, Infinity);
+      expect(Number(rows[0]?.[0])).toBe(0);
+    } finally {
+      connected.close();
+    }
+  });
+});
