@@ -3,8 +3,8 @@ import { compareIds, UserSessions, type ListedRow } from './user-sessions.ts';
 
 /** What the guard must know besides the row. */
 export interface Guard {
-  /** The id of the control connection that read the list. */
-  readonly ownId: bigint;
+  /** The ids of our control connections, the one included that read the list: after a reload some can be under another account. */
+  readonly ownIds: ReadonlySet<bigint>;
   /** The account of the control connection: every session under it is ours, from whichever host. */
   readonly controlAccount: string;
   /** Configured accounts, in addition to the built-in ones. */
@@ -77,14 +77,14 @@ export function internalReason(row: ProcessListRow, guard: Guard): InternalReaso
  * judged once.
  */
 function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
-  const ownId = guard.ownId.toString();
+  const isOurs = among([...guard.ownIds].map((id) => id.toString()));
   const isKnown = among([...(guard.knownInternal ?? [])]);
   const byUser = cached((user) => reasonOfUser(user.toLowerCase(), guard));
   const byCommand = cached((command) => isInternalCommand(command.toLowerCase()));
   return (row) => {
     const { id } = row;
     if (isTooHigh(id)) return 'bad_id';
-    if (id === ownId) return 'own_connection';
+    if (isOurs(id)) return 'own_connection';
     if (isKnown(id)) return 'known_internal';
     const reason = byUser(row.user ?? '');
     if (reason !== undefined) return reason;

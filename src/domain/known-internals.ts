@@ -40,7 +40,7 @@ export class KnownInternals {
     const before =
       last !== undefined && isSameRun(last.incarnation, incarnation) ? last : undefined;
     const sessions = userSessions(rows, {
-      ownId: guard.ownId,
+      ownIds: guard.ownIds,
       controlAccount: guard.controlAccount,
       internalUsers: guard.internalUsers,
       requireClientPort: guard.requireClientPort,

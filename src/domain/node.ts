@@ -59,6 +59,13 @@ export interface Nodes {
   probe(node: Node, deadline: Deadline): Promise<Capabilities>;
 }
 
+/** The session ids of control connections. */
+export interface OwnSessions {
+  readonly ids: ReadonlySet<bigint>;
+  /** False while one is being opened, whose id is not known yet. */
+  readonly areAll: boolean;
+}
+
 /**
  * A connection under the control account to one incarnation of a node; it never reconnects. Each statement has the time limit that the
  * node's settings give it, or what is left until the deadline if that is less. One that is not answered in time costs the connection.
@@ -71,8 +78,8 @@ export interface ControlConnection {
   readonly listsTheDying: boolean;
   /** Whether a session can be listed no more while its transaction is rolled back: MySQL. */
   readonly hidesRollbacks: boolean;
-  /** The session ids of all our control connections to the node, those of a moment ago included; undefined while one is being opened. */
-  ours(): ReadonlySet<bigint> | undefined;
+  /** Our control connections to this incarnation, under whichever account, those of a moment ago included. */
+  ours(): OwnSessions;
   /**
    * Reads the process list, once for all who ask while another one is being read: it was asked for after each of them did.
    * It may be a part, if that shows all the `wanted` ones and this very connection.

@@ -3,7 +3,7 @@ import type { Capabilities } from './capabilities.ts';
 import { NO_AUDIT, type Audit } from './audit.ts';
 import { KnownInternals } from './known-internals.ts';
 import type { Deadline } from './deadline.ts';
-import type { ControlConnection, Node, NodeKey } from './node.ts';
+import type { ControlConnection, Node, NodeKey, OwnSessions } from './node.ts';
 import type { NodeRegistry, Nodes, ProcessList } from './node.ts';
 import { sessionOf, type ProcessListRow, type Session } from './session.ts';
 import { RecentLists } from './recent-lists.ts';
@@ -125,8 +125,9 @@ export class SessionService {
 
   #select(node: Node, connection: ControlConnection, list: ProcessList): UserSessions {
     const { rules, onSharedAccount } = this.#parts;
+    const ours = connection.ours();
     const guard = {
-      ownId: connection.id,
+      ownIds: new Set([...ours.ids, connection.id]),
       controlAccount: node.user,
       internalUsers: [...rules.internalUsers, ...node.internalUsers],
       requireClientPort: rules.requireClientPort,
@@ -135,19 +136,15 @@ export class SessionService {
     if (this.#looked !== selected) {
       this.#looked = selected;
       // Under the control account nobody is a user session.
-      if (selected.others.some(isStranger(node, connection.ours()))) onSharedAccount(node);
+      if (selected.others.some(isStranger(node, ours))) onSharedAccount(node);
     }
     return selected;
   }
 }
 
 /** Whether a row is of a session under the control account that is none of ours. */
-function isStranger(
-  { user: account }: Node,
-  ours: ReadonlySet<bigint> | undefined,
-): (row: ProcessListRow) => boolean {
+function isStranger({ user: account }: Node, ours: OwnSessions): (row: ProcessListRow) => boolean {
   const control = account.toLowerCase();
-  const known = new Set([...(ours ?? [])].map((id) => id.toString()));
-  return ({ id, user }) =>
-    ours !== undefined && user?.toLowerCase() === control && !known.has(id ?? '');
+  const known = new Set([...ours.ids].map((id) => id.toString()));
+  return ({ id, user }) => ours.areAll && user?.toLowerCase() === control && !known.has(id ?? '');
 }

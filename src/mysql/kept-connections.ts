@@ -61,7 +61,7 @@ export class KeptConnections {
   keep(shared: SharedConnection): Kept {
     const kept: Kept = { shared, users: 0, timer: undefined };
     this.#kept.add(kept);
-    this.#own.opened(this.#node.nodeId, shared.connected, shared.identity.ownId);
+    this.#own.opened(this.#node.nodeId, shared.connected, shared.identity);
     shared.connected.onceBroken(() => {
       this.#forget(kept);
       this.#onBroken();
@@ -80,7 +80,8 @@ export class KeptConnections {
     kept.users += 1;
     shared.connected.holdProcess(true);
     try {
-      return await work(shared.lend(() => this.#own.of(this.#node.nodeId), onList));
+      const ours = () => this.#own.of(this.#node.nodeId, shared.identity.incarnation);
+      return await work(shared.lend(ours, onList));
     } finally {
       kept.users -= 1;
       if (kept.users === 0) {

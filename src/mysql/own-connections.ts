@@ -1,11 +1,14 @@
+import { isSameRun, type Incarnation } from '../domain/incarnation.ts';
+import type { OwnSessions } from '../domain/node.ts';
 import type { Connected } from './connected.ts';
+import type { ServerIdentity } from './identity.ts';
 
 /** How long a node may go on listing a connection that was closed. */
 const LINGER_MS = 10_000;
 
 /** The session ids of this process's control connections, by node. */
 export class OwnConnections {
-  readonly #ids = new Map<string, Map<Connected, bigint>>();
+  readonly #found = new Map<string, Map<Connected, ServerIdentity>>();
 
   readonly #opening = new Map<string, number>();
 
@@ -21,22 +24,25 @@ export class OwnConnections {
     };
   }
 
-  opened(nodeId: string, connected: Connected, id: bigint): void {
-    const ids = this.#ids.get(nodeId) ?? new Map<Connected, bigint>();
-    this.#ids.set(nodeId, ids.set(connected, id));
+  opened(nodeId: string, connected: Connected, identity: ServerIdentity): void {
+    const found = this.#found.get(nodeId) ?? new Map<Connected, ServerIdentity>();
+    this.#found.set(nodeId, found.set(connected, identity));
   }
 
   closed(nodeId: string, connected: Connected): void {
     setTimeout(() => {
-      const ids = this.#ids.get(nodeId);
-      ids?.delete(connected);
-      if (ids?.size === 0) this.#ids.delete(nodeId);
+      const found = this.#found.get(nodeId);
+      found?.delete(connected);
+      if (found?.size === 0) this.#found.delete(nodeId);
     }, LINGER_MS).unref();
   }
 
-  /** Those that are open, and those that were until a moment ago; undefined while one is being opened. */
-  of(nodeId: string): ReadonlySet<bigint> | undefined {
-    if (this.#opening.has(nodeId)) return undefined;
-    return new Set(this.#ids.get(nodeId)?.values());
+  /** Those to this incarnation that are open, or were until a moment ago: in another one the same ids are those of others. */
+  of(nodeId: string, incarnation: Incarnation): OwnSessions {
+    const ids = new Set<bigint>();
+    for (const identity of this.#found.get(nodeId)?.values() ?? []) {
+      if (isSameRun(identity.incarnation, incarnation)) ids.add(identity.ownId);
+    }
+    return { ids, areAll: !this.#opening.has(nodeId) };
   }
 }

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { by, limitReached, type Deadline } from '../domain/deadline.ts';
-import type { ControlConnection, Node, ProcessList } from '../domain/node.ts';
+import type { ControlConnection, Node, OwnSessions, ProcessList } from '../domain/node.ts';
 import { openConnection, type Address } from './connection.ts';
 import { requireGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
@@ -55,7 +55,7 @@ export class SharedConnection {
   }
 
   /** As one request sees it; `onList` hears of each list that it got. */
-  lend(ours: () => ReadonlySet<bigint> | undefined, onList: () => void): ControlConnection {
+  lend(ours: () => OwnSessions, onList: () => void): ControlConnection {
     const { ownId, flavour, incarnation } = this.identity;
     const [node, connected] = [this.#node, this.connected];
     return {

@@ -7,7 +7,7 @@ import type { UserSessions } from '../../src/domain/user-sessions.ts';
 import { client, printed, PROCESS_LIST_ROWS } from './process-list-rows.ts';
 
 const STRICT: Guard = {
-  ownId: 4n,
+  ownIds: new Set([4n]),
   controlAccount: 'session_control',
   internalUsers: [],
   requireClientPort: true,
@@ -168,7 +168,7 @@ function isNumber(text: string | null): text is string {
 /** What the guard promises, in other words than its own. */
 function expectProvableClient(row: ProcessListRow, guard: Guard): void {
   expect(row.id).toMatch(/^[1-9][0-9]*$/);
-  expect(BigInt(row.id ?? 0)).not.toBe(guard.ownId);
+  expect(guard.ownIds.has(BigInt(row.id ?? 0))).toBe(false);
   expect(guard.knownInternal?.has(row.id ?? '')).not.toBe(true);
   const namesThatAreNotClients = [...NAMES.internal, ...guard.internalUsers, guard.controlAccount];
   expect(row.user).toBeTruthy();
@@ -225,7 +225,7 @@ function anyRow(): fc.Arbitrary<ProcessListRow> {
 
 function anyGuard(): fc.Arbitrary<Guard> {
   return fc.record({
-    ownId: fc.bigInt({ min: 1n, max: 12n }),
+    ownIds: fc.array(fc.bigInt({ min: 1n, max: 12n }), { maxLength: 3 }).map((ids) => new Set(ids)),
     controlAccount: fc.constantFrom('session_control', 'ROOT'),
     internalUsers: fc.subarray(['Backup', 'monitor']),
     requireClientPort: fc.boolean(),

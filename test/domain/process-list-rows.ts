@@ -887,14 +887,14 @@ const OURS: readonly RowCase[] = [
     shows: 'our own connection with a 64-bit id',
     source: TIDB_IDS,
     row: client({ id: '5857102839209263511' }),
-    guard: { ownId: 5857102839209263511n },
+    guard: { ownIds: new Set([5857102839209263511n]) },
     is: 'own_connection',
   },
   {
     shows: 'a neighbour of our id, the same as a double',
     source: TIDB_IDS,
     row: client({ id: '5857102839209263513' }),
-    guard: { ownId: 5857102839209263511n },
+    guard: { ownIds: new Set([5857102839209263511n]) },
     is: 'user session',
   },
   {

@@ -106,6 +106,28 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     await until('it is closed', () => proxy.open === 0);
   });
 
+  it('under the account before a reload is no session either, as long as it is open', async () => {
+    const before = { user: `sc_before_${process.pid}`, password: 'sc_before' };
+    const admin = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
+    await asRoot(server, async (root) => {
+      await root.query(`CREATE USER ${before.user}@'%' IDENTIFIED BY '${before.password}'`);
+      await root.query(`GRANT PROCESS, ${admin} ON *.* TO ${before.user}@'%'`);
+    });
+    try {
+      const offered = { ...node(), tls: 'offered' as const };
+      const old = { ...offered, ...before };
+      await nodes.withConnection(old, performance.now() + 20_000, async (held) => {
+        nodes.retain([offered]);
+        const service = createService({ registry: [offered], nodes });
+        const { body } = await service.kill([held.id]);
+        expect(body).toEqual({ processes_killed: [], processes_not_found: [held.id] });
+        expect((await held.list(performance.now() + 5000)).rows.length).toBeGreaterThan(0);
+      });
+    } finally {
+      await asRoot(server, (root) => root.query(`DROP USER ${before.user}@'%'`));
+    }
+  });
+
   it('that nobody waits for any more when it has been opened is closed with the rest', async () => {
     proxy.inject('to client', { kind: 'delay', ms: 100 });
     const work = nodes.withConnection(node(), performance.now() + 150, () => Promise.resolve());

@@ -155,7 +155,7 @@ export class FakeNodes implements Nodes {
       incarnation: { server, startedAt, begunBy },
       listsTheDying: this.listsTheDying,
       hidesRollbacks: false,
-      ours: () => new Set([id]),
+      ours: () => ({ ids: new Set([id]), areAll: true }),
       list: (deadline) => {
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         const askedAt = this.clock();
