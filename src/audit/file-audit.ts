@@ -20,6 +20,7 @@ export class FileAudit implements Audit {
   #trouble: string | undefined;
   readonly #owed: object[] = [];
   #probe: Promise<void> | undefined;
+  #looking: Promise<boolean> | undefined;
 
   /** `pid` is for the record. `onTrouble` hears when records can no longer be put down. */
   constructor(file: LineFile, pid: number, onTrouble: (error: unknown) => void) {
@@ -89,10 +90,14 @@ export class FileAudit implements Audit {
 
   /** Undefined when records can be put down; else why not. Tries it when it last failed. */
   async trouble(): Promise<string | undefined> {
-    const isFull = await this.#file.freeBytes().then(
+    // One for all who ask: each takes one of Node's threads, as long as the file system does not answer.
+    this.#looking ??= this.#file.freeBytes().then(
       (free) => free < LEAST_FREE_BYTES,
       () => false,
     );
+    const looking = this.#looking.finally(() => (this.#looking = undefined));
+    const isFull = await by(performance.now() + SLOW_MS, looking).catch(() => undefined);
+    if (isFull === undefined) return 'ETIMEDOUT';
     if (isFull) return 'ENOSPC';
     if (this.#trouble !== undefined) this.#probe ??= this.#try({ record: 'resumed', time: now() });
     if (this.#probe !== undefined)

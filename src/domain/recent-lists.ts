@@ -15,7 +15,9 @@ export class RecentLists {
   /** The sessions that this reader was shown, if that was a moment ago. */
   of(reader: string, now: number): readonly ListedRow[] | undefined {
     this.#forgetOld(now);
-    return this.#recent.get(reader)?.sessions;
+    const recent = this.#recent.get(reader);
+    // A list that took long is old, and can stand behind younger ones.
+    return recent !== undefined && now - recent.askedAt <= MAX_AGE_MS ? recent.sessions : undefined;
   }
 
   keep(reader: string, sessions: readonly ListedRow[], askedAt: number): void {

@@ -19,19 +19,25 @@ export function requireSoundHttp(req: Request): void {
     );
   }
   const coding = req.headers['transfer-encoding'];
-  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
-    throw malformed('The only Transfer-Encoding is chunked.', 'Transfer-Encoding只能为chunked。');
+  // RFC 9112 section 6.1: who speaks 1.0 does not know of it, and a proxy could see another end of the body.
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || req.httpVersion === '1.0')) {
+    // Where the next request would begin is not agreed on.
+    if (req.res !== undefined) req.res.shouldKeepAlive = false;
+    throw malformed(
+      'The only Transfer-Encoding is chunked, of HTTP/1.1.',
+      'Transfer-Encoding只能为chunked，且仅限HTTP/1.1。',
+    );
   }
 }
 
-/** A listener to which every URL is a path: one that cannot be read, or has a fragment, is the path of no API. */
+/** A listener to which every URL is a path: one that cannot be read, or has a fragment, is the path of no API, without what may be a secret in it. */
 export function withReadableUrl(listener: RequestListener): RequestListener {
   return (req, res) => {
     const url = req.url ?? '';
     const isReadable =
       url.startsWith('/') || (/^https?:\/\/[^/@]+\//i.test(url) && URL.canParse(url));
     // What stands behind # would be overlooked, and could have asked for less.
-    if (!isReadable || url.includes('#')) req.url = `/${encodeURIComponent(url)}`;
+    if (!isReadable || url.includes('#')) req.url = '/(unreadable)';
     listener(req, res);
   };
 }

@@ -264,6 +264,25 @@ describe('the audit', () => {
     await other.close();
   });
 
+  it('is in trouble when its file system does not answer, and asks it once', async () => {
+    let asked = 0;
+    const freeBytes = (): Promise<number> => {
+      asked += 1;
+      return new Promise(() => undefined);
+    };
+    const other = new FileAudit(
+      Object.assign(new LineFile(path), { freeBytes }),
+      1,
+      () => undefined,
+    );
+    expect(await Promise.all([other.trouble(), other.trouble()])).toEqual([
+      'ETIMEDOUT',
+      'ETIMEDOUT',
+    ]);
+    expect(asked).toBe(1);
+    await other.close();
+  });
+
   it('has no character at which a reader could end a line', async () => {
     const { nodes, send } = start();
     const id = nodes.connect({ db: 'a\u2028b\u0085c' });

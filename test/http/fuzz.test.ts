@@ -552,6 +552,15 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
         'a transfer coding that it does not know',
         { framing: ['Transfer-Encoding: gzip, chunked'], body: CHUNKED_BODY },
       ],
+      [
+        'a transfer coding of HTTP/1.0',
+        {
+          line: `DELETE ${VALID.path} HTTP/1.0`,
+          headers: [host, 'Connection: keep-alive'],
+          framing: ['Transfer-Encoding: chunked'],
+          body: CHUNKED_BODY,
+        },
+      ],
     ])('refuses %s', (_, parts) => expectRawRefused(rawKill(parts), [1], [BAD_HTTP]));
 
     it.each(['', ' HTTP/0.9', ' HTTP/2.0'])('refuses another version of HTTP: "%s"', (version) =>

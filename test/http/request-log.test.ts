@@ -1,4 +1,7 @@
-import type { RequestListener } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
 import { expect, it } from '@jest/globals';
 import request from 'supertest';
 import { FakeNodes } from '../support/fake-nodes.ts';
@@ -30,4 +33,23 @@ it('is written after the answer: a kill does not wait for its lines', async () =
 
   await until('both lines are there', () => order.length === 3);
   expect(order).toEqual(['answer', 'kill', 'request']);
+});
+
+it.each([
+  `${processesPath()}?token=SECRET#x`,
+  `http://user:SECRET@localhost${processesPath()}`,
+  '*?token=SECRET',
+])('has nothing of a URL that cannot be read: it can hold a secret, as in %s', async (url) => {
+  const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  client.write(`GET ${url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  client.resume();
+  await once(client, 'close');
+  await until('it is logged', () => events.some(({ message }) => message === 'request'));
+  const logged = events.find(({ message }) => message === 'request');
+  expect(logged).toMatchObject({ fields: { path: '/(unreadable)', status: 404 } });
+  expect(inspect(events)).not.toContain('SECRET');
+  server.close();
 });
