@@ -6,6 +6,8 @@ export interface Incarnation {
   readonly startedAt: number;
   /** In milliseconds of `performance.now()`: it had begun by then at the latest. */
   readonly begunBy: number;
+  /** When the connection had found it, in the same milliseconds. */
+  readonly seenAt: number;
 }
 
 interface Sighting {
@@ -14,9 +16,17 @@ interface Sighting {
   readonly incarnation: Incarnation;
 }
 
-/** Whether what a later connection reached is surely the same incarnation that an earlier one had reached; in doubt it is not. */
-export function isSameIncarnation(earlier: Sighting, later: Sighting): boolean {
-  return isSameRun(earlier.incarnation, later.incarnation) && later.id > earlier.id;
+/**
+ * Whether what a connection reaches is surely the same incarnation that one used before it had reached, still at `usedAt`, in milliseconds of
+ * `performance.now()`; in doubt it is not. Ids grow within a run. One that was open before `usedAt` is of it too: no connection outlasts its server
+ * process, and of one server there is one at a time.
+ */
+export function isSameIncarnation(
+  earlier: Sighting & { readonly usedAt: number },
+  later: Sighting,
+): boolean {
+  const isOfIt = later.id > earlier.id || later.incarnation.seenAt < earlier.usedAt;
+  return isOfIt && isSameRun(earlier.incarnation, later.incarnation);
 }
 
 /** The same without the ids, for what need not be sure: the start is told in whole seconds and can be off by one. */

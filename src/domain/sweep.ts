@@ -2,7 +2,7 @@ import { ServiceError, type Sentence } from '../errors.ts';
 import type { Audit } from './audit.ts';
 import { Findings } from './findings.ts';
 import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
-import { isSameIncarnation, type Incarnation } from './incarnation.ts';
+import { isSameIncarnation } from './incarnation.ts';
 import { limitReached } from './deadline.ts';
 import type { ControlConnection, KillResult } from './node.ts';
 import type { Node, Nodes } from './node.ts';
@@ -39,7 +39,7 @@ export class Sweep {
   readonly #pending: Session[] = [];
   readonly #doubts: Doubt[] = [];
   readonly #departures: Departures;
-  #first: { readonly id: bigint; readonly incarnation: Incarnation } | undefined;
+  #first: Parameters<typeof isSameIncarnation>[0] | undefined;
   /** The ids that the audit has, with their sessions. */
   #recorded: readonly bigint[] = [];
   #mayHaveSent = false;
@@ -93,6 +93,7 @@ export class Sweep {
     this.#requireIncarnation(connection);
     const { select, now, stopping, onWaited } = this.#parts;
     const { deadline } = this.#request;
+    const usedAt = now();
     const wanted = this.#first === undefined ? this.#request.ids : undefined;
     const sessions = await FreshSessions.read(
       connection,
@@ -104,7 +105,8 @@ export class Sweep {
     if (this.#first === undefined) {
       this.#pending.push(...this.#findings.choose(sessions, this.#request));
       await this.#putOnRecord();
-      this.#first = connection;
+      const { id, incarnation } = connection;
+      this.#first = { id, incarnation, usedAt };
     }
     if (this.#request.isDryRun) return;
     if (!(await this.#kill(connection, sessions))) return;

@@ -52,7 +52,7 @@ async function askIncarnation(
 ): Promise<Incarnation> {
   const [server, startedAt, uptime] =
     flavour === 'tidb' ? await askTidb(askRow) : await askRow(incarnationSql(flavour, release));
-  const repliedAt = performance.now();
+  const seenAt = performance.now();
   if (server == null || !/^\d+(\.0*)?$/.test(startedAt ?? '') || !/^\d+$/.test(uptime ?? '')) {
     throw oddAnswer();
   }
@@ -60,7 +60,8 @@ async function askIncarnation(
     server: server.toLowerCase(),
     startedAt: Math.round(Number(startedAt)),
     // Uptime is cut to whole seconds, so the start can be up to a second later than it says.
-    begunBy: repliedAt - Number(uptime) * 1000 + 1000,
+    begunBy: seenAt - Number(uptime) * 1000 + 1000,
+    seenAt,
   };
 }
 

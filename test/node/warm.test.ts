@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { openConnection } from '../../src/mysql/connection.ts';
 import { NotSentError } from '../../src/mysql/server-errors.ts';
 import { TcpProxy } from '../../tools/tcp-proxy.ts';
 import { openSessions, type ClientSession } from '../support/client-session.ts';
-import { asRoot, nodeOn, servers } from '../support/server.ts';
+import { asRoot, liveIds, nodeOn, servers } from '../support/server.ts';
 import { createService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
@@ -104,6 +105,24 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     expect([proxy.connections, proxy.open]).toEqual([1, 1]);
     nodes.retain([{ ...node(), internalUsers: ['backup'] }]);
     await until('it is closed', () => proxy.open === 0);
+  });
+
+  it('that was slow finishes what a newer one beside it has left in doubt', async () => {
+    const service = createService({ registry: [{ ...node(), killTimeoutMs: 1000 }], nodes });
+    const ids = (await open(2)).map(({ id }) => id);
+    await service.list();
+    proxy.strike('to client', { kind: 'delay', ms: 700 });
+    const slow = service.list();
+    await pause(300);
+    const swallowed = { when: 'answered', faulty: 'to client', connections: 1 } as const;
+    proxy.injectAt('to server', 'KILL CONNECTION', { kind: 'black hole' }, swallowed);
+    const { body } = await service.kill(ids);
+    expect([body, proxy.connections]).toEqual([
+      { processes_killed: ids, processes_not_found: [] },
+      2,
+    ]);
+    expect([...(await liveIds(server))].filter((id) => ids.includes(id))).toEqual([]);
+    expect((await slow).status).toBe(200);
   });
 
   it('under the account before a reload is no session either, as long as it is open', async () => {

@@ -137,6 +137,7 @@ export class FakeNodes implements Nodes {
 
   #controlConnection(id: bigint, state: { isLost: boolean }): ControlConnection {
     const { server, startedAt, begunBy } = this;
+    const seenAt = this.clock();
     const isGone = (): boolean => state.isLost || !this.has(id);
     const kill = (session: Session, { sendBy, deadline }: KillLimits): KillResult => {
       this.beforeKill();
@@ -152,7 +153,7 @@ export class FakeNodes implements Nodes {
     };
     return {
       id,
-      incarnation: { server, startedAt, begunBy },
+      incarnation: { server, startedAt, begunBy, seenAt },
       listsTheDying: this.listsTheDying,
       hidesRollbacks: false,
       ours: () => ({ ids: new Set([id]), areAll: true }),
