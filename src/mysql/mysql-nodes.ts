@@ -15,6 +15,7 @@ export class MysqlNodes implements Nodes {
   readonly #own = new OwnConnections();
   readonly #crowd = new Crowd();
   readonly #connections = new Map<string, NodeConnections>();
+  #retained: ReadonlyMap<string, Node> | undefined;
   readonly #events: NodeEvents | undefined;
 
   constructor(events?: NodeEvents) {
@@ -38,7 +39,7 @@ export class MysqlNodes implements Nodes {
     const left = [...nodes];
     const warmNext = async (): Promise<void> => {
       for (let node = left.shift(); node !== undefined; node = left.shift()) {
-        await this.#of(node).warm();
+        if (this.#isRetained(node)) await this.#of(node).warm();
       }
     };
     await Promise.all(Array.from({ length: WARMED_AT_ONCE }, warmNext));
@@ -46,10 +47,9 @@ export class MysqlNodes implements Nodes {
 
   /** Lets go of all nodes but these; one that changed counts as another. The connections of the others stay. */
   retain(nodes: readonly Node[]): void {
-    const kept = new Map(nodes.map((node) => [node.nodeId, node]));
+    this.#retained = new Map(nodes.map((node) => [node.nodeId, node]));
     for (const [nodeId, connections] of this.#connections) {
-      const node = kept.get(nodeId);
-      if (node !== undefined && isSame(node, connections.node)) continue;
+      if (this.#isRetained(connections.node)) continue;
       this.#connections.delete(nodeId);
       connections.close();
     }
@@ -72,11 +72,21 @@ export class MysqlNodes implements Nodes {
       there.node = node;
       return there;
     }
-    // A request that began before a reload can still have the old one.
-    there?.close();
     const connections = new NodeConnections(node, this.#own, this.#crowd, this.#events);
-    this.#connections.set(node.nodeId, connections);
+    if (this.#isRetained(node)) {
+      there?.close();
+      this.#connections.set(node.nodeId, connections);
+    } else {
+      // A request that began before a reload can still have the old one: what it opens does not stay.
+      connections.close();
+    }
     return connections;
+  }
+
+  #isRetained(node: Node): boolean {
+    if (this.#retained === undefined) return true;
+    const retained = this.#retained.get(node.nodeId);
+    return retained !== undefined && isSame(retained, node);
   }
 }
 

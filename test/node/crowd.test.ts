@@ -48,16 +48,31 @@ describe.each(servers)('beside a $flavour $version, nodes that never answer', (s
   it('hold at most half of the requests that the service has, and the others are let through', async () => {
     await ask(healthy);
     // Not known to be slow yet.
-    for (const nodeId of ['one', 'other']) {
-      for (let count = 0; count < 256; count += 1) waiting.push(ask(sick(nodeId)));
-    }
+    for (const nodeId of ['one', 'other']) askOften(nodeId, 256);
     await until('both are asked', () => sockets.length === 2);
 
-    await until('one more is refused', async () => {
-      const more = ask(sick('one'));
-      waiting.push(more);
-      return (await Promise.race([more, setImmediate('waits')])) === 'overloaded';
-    });
+    await until('one more is refused', () => isRefused('third'));
     expect(await ask(healthy)).toBe('listed');
   });
+
+  it('take no more than a quarter of them each', async () => {
+    askOften('one', 512);
+    await until('it is asked', () => sockets.length === 1);
+    const more = await Promise.all([...waiting.slice(256), setImmediate('waits')]);
+    expect(new Set(more)).toEqual(new Set(['overloaded', 'waits']));
+
+    askOften('other', 1);
+    await until('both count as slow', () => nodes.counts().requests.at_slow_node === 257);
+    expect(await isRefused('other')).toBe(false);
+  });
+
+  function askOften(nodeId: string, times: number): void {
+    for (let count = 0; count < times; count += 1) waiting.push(ask(sick(nodeId)));
+  }
+
+  async function isRefused(nodeId: string): Promise<boolean> {
+    const more = ask(sick(nodeId));
+    waiting.push(more);
+    return (await Promise.race([more, setImmediate('waits')])) === 'overloaded';
+  }
 });

@@ -107,6 +107,17 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     await until('it is closed', () => proxy.open === 0);
   });
 
+  it('of a node that a reload removed serves who still has it, and is closed after that', async () => {
+    nodes.retain([]);
+    expect((await start().list()).status).toBe(200);
+    await until('it is closed', () => proxy.open === 0);
+    await nodes.warm([node()]);
+    expect([proxy.connections, nodes.counts().connections]).toMatchObject([
+      1,
+      { idle: 0, in_use: 0 },
+    ]);
+  });
+
   it('that was slow finishes what a newer one beside it has left in doubt', async () => {
     const service = createService({ registry: [{ ...node(), killTimeoutMs: 1000 }], nodes });
     const ids = (await open(2)).map(({ id }) => id);
