@@ -12,6 +12,8 @@ const LEAST_FREE_BYTES = 1024 * 1024;
 const MAX_OWED = 1000;
 /** A disk that has not taken a line after so long is in trouble, whatever it says later. */
 const SLOW_MS = 5000;
+/** While it is in trouble, nobody who wants to kill is kept waiting for longer to hear so. */
+const PATIENCE_MS = 1000;
 
 /** The record of kills as a file of JSON lines, one record a line. */
 export class FileAudit implements Audit {
@@ -49,8 +51,9 @@ export class FileAudit implements Audit {
         ...(areOurs && { control_connection: true }),
       })),
     };
+    const limit = this.#trouble === undefined ? Infinity : performance.now() + PATIENCE_MS;
     try {
-      await by(deadline, this.#append(record), tooSlow);
+      await by(Math.min(deadline, limit), this.#append(record), tooSlow);
     } catch (cause) {
       throw unavailable(cause);
     }

@@ -22,7 +22,8 @@ interface Selection {
  * event worker can show itself as an ordinary account for a while (pt-kill's trick).
  */
 export class KnownInternals {
-  readonly #known = new Map<string, Known>();
+  /** The last two runs of each, the last one first: where another server stands in for a while, what was known of the first holds again after. */
+  readonly #known = new Map<string, readonly Known[]>();
   /** Many requests can share a list, and come for it one after the other. Only the last: what a weak map holds lives through collections. */
   #selection: Selection | undefined;
 
@@ -34,11 +35,10 @@ export class KnownInternals {
     guard: Omit<Guard, 'knownInternal'>,
   ): UserSessions {
     const { rows, askedAt } = list;
-    const last = this.#known.get(nodeId);
+    const runs = this.#known.get(nodeId) ?? [];
     const selection = this.#selection;
-    if (selection?.list === list && selection.known === last) return selection.sessions;
-    const before =
-      last !== undefined && isSameRun(last.incarnation, incarnation) ? last : undefined;
+    if (selection?.list === list && selection.known === runs[0]) return selection.sessions;
+    const before = runs.find((run) => isSameRun(run.incarnation, incarnation));
     const sessions = userSessions(rows, {
       ownIds: guard.ownIds,
       controlAccount: guard.controlAccount,
@@ -58,7 +58,8 @@ export class KnownInternals {
     if (!isNews) for (const id of before.ids) ids.add(id);
     const newest = Math.max(askedAt, before?.askedAt ?? 0);
     const known = { incarnation, askedAt: newest, ids };
-    this.#known.set(nodeId, known);
+    const other = runs.find((run) => run !== before);
+    this.#known.set(nodeId, other === undefined ? [known] : [known, other]);
     this.#selection = { list, known, sessions };
     return sessions;
   }

@@ -185,6 +185,11 @@ describe('terminate', () => {
     nodes.connect(asClient);
     expect(await terminate(id)).toEqual({ not_found: [id] });
 
+    nodes.server = 'stands in';
+    await terminate(1n);
+    nodes.server = 'fake';
+    expect(await terminate(id)).toEqual({ not_found: [id] });
+
     nodes.restart();
     nodes.begunBy = 0;
     nodes.connect(asClient);

@@ -5,7 +5,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import request from 'supertest';
 import { FileAudit } from '../../src/audit/file-audit.ts';
 import { LineFile } from '../../src/audit/line-file.ts';
@@ -190,6 +190,18 @@ describe('the audit', () => {
     expect(await audit.trouble()).toBe('ENOSPC');
     // What needs no record goes on.
     await send([5n]).expect(200);
+  });
+
+  it('is not waited for as long as a request has, once it is known to be in trouble', async () => {
+    const file = new LineFile(path);
+    const stuck = new Promise<void>(() => undefined);
+    file.append = jest.fn(() => stuck).mockRejectedValueOnce(new Error('full'));
+    const other = new FileAudit(file, 4711, (error) => troubles.push(error));
+    const { nodes, send } = start({ audit: other, requestTimeoutMs: 600_000 });
+    await until('it is in trouble', () => troubles.length > 0);
+    const res = await send([nodes.connect()]).expect(503);
+    expect(res.body).toMatchObject({ error_msg: expect.stringContaining('too long') as unknown });
+    expect(nodes.kills).toEqual([]);
   });
 
   it('has who is turned away also when they did not wait for it', async () => {
