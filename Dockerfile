@@ -7,7 +7,8 @@ COPY src src
 RUN npm run build && npm prune --omit=dev
 
 FROM node:24-slim
-ENV NODE_ENV=production CONFIG_FILE=/etc/session-control/service.yaml
+# Each name of a node for which no name server answers takes a thread, and half of them (4 by default) may be taken by names.
+ENV NODE_ENV=production UV_THREADPOOL_SIZE=16 CONFIG_FILE=/etc/session-control/service.yaml
 WORKDIR /app
 # dist/ needs package.json beside it: it says that these are ES modules.
 COPY --from=build /app/package.json ./

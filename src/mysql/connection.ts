@@ -5,7 +5,10 @@ import type { Deadline } from '../domain/deadline.ts';
 import { isLoopback, type Node } from '../domain/node.ts';
 import { CertificateError, codeOf, timeFor } from './server-errors.ts';
 import type { Connected } from './connected.ts';
+import { sharedLookup } from './shared-lookup.ts';
 import { StatementQueue, streamOf } from './statement-queue.ts';
+
+const lookup = sharedLookup();
 
 /** Where to connect to: the node's own address, or another way in. */
 export type Address = Pick<Node, 'host' | 'port'>;
@@ -53,7 +56,7 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<Connect
     port,
     user: node.user,
     password: node.password,
-    stream: () => connectSocket(port, host).setNoDelay(true).setKeepAlive(true, 10_000),
+    stream: () => connectSocket({ port, host, lookup }).setNoDelay(true).setKeepAlive(true, 10_000),
     connectTimeout: timeFor(node.connectTimeoutMs, deadline),
     supportBigNumbers: true,
     bigNumberStrings: true,

@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type LookupFunction } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import { sharedLookup } from '../../src/mysql/shared-lookup.ts';
+
+describe('names that are looked up', () => {
+  it('are asked for once by all who want one at the same time, and anew after that', () => {
+    const asked: [string, Parameters<LookupFunction>[2]][] = [];
+    const lookup = sharedLookup((name, _options, told) => asked.push([name, told]));
+    const told: unknown[] = [];
+    const want = (name: string, who: string): void => {
+      lookup(name, { all: true }, (error, address) => told.push([who, error, address]));
+    };
+    want('hangs', 'first');
+    want('hangs', 'second');
+    want('answers', 'third');
+    expect(asked.map(([name]) => name)).toEqual(['hangs', 'answers']);
+
+    const found = [{ address: '10.0.0.1', family: 4 }];
+    asked[1]?.[1](null, found);
+    expect(told).toEqual([['third', null, found]]);
+    const error = new Error('no such name');
+    asked[0]?.[1](error, []);
+    expect(told.slice(1)).toEqual([
+      ['first', error, []],
+      ['second', error, []],
+    ]);
+
+    want('hangs', 'first again');
+    expect(asked).toHaveLength(3);
+  });
+
+  it('are those that the system knows', async () => {
+    const server = createServer((socket) => socket.end('here'));
+    await once(server.listen(0, 'localhost'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const lookup = sharedLookup();
+    const sockets = [1, 2].map(() => connect({ host: 'localhost', port, lookup }));
+    const [said] = await Promise.all(sockets.map((socket) => once(socket, 'data')));
+    expect(String(said)).toBe('here');
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+});
