@@ -20,7 +20,7 @@ const ARROWS = {
     packages: '^(?!node:|\\.|lru-cache$)',
   },
   'src/audit/**': {
-    local: '^\\.\\./(?!domain/|errors\\.ts$)',
+    local: '^\\.\\./(?!domain/|(errors|plain-line)\\.ts$)',
     packages: '^(?!node:|\\.|lossless-json$)',
   },
   'src/store/**': {
@@ -78,7 +78,11 @@ const ARROWS = {
     local: '^\\./(?!config\\.ts$|domain/|registry/nodes-file\\.ts$|yaml-file\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
-  'src/logger.ts': { local: '^\\.', packages: '^(?!node:|winston$)' },
+  'src/logger.ts': {
+    local: '^\\./(?!plain-line\\.ts$)',
+    packages: '^(?!node:|\\.|winston$)',
+  },
+  'src/plain-line.ts': { local: '^\\.', packages: '.' },
   'src/errors.ts': { local: '^\\.', packages: '.' },
 };
 

@@ -1,7 +1,11 @@
 import { isNativeError } from 'node:util/types';
 import winston, { type Logger } from 'winston';
+import { plainLine } from './plain-line.ts';
 
 export type { Logger } from 'winston';
+
+/** Where winston keeps the line (triple-beam). */
+const MESSAGE = Symbol.for('message');
 
 /** How the service logs. */
 export interface LogSettings {
@@ -27,6 +31,7 @@ export function createLogger({ level, format }: LogSettings): Logger {
     format: combine(
       timestamp(),
       format === 'json' ? json({ replacer: serializable, deterministic: false }) : text,
+      plain(),
     ),
     transports: [new winston.transports.Console()],
   });
@@ -48,9 +53,11 @@ function serializable(_key: string, value: unknown): unknown {
 function textOf(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'string' && /^[!#-<>-~]+$/.test(value)) return value;
-  // What a terminal would obey must not get there: JSON leaves DEL and the C1 controls as they are.
-  return JSON.stringify(value, serializable).replace(
-    /[\u007f-\u009f]/g,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return JSON.stringify(value, serializable);
 }
+
+const plain = winston.format((info) => {
+  const line = info[MESSAGE];
+  if (typeof line === 'string') info[MESSAGE] = plainLine(line);
+  return info;
+});

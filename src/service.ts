@@ -66,7 +66,6 @@ export function startService(
   const answers = redis === undefined ? new MemoryAnswers() : new RedisAnswers(redis);
   const tokens = new StaticTokens(tokensOf(config));
   const accessKeys = new AccessKeys(accessKeysOf(config), redis !== undefined);
-  const iam = keystoneOf(config);
   const stopping = new AbortController();
   // Every request that waits listens to it.
   setMaxListeners(0, stopping.signal);
@@ -86,7 +85,7 @@ export function startService(
       counts: () => mysqlNodes.counts(),
       isAuditWritable: audit && (async () => (await audit.trouble()) === undefined),
     });
-  const keystone = iam && new KeystoneTokens(iam, metrics?.iamAsked);
+  const keystone = new KeystoneTokens(keystoneOf(config), metrics?.iamAsked);
   const authenticator = new Authenticator(tokens, accessKeys, keystone);
   const record = audit ?? NO_AUDIT;
   const sessions = new SessionService({
@@ -159,8 +158,7 @@ export function startService(
     if (config.registry.warm === 'all') void mysqlNodes.warm(anew.nodes);
     tokens.replace(tokensOf(anew.config));
     accessKeys.replace(accessKeysOf(anew.config));
-    const settings = keystoneOf(anew.config);
-    if (settings !== undefined) keystone?.replace(settings);
+    keystone.replace(keystoneOf(anew.config));
     const tls = anew.config.server.tls;
     // Whether clients must present a certificate is settled when the listener is made.
     if (tls !== undefined && (tls.ca === undefined) === (server.tls?.ca === undefined)) {

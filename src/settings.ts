@@ -10,13 +10,12 @@ export function fixedPart({
   log,
   limits,
   sessions,
-  identity,
   audit,
   metrics,
   registry,
 }: Config): string {
   const { tls, ...listener } = server;
-  const kinds = [tls !== undefined, tls?.ca !== undefined, identity.keystone !== undefined];
+  const kinds = [tls !== undefined, tls?.ca !== undefined];
   return JSON.stringify([listener, log, limits, sessions, kinds, audit, metrics, registry.warm]);
 }
 

@@ -34,7 +34,7 @@ describe('the log', () => {
     const fields = { text: 'a"b\u2028', status: 200, repeated: true, reason: undefined };
     const line = logged({ level: 'info', format: 'json' }, 'request', fields);
     expect(line).toMatch(
-      /^\{"text":"a\\"b\u2028","status":200,"repeated":true,"level":"info","message":"request","timestamp":"[^"]+"\}\n$/,
+      /^\{"text":"a\\"b\\u2028","status":200,"repeated":true,"level":"info","message":"request","timestamp":"[^"]+"\}\n$/,
     );
   });
 
@@ -51,4 +51,13 @@ describe('the log', () => {
     });
     expect(line).toMatch(/ INFO kill user="\\u001b\[2Jroot" host="a\\u009b1mb c" plain=app\n$/);
   });
+
+  it.each(['json', 'text'] as const)(
+    'lets no name end a line or stand in another order than it has: %s',
+    (format) => {
+      const user = 'a\u007f\u0085\u2029\u202eb\u2066\u200fc';
+      const line = logged({ level: 'info', format }, 'kill', { user });
+      expect(line).toContain('"a\\u007f\\u0085\\u2029\\u202eb\\u2066\\u200fc"');
+    },
+  );
 });

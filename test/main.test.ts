@@ -7,6 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { openSession, runUnwatched, type ClientSession } from './support/client-session.ts';
 import { nodeKey, processesPath } from './support/ids.ts';
 import { liveIds, servers, type Server } from './support/server.ts';
+import { FakeKeystone } from './support/fake-keystone.ts';
 import { ServiceProcess } from './support/service-process.ts';
 import { sha256 } from './support/service.ts';
 import { until } from './support/until.ts';
@@ -135,6 +136,26 @@ describe('the process', () => {
     service.signal('SIGHUP');
     await until('it has reloaded again', () => service.events('reloaded').length === 2);
     expect((await call('GET', OTHER_TOKEN))[0]).toBe(404);
+  });
+
+  it('takes an IAM with SIGHUP, and lets go of it', async () => {
+    const iam = new FakeKeystone();
+    await iam.start();
+    iam.tokens.set('of-iam', {});
+    configure(TOKEN);
+    service.start({ NODE_PASSWORD: server.control.password });
+    expect((await call('GET', 'of-iam'))[0]).toBe(401);
+    for (const [identity, status] of [
+      [`  keystone: { endpoint: "${iam.endpoint}" }`, 200],
+      ['', 401],
+    ] as const) {
+      const before = service.events('reloaded').length;
+      service.configure(server, TOKEN, { identity });
+      service.signal('SIGHUP');
+      await until('it has reloaded', () => service.events('reloaded').length > before);
+      expect((await call('GET', 'of-iam'))[0]).toBe(status);
+    }
+    iam.stop();
   });
 
   it('stops at once with SIGTERM although a client keeps its connection', async () => {

@@ -4,6 +4,7 @@ import type { Audit, Conclusion, Denial, Intent } from '../domain/audit.ts';
 import { by, type Deadline } from '../domain/deadline.ts';
 import type { NodeKey } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
+import { plainLine } from '../plain-line.ts';
 import { LineFile } from './line-file.ts';
 
 /** With less than this the disk counts as full: a record of a thousand sessions takes a fifth of it. */
@@ -167,11 +168,8 @@ export class FileAudit implements Audit {
   }
 }
 
-// Some readers end a line at these, too.
 function lineOf(record: object): string {
-  const escape = (separator: string): string =>
-    `\\u${separator.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return (stringify(record) ?? '').replace(/[\u0085\u2028\u2029]/g, escape);
+  return plainLine(stringify(record) ?? '');
 }
 
 function now(): string {

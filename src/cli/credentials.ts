@@ -46,6 +46,12 @@ export function credentialsOf(
       throw usageError(`Half an access key is in ${where}.`, 'Give --access-key and --secret-key.');
     }
     if (token !== undefined) return { token };
+    if (accessKey === undefined && securityToken !== undefined) {
+      throw usageError(
+        `A security token is in ${where}, without its access key.`,
+        'Give --access-key and --secret-key with it.',
+      );
+    }
     if (accessKey !== undefined && secretKey !== undefined) {
       return { accessKey, secretKey, securityToken };
     }

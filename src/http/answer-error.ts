@@ -47,7 +47,7 @@ export function answerError(audit: Audit): ErrorRequestHandler {
 
 function serviceError(thrown: unknown): ServiceError {
   if (thrown instanceof ServiceError) return thrown;
-  // Express and its body parser mark what is the client's fault: a path that cannot be decoded, a body cut short.
+  // Express marks what is the client's fault, such as a path that cannot be decoded.
   const isClients =
     typeof thrown === 'object' && thrown !== null && 'status' in thrown && is4xx(thrown.status);
   return new ServiceError(isClients ? 'malformed_http' : 'internal', undefined, { cause: thrown });

@@ -1,20 +1,31 @@
 import { parse as parseContentType } from 'content-type';
-import express, { type Request, type RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { parse as parseJson } from 'lossless-json';
+import readRaw, { type RawBodyError } from 'raw-body';
 import { ServiceError, type Sentence } from '../errors.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Reads the body as the raw bytes that came, whatever they say they are. Throws `body_too_large`. */
+/**
+ * Reads the body as the raw bytes that came, whatever they say they are: a signature is over them. Throws `body_too_large`, without waiting
+ * for the rest; who asks before they send (RFC 9110 section 10.1.1) is not invited to send what is too large.
+ */
 export function readBody(maxBytes: number): RequestHandler {
-  const read = express.raw({ type: () => true, limit: maxBytes });
   return (req, res, next) => {
-    // The parser would decode it, but a signature is over the bytes. It is refused in its place among the checks.
-    const coding = req.headers['content-encoding'];
-    delete req.headers['content-encoding'];
-    read(req, res, (error: unknown) => {
-      if (coding !== undefined) req.headers['content-encoding'] = coding;
-      next(errorType(error) === 'entity.too.large' ? tooLarge(maxBytes) : error);
+    const length = req.headers['content-length'];
+    if (Number(length) > maxBytes) throw tooLarge(maxBytes);
+    if (length === undefined && req.headers['transfer-encoding'] === undefined) {
+      next();
+      return;
+    }
+    if (/\b100-continue\b/i.test(req.headers.expect ?? '')) res.writeContinue();
+    readRaw(req, { limit: maxBytes }, (error: RawBodyError | null, bytes) => {
+      // The client has gone: nobody would hear the answer.
+      if (error?.type === 'request.aborted') return;
+      req.body = bytes;
+      // What is left of it must not stand in the way of the next request.
+      if (error) req.resume();
+      next(error?.type === 'entity.too.large' ? tooLarge(maxBytes) : error);
     });
   };
 }
@@ -115,8 +126,4 @@ function tooLarge(maxBytes: number): ServiceError {
 
 function mediaType(en: string, zh: string): ServiceError {
   return new ServiceError('media_type_unsupported', { 'en-us': en, 'zh-cn': zh });
-}
-
-function errorType(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined;
 }

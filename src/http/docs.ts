@@ -61,7 +61,8 @@ export function docsRoutes(limit: RequestHandler): RequestHandler {
       res.sendFile(resolve(`swagger-ui-dist/${asset}`), AS_IT_IS);
     });
   }
-  router.all(['/openapi.yaml', '/docs'], methodOnlyGet);
+  const parts = ['start.js', ...ASSETS].map((part) => `/docs/${part}`);
+  router.all(['/openapi.yaml', '/docs', ...parts], methodOnlyGet);
   // All other requests are spared the walk through a router.
   return (req, res, next) => {
     if (/^\/(docs|openapi\.yaml)/.test(req.url)) router(req, res, next);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Router, type RequestHandler } from 'express';
+import { methodOnlyGet } from './methods.ts';
 import { sendJson } from './wire.ts';
 
 /** Whether the service can do its work, and what there is to say of its parts. */
@@ -23,6 +24,7 @@ export function healthRoutes(readiness: () => Promise<Readiness>): RequestHandle
     const { isReady, parts } = await readiness();
     sendJson(res, isReady ? 200 : 503, { ready: isReady, ...parts });
   });
+  router.all(['/healthz', '/readyz'], methodOnlyGet);
   // All other requests are spared the walk through a router.
   return (req, res, next) => {
     if (/\/(healthz|readyz)/.test(req.url)) router(req, res, next);

@@ -47,6 +47,8 @@ export function createListener(
           { ...options, ...secure(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
           app,
         );
+  // Who asks whether to send a body hears it from what reads it.
+  server.on('checkContinue', (req, res) => server.emit('request', req, res));
   // An expectation that nobody knows is not met, and the request is one like others.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));
   const refuse = createRefuser(server, log);

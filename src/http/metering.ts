@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import type { ErrorCode } from '../errors.ts';
 import { isProbe } from './health.ts';
 import { facts } from './request-facts.ts';
+import { CLIENT_GONE } from './request-log.ts';
 
 /** Hears of requests, but for those of probes. */
 export interface RequestMeter {
@@ -42,7 +43,7 @@ export function meterRequests(app: RequestListener, meter: RequestMeter): Reques
         wasLetIn,
         method: req.method ?? '',
         route: routeOf(req),
-        status: res.headersSent ? res.statusCode : 499,
+        status: res.headersSent ? res.statusCode : CLIENT_GONE,
         error: error?.code,
         tookMs: performance.now() - begun,
       });

@@ -14,10 +14,10 @@ export interface Preferences {
 export function parsePrefer(header: string | undefined, maxWaitSeconds: number): Preferences {
   if (header === undefined) return { waitSeconds: undefined, isRepresentationWanted: false };
   const preferences = new Map<string, string>();
-  for (const part of header.split(',')) {
-    const [preference = ''] = part.split(';');
+  // A comma or a semicolon within quotes is part of a value.
+  for (const [part] of header.matchAll(/(?:"[^"]*"|[^,])+/g)) {
     const [, name = '', , quoted, plain] =
-      /^\s*([\w!#$%&'*+.^`|~-]+)\s*(=\s*(?:"([^"]*)"|([^\s"]*)))?\s*$/.exec(preference) ?? [];
+      /^\s*([\w!#$%&'*+.^`|~-]+)\s*(=\s*(?:"([^"]*)"|([^\s";]*)))?\s*(?:;|$)/.exec(part) ?? [];
     const key = name.toLowerCase();
     if (key !== '' && !preferences.has(key)) preferences.set(key, quoted ?? plain ?? '');
   }

@@ -4,6 +4,8 @@ import type { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { facts, type RequestFacts } from './request-facts.ts';
 
+/** As web servers log a request whose client had gone before an answer was begun. */
+export const CLIENT_GONE = 499;
 const TELL_EVERY_MS = 1000;
 
 export type Level = 'error' | 'warn' | 'info' | 'debug';
@@ -41,12 +43,13 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
     res.once('close', () => {
       const { requestId, traceId, wireMethod, address, caller, error, counts, isRepeated } =
         facts(res);
-      log.log(levelOf(res.statusCode, error), 'request', {
+      const status = res.headersSent ? res.statusCode : CLIENT_GONE;
+      log.log(levelOf(status, error), 'request', {
         request_id: requestId,
         trace_id: traceId,
         method: wireMethod,
         path,
-        status: res.statusCode,
+        status,
         duration_ms: Math.round(performance.now() - begun),
         address,
         caller: caller?.user,
@@ -54,10 +57,10 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
         proof: caller?.proof,
         ...counts,
         repeated: isRepeated === true ? true : undefined,
-        claimed_access_key: res.statusCode === 401 ? claimed : undefined,
+        claimed_access_key: status === 401 ? claimed : undefined,
         error_code: error && ERROR_TABLE[error.code].error_code,
         reason: error && reasonOf(error),
-        error: res.statusCode >= 500 ? error : undefined,
+        error: status >= 500 ? error : undefined,
         client_gone: res.writableFinished ? undefined : true,
       });
     });

@@ -12,12 +12,7 @@ export function sendJson(res: Response, status: number, body: object): void {
   const text = stringify(body) ?? '';
   res.statusCode = status;
   res.setHeader('Content-Type', 'application/json; charset=utf-8');
-  if (res.req.method === 'GET' || res.req.method === 'HEAD') {
-    // It knows when such a request is not to be answered with a body.
-    res.send(text);
-    return;
-  }
-  // To all others it would say the same, but look at the type once more and up in its tables.
+  // Not res.send(): where it takes the client to have this already it answers 304, but nothing here has a tag or a date.
   res.setHeader('Content-Length', Buffer.byteLength(text));
   res.end(text);
 }

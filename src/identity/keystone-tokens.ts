@@ -25,31 +25,37 @@ type Answer =
   | { readonly caller: Caller; readonly expiresAt: number }
   | { readonly caller: undefined; readonly reason: string };
 
+/** The token, and of whom to ask. */
+type Asked = readonly [string, KeystoneSettings];
+
 const MAX_TOKENS = 10_000;
 const MAX_NEGATIVE_CACHE_MS = 5000;
 const MAX_ANSWER_BYTES = 1_048_576;
 
 /** Callers who bring a token of an IAM that speaks Keystone v3. */
 export class KeystoneTokens {
-  #settings: KeystoneSettings;
-  #answers: LRUCache<string, Answer, string>;
+  #settings: KeystoneSettings | undefined;
+  #answers: LRUCache<string, Answer, Asked>;
   readonly #onAsked: (wasKnown: boolean) => void;
 
-  /** `onAsked` hears of each token, and whether it was known already what IAM says of it. */
-  constructor(settings: KeystoneSettings, onAsked: (wasKnown: boolean) => void = () => undefined) {
+  /** Without settings no token is good. `onAsked` hears of each token, and whether it was known already what IAM says of it. */
+  constructor(
+    settings: KeystoneSettings | undefined,
+    onAsked: (wasKnown: boolean) => void = () => undefined,
+  ) {
     this.#settings = settings;
     this.#onAsked = onAsked;
     this.#answers = this.#newCache();
   }
 
   // Keyed by hash, so that no token stays in memory; its fetch() joins concurrent look-ups of one.
-  #newCache(): LRUCache<string, Answer, string> {
-    return new LRUCache<string, Answer, string>({
+  #newCache(): LRUCache<string, Answer, Asked> {
+    return new LRUCache<string, Answer, Asked>({
       max: MAX_TOKENS,
-      fetchMethod: async (_hash, _stale, { context: token, options }) => {
+      fetchMethod: async (_hash, _stale, { context: [token, settings], options }) => {
         const asked = performance.now();
-        const answer = await this.#lookUp(token);
-        const limit = this.#settings.cacheSeconds * 1000;
+        const answer = await lookUp(token, settings);
+        const limit = settings.cacheSeconds * 1000;
         const most = answer.caller === undefined ? Math.min(limit, MAX_NEGATIVE_CACHE_MS) : limit;
         // What IAM said may be as old as the question. A time to live of 0 would mean for ever.
         options.ttl = Math.max(1, most - (performance.now() - asked));
@@ -59,7 +65,7 @@ export class KeystoneTokens {
   }
 
   /** From now on these hold; what was cached under the old ones is forgotten. */
-  replace(settings: KeystoneSettings): void {
+  replace(settings: KeystoneSettings | undefined): void {
     this.#settings = settings;
     // Emptying the old one would cut off the look-ups that are under way.
     this.#answers = this.#newCache();
@@ -67,11 +73,14 @@ export class KeystoneTokens {
 
   /** The caller whom the token proves. Throws `unauthenticated`, `iam_unavailable`, `service_token_refused`. */
   async verify(token: string): Promise<Caller> {
-    if (!/^[\x21-\x7e]+$/.test(token)) throw unauthenticated('decrypt token fail');
+    const settings = this.#settings;
+    if (settings === undefined || !/^[\x21-\x7e]+$/.test(token)) {
+      throw unauthenticated('decrypt token fail');
+    }
     const hash = sha256Hex(token);
     this.#onAsked(this.#answers.has(hash));
     const answer = await this.#answers
-      .forceFetch(hash, { context: token })
+      .forceFetch(hash, { context: [token, settings] })
       .catch((cause: unknown) => {
         // Pushed out of the full cache while it was under way.
         throw cause instanceof ServiceError
@@ -82,56 +91,55 @@ export class KeystoneTokens {
     if (answer.expiresAt <= Date.now()) throw unauthenticated('token expires');
     return answer.caller;
   }
+}
 
-  async #lookUp(token: string): Promise<Answer> {
-    const { endpoint, serviceToken, timeoutMs } = this.#settings;
-    const headers = { 'X-Auth-Token': serviceToken ?? token, 'X-Subject-Token': token };
-    const signal = AbortSignal.timeout(timeoutMs);
-    // A redirect would carry both tokens to somewhere else.
-    const ask = () =>
-      fetch(`${endpoint}/v3/auth/tokens?nocatalog=true`, { headers, signal, redirect: 'error' });
-    try {
-      const response = await ask().catch((error: unknown) => {
-        if (signal.aborted) throw error;
-        return ask();
-      });
-      return this.#answer(response.status, await readText(response));
-    } catch (cause) {
-      if (cause instanceof ServiceError) throw cause;
-      throw new ServiceError('iam_unavailable', undefined, { cause });
-    }
+async function lookUp(token: string, settings: KeystoneSettings): Promise<Answer> {
+  const { endpoint, serviceToken, timeoutMs } = settings;
+  const headers = { 'X-Auth-Token': serviceToken ?? token, 'X-Subject-Token': token };
+  const signal = AbortSignal.timeout(timeoutMs);
+  // A redirect would carry both tokens to somewhere else.
+  const ask = () =>
+    fetch(`${endpoint}/v3/auth/tokens?nocatalog=true`, { headers, signal, redirect: 'error' });
+  try {
+    const response = await ask().catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      return ask();
+    });
+    return answerOf(response.status, await readText(response), settings);
+  } catch (cause) {
+    if (cause instanceof ServiceError) throw cause;
+    throw new ServiceError('iam_unavailable', undefined, { cause });
   }
+}
 
-  #answer(status: number, text: string): Answer {
-    if (status === 200) return this.#callerOf(text);
-    if (status === 404) return { caller: undefined, reason: 'decrypt token fail' };
-    if (status !== 401 && status !== 403) throw new Error(`IAM answered ${status}`);
-    if (this.#settings.serviceToken === undefined)
-      return { caller: undefined, reason: 'decrypt token fail' };
-    throw new ServiceError('service_token_refused');
+function answerOf(status: number, text: string, settings: KeystoneSettings): Answer {
+  if (status === 200) return callerOf(text, settings.roleActions);
+  if (status === 404) return { caller: undefined, reason: 'decrypt token fail' };
+  if (status !== 401 && status !== 403) throw new Error(`IAM answered ${status}`);
+  if (settings.serviceToken === undefined) {
+    return { caller: undefined, reason: 'decrypt token fail' };
   }
+  throw new ServiceError('service_token_refused');
+}
 
-  #callerOf(text: string): Answer {
-    const { token } = JSON.parse(text) as { token?: KeystoneToken };
-    const expiresAt = Date.parse(token?.expires_at ?? '');
-    const { id, name } = token?.user ?? {};
-    const user = name ?? id;
-    if (Number.isNaN(expiresAt) || typeof user !== 'string') {
-      throw new Error('IAM answered with a token that cannot be read');
-    }
-    if (expiresAt <= Date.now()) return { caller: undefined, reason: 'token expires' };
-    const roles = (token?.roles ?? []).map(({ name }) => name ?? '');
-    const granted = roles.flatMap((role) =>
-      Object.hasOwn(this.#settings.roleActions, role)
-        ? (this.#settings.roleActions[role] ?? [])
-        : [],
-    );
-    // A token without a project is good for none.
-    const projectId = token?.project?.id ?? '';
-    // A name is one of many in another domain: the id tells them apart.
-    const proof = id === undefined ? 'IAM token' : `IAM token of ${id}`;
-    return { expiresAt, caller: { user, projectId, actions: grantedActions(granted), proof } };
+function callerOf(text: string, roleActions: KeystoneSettings['roleActions']): Answer {
+  const { token } = JSON.parse(text) as { token?: KeystoneToken };
+  const expiresAt = Date.parse(token?.expires_at ?? '');
+  const { id, name } = token?.user ?? {};
+  const user = name ?? id;
+  if (Number.isNaN(expiresAt) || typeof user !== 'string') {
+    throw new Error('IAM answered with a token that cannot be read');
   }
+  if (expiresAt <= Date.now()) return { caller: undefined, reason: 'token expires' };
+  const roles = (token?.roles ?? []).map(({ name }) => name ?? '');
+  const granted = roles.flatMap((role) =>
+    Object.hasOwn(roleActions, role) ? (roleActions[role] ?? []) : [],
+  );
+  // A token without a project is good for none.
+  const projectId = token?.project?.id ?? '';
+  // A name is one of many in another domain: the id tells them apart.
+  const proof = id === undefined ? 'IAM token' : `IAM token of ${id}`;
+  return { expiresAt, caller: { user, projectId, actions: grantedActions(granted), proof } };
 }
 
 interface KeystoneToken {

@@ -48,6 +48,7 @@ describe('a usage error', () => {
     [['list', '--language', 'de'], "argument 'de' is invalid"],
     [['list', '--endpoint', 'ftp://x'], 'no URL of http or https'],
     [['list', '--access-key', 'A'], 'Half an access key'],
+    [['list', '--security-token', 'S'], 'A security token is in the flags, without its access key'],
     [['list', '--access-key', 'A', '--secret-key', 'S', '--token', 't'], 'give one of them'],
     [['list', '--context', 'nowhere'], 'There is no context nowhere'],
     [['list', 'more'], 'too many arguments'],

@@ -393,6 +393,21 @@ describe('an error', () => {
     expect(res.headers['allow']).toBe('DELETE, GET, HEAD');
   });
 
+  it.each([
+    '/healthz',
+    '/readyz',
+    '/docs',
+    '/docs/start.js',
+    '/docs/swagger-ui.css',
+    '/openapi.yaml',
+  ])('names them where there is GET alone too: %s', async (path) => {
+    for (const method of ['POST', 'OPTIONS']) {
+      const res = await send(start(), { method, path });
+      expect([res.status, res.headers['allow']]).toEqual([405, 'GET, HEAD']);
+      expect(res.body).toMatchObject({ error_code: 'APIGW.0101' });
+    }
+  });
+
   it('answers 500 when the node cannot be reached, and says so without naming it', async () => {
     const started = start();
     started.nodes.isReachable = false;
@@ -628,6 +643,14 @@ describe('GET', () => {
     expect(await shown('?offset=100')).toEqual([1, 101]);
     expect(await shown('?offset=99999999999999999999')).toEqual([0, 101]);
   });
+
+  it.each(['*', '"a"', 'W/"a", *'])(
+    'is answered in full, whatever If-None-Match says: %s',
+    async (tags) => {
+      const res = await send(start(), { method: 'GET', headers: { 'If-None-Match': tags } });
+      expect([res.status, res.text]).toEqual([200, '{"processes":[],"total_count":0}']);
+    },
+  );
 
   it('answers HEAD with the headers alone', async () => {
     const res = await send(start(), { method: 'HEAD' });

@@ -165,6 +165,8 @@ describe('Prefer', () => {
     'handling=strict',
     ';;,=,',
     'wait=1.5',
+    'x="a, wait=1"',
+    'x; y="a, wait=1, b"',
   ])('passes over what it cannot honour: %s', async (prefer) => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
@@ -173,10 +175,13 @@ describe('Prefer', () => {
     expect(res.headers['preference-applied']).toBeUndefined();
   });
 
-  it('takes the first of two', async () => {
-    const res = await start().send(ONE, { Prefer: 'wait=1, wait=2' }).expect(200);
-    expect(res.headers['preference-applied']).toBe('wait=1');
-  });
+  it.each(['wait=1, wait=2', 'x="a, wait=2", wait="1"; y="b;,"', 'x="wait=2;",wait=1;y'])(
+    'takes the first of two, and none within quotes: %s',
+    async (prefer) => {
+      const res = await start().send(ONE, { Prefer: prefer }).expect(200);
+      expect(res.headers['preference-applied']).toBe('wait=1');
+    },
+  );
 });
 
 describe('expected', () => {

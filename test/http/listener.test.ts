@@ -135,6 +135,47 @@ describe('what the parser refuses', () => {
     expect(answer.split('HTTP/1.1')).toHaveLength(2);
   });
 
+  describe('is a body that is too large', () => {
+    const head = (more: string): string =>
+      `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\n${more}\r\n\r\n`;
+
+    it.each([
+      ['by its length', head('Content-Length: 999999999')],
+      [
+        'by what came of it',
+        `${head('Transfer-Encoding: chunked')}fffff\r\n${'a'.repeat(270_000)}`,
+      ],
+    ])('%s: 413 before the rest of it comes, and no invitation to send it', async (_what, sent) => {
+      const { port, events } = await listen();
+      const socket = connect(port, '127.0.0.1');
+      socket.write(sent);
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      expect(String(answer)).toMatch(/^HTTP\/1.1 413 /);
+      await until('it is logged', () => events.length > 0);
+      expect(events).toMatchObject([{ fields: { status: 413 } }]);
+      socket.destroy();
+    });
+
+    it.each([
+      ['is not invited', 262_145, /^HTTP\/1.1 413 /],
+      ['is invited when it is not', 21, /^HTTP\/1.1 100 Continue\r\n\r\n$/],
+    ])('%s', async (_what, length, expected) => {
+      const { port } = await listen();
+      const socket = connect(port, '127.0.0.1');
+      socket.write(head(`Content-Length: ${length}\r\nExpect: 100-continue`));
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      expect(String(answer)).toMatch(expected);
+      socket.destroy();
+    });
+
+    it('does not stand in the way of the next request', async () => {
+      const { port } = await listen();
+      const tooLarge = `${head('Content-Length: 270000')}${'a'.repeat(270_000)}`;
+      const answer = await exchange(port, `${tooLarge}${head('Connection: close')}`);
+      expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 413', 'HTTP/1.1 401']);
+    });
+  });
+
   const killRequest = (id: bigint, more = ''): string => {
     const body = `{"processes":[${id}]}`;
     const head = [

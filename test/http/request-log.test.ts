@@ -35,6 +35,19 @@ it('is written after the answer: a kill does not wait for its lines', async () =
   expect(order).toEqual(['answer', 'kill', 'request']);
 });
 
+it('has 499 for a client that had gone before there was an answer', async () => {
+  const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  client.write(`DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: 17\r\n\r\n{"pro`);
+  await once(server, 'request');
+  client.destroy();
+  await until('it is logged', () => events.length > 0);
+  expect(events).toMatchObject([{ level: 'info', fields: { status: 499, client_gone: true } }]);
+  server.close();
+});
+
 it.each([
   `${processesPath()}?token=SECRET#x`,
   `http://user:SECRET@localhost${processesPath()}`,

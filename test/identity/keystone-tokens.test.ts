@@ -226,6 +226,16 @@ describe('a reload', () => {
   });
 });
 
+it('without an IAM, or after a reload that took it away, is no good', async () => {
+  iam.tokens.set('good', {});
+  const tokens = new KeystoneTokens(undefined);
+  await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'unauthenticated' });
+  tokens.replace(settings());
+  expect(await tokens.verify('good')).toMatchObject({ user: 'bob' });
+  tokens.replace(undefined);
+  await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'unauthenticated' });
+});
+
 describe('an IAM in trouble', () => {
   it.each([
     ['500', (res: Res) => res.writeHead(500).end()],
