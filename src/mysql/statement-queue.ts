@@ -33,14 +33,14 @@ export class StatementQueue implements Connected {
     { sendBy = deadline, areWarningsRead = false } = {},
   ): Promise<ResultSet> {
     return this.#inTurn(Math.min(sendBy, deadline), () =>
-      this.#send(sql, Math.min(performance.now() + limitMs, deadline), areWarningsRead),
+      this.#send(sql, limitMs, deadline, areWarningsRead),
     );
   }
 
   list(sql: string, limitMs: number, deadline: Deadline): Promise<List> {
     return this.#inTurn(deadline, () => {
       this.#sentAt = performance.now();
-      const limit = this.#breakAfter(Math.min(this.#sentAt + limitMs, deadline));
+      const limit = this.#breakAt(Math.min(this.#sentAt + limitMs, deadline));
       return readList(this.#connection, sql).finally(() => {
         clearTimeout(limit);
         this.#sentAt = undefined;
@@ -60,7 +60,7 @@ export class StatementQueue implements Connected {
     const wait = (): void => {
       clearTimeout(patience);
       this.#sentAt = performance.now();
-      patience = this.#breakAfter(Math.min(this.#sentAt + limitMs, deadline));
+      patience = this.#breakAt(Math.min(this.#sentAt + limitMs, deadline));
     };
     try {
       await this.#inTurn(latestTurn, () => {
@@ -171,8 +171,15 @@ export class StatementQueue implements Connected {
     for (const { giveUp } of this.#waiting) giveUp(new NotSentError(connectionLost()));
   }
 
-  async #send(sql: string, latest: Deadline, areWarningsRead: boolean): Promise<ResultSet> {
-    this.#sentAt = performance.now();
+  async #send(
+    sql: string,
+    limitMs: number,
+    deadline: Deadline,
+    areWarningsRead: boolean,
+  ): Promise<ResultSet> {
+    const sentAt = performance.now();
+    this.#sentAt = sentAt;
+    const latest = Math.min(sentAt + limitMs, deadline);
     try {
       const { warningCount, ...result } = await this.#answered(sql, latest);
       if (!areWarningsRead || warningCount === 0) return result;
@@ -186,7 +193,7 @@ export class StatementQueue implements Connected {
 
   #answered(sql: string, latest: Deadline): Promise<ResultSet & { readonly warningCount: number }> {
     return new Promise((resolve, reject) => {
-      const limit = this.#breakAfter(latest);
+      const limit = this.#breakAt(latest);
       this.#connection.query(sql, (error, rows: unknown, fields: FieldPacket[] | undefined) => {
         clearTimeout(limit);
         if (error) reject(error);
@@ -195,12 +202,15 @@ export class StatementQueue implements Connected {
     });
   }
 
-  #breakAfter(latest: Deadline): NodeJS.Timeout {
-    const limitMs = Math.max(1, Math.ceil(latest - performance.now()));
-    return setTimeout(() => {
-      // destroy() of the driver would leave the statement without an answer for ever; this settles it.
-      streamOf(this.#connection).destroy(new DeadlineError(limitMs));
-    }, limitMs);
+  #breakAt(latest: Deadline): NodeJS.Timeout {
+    const limitMs = Math.max(1, Math.round(latest - (this.#sentAt ?? latest)));
+    return setTimeout(
+      () => {
+        // destroy() of the driver would leave the statement without an answer for ever; this settles it.
+        streamOf(this.#connection).destroy(new DeadlineError(limitMs));
+      },
+      Math.max(1, Math.ceil(latest - performance.now())),
+    );
   }
 }
 
