@@ -27,7 +27,8 @@ import {
   logAuditTrouble,
   logNodeEvents,
   logStoreEvents,
-  warnOfOpenLines,
+  warnOfOpenIam,
+  warnOfOpenListeners,
   warnOfSharedAccount,
   warnOfUnverifiedNodes,
 } from './warnings.ts';
@@ -138,7 +139,8 @@ export function startService(
   });
 
   warnOfUnverifiedNodes(nodes, log);
-  warnOfOpenLines(config, log);
+  warnOfOpenListeners(config, log);
+  warnOfOpenIam(config, log);
   const metricsListener =
     metrics &&
     createMetricsListener(metrics, (error) => log.error('metrics cannot be told', { error }));
@@ -165,6 +167,7 @@ export function startService(
       replaceTls(listener, tls);
     }
     warnOfUnverifiedNodes(anew.nodes, log);
+    warnOfOpenIam(anew.config, log);
     if (fixedPart(anew.config) !== fixedPart(config)) {
       log.warn('some of what changed takes effect only when the service is started again');
     }

@@ -4,22 +4,26 @@ import type { Logger } from './logger.ts';
 import type { NodeEvents } from './mysql/node-counts.ts';
 import type { RedisEvents } from './store/redis-connection.ts';
 
-/** Warns of what others can read along. */
-export function warnOfOpenLines({ server, identity, metrics }: Config, log: Logger): void {
+/** Warns of listening where others can read along. */
+export function warnOfOpenListeners({ server, metrics }: Config, log: Logger): void {
   if (server.tls === undefined && !isLoopback(server.host)) {
     log.warn(
       'listening without TLS where others can read along: tokens and signatures are in the clear',
       { host: server.host },
     );
   }
-  const iam = identity.keystone?.endpoint;
-  if (iam !== undefined && iam.startsWith('http:') && !isLoopback(new URL(iam).hostname)) {
-    log.warn('IAM is asked without TLS where others can read along: tokens are in the clear');
-  }
   if (metrics !== undefined && !isLoopback(metrics.host)) {
     log.warn('metrics are given out without credentials where others can read them', {
       host: metrics.host,
     });
+  }
+}
+
+/** Warns of an IAM that is asked where others can read along. */
+export function warnOfOpenIam({ identity }: Config, log: Logger): void {
+  const iam = identity.keystone?.endpoint;
+  if (iam !== undefined && iam.startsWith('http:') && !isLoopback(new URL(iam).hostname)) {
+    log.warn('IAM is asked without TLS where others can read along: tokens are in the clear');
   }
 }
 

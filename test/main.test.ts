@@ -148,6 +148,7 @@ describe('the process', () => {
     for (const [identity, status] of [
       [`  keystone: { endpoint: "${iam.endpoint}" }`, 200],
       ['', 401],
+      ['  keystone: { endpoint: "http://192.0.2.1", timeout_ms: 100 }', 503],
     ] as const) {
       const before = service.events('reloaded').length;
       service.configure(server, TOKEN, { identity });
@@ -156,6 +157,8 @@ describe('the process', () => {
       expect((await call('GET', 'of-iam'))[0]).toBe(status);
     }
     iam.stop();
+    const warning = 'IAM is asked without TLS where others can read along: tokens are in the clear';
+    expect(service.events(warning)).toHaveLength(1);
   });
 
   it('stops at once with SIGTERM although a client keeps its connection', async () => {

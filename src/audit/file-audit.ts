@@ -13,7 +13,7 @@ const LEAST_FREE_BYTES = 1024 * 1024;
 const MAX_OWED = 1000;
 /** A disk that has not taken a line after so long is in trouble, whatever it says later. */
 const SLOW_MS = 5000;
-/** While it is in trouble, nobody who wants to kill is kept waiting for longer to hear so. */
+/** While it is in trouble, who wants to kill is not kept waiting for longer to hear so. */
 const PATIENCE_MS = 1000;
 
 /** The record of kills as a file of JSON lines, one record a line. */
@@ -52,9 +52,9 @@ export class FileAudit implements Audit {
         ...(areOurs && { control_connection: true }),
       })),
     };
-    const limit = this.#trouble === undefined ? Infinity : performance.now() + PATIENCE_MS;
+    const patienceMs = this.#trouble === undefined ? SLOW_MS : PATIENCE_MS;
     try {
-      await by(Math.min(deadline, limit), this.#append(record), tooSlow);
+      await by(Math.min(deadline, performance.now() + patienceMs), this.#append(record), tooSlow);
     } catch (cause) {
       throw unavailable(cause);
     }

@@ -18,7 +18,9 @@ export function readBody(maxBytes: number): RequestHandler {
       next();
       return;
     }
-    if (/\b100-continue\b/i.test(req.headers.expect ?? '')) res.writeContinue();
+    const isAsked = /\b100-continue\b/i.test(req.headers.expect ?? '');
+    // HTTP/1.0 does not know of it, and would take it for the answer.
+    if (isAsked && req.httpVersion === '1.1') res.writeContinue();
     readRaw(req, { limit: maxBytes }, (error: RawBodyError | null, bytes) => {
       // The client has gone: nobody would hear the answer.
       if (error?.type === 'request.aborted') return;

@@ -1,13 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Router, type RequestHandler, type Response } from 'express';
 import { methodOnlyGet } from './methods.ts';
 
 /** Of swagger-ui-dist, what the page needs. */
 const ASSETS = ['swagger-ui.css', 'swagger-ui-bundle.js'];
-
-/** The package may lie below a folder that begins with a dot; and nobody needs a part of a file. */
-const AS_IT_IS = { dotfiles: 'allow', acceptRanges: false } as const;
 
 // Relative, so that it also works below the prefix of a proxy.
 const PAGE = `<!doctype html>
@@ -45,10 +44,12 @@ export function docsRoutes(limit: RequestHandler): RequestHandler {
   // Found when they are asked for: a kill needs none of them.
   const { resolve } = createRequire(import.meta.url);
   const router = Router({ caseSensitive: true, strict: true });
-  router.get('/openapi.yaml', limit, (_req, res) => {
-    const file = fileURLToPath(new URL('../../docs/openapi.yaml', import.meta.url));
-    res.type('application/yaml').sendFile(file, AS_IT_IS);
-  });
+  const openapi = new URL('../../docs/openapi.yaml', import.meta.url);
+  router.get(
+    '/openapi.yaml',
+    limit,
+    fromMemory('application/yaml', () => fileURLToPath(openapi)),
+  );
   router.get('/docs', limit, (_req, res) => {
     allowPlainHttp(res);
     res.type('html').send(PAGE);
@@ -57,9 +58,8 @@ export function docsRoutes(limit: RequestHandler): RequestHandler {
     res.type('text/javascript').send(START);
   });
   for (const asset of ASSETS) {
-    router.get(`/docs/${asset}`, limit, (_req, res) => {
-      res.sendFile(resolve(`swagger-ui-dist/${asset}`), AS_IT_IS);
-    });
+    const path = (): string => resolve(`swagger-ui-dist/${asset}`);
+    router.get(`/docs/${asset}`, limit, fromMemory(extname(asset), path));
   }
   const parts = ['start.js', ...ASSETS].map((part) => `/docs/${part}`);
   router.all(['/openapi.yaml', '/docs', ...parts], methodOnlyGet);
@@ -67,6 +67,15 @@ export function docsRoutes(limit: RequestHandler): RequestHandler {
   return (req, res, next) => {
     if (/^\/(docs|openapi\.yaml)/.test(req.url)) router(req, res, next);
     else next();
+  };
+}
+
+/** Answers with a file, read once: each that is sent would be kept open as long as its client does not take it. */
+function fromMemory(type: string, path: () => string): RequestHandler {
+  let bytes: Buffer | undefined;
+  return async (_req, res) => {
+    bytes ??= await readFile(path());
+    res.type(type).set('Content-Length', bytes.length.toString()).end(bytes);
   };
 }
 

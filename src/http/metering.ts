@@ -2,8 +2,7 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Request, Response } from 'express';
 import type { ErrorCode } from '../errors.ts';
 import { isProbe } from './health.ts';
-import { facts } from './request-facts.ts';
-import { CLIENT_GONE } from './request-log.ts';
+import { facts, statusOf } from './request-facts.ts';
 
 /** Hears of requests, but for those of probes. */
 export interface RequestMeter {
@@ -43,7 +42,7 @@ export function meterRequests(app: RequestListener, meter: RequestMeter): Reques
         wasLetIn,
         method: req.method ?? '',
         route: routeOf(req),
-        status: res.headersSent ? res.statusCode : CLIENT_GONE,
+        status: statusOf(res as Response),
         error: error?.code,
         tookMs: performance.now() - begun,
       });

@@ -10,16 +10,20 @@ export interface Preferences {
   readonly isRepresentationWanted: boolean;
 }
 
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
+// A comma or a semicolon within quotes is part of a value. No two ways to match the same: a header can be long.
+const PARTS = /(?:"(?:[^"\\]|\\.?)*"?|[^,"])+/g;
+const FIRST = /^(?:"(?:[^"\\]|\\.?)*"?|[^;"])*/;
+
 /** Reads the header Prefer. What it does not know or cannot read it passes over; of a preference that comes twice the first counts. */
 export function parsePrefer(header: string | undefined, maxWaitSeconds: number): Preferences {
   if (header === undefined) return { waitSeconds: undefined, isRepresentationWanted: false };
   const preferences = new Map<string, string>();
-  // A comma or a semicolon within quotes is part of a value.
-  for (const [part] of header.matchAll(/(?:"[^"]*"|[^,])+/g)) {
-    const [, name = '', , quoted, plain] =
-      /^\s*([\w!#$%&'*+.^`|~-]+)\s*(=\s*(?:"([^"]*)"|([^\s";]*)))?\s*(?:;|$)/.exec(part) ?? [];
-    const key = name.toLowerCase();
-    if (key !== '' && !preferences.has(key)) preferences.set(key, quoted ?? plain ?? '');
+  for (const [part] of header.matchAll(PARTS)) {
+    const [preference = ''] = FIRST.exec(part) ?? [];
+    const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(preference) ?? [];
+    const key = name.trim().toLowerCase();
+    if (TOKEN.test(key) && !preferences.has(key)) preferences.set(key, unquoted(value.trim()));
   }
   const wait = preferences.get('wait') ?? '';
   return {
@@ -53,4 +57,9 @@ export function preferenceApplied(
     ...(isRepresentationWanted ? ['return=representation'] : []),
   ];
   return applied.length > 0 ? applied.join(', ') : undefined;
+}
+
+function unquoted(value: string): string {
+  const [, quoted] = /^"((?:[^"\\]|\\.)*)"$/.exec(value) ?? [];
+  return quoted?.replace(/\\(.)/g, '$1') ?? value;
 }

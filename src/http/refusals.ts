@@ -2,9 +2,10 @@ import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } 
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
-import type { ErrorCode } from '../errors.ts';
+import type { Response } from 'express';
+import { ServiceError, type ErrorCode } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
-import { newRequestId } from './request-facts.ts';
+import { facts, newRequestId, type RequestFacts } from './request-facts.ts';
 import type { EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 
@@ -32,8 +33,11 @@ export function createRefuser(server: Server, log: EventLog): Refuse {
       });
     // A request that was refused before its body came has had its answer.
     else if (exchanges.some(({ req, res }) => !req.complete && res.headersSent)) finish(socket);
-    else if (typeof why === 'string') refuse(socket, why, log);
-    else refuse(socket, codeFor(why), log, why);
+    else {
+      const unread = exchanges.find(({ req }) => !req.complete)?.res;
+      const code = typeof why === 'string' ? why : codeFor(why);
+      refuse(socket, code, log, unread, typeof why === 'string' ? undefined : why);
+    }
   };
 }
 
@@ -48,9 +52,22 @@ function trackExchanges(server: Server): (socket: Duplex) => readonly Exchange[]
   const notOver = (socket: Duplex): Exchange[] =>
     (exchanges.get(socket) ?? []).filter(({ req, res }) => !req.complete || !res.closed);
   server.prependListener('request', (req: IncomingMessage, res: ServerResponse) => {
-    exchanges.set(req.socket, [...notOver(req.socket), { req, res }]);
+    const { socket } = req;
+    if (!exchanges.has(socket)) {
+      socket.once('close', () => {
+        for (const exchange of notOver(socket)) closeUnheard(exchange.res);
+      });
+    }
+    exchanges.set(socket, [...notOver(socket), { req, res }]);
   });
   return notOver;
+}
+
+/** Node tells only the answer whose turn it is that its connection has closed (github.com/nodejs/node/pull/62534): nobody would clear up after the others. */
+function closeUnheard(res: ServerResponse): void {
+  if (res.closed || res.socket !== null) return;
+  Object.assign(res, { destroyed: true, _closed: true });
+  res.emit('close');
 }
 
 function codeFor(error: Error): ErrorCode {
@@ -60,20 +77,31 @@ function codeFor(error: Error): ErrorCode {
   return 'malformed_http';
 }
 
-function refuse(socket: Duplex, code: ErrorCode, log: EventLog, error?: Error): void {
-  if (!socket.writable || (error && 'code' in error && error.code === 'ECONNRESET')) {
+/** `unread` is the answer to the request that is cut off, if one had begun: what is logged of it is what it is told here. */
+function refuse(
+  socket: Duplex,
+  code: ErrorCode,
+  log: EventLog,
+  unread?: ServerResponse,
+  cause?: Error,
+): void {
+  if (!socket.writable || (cause && 'code' in cause && cause.code === 'ECONNRESET')) {
     socket.destroy();
     return;
   }
-  const requestId = newRequestId();
   const { status, error_code } = ERROR_TABLE[code];
-  log.log('info', 'request', {
-    request_id: requestId,
-    status,
-    address: socket instanceof Socket ? socket.remoteAddress : undefined,
-    error_code,
-    reason: error?.message,
-  });
+  const known: Partial<RequestFacts> = unread === undefined ? {} : facts(unread as Response);
+  const { requestId = newRequestId() } = known;
+  if (known.requestId !== undefined) known.error = new ServiceError(code, undefined, { cause });
+  else {
+    log.log('info', 'request', {
+      request_id: requestId,
+      status,
+      address: socket instanceof Socket ? socket.remoteAddress : undefined,
+      error_code,
+      reason: cause?.message,
+    });
+  }
   const body = JSON.stringify(errorBody(code, undefined, { language: 'en-us', requestId }));
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Response } from 'express';
 import type { Caller } from '../domain/caller.ts';
 import type { Language, ServiceError } from '../errors.ts';
+import { ERROR_TABLE } from './error-table.ts';
 
 /** What is known of a request so far; kept beside its response. */
 export interface RequestFacts {
@@ -28,6 +29,14 @@ export interface RequestFacts {
   error?: ServiceError;
   /** What else the log says of it. */
   counts?: Readonly<Record<string, number>>;
+}
+
+/** The status of what was answered; 499, as web servers log it, when the client had gone before. */
+export function statusOf(res: Response): number {
+  if (res.headersSent) return res.statusCode;
+  const { error } = facts(res);
+  // Told to the connection as such, when the request could not be read.
+  return error === undefined ? 499 : ERROR_TABLE[error.code].status;
 }
 
 /** The facts of the request that this response answers. */

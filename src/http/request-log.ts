@@ -2,10 +2,8 @@ import type { Request, Response } from 'express';
 import type { Kill } from '../domain/termination.ts';
 import type { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
-import { facts, type RequestFacts } from './request-facts.ts';
+import { facts, statusOf, type RequestFacts } from './request-facts.ts';
 
-/** As web servers log a request whose client had gone before an answer was begun. */
-export const CLIENT_GONE = 499;
 const TELL_EVERY_MS = 1000;
 
 export type Level = 'error' | 'warn' | 'info' | 'debug';
@@ -43,7 +41,7 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
     res.once('close', () => {
       const { requestId, traceId, wireMethod, address, caller, error, counts, isRepeated } =
         facts(res);
-      const status = res.headersSent ? res.statusCode : CLIENT_GONE;
+      const status = statusOf(res);
       log.log(levelOf(status, error), 'request', {
         request_id: requestId,
         trace_id: traceId,
@@ -61,7 +59,7 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
         error_code: error && ERROR_TABLE[error.code].error_code,
         reason: error && reasonOf(error),
         error: status >= 500 ? error : undefined,
-        client_gone: res.writableFinished ? undefined : true,
+        client_gone: res.writableFinished || (error && !res.headersSent) ? undefined : true,
       });
     });
   };

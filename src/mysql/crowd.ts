@@ -2,6 +2,8 @@ import { ServiceError } from '../errors.ts';
 
 /** Requests that may be held by nodes that are slow to answer, all together: about half of those that are let in at once. */
 const MAX_AT_SLOW_NODES = 512;
+/** Those that may be held by one of them: it alone leaves room. */
+const MAX_AT_ONE = 256;
 
 /** Counting takes a look at each node that is in use; who comes in between is added. */
 const RECOUNT_MS = 50;
@@ -30,11 +32,12 @@ export class Crowd {
     this.#busy.delete(node);
   }
 
-  /** Throws `overloaded` when this node is slow, and such nodes hold as many requests as they may. */
+  /** Throws `overloaded` when this node is slow, and it holds as many requests as it may, or such nodes do together. */
   requireRoom(node: Crowded): void {
     if (!node.isSlow()) return;
     if (performance.now() - this.#countedAt > RECOUNT_MS) this.#count();
-    if (this.#held >= MAX_AT_SLOW_NODES) throw new ServiceError('overloaded', TOO_MANY);
+    if (node.users >= MAX_AT_ONE || this.#held >= MAX_AT_SLOW_NODES)
+      throw new ServiceError('overloaded', TOO_MANY);
     this.#held += 1;
   }
 

@@ -10,8 +10,8 @@ import type { OwnConnections } from './own-connections.ts';
 import { isDoorShut, isFull, nodeTrouble } from './server-errors.ts';
 
 const SLOW_MS = 200;
-/** Requests that may use a node, or wait for it, at once: half of what slow nodes may hold together (crowd.ts), so that one alone leaves room. */
-const MAX_USERS = 256;
+/** Requests that may use a node, or wait for it, at once. */
+const MAX_USERS = 512;
 /** While nobody asks, a node is tried ever more rarely. */
 const LONGEST_REOPEN_MS = 30_000;
 

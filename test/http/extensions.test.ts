@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Response } from 'express';
 import request from 'supertest';
-import { limitWaits } from '../../src/http/prefer.ts';
+import { limitWaits, parsePrefer } from '../../src/http/prefer.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
 import { MemoryAnswers } from '../../src/store/memory-answers.ts';
@@ -166,6 +166,9 @@ describe('Prefer', () => {
     ';;,=,',
     'wait=1.5',
     'x="a, wait=1"',
+    'x="a, wait=1',
+    'x="a\\", wait=1; \\"b"',
+    'wait="1"x',
     'x; y="a, wait=1, b"',
   ])('passes over what it cannot honour: %s', async (prefer) => {
     const { nodes, send } = start();
@@ -174,6 +177,21 @@ describe('Prefer', () => {
     expect(res.text).toBe('{"processes_killed":[1],"processes_not_found":[]}');
     expect(res.headers['preference-applied']).toBeUndefined();
   });
+
+  it.each(['wait  x', 'wait=  x y', 'x"\\"'])(
+    'is read in one go, however long it is: %s',
+    (prefer) => {
+      const timeOf = (header: string): number => {
+        const begun = performance.now();
+        parsePrefer(header, 2);
+        return performance.now() - begun;
+      };
+      const [begin = '', middle = '', end = ''] = /^(\w+=?)(..)(.*)$/.exec(prefer)?.slice(1) ?? [];
+      const plain = timeOf(`wait=${'1'.repeat(60_000)}`);
+      // A step for each pair of characters would be thousands of times as many.
+      expect(timeOf(`${begin}${middle.repeat(30_000)}${end}`) / plain).toBeLessThan(500);
+    },
+  );
 
   it.each(['wait=1, wait=2', 'x="a, wait=2", wait="1"; y="b;,"', 'x="wait=2;",wait=1;y'])(
     'takes the first of two, and none within quotes: %s',

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import { request, type IncomingMessage, type Server } from 'node:http';
+import { request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { createListener, stopListening } from '../../src/http/listener.ts';
@@ -124,7 +124,7 @@ describe('what the parser refuses', () => {
   });
 
   it('is a client that sends the body too slowly: 408', async () => {
-    const { port } = await listen(new FakeNodes(), 300);
+    const { port, events } = await listen(new FakeNodes(), 300);
 
     const answer = await exchange(
       port,
@@ -133,7 +133,45 @@ describe('what the parser refuses', () => {
 
     expect(answer).toMatch(/^HTTP\/1.1 408 /);
     expect(answer.split('HTTP/1.1')).toHaveLength(2);
+    const requestId = /^X-Request-Id: (.*)$/m.exec(answer)?.[1]?.trim();
+    await until('it is logged', () => events.length > 0);
+    const fields = { status: 408, request_id: requestId, error_code: 'APIGW.0201' };
+    expect(events).toMatchObject([{ level: 'info', fields }]);
+    expect(events[0]?.fields).toMatchObject({ client_gone: undefined });
   });
+
+  it('is a body with a bad end: logged once, as it was answered', async () => {
+    const { port, events } = await listen();
+    const head = `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked`;
+    expect(await exchange(port, `${head}\r\n\r\n3\r\nabc\r\nno size`)).toMatch(/^HTTP\/1.1 400 /);
+    await until('it is logged', () => events.length > 0);
+    expect(events).toMatchObject([{ fields: { status: 400, method: 'DELETE' } }]);
+  });
+
+  it('closes all that wait for their turn on a connection with it', async () => {
+    const { server, port, events } = await listen();
+    const answers: ServerResponse[] = [];
+    server.on('request', (_req, res) => answers.push(res));
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    socket.pause();
+    socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20));
+    await until('all have come', () => answers.length === 20);
+    socket.resetAndDestroy();
+    await until('all have closed', () => answers.every(({ closed }) => closed));
+    await until('all are logged', () => events.length === 20);
+  });
+
+  const killRequest = (id: bigint, more = ''): string => {
+    const body = `{"processes":[${id}]}`;
+    const head = [
+      `DELETE ${processesPath()} HTTP/1.1`,
+      'Host: a',
+      `X-Auth-Token: ${TOKEN}`,
+      'Content-Type: application/json',
+      `Content-Length: ${body.length}`,
+    ];
+    return `${head.join('\r\n')}${more}\r\n\r\n${body}`;
+  };
 
   describe('is a body that is too large', () => {
     const head = (more: string): string =>
@@ -168,6 +206,12 @@ describe('what the parser refuses', () => {
       socket.destroy();
     });
 
+    it('is not invited in HTTP/1.0, which does not know of it', async () => {
+      const { port } = await listen();
+      const old = killRequest(8n, '\r\nExpect: 100-continue').replace('HTTP/1.1', 'HTTP/1.0');
+      expect(await exchange(port, old)).toMatch(/^HTTP\/1.1 200 /);
+    });
+
     it('does not stand in the way of the next request', async () => {
       const { port } = await listen();
       const tooLarge = `${head('Content-Length: 270000')}${'a'.repeat(270_000)}`;
@@ -175,18 +219,6 @@ describe('what the parser refuses', () => {
       expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 413', 'HTTP/1.1 401']);
     });
   });
-
-  const killRequest = (id: bigint, more = ''): string => {
-    const body = `{"processes":[${id}]}`;
-    const head = [
-      `DELETE ${processesPath()} HTTP/1.1`,
-      'Host: a',
-      `X-Auth-Token: ${TOKEN}`,
-      'Content-Type: application/json',
-      `Content-Length: ${body.length}`,
-    ];
-    return `${head.join('\r\n')}${more}\r\n\r\n${body}`;
-  };
 
   it.each([
     ['garbage', '', 'garbage\r\n\r\n'],
