@@ -49,7 +49,7 @@ const ARROWS = {
   },
   'src/commands/check*.ts': {
     local:
-      '^\\.(\\./(?!domain/|mysql/(probe|server-errors)\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
+      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(probe|server-errors)\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
     packages: '^(?!node:|\\.|cli-table3$)',
   },
   'src/app.ts': {

@@ -33,7 +33,7 @@ switch (line.command) {
   }
   case 'audit': {
     const { verifyAudit } = await import('./commands/audit.ts');
-    process.exitCode = await verifyAudit(line.file, process.stdout, process.stderr);
+    process.exitCode = await verifyAudit(line.files, process.stdout, process.stderr);
     break;
   }
   case 'help':

@@ -76,6 +76,7 @@ export function startService(
       new LineFile(config.audit.file),
       processId,
       logAuditTrouble(config.audit.file, log),
+      () => log.info('the audit can be written again'),
     );
   if (audit === undefined) log.warn('no audit is configured: kills are recorded in this log only');
   const mysqlNodes = new MysqlNodes(logNodeEvents(log));

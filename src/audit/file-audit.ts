@@ -5,10 +5,8 @@ import { by, type Deadline } from '../domain/deadline.ts';
 import type { NodeKey } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import { plainLine } from '../plain-line.ts';
-import { LineFile } from './line-file.ts';
+import { LEAST_FREE_BYTES, LineFile } from './line-file.ts';
 
-/** With less than this the disk counts as full: a record of a thousand sessions takes a fifth of it. */
-const LEAST_FREE_BYTES = 1024 * 1024;
 /** Outcomes that are owed to the file while it cannot be written. */
 const MAX_OWED = 1000;
 /** A disk that has not taken a line after so long is in trouble, whatever it says later. */
@@ -20,15 +18,20 @@ const PATIENCE_MS = 1000;
 export class FileAudit implements Audit {
   readonly #file: LineFile;
   readonly #onTrouble: (error: unknown) => void;
+  readonly #onBack: () => void;
   #trouble: string | undefined;
   readonly #owed: object[] = [];
   #probe: Promise<void> | undefined;
   #looking: Promise<boolean> | undefined;
 
-  /** `pid` is for the record. `onTrouble` hears when records can no longer be put down. */
-  constructor(file: LineFile, pid: number, onTrouble: (error: unknown) => void) {
-    this.#file = file;
-    this.#onTrouble = onTrouble;
+  /** `pid` is for the record. `onTrouble` hears when records can no longer be put down, and `onBack` when they can be again. */
+  constructor(
+    file: LineFile,
+    pid: number,
+    onTrouble: (error: unknown) => void,
+    onBack: () => void = () => undefined,
+  ) {
+    [this.#file, this.#onTrouble, this.#onBack] = [file, onTrouble, onBack];
     this.#probe = this.#try({ record: 'started', time: now(), pid });
   }
 
@@ -152,6 +155,7 @@ export class FileAudit implements Audit {
     }, SLOW_MS).unref();
     try {
       await this.#file.append(lineOf(record), { hasTime });
+      if (this.#trouble !== undefined) this.#onBack();
       this.#trouble = undefined;
     } catch (error) {
       this.#fail(error);

@@ -1,6 +1,8 @@
 import { open as openFile, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
+/** With less than this the disk counts as full: a record of a thousand sessions takes a fifth of it. */
+export const LEAST_FREE_BYTES = 1024 * 1024;
 /** What may wait for the disk; further lines are refused. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const NEWLINE = 0x0a;

@@ -46,6 +46,7 @@ function rowsOf(found: Capabilities): string[][] {
     value === undefined ? 'not known' : value ? 'yes' : 'no';
   return [
     ['reachable', told(found.reachable)],
+    ['connected', told(found.connected)],
     ['main port', found.mainPort],
     ['admin port', found.adminPort],
     ['server', [found.flavour, found.version].filter(Boolean).join(' ') || 'not known'],
@@ -59,6 +60,7 @@ function asWire(found: Capabilities & { readonly node: string }): object {
   return {
     node: found.node,
     reachable: found.reachable,
+    connected: found.connected ?? null,
     main_port: found.mainPort,
     admin_port: found.adminPort,
     flavour: found.flavour ?? null,

@@ -5,7 +5,7 @@ import { askPassword } from './ask.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { usageError } from './failures.ts';
 import { withProgress } from './progress.ts';
-import { contextOf, tlsOf, type ConnectionOptions } from './settings.ts';
+import { contextOf, readEndpoint, tlsOf, type ConnectionOptions } from './settings.ts';
 import type { Surroundings } from './surroundings.ts';
 import { renderTable } from './table.ts';
 
@@ -16,9 +16,10 @@ export interface ContextOptions extends ConnectionOptions {
   readonly iamUser?: string;
   readonly iamDomain?: string;
   readonly iamPasswordCommand?: string;
+  readonly replace?: boolean;
 }
 
-/** Adds a context, or puts another one in its place; the first becomes the current one. */
+/** Adds a context, or puts another one in its place where that is wanted; the first becomes the current one. */
 export function addContext(
   name: string,
   options: ContextOptions,
@@ -27,16 +28,23 @@ export function addContext(
   if (!/^[\w.-]{1,64}$/.test(name)) {
     throw usageError('A context is named with 1 to 64 letters, digits, _, . and -.');
   }
-  if (options.endpoint !== undefined && !URL.canParse(options.endpoint)) {
-    throw usageError(`--endpoint ${options.endpoint} is no URL.`);
-  }
+  if (options.endpoint !== undefined) readEndpoint(options.endpoint);
   const context = contextFrom(options);
-  const isFirst = readConfiguration(surroundings).current === undefined;
+  const { current, contexts } = readConfiguration(surroundings);
+  const [isFirst, isThere] = [current === undefined, Object.hasOwn(contexts, name)];
+  if (isThere && options.replace !== true) {
+    throw usageError(
+      `There is a context ${name} already.`,
+      'Give --replace to make a new one in its place, of these flags alone.',
+    );
+  }
   changeConfiguration(surroundings, (document) => {
     document.setIn(['contexts', name], document.createNode(context));
     if (isFirst) document.set('current', name);
   });
-  surroundings.messages.line(`Context ${name} is kept${isFirst ? ' and in use' : ''}.`);
+  surroundings.messages.line(
+    `Context ${name} is ${isThere ? 'replaced' : 'kept'}${isFirst ? ' and in use' : ''}.`,
+  );
   return EXIT.done;
 }
 

@@ -71,6 +71,7 @@ function nextStep({
   kind,
   status,
   code,
+  message,
   retryAfterSeconds,
 }: SessionControlError): string | undefined {
   if (kind === 'unreachable') return 'Check the endpoint, the network and the TLS options.';
@@ -78,6 +79,7 @@ function nextStep({
   if (status === 401)
     return 'Check the token or the access key; `sessionctl login` gets a new token.';
   if (status === 403) return 'Check --project, and which actions these credentials may do.';
+  if (status === 400 && message.includes('X-Kill-Reason')) return 'Say why with --reason.';
   if (status === 404 && code !== undefined) return 'Check --instance and --node.';
   if (kind === 'failed') return 'See `sessionctl capabilities`, and the log of the service.';
   return kind === 'malformed' || code === undefined ? 'Check --endpoint.' : undefined;

@@ -8,7 +8,7 @@ import { sessionName } from './session-table.ts';
 import type { Surroundings } from './surroundings.ts';
 import { visible } from './visible.ts';
 
-/** Ends sessions on all their nodes at once. Rejects when none can have been ended, since nobody was reached or the caller is denied. */
+/** Ends sessions on all their nodes at once. Rejects when none can have been ended, since nobody was reached, or the request or the caller was refused. */
 export async function killAll(
   { client, nodes }: Connection,
   sessions: readonly ListedSession[],
@@ -46,9 +46,9 @@ export async function killAll(
   );
 }
 
-/** The service was reached and let the caller in, and could not do it. */
+/** The service took the request, and could not do it. */
 function isAboutNode(error: unknown): boolean {
-  return error instanceof SessionControlError && ['failed', 'refused'].includes(error.kind);
+  return error instanceof SessionControlError && error.kind === 'failed';
 }
 
 function notEnded(sessions: readonly ListedSession[], error: unknown): NodeKill {
@@ -65,7 +65,10 @@ function waiting(leaving: readonly ListedSession[], all: number, ms: number): st
     return `${sessionName(session)}${isRollingBack ? ' (rolling back)' : ''}`;
   });
   const seconds = Math.round(ms / 1000);
+  if (names.length === 0) {
+    return `None of ${all} is listed any more after ${seconds} s. Waiting until the node has undone what they changed`;
+  }
   return visible(
-    `${all - leaving.length} of ${all} have left the node after ${seconds} s. Still there: ${names.join(', ') || 'none'}`,
+    `${all - leaving.length} of ${all} have left the node after ${seconds} s. Still there: ${names.join(', ')}`,
   );
 }

@@ -54,8 +54,7 @@ export async function list(options: ListOptions, surroundings: Surroundings): Pr
     messages.line(summary(sessions.length, all.length));
   }
   for (const failure of failures) messages.line(messages.colors.red(listFailure(failure)));
-  const [first] = failures;
-  return first === undefined ? EXIT.done : failureOf(first.error).exitCode;
+  return failures.length === 0 ? EXIT.done : EXIT.failed;
 }
 
 function readSelection(options: ListOptions): Select {

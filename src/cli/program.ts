@@ -149,6 +149,7 @@ function addContextCommands(
     .command('add')
     .description('keep a context, made of the flags')
     .argument('<name>')
+    .option('--replace', 'in the place of the one that has this name')
     .option('--token-command <command>', 'a command of the shell that prints a token')
     .option('--iam-endpoint <url>', 'log in at this IAM (Keystone v3)')
     .option('--iam-user <name>', 'as this user')

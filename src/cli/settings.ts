@@ -176,7 +176,8 @@ function required(name: string, given: string | undefined, configured: string | 
   );
 }
 
-function readEndpoint(endpoint: string): URL {
+/** The URL of a service. Throws a usage error when it is none of http or https. */
+export function readEndpoint(endpoint: string): URL {
   if (URL.canParse(endpoint)) {
     const url = new URL(endpoint);
     if (url.protocol === 'https:' || url.protocol === 'http:') return url;

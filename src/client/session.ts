@@ -56,7 +56,10 @@ export interface Termination {
 
 /** What the service could do on a node now. */
 export interface Capabilities {
+  /** Whether sessions can be ended on it now: by a way in, or over the connection that the service has. */
   readonly reachable: boolean;
+  /** Whether the service has a connection to it. */
+  readonly connected: boolean | undefined;
   /** `open`, or why not. */
   readonly mainPort: string;
   readonly adminPort: string;

@@ -59,6 +59,7 @@ export function capabilitiesOf(answer: HttpAnswer): Capabilities {
     fields[name] === null || fields[name] === undefined ? undefined : read(answer, fields[name]);
   return {
     reachable: flag(answer, fields['reachable']),
+    connected: optional('connected', flag),
     mainPort: text(answer, fields['main_port']),
     adminPort: text(answer, fields['admin_port']),
     flavour: optional('flavour', text),

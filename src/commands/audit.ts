@@ -9,34 +9,67 @@ interface Output {
   write(text: string): unknown;
 }
 
-/** Reads an audit file, and tells what it holds and what is wrong with it: then the exit code is 1, and 66 when it cannot be read. */
+/** A file, and how many lines stand before it in those that were read before. */
+interface Place {
+  readonly file: string;
+  readonly before: number;
+}
+
+/**
+ * Reads audit files as one record, in their order, and tells what they hold and what is wrong with it: then the exit code is 1, and 66 when
+ * one cannot be read.
+ */
 export async function verifyAudit(
-  file: string,
+  files: readonly string[],
   output: Output,
   messages: Output,
 ): Promise<ExitCode> {
+  const places: Place[] = [];
   try {
-    const report = await verify(createInterface({ input: createReadStream(file) }));
-    output.write(`${told(report).join('\n')}\n`);
+    const report = await verify(linesOf(files, places));
+    const at = (line: number): string => placeOf(line, places);
+    output.write(`${told(report, at).join('\n')}\n`);
     return isSound(report) ? EXIT.done : EXIT.trouble;
   } catch (error) {
     const reason = isNativeError(error) ? error.message : String(error);
-    messages.write(`session-control: ${file} cannot be read: ${reason}\n`);
+    messages.write(`session-control: ${places.at(-1)?.file ?? ''} cannot be read: ${reason}\n`);
     return EXIT.noInput;
   }
 }
 
-function told({ records, torn, withoutOutcome, withoutIntent }: AuditReport): string[] {
+async function* linesOf(files: readonly string[], places: Place[]): AsyncGenerator<string> {
+  let before = 0;
+  for (const file of files) {
+    places.push({ file, before });
+    for await (const line of createInterface({ input: createReadStream(file) })) {
+      before += 1;
+      yield line;
+    }
+  }
+}
+
+function placeOf(line: number, places: readonly Place[]): string {
+  const { file, before } = places.findLast((place) => place.before < line) ?? {
+    file: '',
+    before: 0,
+  };
+  return `Line ${line - before}${places.length > 1 ? ` of ${file}` : ''}`;
+}
+
+function told(
+  { records, torn, withoutOutcome, withoutIntent }: AuditReport,
+  at: (line: number) => string,
+): string[] {
   const counts = Object.entries(records).map(([kind, count]) => `${count} ${kind}`);
   return [
     `Records: ${counts.join(', ') || 'none'}.`,
-    ...torn.map((line) => `Line ${line} is torn.`),
+    ...torn.map((line) => `${at(line)} is torn.`),
     ...withoutOutcome.map(
       ({ requestId, nodeId, time, ids }) =>
         `Without an outcome: request ${requestId} of ${time} on node ${nodeId}, sessions ${ids.join(', ')}.`,
     ),
     ...withoutIntent.map(
-      ({ line, id }) => `Line ${line}: an outcome of session ${id}, but no intent.`,
+      ({ line, id }) => `${at(line)}: an outcome of session ${id}, but no intent.`,
     ),
     ...(isSound({ records, torn, withoutOutcome, withoutIntent })
       ? ['Every intent has its outcome, and no line is torn.']

@@ -1,5 +1,6 @@
 import { constants, open } from 'node:fs/promises';
 import { isNativeError } from 'node:util/types';
+import { LEAST_FREE_BYTES, LineFile } from '../audit/line-file.ts';
 import type { Config } from '../config.ts';
 import { storeOf } from '../settings.ts';
 import { RedisConnection, type RedisSettings } from '../store/redis-connection.ts';
@@ -41,6 +42,9 @@ async function tryFile(file: string): Promise<void> {
     await (await open(file, O_WRONLY | O_APPEND | O_NONBLOCK)).close();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  if ((await new LineFile(file).freeBytes()) < LEAST_FREE_BYTES) {
+    throw new Error('ENOSPC: less than a megabyte is free on its file system');
   }
 }
 

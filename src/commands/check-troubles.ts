@@ -5,7 +5,7 @@ import { isAccountRefused } from '../mysql/server-errors.ts';
 /** What would make a kill on this node fail, now or when it is full, and what helps: a sentence each. */
 export function nodeTroubles(
   node: Node,
-  { main, admin, adminGrants, server }: Capabilities,
+  { main, admin, adminGrants, mainCause, adminCause, server }: Capabilities,
 ): string[] {
   const account = server === undefined ? `${node.user}@'…'` : quoted(server.account);
   const grants = (missing: readonly string[]): string =>
@@ -15,19 +15,28 @@ export function nodeTroubles(
     ...(main === undefined
       ? []
       : [
-          `The main port, ${addressOf(node)}: ${main['en-us']}${isAccountRefused(main) ? WHY_REFUSED : ''}`,
+          `The main port, ${addressOf(node)}: ${main['en-us']}${isAccountRefused(main) ? WHY_REFUSED : ''}${told(mainCause)}`,
         ]),
     ...(admin === undefined || admin === 'none'
       ? []
       : [
-          `The spare port, ${addressOf(node.admin ?? node)}: ${admin['en-us']}${grants(adminGrants)}`,
+          `The spare port, ${addressOf(node.admin ?? node)}: ${admin['en-us']}${grants(adminGrants)}${told(adminCause)}`,
         ]),
     ...(missing.length === 0
       ? []
       : [
           `The control account lacks a privilege, or the role that has it is no default role.${grants(missing)}`,
         ]),
+    ...(server?.lacksProcedure === true
+      ? [
+          'There is no procedure mysql.rds_kill, or the account may not execute it, and kill_with asks for it.',
+        ]
+      : []),
   ];
+}
+
+function told(cause: string | undefined): string {
+  return cause === undefined ? '' : ` (${cause})`;
 }
 
 /** What the node itself does not tell. */

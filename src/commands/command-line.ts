@@ -10,7 +10,7 @@ export type CommandLine =
       readonly format: 'table' | 'json';
     }
   | { readonly command: 'init'; readonly folder: string | undefined }
-  | { readonly command: 'audit'; readonly file: string }
+  | { readonly command: 'audit'; readonly files: readonly string[] }
   | { readonly command: 'help' | 'version' }
   | { readonly command: 'wrong'; readonly problem: string };
 
@@ -20,14 +20,15 @@ Usage: session-control [start] [--config FILE]
        session-control check [--config FILE] [-o table|json]
        session-control init [FOLDER]
        session-control health [--config FILE]
-       session-control audit verify FILE
+       session-control audit verify FILE...
 
   start    serve the API: SIGHUP reads the configuration again, SIGTERM stops
   check    try the configuration against its nodes, without ending anybody or writing anything
   init     write a commented configuration into FOLDER (else where CONFIG_FILE is, else config),
            with a new token, and print the SQL for the control account; no file is ever overwritten
   health   ask the service that runs with this configuration whether it lives
-  audit    read a record of kills: what was begun and has no outcome, which lines are torn
+  audit    read a record of kills: what was begun and has no outcome, which lines are torn; one that
+           was rotated while requests were under way together with the next, in their order
 
   -c, --config FILE    the service's file; else CONFIG_FILE of the environment, else config/service.yaml
   -o, --output FORMAT  of check: table, or json
@@ -47,7 +48,7 @@ const COMMANDS: Readonly<Record<string, { readonly options: readonly string[]; w
   check: { options: ['config', 'output'], words: 0 },
   init: { options: [], words: 1 },
   health: { options: ['config'], words: 0 },
-  audit: { options: [], words: 2 },
+  audit: { options: [], words: Infinity },
 };
 
 /** Reads a command line; without a command it is `start`. */
@@ -84,10 +85,10 @@ function understand(words: readonly string[]): CommandLine {
   const { config, output = 'table' } = values;
   if (name === 'init') return { command: name, folder: rest[0] };
   if (name === 'audit') {
-    const [what, file] = rest;
-    if (what !== 'verify' || file === undefined)
-      return wrong("'audit' takes the words verify FILE");
-    return { command: name, file };
+    const [what, ...files] = rest;
+    if (what !== 'verify' || files.length === 0)
+      return wrong("'audit' takes the words verify FILE...");
+    return { command: name, files };
   }
   if (name === 'start' || name === 'health') return { command: name, config };
   if (output !== 'table' && output !== 'json') return wrong("'--output' must be table or json");

@@ -6,8 +6,13 @@ export interface Capabilities {
   readonly main: Sentence | undefined;
   /** The same of the spare way in; 'none' when the node has none in the registry. */
   readonly admin: Sentence | undefined | 'none';
+  /** What stands behind either, such as `connect ECONNREFUSED …`, if it is known: for operators only, since it has addresses. */
+  readonly mainCause: string | undefined;
+  readonly adminCause: string | undefined;
   /** What to GRANT the control account before the spare way lets it in. */
   readonly adminGrants: readonly string[];
+  /** Whether a control connection is open by now: what is done over it needs no way in. */
+  readonly isConnected: boolean;
   /** Who answered; undefined when nobody did. */
   readonly server: ServerFacts | undefined;
 }
@@ -26,4 +31,6 @@ export interface ServerFacts {
   readonly canSeeRollbacks: boolean;
   /** Whether `performance_schema.threads` can be read, which tells clients from internal threads by itself. */
   readonly hasSecondOpinion: boolean;
+  /** Whether sessions are to be ended with mysql.rds_kill, and there is none. */
+  readonly lacksProcedure: boolean;
 }

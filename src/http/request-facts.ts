@@ -25,6 +25,8 @@ export interface RequestFacts {
   bodyHash?: string;
   /** Whether the answer is that of an earlier request. */
   isRepeated?: boolean;
+  /** Whether nobody was to be ended. */
+  isDryRun?: boolean;
   /** What went wrong, for the log. */
   error?: ServiceError;
   /** What else the log says of it. */

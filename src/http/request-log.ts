@@ -39,8 +39,8 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
       req.get('authorization') ?? '',
     )?.[1];
     res.once('close', () => {
-      const { requestId, traceId, wireMethod, address, caller, error, counts, isRepeated } =
-        facts(res);
+      const { requestId, traceId, wireMethod, address, caller, error, counts } = facts(res);
+      const { isDryRun, isRepeated } = facts(res);
       const status = statusOf(res);
       log.log(levelOf(status, error), 'request', {
         request_id: requestId,
@@ -54,6 +54,7 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
         project_id: caller?.projectId,
         proof: caller?.proof,
         ...counts,
+        dry_run: isDryRun === true ? true : undefined,
         repeated: isRepeated === true ? true : undefined,
         claimed_access_key: status === 401 ? claimed : undefined,
         error_code: error && ERROR_TABLE[error.code].error_code,

@@ -37,11 +37,15 @@ export function sendSessions(res: Response, { sessions, total }: SessionPage): v
 }
 
 /** Answers with what can be done on a node. */
-export function sendCapabilities(res: Response, { main, admin, server }: Capabilities): void {
+export function sendCapabilities(
+  res: Response,
+  { main, admin, server, isConnected }: Capabilities,
+): void {
   const { language } = facts(res);
   const told = (trouble: Sentence | undefined): string => trouble?.[language] ?? 'open';
   sendJson(res, 200, {
-    reachable: server !== undefined,
+    reachable: server !== undefined || isConnected,
+    connected: isConnected,
     main_port: told(main),
     admin_port: admin === 'none' ? 'not configured' : told(admin),
     flavour: server?.flavour ?? null,

@@ -7,6 +7,7 @@ import { nodeTrouble, NotSentError, serverErrorNumber } from './server-errors.ts
 
 const NO_SUCH_THREAD = 1094;
 const KILL_DENIED = 1095;
+const NO_SUCH_PROCEDURE = 1305;
 
 /** Our own connection or the KILL was ended, or the server is going: what it did with the KILL before cannot be told from these. */
 const ENDED_MEANWHILE: ReadonlySet<number> = new Set([
@@ -91,7 +92,8 @@ function resultOf(error: unknown, node: Node): KillResult {
   if (number === undefined || ENDED_MEANWHILE.has(number)) {
     return { outcome: 'unknown', trouble: nodeTrouble(error, node.connectTimeoutMs) };
   }
-  const isDenied = number === KILL_DENIED || node.killWith === 'rds_kill';
+  const isDenied =
+    number === KILL_DENIED || (node.killWith === 'rds_kill' && number !== NO_SUCH_PROCEDURE);
   return {
     outcome: 'refused',
     trouble: isDenied ? denied(error, number) : nodeTrouble(error, node.connectTimeoutMs),

@@ -31,7 +31,8 @@ export class MysqlNodes implements Nodes {
   }
 
   probe(node: Node, deadline: Deadline): Promise<Capabilities> {
-    return probe(node, deadline);
+    const { connections } = this.#of(node).counts();
+    return probe(node, deadline, connections.idle + connections.in_use + connections.spare > 0);
   }
 
   /** Connects to each of these nodes, some at a time. Never throws; those that cannot be reached are tried again later. */

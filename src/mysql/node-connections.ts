@@ -5,7 +5,7 @@ import { Breaker } from './breaker.ts';
 import type { Crowd, Crowded } from './crowd.ts';
 import { openThroughAnyDoor } from './doors.ts';
 import { busyMs, KeptConnections, type Kept } from './kept-connections.ts';
-import type { NodeCounts, NodeEvents } from './node-counts.ts';
+import { noCounts, type NodeCounts, type NodeEvents } from './node-counts.ts';
 import type { OwnConnections } from './own-connections.ts';
 import { isDoorShut, isFull, nodeTrouble } from './server-errors.ts';
 
@@ -57,6 +57,13 @@ export class NodeConnections implements Crowded {
     if (best !== undefined) return busyMs(best) >= SLOW_MS;
     if (this.#breaker.hasFailed()) return true;
     return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
+  }
+
+  /** What there is here alone. */
+  counts(): NodeCounts {
+    const counts = noCounts();
+    this.addTo(counts);
+    return counts;
   }
 
   /** Adds what there is here. */

@@ -1,22 +1,28 @@
+import { isNativeError } from 'node:util/types';
 import type { Capabilities, ServerFacts } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
 import type { Node } from '../domain/node.ts';
-import type { Sentence } from '../errors.ts';
+import { ServiceError, type Sentence } from '../errors.ts';
 import { openConnection, type Address } from './connection.ts';
 import { missingGrants } from './grants.ts';
 import { identify } from './identity.ts';
-import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
+import { codeOf, DeadlineError, nodeTrouble, serverErrorNumber } from './server-errors.ts';
 import type { Connected } from './connected.ts';
 import { readTransactions } from './transactions.ts';
 
 interface Seen {
   readonly trouble: Sentence | undefined;
+  readonly cause: string | undefined;
   readonly server: ServerFacts | undefined;
   readonly grants: readonly string[];
 }
 
-/** Tries each way into a node with a connection of its own, and looks at what the account may do. Never throws. */
-export async function probe(node: Node, deadline: Deadline): Promise<Capabilities> {
+/** Tries each way into a node with a connection of its own, and looks at what the account may do. `isConnected` is told as it is given. Never throws. */
+export async function probe(
+  node: Node,
+  deadline: Deadline,
+  isConnected = false,
+): Promise<Capabilities> {
   const [main, admin] = await Promise.all([
     enter(node, node, deadline),
     node.admin && enter(node, node.admin, deadline),
@@ -25,6 +31,9 @@ export async function probe(node: Node, deadline: Deadline): Promise<Capabilitie
     main: main.trouble,
     admin: admin === undefined ? 'none' : admin.trouble,
     adminGrants: admin?.grants ?? [],
+    mainCause: main.cause,
+    adminCause: admin?.cause,
+    isConnected,
     server: main.server ?? admin?.server,
   };
 }
@@ -33,13 +42,14 @@ async function enter(node: Node, address: Address, deadline: Deadline): Promise<
   let connected: Connected | undefined;
   try {
     connected = await openConnection(node, address, deadline);
-    return { trouble: undefined, server: await look(connected, node, deadline), grants: [] };
+    const server = await look(connected, node, deadline);
+    return { trouble: undefined, cause: undefined, server, grants: [] };
   } catch (error) {
     const { detail } = nodeTrouble(error, node.connectTimeoutMs);
     // MySQL's admin_port asks for a privilege of its own before anything is said.
     const isDenied = connected === undefined && serverErrorNumber(error) === ACCESS_DENIED;
     const grants = isDenied ? ['SERVICE_CONNECTION_ADMIN ON *.*'] : [];
-    return { trouble: detail ?? UNKNOWN, server: undefined, grants };
+    return { trouble: detail ?? UNKNOWN, cause: causeOf(error), server: undefined, grants };
   } finally {
     connected?.close();
   }
@@ -57,7 +67,16 @@ async function look(connected: Connected, node: Node, deadline: Deadline): Promi
     missingGrants: await missingGrants(connected, identity, node, deadline),
     canSeeRollbacks: transactions !== undefined,
     hasSecondOpinion: await canReadThreads(connected, node, deadline),
+    lacksProcedure:
+      node.killWith === 'rds_kill' && !(await hasProcedure(connected, node, deadline)),
   };
+}
+
+/** What the system or the driver says, where there is more to it than the sentence. */
+function causeOf(error: unknown): string | undefined {
+  if (!isNativeError(error) || serverErrorNumber(error) !== undefined) return undefined;
+  if (error instanceof ServiceError || error instanceof DeadlineError) return undefined;
+  return error.cause === undefined ? error.message || codeOf(error) : causeOf(error.cause);
 }
 
 function lineOf(connected: Connected, { tls }: Node): ServerFacts['line'] {
@@ -84,6 +103,17 @@ async function canReadThreads(
     if (serverErrorNumber(error) === undefined) throw error;
     return false;
   }
+}
+
+/** Shown to who may execute it. */
+async function hasProcedure(
+  connected: Connected,
+  node: Node,
+  deadline: Deadline,
+): Promise<boolean> {
+  const sql =
+    "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME = 'rds_kill'";
+  return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
 }
 
 /** ER_SPECIFIC_ACCESS_DENIED_ERROR */

@@ -112,13 +112,18 @@ const SENTENCES = {
   },
   plaintext: {
     'en-us':
-      'The node offers no TLS, and the password of the control account crosses only the loopback interface unencrypted.',
-    'zh-cn': '节点不支持TLS，控制账号的密码仅可在本机回环接口上明文传输。',
+      'The node offers no TLS. Without it the password of the control account is sent over the loopback interface only, and only where the configuration does not ask for TLS.',
+    'zh-cn':
+      '节点不支持TLS。没有TLS时，控制账号的密码仅在本机回环接口上且配置未要求TLS时才会发送。',
   },
   keyless: {
     'en-us':
       'The node asks for the password of the control account, which is not sent without TLS: give the node TLS.',
     'zh-cn': '节点要求提供控制账号的密码，而没有TLS时不会发送密码：请为节点启用TLS。',
+  },
+  noProcedure: {
+    'en-us': 'The node has no procedure mysql.rds_kill, which the configuration asks for.',
+    'zh-cn': '节点上没有配置所要求的存储过程mysql.rds_kill。',
   },
   certificate: {
     'en-us': "The node's TLS certificate cannot be verified.",
@@ -149,6 +154,7 @@ const BY_ERRNO: Readonly<Record<number, Sentence>> = {
   1927: SENTENCES.lost,
   4031: SENTENCES.lost,
   1142: SENTENCES.privilege,
+  1305: SENTENCES.noProcedure,
   1227: SENTENCES.privilege,
 };
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { BYTES_AN_OWNER, ownerHasTooMuch, type AnswerStore } from '../domain/answer-store.ts';
 import type { Remembered, Reservation } from '../domain/answer-store.ts';
-import { ServiceError } from '../errors.ts';
+import { ServiceError, type Sentence } from '../errors.ts';
 import { LateCommands } from './late-commands.ts';
 import { completing, reading, releasing, remembered, reserving } from './redis-answer-scripts.ts';
 import { TOO_MUCH, type RedisCommand } from './redis-answer-scripts.ts';
@@ -72,7 +72,7 @@ export class RedisAnswers implements AnswerStore {
     try {
       return await this.#redis.send('EVAL', script, names.length.toString(), ...names, ...values);
     } catch (error) {
-      throw new ServiceError('store_unavailable', undefined, { cause: error });
+      throw new ServiceError('store_unavailable', UNREACHABLE, { cause: error });
     }
   }
 
@@ -85,3 +85,10 @@ export class RedisAnswers implements AnswerStore {
     }
   }
 }
+
+const UNREACHABLE: Sentence = {
+  'en-us':
+    'The store cannot be reached that tells whether this request came before, so nothing was killed. Until it can, only unsigned requests without an Idempotency-Key are taken.',
+  'zh-cn':
+    '无法访问用于判断请求是否重复的存储，未终止任何会话。恢复之前，仅接受未签名且不带Idempotency-Key的请求。',
+};

@@ -93,9 +93,27 @@ describe('session-control audit', () => {
     ]);
   });
 
+  it('reads several files as one, and says in which of them a line is', async () => {
+    const [old, next] = [join(folder, 'a.1'), join(folder, 'a')];
+    writeFileSync(old, `${record('intent', 'a', '7')}\n`);
+    writeFileSync(next, `${record('outcome', 'a', '7')}\n`);
+    expect((await run('verify', old))[0]).toBe(1);
+    expect(await run('verify', old, next)).toEqual([
+      0,
+      'Records: 1 intent, 1 outcome.\nEvery intent has its outcome, and no line is torn.\n',
+    ]);
+    writeFileSync(next, `${record('outcome', 'a', '7')}\n${record('outcome', 'a', '9')}\n{"re`);
+    expect(await run('verify', old, next)).toEqual([
+      1,
+      `Records: 1 intent, 2 outcome.\nLine 3 of ${next} is torn.\nLine 2 of ${next}: an outcome of session 9, but no intent.\n`,
+    ]);
+    const [code, said] = await run('verify', old, join(folder, 'none'));
+    expect([code, said]).toEqual([66, expect.stringContaining('none cannot be read: ENOENT')]);
+  });
+
   it('says how it is used, and when a file cannot be read', async () => {
     const usage =
-      "session-control: 'audit' takes the words verify FILE. See `session-control --help`.\n";
+      "session-control: 'audit' takes the words verify FILE.... See `session-control --help`.\n";
     expect(await run()).toEqual([64, usage]);
     const [code, said] = await run('verify', join(folder, 'none'));
     expect([code, said]).toEqual([66, expect.stringContaining('none cannot be read: ENOENT')]);

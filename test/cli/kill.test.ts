@@ -247,7 +247,7 @@ Not killed: 7 on n2, the list of the node could not be read
 
     const list = await home.run(['list', '-o', 'ids', ...nodes]);
 
-    expect([list.code, list.output]).toEqual([1, 'n1/7\nn1/8\nn1/9007199254740993\n']);
+    expect([list.code, list.output]).toEqual([4, 'n1/7\nn1/8\nn1/9007199254740993\n']);
   });
 
   it('whose node fails accounts for its ids: 4', async () => {
@@ -257,6 +257,14 @@ Not killed: 7 on n2, the list of the node could not be read
     expect(output).toMatch(
       /^0 killed, 0 not found, 1 failed\.\nNot killed: 7 app@.*\nServer failure\./,
     );
+  });
+
+  it('that is refused ends nobody and says what to give: 1', async () => {
+    const says = 'Parameter error. The header X-Kill-Reason must be 1 to 256 visible characters.';
+    onDelete = answer(400, `{"error_code":"DBS.200001","error_msg":"${says}"}`);
+    const { code, output, messages } = await home.run(['kill', '--yes', '7']);
+    expect([code, output]).toEqual([1, '']);
+    expect(messages).toMatch(/X-Kill-Reason .* \(status 400, .*\) Say why with --reason\.\n$/);
   });
 
   it('waits by several requests when the service waits less than is wanted', async () => {

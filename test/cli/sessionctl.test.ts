@@ -301,6 +301,7 @@ Not found: 9007199254740993, no session has this id
     const screen = terminal(`sessionctl kill ${victim.id} --yes --wait 60s`);
 
     expect(await screen.ended()).toBe(0);
+    expect(screen.shown).not.toContain('Still there: none');
     // MySQL lists a session no more once it rolls back.
     if (server.flavour === 'mariadb') {
       expect(screen.shown).toMatch(/Still there: \d+ \S+ \(rolling back\)/);

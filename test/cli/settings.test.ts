@@ -194,6 +194,21 @@ describe('contexts', () => {
     expect(api.came.at(-1)?.headers['x-auth-token']).toBe('top-secret');
   });
 
+  it('are replaced only when that is wanted', async () => {
+    configure(context('{ token: t }'));
+    const add = ['context', 'add', 'one', '--endpoint', 'https://other'];
+    const before = readFileSync(home.configFile, 'utf8');
+    expect(await home.run(add)).toMatchObject({
+      code: 64,
+      messages:
+        'sessionctl: There is a context one already. Give --replace to make a new one in its place, of these flags alone.\n',
+    });
+    expect(readFileSync(home.configFile, 'utf8')).toBe(before);
+    const replaced = await home.run([...add, '--replace']);
+    expect(replaced).toMatchObject({ code: 0, messages: 'Context one is replaced.\n' });
+    expect(readFileSync(home.configFile, 'utf8')).toContain('https://other');
+  });
+
   it('keep the comments of the file', async () => {
     configure(context('{ token: t }'));
     await home.run(['context', 'add', 'other', '--endpoint', 'https://other']);

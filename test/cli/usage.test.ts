@@ -55,6 +55,7 @@ describe('a usage error', () => {
     [['lst'], 'Did you mean list?'],
     [['context', 'use', 'nowhere'], 'There is no context nowhere'],
     [['context', 'add', '../x'], 'A context is named'],
+    [['context', 'add', 'x', '--endpoint', 'ftp://x'], 'no URL of http or https'],
     [['login'], 'no IAM to log in at'],
     [['completion', 'tcsh'], "value 'tcsh' is invalid"],
   ])('is %j: one line, 64, and nothing is sent', async (words, message) => {

@@ -234,7 +234,9 @@ describe('the audit', () => {
     file.append = (line) => (isFull ? Promise.reject(new Error('full')) : append(line));
     await audit.close();
     rmSync(path);
-    audit = new FileAudit(file, 4711, (error) => troubles.push(error));
+    let back = 0;
+    const onBack = (): number => (back += 1);
+    audit = new FileAudit(file, 4711, (error) => troubles.push(error), onBack);
     const { nodes, send } = start({ audit });
     const id = nodes.connect();
     const { kills } = nodes;
@@ -243,9 +245,9 @@ describe('the audit', () => {
       return Array.prototype.push.apply(kills, ids);
     };
     await send([id]).expect(200);
-    expect(await audit.trouble()).toBe('full');
+    expect([await audit.trouble(), back]).toEqual(['full', 0]);
     isFull = false;
-    expect(await audit.trouble()).toBeUndefined();
+    expect([await audit.trouble(), back]).toEqual([undefined, 1]);
     expect((await records()).map(({ record }) => record)).toEqual(['intent', 'resumed', 'outcome']);
   });
 

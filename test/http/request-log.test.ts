@@ -35,6 +35,26 @@ it('is written after the answer: a kill does not wait for its lines', async () =
   expect(order).toEqual(['answer', 'kill', 'request']);
 });
 
+it('tells a dry run from a kill', async () => {
+  const nodes = new FakeNodes();
+  const { app, events } = createService({ registry: [fakeNode], nodes });
+  const id = nodes.connect();
+  for (const query of ['?dry_run=true', '']) {
+    await request(app)
+      .delete(`${processesPath()}${query}`)
+      .set('X-Auth-Token', TOKEN)
+      .type('application/json')
+      .send(`{"processes":[${id}]}`)
+      .expect(200);
+  }
+  const lines = (): typeof events => events.filter(({ message }) => message === 'request');
+  await until('both are logged', () => lines().length === 2);
+  expect(lines()).toMatchObject([
+    { fields: { killed: 1, dry_run: true } },
+    { fields: { killed: 1, dry_run: undefined } },
+  ]);
+});
+
 it('has 499 for a client that had gone before there was an answer', async () => {
   const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
   const server = createServer(app).listen(0, '127.0.0.1');

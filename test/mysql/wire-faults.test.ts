@@ -121,7 +121,7 @@ describe('a node that cannot be spoken to', () => {
     [
       'offers no TLS and is not on loopback',
       async () => ({ ...(await scriptedNode(ordinary())), tls: { ca: '', serverName: undefined } }),
-      'The node offers no TLS, and the password of the control account crosses only the loopback interface unencrypted.',
+      'The node offers no TLS. Without it the password of the control account is sent over the loopback interface only, and only where the configuration does not ask for TLS.',
     ],
   ];
 

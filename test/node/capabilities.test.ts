@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import type { Node } from '../../src/domain/node.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { TcpProxy } from '../../tools/tcp-proxy.ts';
 import { processesPath } from '../support/ids.ts';
 import { asRoot, nodeOn, servers } from '../support/server.ts';
 import { createService, TOKEN } from '../support/service.ts';
@@ -27,6 +29,7 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
   it('is told for an account that has what it needs', async () => {
     expect(await ask()).toEqual({
       reachable: true,
+      connected: false,
       main_port: 'open',
       admin_port: 'not configured',
       flavour: server.flavour,
@@ -50,6 +53,26 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
     expect(await ask(root)).toMatchObject({ second_opinion: server.flavour === 'mysql' });
   });
 
+  it('is told while no way in is open any more, but one is connected', async () => {
+    const proxy = await TcpProxy.start(server.host, server.port);
+    const nodes = new MysqlNodes();
+    const place = nodeOn(server, { host: '127.0.0.1', port: proxy.port });
+    const service = createService({ registry: [place], nodes });
+    await service.list();
+    proxy.inject('to client', { kind: 'reset' });
+    const path = processesPath().replace(/processes$/, 'capabilities');
+    const told = await request(service.app).get(path).set('X-Auth-Token', TOKEN).expect(200);
+    expect(told.body).toMatchObject({
+      reachable: true,
+      connected: true,
+      main_port: 'The connection to the node was lost.',
+      flavour: null,
+    });
+    expect((await service.list()).status).toBe(200);
+    nodes.close();
+    await proxy.close();
+  });
+
   it('names the trouble with each way in', async () => {
     const admin = { host: '127.0.0.1', port: 9 };
     expect(await ask({ admin })).toMatchObject({
@@ -59,6 +82,7 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
     });
     expect(await ask({ host: '127.0.0.1', port: 9 }, 'zh-cn')).toEqual({
       reachable: false,
+      connected: false,
       main_port: '无法连接节点。',
       admin_port: 'not configured',
       flavour: null,

@@ -1,7 +1,8 @@
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { LineFile } from '../../src/audit/line-file.ts';
 import { startRedis } from '../../tools/redis-server.ts';
 import { describeRedis } from '../store/redis.ts';
 import { selfSigned } from '../support/certificates.ts';
@@ -113,7 +114,9 @@ describe.each(servers)('check on $flavour $version', (server) => {
         missing_grants: null,
         rollback_view: null,
         second_opinion: null,
-        troubles: [`The main port, ${server.host}:9: The node cannot be reached.`],
+        troubles: [
+          `The main port, ${server.host}:9: The node cannot be reached. (connect ECONNREFUSED ${server.host}:9)`,
+        ],
       },
     ]);
   });
@@ -145,6 +148,19 @@ describe.each(servers)('check on $flavour $version', (server) => {
     ]);
   });
 
+  it('tells of a procedure that is missing', async () => {
+    expect(await tell(server, { account: server.root, more: 'kill_with: rds_kill' })).toMatchObject(
+      [
+        1,
+        {
+          reachable: true,
+          missing_grants: [],
+          troubles: [expect.stringContaining('There is no procedure mysql.rds_kill') as unknown],
+        },
+      ],
+    );
+  });
+
   it('tells of a spare port that is shut while the main port is open', async () => {
     expect(await tell(server, { more: 'admin_port: 9' })).toMatchObject([
       1,
@@ -152,7 +168,9 @@ describe.each(servers)('check on $flavour $version', (server) => {
         reachable: true,
         main_port: 'open',
         admin_port: 'The node cannot be reached.',
-        troubles: [`The spare port, ${server.host}:9: The node cannot be reached.`],
+        troubles: [
+          `The spare port, ${server.host}:9: The node cannot be reached. (connect ECONNREFUSED ${server.host}:9)`,
+        ],
       },
     ]);
   });
@@ -178,7 +196,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
     expect(rows.filter((row) => row.includes(`${server.flavour} ${version}`))).toHaveLength(39);
     expect(rest.slice(40)).toEqual([
       '',
-      `${nodeId(7)}: The main port, ${server.host}:9: The node cannot be reached.`,
+      `${nodeId(7)}: The main port, ${server.host}:9: The node cannot be reached. (connect ECONNREFUSED ${server.host}:9)`,
       '',
     ]);
     expect(code).toBe(1);
@@ -200,6 +218,17 @@ describe('check', () => {
   ${folder}/nodes.yaml:9:13: nodes[0].colour is not a known key
 `,
     });
+  });
+
+  it('tells of an audit for which there is no room', async () => {
+    const free = jest.spyOn(LineFile.prototype, 'freeBytes').mockResolvedValue(1_000_000);
+    const file = configure(server, [{}], 'audit: { file: audit.jsonl }');
+    const { code, output } = await runCheck(file, {}, 'table');
+    free.mockRestore();
+    expect([code, output]).toEqual([
+      1,
+      expect.stringContaining('ENOSPC: less than a megabyte is free on its file system'),
+    ]);
   });
 
   it('tells of an audit, a store and an IAM that cannot be used', async () => {

@@ -18,7 +18,10 @@ interface Replica extends Told {
   readonly troubles: unknown[];
 }
 
-const UNAVAILABLE = { code: 'store_unavailable' };
+const UNAVAILABLE = {
+  code: 'store_unavailable',
+  message: expect.stringContaining('so nothing was killed') as unknown,
+};
 const LATE = 'Redis did not reply within 1000 ms.';
 
 const AGE = `

@@ -104,17 +104,20 @@ export class FakeNodes implements Nodes {
       missingGrants: [],
       canSeeRollbacks: true,
       hasSecondOpinion: false,
+      lacksProcedure: false,
+    };
+    const rest = {
+      admin: 'none' as const,
+      adminGrants: [],
+      mainCause: undefined,
+      adminCause: undefined,
+      isConnected: false,
     };
     const { detail } = lost();
     return Promise.resolve(
       this.isReachable
-        ? {
-            main: undefined,
-            admin: 'none',
-            adminGrants: [],
-            server: { flavour, version, ...facts },
-          }
-        : { main: detail, admin: 'none', adminGrants: [], server: undefined },
+        ? { ...rest, main: undefined, server: { flavour, version, ...facts } }
+        : { ...rest, main: detail, server: undefined },
     );
   }
 
