@@ -18,7 +18,10 @@ export async function killAll(
   const concerned = nodes
     .map((node) => ({ node, sessions: sessions.filter(({ node: id }) => id === node.nodeId) }))
     .filter(({ sessions: some }) => some.length > 0);
-  const leaving = new Map<string, readonly ListedSession[]>();
+  // Who was not looked at is still there.
+  const leaving = new Map<string, readonly ListedSession[]>(
+    concerned.map(({ node, sessions: some }) => [node.nodeId, some]),
+  );
   const begun = performance.now();
   const killNode = (node: NodeAddress, some: readonly ListedSession[], progress: Progress) =>
     killOn(client, node, some, {
@@ -36,9 +39,8 @@ export async function killAll(
   );
   const [firstError] = ended.filter((result) => result.status === 'rejected');
   const isNobodyReached = ended.every(({ status }) => status === 'rejected');
-  if (firstError !== undefined && isNobodyReached && !isAboutNode(firstError.reason)) {
-    throw firstError.reason;
-  }
+  const isOfNode = ended.some((end) => end.status === 'rejected' && isAboutNode(end.reason));
+  if (firstError !== undefined && isNobodyReached && !isOfNode) throw firstError.reason;
   return ended.map((result, index) =>
     result.status === 'fulfilled'
       ? result.value
@@ -46,9 +48,10 @@ export async function killAll(
   );
 }
 
-/** The service took the request, and could not do it. */
+/** The service took the request and could not do it, or does not know the node. */
 function isAboutNode(error: unknown): boolean {
-  return error instanceof SessionControlError && error.kind === 'failed';
+  if (!(error instanceof SessionControlError)) return false;
+  return error.kind === 'failed' || (error.kind === 'refused' && error.status === 404);
 }
 
 function notEnded(sessions: readonly ListedSession[], error: unknown): NodeKill {
@@ -66,7 +69,7 @@ function waiting(leaving: readonly ListedSession[], all: number, ms: number): st
   });
   const seconds = Math.round(ms / 1000);
   if (names.length === 0) {
-    return `None of ${all} is listed any more after ${seconds} s. Waiting until the node has undone what they changed`;
+    return `None of ${all} is listed any more after ${seconds} s. Waiting until what they changed is undone`;
   }
   return visible(
     `${all - leaving.length} of ${all} have left the node after ${seconds} s. Still there: ${names.join(', ')}`,

@@ -87,7 +87,7 @@ function understand(words: readonly string[]): CommandLine {
   if (name === 'audit') {
     const [what, ...files] = rest;
     if (what !== 'verify' || files.length === 0)
-      return wrong("'audit' takes the words verify FILE...");
+      return wrong("'audit' takes the word verify and files");
     return { command: name, files };
   }
   if (name === 'start' || name === 'health') return { command: name, config };

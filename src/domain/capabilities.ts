@@ -11,7 +11,7 @@ export interface Capabilities {
   readonly adminCause: string | undefined;
   /** What to GRANT the control account before the spare way lets it in. */
   readonly adminGrants: readonly string[];
-  /** Whether a control connection is open by now: what is done over it needs no way in. */
+  /** Whether a control connection is open that answers: what is done over it needs no way in. */
   readonly isConnected: boolean;
   /** Who answered; undefined when nobody did. */
   readonly server: ServerFacts | undefined;

@@ -11,6 +11,7 @@ export interface Preferences {
 }
 
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
+const VALUE = /^(?:[^\s"]*|"(?:[^"\\]|\\.)*")$/;
 // A comma or a semicolon within quotes is part of a value. No two ways to match the same: a header can be long.
 const PARTS = /(?:"(?:[^"\\]|\\.?)*"?|[^,"])+/g;
 const FIRST = /^(?:"(?:[^"\\]|\\.?)*"?|[^;"])*/;
@@ -23,7 +24,8 @@ export function parsePrefer(header: string | undefined, maxWaitSeconds: number):
     const [preference = ''] = FIRST.exec(part) ?? [];
     const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(preference) ?? [];
     const key = name.trim().toLowerCase();
-    if (TOKEN.test(key) && !preferences.has(key)) preferences.set(key, unquoted(value.trim()));
+    const isReadable = TOKEN.test(key) && VALUE.test(value.trim());
+    if (isReadable && !preferences.has(key)) preferences.set(key, unquoted(value.trim()));
   }
   const wait = preferences.get('wait') ?? '';
   return {

@@ -5,6 +5,7 @@ import { isNativeError } from 'node:util/types';
 import type { Response } from 'express';
 import { ServiceError, type ErrorCode } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
+import { isProbe } from './health.ts';
 import { facts, newRequestId, type RequestFacts } from './request-facts.ts';
 import type { EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
@@ -27,18 +28,37 @@ export function createRefuser(server: Server, log: EventLog): Refuse {
     const exchanges = exchangesOn(socket);
     const owed = exchanges.filter(({ req, res }) => req.complete && !res.closed);
     const last = owed.at(-1)?.res;
-    if (last !== undefined)
+    const unread = exchanges.find(({ req }) => !req.complete)?.res;
+    const code = typeof why === 'string' ? why : codeFor(why);
+    const cause = typeof why === 'string' ? undefined : why;
+    if (last !== undefined) {
+      noteIn(unread, code, cause);
       last.once('close', () => {
         finish(socket);
       });
-    // A request that was refused before its body came has had its answer.
-    else if (exchanges.some(({ req, res }) => !req.complete && res.headersSent)) finish(socket);
-    else {
-      const unread = exchanges.find(({ req }) => !req.complete)?.res;
-      const code = typeof why === 'string' ? why : codeFor(why);
-      refuse(socket, code, log, unread, typeof why === 'string' ? undefined : why);
     }
+    // A request that was refused before its body came has had its answer.
+    else if (unread?.headersSent === true) finish(socket);
+    else refuse(socket, code, log, noteIn(unread, code, cause), cause);
   };
+}
+
+/** What is logged of the request that is cut off, if one had begun: what it is told, or would be. Returns its id. */
+function noteIn(
+  unread: ServerResponse | undefined,
+  code: ErrorCode,
+  cause: Error | undefined,
+): string | undefined {
+  // Probes have no line.
+  if (unread === undefined || unread.headersSent || isProbe(unread.req)) return undefined;
+  const known: Partial<RequestFacts> = facts(unread as Response);
+  if (known.requestId === undefined || isReset(cause)) return undefined;
+  known.error = new ServiceError(code, undefined, { cause });
+  return known.requestId;
+}
+
+function isReset(cause: Error | undefined): boolean {
+  return cause !== undefined && 'code' in cause && cause.code === 'ECONNRESET';
 }
 
 interface Exchange {
@@ -77,23 +97,21 @@ function codeFor(error: Error): ErrorCode {
   return 'malformed_http';
 }
 
-/** `unread` is the answer to the request that is cut off, if one had begun: what is logged of it is what it is told here. */
+/** `noted` is the id of the request that is logged as this; else it is logged here. */
 function refuse(
   socket: Duplex,
   code: ErrorCode,
   log: EventLog,
-  unread?: ServerResponse,
+  noted?: string,
   cause?: Error,
 ): void {
-  if (!socket.writable || (cause && 'code' in cause && cause.code === 'ECONNRESET')) {
+  if (!socket.writable || isReset(cause)) {
     socket.destroy();
     return;
   }
   const { status, error_code } = ERROR_TABLE[code];
-  const known: Partial<RequestFacts> = unread === undefined ? {} : facts(unread as Response);
-  const { requestId = newRequestId() } = known;
-  if (known.requestId !== undefined) known.error = new ServiceError(code, undefined, { cause });
-  else {
+  const requestId = noted ?? newRequestId();
+  if (noted === undefined) {
     log.log('info', 'request', {
       request_id: requestId,
       status,

@@ -2,7 +2,7 @@ import { ServiceError } from '../errors.ts';
 
 /** Requests that may be held by nodes that are slow to answer, all together: about half of those that are let in at once. */
 const MAX_AT_SLOW_NODES = 512;
-/** Those that may be held by one of them: it alone leaves room. */
+/** Those that one of them takes of these at most: one that was quick can have more by the time it is slow. */
 const MAX_AT_ONE = 256;
 
 /** Counting takes a look at each node that is in use; who comes in between is added. */
@@ -44,7 +44,8 @@ export class Crowd {
   #count(): void {
     this.#countedAt = performance.now();
     this.#held = 0;
-    for (const node of this.#busy) if (node.isSlow()) this.#held += node.users;
+    for (const node of this.#busy)
+      if (node.isSlow()) this.#held += Math.min(node.users, MAX_AT_ONE);
   }
 }
 

@@ -30,9 +30,12 @@ export class MysqlNodes implements Nodes {
     return this.#of(node).withConnection(deadline, work);
   }
 
-  probe(node: Node, deadline: Deadline): Promise<Capabilities> {
-    const { connections } = this.#of(node).counts();
-    return probe(node, deadline, connections.idle + connections.in_use + connections.spare > 0);
+  async probe(node: Node, deadline: Deadline): Promise<Capabilities> {
+    const [found, isConnected] = await Promise.all([
+      probe(node, deadline),
+      this.#of(node).answers(deadline),
+    ]);
+    return { ...found, isConnected };
   }
 
   /** Connects to each of these nodes, some at a time. Never throws; those that cannot be reached are tried again later. */

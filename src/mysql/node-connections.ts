@@ -5,7 +5,7 @@ import { Breaker } from './breaker.ts';
 import type { Crowd, Crowded } from './crowd.ts';
 import { openThroughAnyDoor } from './doors.ts';
 import { busyMs, KeptConnections, type Kept } from './kept-connections.ts';
-import { noCounts, type NodeCounts, type NodeEvents } from './node-counts.ts';
+import type { NodeCounts, NodeEvents } from './node-counts.ts';
 import type { OwnConnections } from './own-connections.ts';
 import { isDoorShut, isFull, nodeTrouble } from './server-errors.ts';
 
@@ -59,11 +59,12 @@ export class NodeConnections implements Crowded {
     return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
   }
 
-  /** What there is here alone. */
-  counts(): NodeCounts {
-    const counts = noCounts();
-    this.addTo(counts);
-    return counts;
+  /** Whether a connection is there that answers; never throws. One that does not is broken by this. */
+  async answers(deadline: Deadline): Promise<boolean> {
+    const { listTimeoutMs } = this.node;
+    const limit = Math.min(deadline, performance.now() + listTimeoutMs);
+    const asked = this.#kept.best()?.shared.connected.query('DO 0', listTimeoutMs, limit);
+    return (await asked?.catch(() => undefined)) !== undefined;
   }
 
   /** Adds what there is here. */

@@ -17,12 +17,8 @@ interface Seen {
   readonly grants: readonly string[];
 }
 
-/** Tries each way into a node with a connection of its own, and looks at what the account may do. `isConnected` is told as it is given. Never throws. */
-export async function probe(
-  node: Node,
-  deadline: Deadline,
-  isConnected = false,
-): Promise<Capabilities> {
+/** Tries each way into a node with a connection of its own, and looks at what the account may do. Of connections that are kept it knows nothing. Never throws. */
+export async function probe(node: Node, deadline: Deadline): Promise<Capabilities> {
   const [main, admin] = await Promise.all([
     enter(node, node, deadline),
     node.admin && enter(node, node.admin, deadline),
@@ -33,7 +29,7 @@ export async function probe(
     adminGrants: admin?.grants ?? [],
     mainCause: main.cause,
     adminCause: admin?.cause,
-    isConnected,
+    isConnected: false,
     server: main.server ?? admin?.server,
   };
 }

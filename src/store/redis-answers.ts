@@ -72,7 +72,7 @@ export class RedisAnswers implements AnswerStore {
     try {
       return await this.#redis.send('EVAL', script, names.length.toString(), ...names, ...values);
     } catch (error) {
-      throw new ServiceError('store_unavailable', UNREACHABLE, { cause: error });
+      throw new ServiceError('store_unavailable', CANNOT_TELL, { cause: error });
     }
   }
 
@@ -86,9 +86,9 @@ export class RedisAnswers implements AnswerStore {
   }
 }
 
-const UNREACHABLE: Sentence = {
+const CANNOT_TELL: Sentence = {
   'en-us':
-    'The store cannot be reached that tells whether this request came before, so nothing was killed. Until it can, only unsigned requests without an Idempotency-Key are taken.',
+    'The store cannot tell whether this request came before, so this time it was not carried out; what it did if it came before stands. Until the store can, only unsigned requests without an Idempotency-Key are taken.',
   'zh-cn':
-    '无法访问用于判断请求是否重复的存储，未终止任何会话。恢复之前，仅接受未签名且不带Idempotency-Key的请求。',
+    '存储无法判断该请求是否重复，因此本次未执行；若此前已执行，其结果不变。恢复之前，仅接受未签名且不带Idempotency-Key的请求。',
 };

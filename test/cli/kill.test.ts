@@ -267,6 +267,25 @@ Not killed: 7 on n2, the list of the node could not be read
     expect(messages).toMatch(/X-Kill-Reason .* \(status 400, .*\) Say why with --reason\.\n$/);
   });
 
+  it.each([
+    [404, 500],
+    [500, 404],
+  ])(
+    'of which each fails on a node accounts for all ids: 4, with %d and %d',
+    async (...statuses) => {
+      onDelete = (res, request) => {
+        const status = request.url.includes('/n1/') ? statuses[0] : statuses[1];
+        answer(status, '{"error_code":"DBS.2","error_msg":"In vain."}')(res, request);
+      };
+      const nodes = ['--node', 'n1', '--node', 'n2'];
+      const { code, output } = await home.run(['kill', '--yes', 'n1/7', 'n2/7', ...nodes]);
+      expect([code, output]).toEqual([
+        4,
+        expect.stringMatching(/^0 killed, 0 not found, 2 failed\./),
+      ]);
+    },
+  );
+
   it('waits by several requests when the service waits less than is wanted', async () => {
     let sent = 0;
     onDelete = (res, request) => {

@@ -34,7 +34,7 @@ describe('a command line', () => {
     [['init', '--config', 'a'], "Option '--config' means nothing to init"],
     [['start', '-o', 'json'], "Option '--output' means nothing to start"],
     [['check', '-o', 'yaml'], "'--output' must be table or json"],
-    [['audit', 'verify'], "'audit' takes the words verify FILE..."],
+    [['audit', 'verify'], "'audit' takes the word verify and files"],
     [['--colour'], "Unknown option '--colour'"],
     [['check', '--config'], expect.stringMatching(/^Option \S*.*--config.* argument missing$/)],
     [['check', '--config', '-o'], expect.stringMatching(/^Option .*--config.* is ambiguous$/)],

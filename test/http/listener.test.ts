@@ -148,6 +148,20 @@ describe('what the parser refuses', () => {
     expect(events).toMatchObject([{ fields: { status: 400, method: 'DELETE' } }]);
   });
 
+  it('is logged as what it is behind an answer that is owed', async () => {
+    const nodes = new FakeNodes();
+    const id = nodes.connect();
+    const { port, events } = await listen(nodes);
+    const broken = `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno size`;
+    await exchange(port, killRequest(id) + broken);
+    const statuses = (): unknown[] =>
+      events.flatMap(({ message, fields }) =>
+        message === 'request' ? [(fields as { status: number }).status] : [],
+      );
+    await until('both are logged', () => statuses().length >= 2);
+    expect(statuses().toSorted()).toEqual([200, 400]);
+  });
+
   it('closes all that wait for their turn on a connection with it', async () => {
     const { server, port, events } = await listen();
     const answers: ServerResponse[] = [];

@@ -56,7 +56,7 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
   it('is told while no way in is open any more, but one is connected', async () => {
     const proxy = await TcpProxy.start(server.host, server.port);
     const nodes = new MysqlNodes();
-    const place = nodeOn(server, { host: '127.0.0.1', port: proxy.port });
+    const place = nodeOn(server, { host: '127.0.0.1', port: proxy.port, listTimeoutMs: 1000 });
     const service = createService({ registry: [place], nodes });
     await service.list();
     proxy.inject('to client', { kind: 'reset' });
@@ -69,6 +69,10 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
       flavour: null,
     });
     expect((await service.list()).status).toBe(200);
+
+    proxy.strike('to client', { kind: 'black hole' });
+    const lost = await request(service.app).get(path).set('X-Auth-Token', TOKEN).expect(200);
+    expect(lost.body).toMatchObject({ reachable: false, connected: false });
     nodes.close();
     await proxy.close();
   });

@@ -65,6 +65,14 @@ describe.each(servers)('beside a $flavour $version, nodes that never answer', (s
     expect(await isRefused('other')).toBe(false);
   });
 
+  it('leave room for others even if one of them had more before it was slow', async () => {
+    askOften('one', 512);
+    askOften('other', 1);
+    await until('both count as slow', () => nodes.counts().requests.at_slow_node === 513);
+    expect(await isRefused('one')).toBe(true);
+    expect(await isRefused('other')).toBe(false);
+  });
+
   it('are not those that answer while many wait for sessions to leave', async () => {
     let leave = (): void => undefined;
     const left = new Promise<void>((resolve) => (leave = resolve));

