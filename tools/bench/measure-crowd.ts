@@ -1,6 +1,6 @@
 import { freemem } from 'node:os';
 import { readFileSync } from 'node:fs';
-import { Client, killRequest, listRequest } from './client.ts';
+import { Client, killRequest, listRequest, WARM_UP_CONNECTIONS } from './client.ts';
 import { Driver } from './driver.ts';
 import { BenchNode } from './node.ts';
 import { using, type ServerRig } from './rig.ts';
@@ -11,7 +11,7 @@ import { insist } from '../demo/until.ts';
 const KILLS = 10;
 const LISTS = 5;
 const WARM_UPS = 2000;
-const WARM_UP_TURNS = 30;
+const WARM_UP_TURNS = 8;
 /** What a session takes at both its ends, generously. */
 const MB_A_SESSION = 0.7;
 /** Files that the server and its client need besides. */
@@ -48,8 +48,7 @@ export async function measureCrowd(
         async () => {
           await service.start();
           const client = new Client(service.port);
-          await client.ready();
-          await repeat(WARM_UPS, () => client.ask(killRequest(QUIET, [2_000_000_000])));
+          await client.warmUp(killRequest(QUIET, [2_000_000_000]), WARM_UPS);
           if (which.isKillWanted) await measureKills(rig, crowded, client, opened);
           if (which.isListWanted) await measureLists(rig, crowded, client, opened);
           client.close();
@@ -80,7 +79,10 @@ async function measureKills(
   const [few, many] = ['one kill among 100', `one kill among ${size}`];
   const lanes = [lane(few, node, QUIET), lane(many, crowded, CROWDED)];
   // They are not made of the same statements, so each has to be warm.
-  for (const { run } of lanes) await repeat(WARM_UP_TURNS, run);
+  for (let connection = 0; connection < WARM_UP_CONNECTIONS; connection += 1) {
+    await client.reconnect();
+    for (const { run } of lanes) await repeat(WARM_UP_TURNS, run);
+  }
   const samples = await interleave(lanes, rounds, (round) => {
     rig.progress(`one kill in a crowd, round ${round} of ${rounds}`);
   });

@@ -1,7 +1,7 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child } from '../fleet/child.ts';
-import { Client, killRequest } from './client.ts';
+import { Client, killRequest, WARM_UP_CONNECTIONS } from './client.ts';
 import { Driver } from './driver.ts';
 import type { floorAnswers } from './floor-process.ts';
 import { using, type ServerRig } from './rig.ts';
@@ -46,8 +46,7 @@ export async function measureKill(rig: ServerRig): Promise<void> {
       audited: new Client(audited.port),
     };
     for (const client of Object.values(clients)) {
-      await client.ready();
-      await repeat(WARM_UPS, () => client.ask(killRequest(0, [NOBODY])));
+      await client.warmUp(killRequest(0, [NOBODY]), WARM_UPS);
     }
     await repeat(WARM_UPS / 4, () => driver.query('SHOW PROCESSLIST'));
     const killing = (
@@ -82,9 +81,13 @@ export async function measureKill(rig: ServerRig): Promise<void> {
       },
       ...(await shellLanes(rig, shell, killing)),
     ];
-    await killEach(rig, WARM_UP_KILLS, (id) => driver.listAndKill(id));
-    for (const client of [clients.bare, clients.plain, clients.audited]) {
-      await killEach(rig, WARM_UP_KILLS, (id) => client.kill(0, [id]), client);
+    const kills = WARM_UP_KILLS / WARM_UP_CONNECTIONS;
+    for (let connection = 0; connection < WARM_UP_CONNECTIONS; connection += 1) {
+      await killEach(rig, kills, (id) => driver.listAndKill(id));
+      for (const client of [clients.bare, clients.plain, clients.audited]) {
+        await client.reconnect();
+        await killEach(rig, kills, (id) => client.kill(0, [id]), client);
+      }
     }
     const samples = await interleave(lanes, rig.rounds, (round) => {
       rig.progress(`one kill, round ${round} of ${rig.rounds}`);
