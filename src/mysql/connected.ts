@@ -40,6 +40,8 @@ export interface Connected {
   busyMs(): number;
   /** Whether it keeps the process from ending: it should only while somebody waits for it. */
   holdProcess(isWanted: boolean): void;
+  /** Has this called when the statement that is under way has its answer, or the connection broke. */
+  onceAnswered(listener: () => void): void;
   /** Has this called when it has broken or was closed. */
   onceBroken(listener: () => void): void;
   /** Breaks it at once: nothing that waits is sent. */

@@ -129,19 +129,22 @@ export class NodeConnections implements Crowded {
     return isGood ? { kept: best, wasWarm: true } : undefined;
   }
 
+  /** A new one, or the best there is when that answers again before, or no other one can be had. */
   async #openOne(deadline: Deadline): Promise<Acquired> {
     const best = this.#kept.best();
     const opening = this.#open();
+    // It can be there yet, for nobody.
+    void opening.then(
+      (kept) => {
+        this.#kept.giveBackSoon(kept);
+      },
+      () => undefined,
+    );
     try {
-      return { kept: await by(deadline, opening), wasWarm: false };
+      const first = best === undefined ? opening : Promise.race([opening, answering(best)]);
+      const kept = await by(deadline, first);
+      return { kept, wasWarm: kept === best };
     } catch (error) {
-      // It can be there yet, for nobody.
-      void opening.then(
-        (kept) => {
-          this.#kept.giveBackSoon(kept);
-        },
-        () => undefined,
-      );
       if (best === undefined || best.shared.connected.isBroken()) throw error;
       return { kept: best, wasWarm: true };
     }
@@ -187,6 +190,16 @@ export class NodeConnections implements Crowded {
       Math.max(this.#breaker.leftMs(), pauseMs),
     ).unref();
   }
+}
+
+/** Resolves when it has answered what it was slow to answer; never if it broke. */
+function answering(kept: Kept): Promise<Kept> {
+  const { connected } = kept.shared;
+  return new Promise((resolve) => {
+    connected.onceAnswered(() => {
+      if (!connected.isBroken()) resolve(kept);
+    });
+  });
 }
 
 function queueFull(): ServiceError {

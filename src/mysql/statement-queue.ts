@@ -17,6 +17,7 @@ export class StatementQueue implements Connected {
   readonly #connection: Connection;
   readonly #waiting = new Set<Waiting>();
   #sentAt: number | undefined;
+  readonly #listeners: (() => void)[] = [];
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -103,6 +104,10 @@ export class StatementQueue implements Connected {
     else streamOf(this.#connection).unref();
   }
 
+  onceAnswered(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
   onceBroken(listener: () => void): void {
     streamOf(this.#connection).once('close', listener);
   }
@@ -157,6 +162,7 @@ export class StatementQueue implements Connected {
 
   #next(): void {
     if (this.#sentAt !== undefined) return;
+    for (const listener of this.#listeners.splice(0)) listener();
     if (this.isBroken()) {
       this.#giveUpAll();
       return;

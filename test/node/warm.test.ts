@@ -136,6 +136,20 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     expect((await slow).status).toBe(200);
   });
 
+  it('that was slow is used as soon as it answers again, while a second one still cannot be had', async () => {
+    const service = createService({ registry: [{ ...node(), connectTimeoutMs: 10_000 }], nodes });
+    const [session] = await open(1);
+    await service.list();
+    proxy.strike('to client', { kind: 'delay', ms: 500 });
+    proxy.inject('to client', { kind: 'black hole' });
+    const slow = service.list();
+    await pause(300);
+    const { body } = await service.kill([session?.id ?? 0n]);
+    expect(body).toEqual({ processes_killed: [session?.id], processes_not_found: [] });
+    expect([proxy.connections, nodes.counts().connections.opening]).toEqual([2, 1]);
+    expect((await slow).status).toBe(200);
+  });
+
   it('under the account before a reload is no session either, as long as it is open', async () => {
     const before = { user: `sc_before_${process.pid}`, password: 'sc_before' };
     const admin = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
