@@ -105,7 +105,8 @@ export class KeptConnections {
   }
 
   #giveBack(kept: Kept): void {
-    if (kept.users === 0 && (this.#isClosed || kept.shared.isSpare)) this.#letGo(kept);
+    const isToGo = kept.users === 0 && (this.#isClosed || kept.shared.isSpare);
+    if (isToGo && this.#kept.has(kept)) this.#letGo(kept);
   }
 
   #letGo(kept: Kept): void {
