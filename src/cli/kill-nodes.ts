@@ -1,4 +1,4 @@
-import { SessionControlError, type NodeAddress } from '../client/index.ts';
+import { SessionControlError, type NodeAddress, type Outcome } from '../client/index.ts';
 import { failureOf } from './failures.ts';
 import { killOn, type NodeKill } from './kill-run.ts';
 import type { KillSettings } from './kill-settings.ts';
@@ -7,6 +7,8 @@ import { withProgress, type Progress } from './progress.ts';
 import { sessionName } from './session-table.ts';
 import type { Surroundings } from './surroundings.ts';
 import { visible } from './visible.ts';
+
+const HAVE_LEFT: ReadonlySet<Outcome> = new Set(['gone', 'not_found']);
 
 /** Ends sessions on all their nodes at once. Rejects when none can have been ended, since nobody was reached, or the request or the caller was refused. */
 export async function killAll(
@@ -23,8 +25,12 @@ export async function killAll(
     concerned.map(({ node, sessions: some }) => [node.nodeId, some]),
   );
   const begun = performance.now();
-  const killNode = (node: NodeAddress, some: readonly ListedSession[], progress: Progress) =>
-    killOn(client, node, some, {
+  const killNode = async (
+    node: NodeAddress,
+    some: readonly ListedSession[],
+    progress: Progress,
+  ): Promise<NodeKill> => {
+    const kill = await killOn(client, node, some, {
       ...settings,
       signal,
       onLeaving: (listed) => {
@@ -34,6 +40,13 @@ export async function killAll(
         );
       },
     });
+    const left = kill.results.filter(({ outcome }) => !HAVE_LEFT.has(outcome));
+    leaving.set(
+      node.nodeId,
+      left.map(({ session }) => session),
+    );
+    return kill;
+  };
   const ended = await withProgress(messages, `Ending ${sessions.length} sessions`, (progress) =>
     Promise.allSettled(concerned.map(({ node, sessions: some }) => killNode(node, some, progress))),
   );

@@ -56,9 +56,9 @@ export interface Termination {
 
 /** What the service could do on a node now. */
 export interface Capabilities {
-  /** Whether sessions can be ended on it now: by a way in, or over the connection that the service has. */
+  /** Whether a way in is open, or the connection that the service keeps answers. */
   readonly reachable: boolean;
-  /** Whether the service has a connection to it. */
+  /** Whether the connection that the service keeps to it has answered in time; undefined where the service does not say. */
   readonly connected: boolean | undefined;
   /** `open`, or why not. */
   readonly mainPort: string;

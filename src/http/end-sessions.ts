@@ -31,6 +31,7 @@ export function endSessions(
     // Taken from where it was checked: `matchedData` would take longer than the checks.
     const { processes, expected } = req.body;
     const isDryRun = isDryRunWanted(req);
+    facts(res).isDryRun = isDryRun;
     const prefer = isDryRun ? undefined : req.get('prefer');
     const wanted = withinReason(parsePrefer(prefer, maxWaitSeconds), res);
     const waitMs = (wanted.waitSeconds ?? 0) * 1000;

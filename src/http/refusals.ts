@@ -32,33 +32,36 @@ export function createRefuser(server: Server, log: EventLog): Refuse {
     const code = typeof why === 'string' ? why : codeFor(why);
     const cause = typeof why === 'string' ? undefined : why;
     if (last !== undefined) {
-      noteIn(unread, code, cause);
+      noteIn(unread, socket, code, cause);
       last.once('close', () => {
         finish(socket);
       });
     }
     // A request that was refused before its body came has had its answer.
     else if (unread?.headersSent === true) finish(socket);
-    else refuse(socket, code, log, noteIn(unread, code, cause), cause);
+    else refuse(socket, code, log, noteIn(unread, socket, code, cause), cause);
   };
 }
 
 /** What is logged of the request that is cut off, if one had begun: what it is told, or would be. Returns its id. */
 function noteIn(
   unread: ServerResponse | undefined,
+  socket: Duplex,
   code: ErrorCode,
   cause: Error | undefined,
 ): string | undefined {
   // Probes have no line.
   if (unread === undefined || unread.headersSent || isProbe(unread.req)) return undefined;
   const known: Partial<RequestFacts> = facts(unread as Response);
-  if (known.requestId === undefined || isReset(cause)) return undefined;
+  if (known.requestId === undefined || isLost(socket, cause)) return undefined;
   known.error = new ServiceError(code, undefined, { cause });
   return known.requestId;
 }
 
-function isReset(cause: Error | undefined): boolean {
-  return cause !== undefined && 'code' in cause && cause.code === 'ECONNRESET';
+/** Whether nobody is there any more to be told. */
+function isLost(socket: Duplex, cause: Error | undefined): boolean {
+  const isReset = cause !== undefined && 'code' in cause && cause.code === 'ECONNRESET';
+  return isReset || !socket.writable;
 }
 
 interface Exchange {
@@ -105,7 +108,7 @@ function refuse(
   noted?: string,
   cause?: Error,
 ): void {
-  if (!socket.writable || isReset(cause)) {
+  if (isLost(socket, cause)) {
     socket.destroy();
     return;
   }

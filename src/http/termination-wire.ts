@@ -76,7 +76,6 @@ export function sendTermination(
     termination.entries.filter((entry) => entry.outcome === outcome).map(({ id }) => id);
   const [killed, notFound] = [idsOf('killed'), idsOf('not_found')];
   const [failed, unknown] = [idsOf('failed'), idsOf('unknown')];
-  facts(res).isDryRun = termination.isDryRun;
   facts(res).counts = {
     killed: killed.length,
     not_found: notFound.length,

@@ -83,12 +83,18 @@ export class KeptConnections {
       const ours = () => this.#own.of(this.#node.nodeId, shared.identity.incarnation);
       return await work(shared.lend(ours, onList));
     } finally {
-      kept.users -= 1;
-      if (kept.users === 0) {
-        shared.connected.holdProcess(false);
-        this.#giveBack(kept);
-      }
+      this.#leave(kept);
     }
+  }
+
+  /** Counts as a user of it until what this returns was called, and whoever goes on then has begun to use it. */
+  hold(kept: Kept): () => void {
+    kept.users += 1;
+    return () => {
+      setImmediate(() => {
+        this.#leave(kept);
+      });
+    };
   }
 
   /** Lets go of one that nobody uses, if it is not to stay; others who wait for it come first. */
@@ -102,6 +108,13 @@ export class KeptConnections {
   close(): void {
     this.#isClosed = true;
     for (const kept of this.#kept) this.#giveBack(kept);
+  }
+
+  #leave(kept: Kept): void {
+    kept.users -= 1;
+    if (kept.users > 0) return;
+    kept.shared.connected.holdProcess(false);
+    this.#giveBack(kept);
   }
 
   #giveBack(kept: Kept): void {

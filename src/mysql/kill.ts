@@ -1,6 +1,6 @@
 import type { KillLimits, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
-import { ServiceError } from '../errors.ts';
+import { ServiceError, type Sentence } from '../errors.ts';
 import type { Connected } from './connected.ts';
 import type { Flavour } from './identity.ts';
 import { nodeTrouble, NotSentError, serverErrorNumber } from './server-errors.ts';
@@ -92,13 +92,22 @@ function resultOf(error: unknown, node: Node): KillResult {
   if (number === undefined || ENDED_MEANWHILE.has(number)) {
     return { outcome: 'unknown', trouble: nodeTrouble(error, node.connectTimeoutMs) };
   }
-  const isDenied =
-    number === KILL_DENIED || (node.killWith === 'rds_kill' && number !== NO_SUCH_PROCEDURE);
+  const isCalled = node.killWith === 'rds_kill';
+  if (isCalled && number === NO_SUCH_PROCEDURE) {
+    const cause = { cause: error };
+    return { outcome: 'refused', trouble: new ServiceError('node_unavailable', MISSING, cause) };
+  }
+  const isDenied = isCalled || number === KILL_DENIED;
   return {
     outcome: 'refused',
     trouble: isDenied ? denied(error, number) : nodeTrouble(error, node.connectTimeoutMs),
   };
 }
+
+const MISSING: Sentence = {
+  'en-us': 'The node has no procedure mysql.rds_kill, which the configuration asks for.',
+  'zh-cn': '节点上没有配置所要求的存储过程mysql.rds_kill。',
+};
 
 function denied(cause: unknown, number?: number): ServiceError {
   const [en, zh] =

@@ -59,12 +59,18 @@ export class NodeConnections implements Crowded {
     return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
   }
 
-  /** Whether a connection is there that answers; never throws. One that does not is broken by this. */
+  /** Whether a connection is there that answers within the time limit of a list; never throws. It stays with those who share it, unless nothing comes back. */
   async answers(deadline: Deadline): Promise<boolean> {
     const { listTimeoutMs } = this.node;
-    const limit = Math.min(deadline, performance.now() + listTimeoutMs);
-    const asked = this.#kept.best()?.shared.connected.query('DO 0', listTimeoutMs, limit);
-    return (await asked?.catch(() => undefined)) !== undefined;
+    const sendBy = Math.min(deadline, performance.now() + listTimeoutMs);
+    const best = this.#kept.best();
+    if (best === undefined) return false;
+    // Cut short, it would take the connection from the others.
+    const answer = best.shared.connected.query('DO 0', listTimeoutMs, Infinity, { sendBy });
+    return by(sendBy, answer).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Adds what there is here. */
@@ -140,6 +146,8 @@ export class NodeConnections implements Crowded {
       },
       () => undefined,
     );
+    // Else who uses it last could give it back just when it is wanted.
+    const letGo = best && this.#kept.hold(best);
     try {
       const first = best === undefined ? opening : Promise.race([opening, answering(best)]);
       const kept = await by(deadline, first);
@@ -147,6 +155,8 @@ export class NodeConnections implements Crowded {
     } catch (error) {
       if (best === undefined || best.shared.connected.isBroken()) throw error;
       return { kept: best, wasWarm: true };
+    } finally {
+      letGo?.();
     }
   }
 

@@ -121,10 +121,6 @@ const SENTENCES = {
       'The node asks for the password of the control account, which is not sent without TLS: give the node TLS.',
     'zh-cn': '节点要求提供控制账号的密码，而没有TLS时不会发送密码：请为节点启用TLS。',
   },
-  noProcedure: {
-    'en-us': 'The node has no procedure mysql.rds_kill, which the configuration asks for.',
-    'zh-cn': '节点上没有配置所要求的存储过程mysql.rds_kill。',
-  },
   certificate: {
     'en-us': "The node's TLS certificate cannot be verified.",
     'zh-cn': '无法验证节点的TLS证书。',
@@ -154,7 +150,6 @@ const BY_ERRNO: Readonly<Record<number, Sentence>> = {
   1927: SENTENCES.lost,
   4031: SENTENCES.lost,
   1142: SENTENCES.privilege,
-  1305: SENTENCES.noProcedure,
   1227: SENTENCES.privilege,
 };
 

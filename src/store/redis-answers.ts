@@ -88,7 +88,7 @@ export class RedisAnswers implements AnswerStore {
 
 const CANNOT_TELL: Sentence = {
   'en-us':
-    'The store cannot tell whether this request came before, so this time it was not carried out; what it did if it came before stands. Until the store can, only unsigned requests without an Idempotency-Key are taken.',
+    'The store cannot tell whether this request came before, so this time it was not carried out; what it did if it came before stands. Until the store can, only kills are carried out that are unsigned and have no Idempotency-Key.',
   'zh-cn':
-    '存储无法判断该请求是否重复，因此本次未执行；若此前已执行，其结果不变。恢复之前，仅接受未签名且不带Idempotency-Key的请求。',
+    '存储无法判断该请求是否重复，因此本次未执行；若此前已执行，其结果不变。恢复之前，仅执行未签名且不带Idempotency-Key的终止请求。',
 };

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, it } from '@jest/globals';
 import request from 'supertest';
+import { createListener } from '../../src/http/listener.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, processesPath } from '../support/ids.ts';
 import { createService, TOKEN } from '../support/service.ts';
@@ -54,6 +55,41 @@ it('tells a dry run from a kill', async () => {
     { fields: { killed: 1, dry_run: undefined } },
   ]);
 });
+
+it('marks a dry run that fails as well', async () => {
+  const { app, events } = createService({ registry: [], nodes: new FakeNodes() });
+  await request(app)
+    .delete(`${processesPath()}?dry_run=true`)
+    .set('X-Auth-Token', TOKEN)
+    .type('application/json')
+    .send('{"processes":[1]}')
+    .expect(404);
+  await until('it is logged', () => events.length > 0);
+  expect(events).toMatchObject([{ fields: { status: 404, dry_run: true } }]);
+});
+
+it.each(['ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH'])(
+  'has 499 for a client that was lost in the middle of its body, with %s',
+  async (code) => {
+    const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
+    const server = createListener(app, { requestTimeoutMs: 30_000, log: { log: () => undefined } });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const accepted = once(server, 'connection') as Promise<[Socket]>;
+    const begun = once(server, 'request');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    client.on('error', () => undefined);
+    client.write(
+      `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: 17\r\n\r\n{"pro`,
+    );
+    const [[socket]] = await Promise.all([accepted, begun]);
+    socket.destroy(Object.assign(new Error('lost'), { code }));
+    await until('it is logged', () => events.length > 0);
+    expect(events).toMatchObject([{ fields: { status: 499, client_gone: true } }]);
+    client.destroy();
+    server.close();
+  },
+);
 
 it('has 499 for a client that had gone before there was an answer', async () => {
   const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import type { Node } from '../../src/domain/node.ts';
+import type { KillResult, Node } from '../../src/domain/node.ts';
 import { sessionOf, type Session } from '../../src/domain/session.ts';
 import { FreshSessions, MAX_LIST_AGE_MS } from '../../src/domain/fresh-sessions.ts';
 import type { ProcessList } from '../../src/domain/node.ts';
@@ -102,6 +102,15 @@ describe('a node that cannot be spoken to', () => {
       'The node does not answer as MySQL, MariaDB or TiDB do.',
     ],
     [
+      'lacks a function that it should have',
+      () =>
+        scriptedNode((sql, connection) => {
+          if (/UNIX_TIMESTAMP/.test(sql)) connection.writeError({ code: 1305, message: '' });
+          else ordinary()(sql, connection);
+        }),
+      'The node answered with error 1305.',
+    ],
+    [
       'is another server than configured',
       async () => ({ ...(await scriptedNode(ordinary())), serverUuid: 'b' }),
       'Another server than the one with the configured server_uuid answers at the address of the node.',
@@ -134,7 +143,7 @@ describe('a node that cannot be spoken to', () => {
 async function killBoth(
   onKill: Script,
   options: { readonly version?: string; readonly killWith?: Node['killWith'] } = {},
-): Promise<{ heard: string[]; outcomes: string[] }> {
+): Promise<{ heard: string[]; outcomes: string[]; troubles: (string | undefined)[] }> {
   const { version = MYSQL, killWith = 'kill' } = options;
   const heard: string[] = [];
   const grants = killWith === 'kill' ? GRANTS : 'GRANT PROCESS, EXECUTE ON *.* TO `a`@`%`';
@@ -143,18 +152,20 @@ async function killBoth(
     onKill(sql, connection);
   };
   const node = { ...(await scriptedNode(ordinary(hears, { version, grants }))), killWith };
-  const outcomes = await new MysqlNodes().withConnection(node, Infinity, async (connection) => {
+  const ended = await new MysqlNodes().withConnection(node, Infinity, async (connection) => {
     await connection.list(Infinity);
-    const results: string[] = [];
+    const results: KillResult[] = [];
     for (const id of ['1', '2']) {
       const row = { id, user: '', host: '', db: '', command: '', time: '', state: '', info: '' };
-      results.push(
-        (await connection.kill(sessionOf(row), { sendBy: Infinity, deadline: Infinity })).outcome,
-      );
+      results.push(await connection.kill(sessionOf(row), { sendBy: Infinity, deadline: Infinity }));
     }
     return results;
   });
-  return { heard, outcomes };
+  return {
+    heard,
+    outcomes: ended.map(({ outcome }) => outcome),
+    troubles: ended.map(({ trouble }) => trouble?.message),
+  };
 }
 
 describe('a KILL', () => {
@@ -193,6 +204,19 @@ describe('a KILL', () => {
     expect(outcomes).toEqual(expected);
     const sent = expected.filter((outcome) => outcome !== 'not_sent').length;
     expect(heard).toEqual(['KILL CONNECTION 1', 'KILL CONNECTION 2'].slice(0, sent));
+  });
+
+  it('by a procedure that is not there says so', async () => {
+    const { outcomes, troubles } = await killBoth(
+      (_sql, connection) => {
+        connection.writeError({ code: 1305, message: 'as scripted' });
+      },
+      { killWith: 'rds_kill' },
+    );
+    expect(outcomes).toEqual(['refused', 'refused']);
+    expect(troubles[0]).toBe(
+      'The node has no procedure mysql.rds_kill, which the configuration asks for.',
+    );
   });
 
   it('on TiDB says so, and a warning with its OK is a refusal', async () => {
@@ -287,6 +311,44 @@ describe('a KILL', () => {
         'KILL CONNECTION 2',
       ]);
     });
+    nodes.close();
+  });
+});
+
+describe('a look at what could be done on a node', () => {
+  it('leaves the connection that requests share to them, however long they make it wait', async () => {
+    const late = (answer: () => void, connection: Parameters<Script>[1]): void => {
+      setTimeout(() => {
+        connection.sequenceId = 1;
+        answer();
+        connection.sequenceId = 0;
+      }, 200);
+    };
+    const over: unknown[] = [];
+    const script = ordinary((sql, connection) => {
+      if (sql === 'DO 0') {
+        late(() => {
+          connection.writeOk();
+        }, connection);
+      } else connection.writeOk();
+    });
+    const node = await scriptedNode((sql, connection) => {
+      if (sql !== 'SHOW PROCESSLIST') script(sql, connection);
+      else {
+        over.push(connection);
+        late(() => {
+          connection.writeTextResult([own()], columns(COLUMNS));
+        }, connection);
+      }
+    });
+    const nodes = new MysqlNodes();
+    await nodes.warm([node]);
+    const listed = nodes.withConnection(node, Infinity, (connection) => connection.list(Infinity));
+    await until('the list is being read', () => over.length === 1);
+    await nodes.probe(node, Infinity);
+    await listed;
+    await nodes.withConnection(node, Infinity, (connection) => connection.list(Infinity));
+    expect([over.length, new Set(over).size]).toEqual([2, 1]);
     nodes.close();
   });
 });

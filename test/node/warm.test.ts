@@ -150,6 +150,35 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     expect((await slow).status).toBe(200);
   });
 
+  it('by the spare way that was slow stays open for who waits for its answer', async () => {
+    const shut = await TcpProxy.start(server.host, server.port);
+    shut.inject('to client', { kind: 'reset' });
+    const admin = { host: '127.0.0.1', port: proxy.port };
+    const spare = { ...node(), port: shut.port, admin, connectTimeoutMs: 10_000 };
+    try {
+      let isSlow = false;
+      const first = nodes.withConnection(spare, Infinity, async (connection) => {
+        await connection.list(Infinity);
+        shut.heal();
+        shut.inject('to client', { kind: 'black hole' });
+        proxy.strike('to client', { kind: 'delay', ms: 500 });
+        isSlow = true;
+        await connection.transactions(Infinity);
+      });
+      await until('it is slow', () => isSlow);
+      await pause(250);
+      const second = nodes.withConnection(spare, Infinity, (connection) =>
+        connection.list(Infinity),
+      );
+      await first;
+      expect((await second).rows.length).toBeGreaterThan(0);
+      expect(proxy.connections).toBe(1);
+    } finally {
+      nodes.close();
+      await shut.close();
+    }
+  });
+
   it('under the account before a reload is no session either, as long as it is open', async () => {
     const before = { user: `sc_before_${process.pid}`, password: 'sc_before' };
     const admin = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
