@@ -32,28 +32,27 @@ export function createRefuser(server: Server, log: EventLog): Refuse {
     const code = typeof why === 'string' ? why : codeFor(why);
     const cause = typeof why === 'string' ? undefined : why;
     if (last !== undefined) {
-      noteIn(unread, socket, code, cause);
+      noteIn(unread, code, cause);
       last.once('close', () => {
         finish(socket);
       });
     }
     // A request that was refused before its body came has had its answer.
     else if (unread?.headersSent === true) finish(socket);
-    else refuse(socket, code, log, noteIn(unread, socket, code, cause), cause);
+    else refuse(socket, code, log, noteIn(unread, code, cause), cause);
   };
 }
 
 /** What is logged of the request that is cut off, if one had begun: what it is told, or would be. Returns its id. */
 function noteIn(
   unread: ServerResponse | undefined,
-  socket: Duplex,
   code: ErrorCode,
   cause: Error | undefined,
 ): string | undefined {
   // Probes have no line.
   if (unread === undefined || unread.headersSent || isProbe(unread.req)) return undefined;
   const known: Partial<RequestFacts> = facts(unread as Response);
-  if (known.requestId === undefined || isLost(socket, cause)) return undefined;
+  if (known.requestId === undefined || isLost(unread.req.socket, cause)) return undefined;
   known.error = new ServiceError(code, undefined, { cause });
   return known.requestId;
 }

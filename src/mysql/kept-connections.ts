@@ -99,9 +99,7 @@ export class KeptConnections {
 
   /** Lets go of one that nobody uses, if it is not to stay; others who wait for it come first. */
   giveBackSoon(kept: Kept): void {
-    setImmediate(() => {
-      this.#giveBack(kept);
-    });
+    this.hold(kept)();
   }
 
   /** Closes what is not in use, and the rest when it no longer is. */
@@ -118,8 +116,7 @@ export class KeptConnections {
   }
 
   #giveBack(kept: Kept): void {
-    const isToGo = kept.users === 0 && (this.#isClosed || kept.shared.isSpare);
-    if (isToGo && this.#kept.has(kept)) this.#letGo(kept);
+    if (kept.users === 0 && (this.#isClosed || kept.shared.isSpare)) this.#letGo(kept);
   }
 
   #letGo(kept: Kept): void {

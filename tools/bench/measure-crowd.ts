@@ -11,7 +11,7 @@ import { insist } from '../demo/until.ts';
 const KILLS = 10;
 const LISTS = 5;
 const WARM_UPS = 2000;
-const WARM_UP_TURNS = 8;
+const WARM_UP_TURNS = 32;
 /** What a session takes at both its ends, generously. */
 const MB_A_SESSION = 0.7;
 /** Files that the server and its client need besides. */
@@ -81,7 +81,7 @@ async function measureKills(
   // They are not made of the same statements, so each has to be warm.
   for (let connection = 0; connection < WARM_UP_CONNECTIONS; connection += 1) {
     await client.reconnect();
-    for (const { run } of lanes) await repeat(WARM_UP_TURNS, run);
+    for (const { run } of lanes) await repeat(WARM_UP_TURNS / WARM_UP_CONNECTIONS, run);
   }
   const samples = await interleave(lanes, rounds, (round) => {
     rig.progress(`one kill in a crowd, round ${round} of ${rounds}`);
