@@ -187,6 +187,7 @@ describe('nodes.yaml', () => {
     admin_host: 127.0.0.1
     tls: disabled
     server_uuid: 3f1c2b4a-0000-11ee-8000-0242ac120002
+    server_identity: DB1.example.com:3306:17
     internal_users: [backup]
     kill_with: rds_kill
     connect_timeout_ms: 1000
@@ -194,6 +195,15 @@ describe('nodes.yaml', () => {
 `);
     expect(problems).toEqual([]);
   });
+
+  it.each(['db1', 'db1:3306', ':3306:1', 'db1:3306:x', '10.0.0.5:3306:1:2'])(
+    'refuses %s as an identity of a server',
+    (identity) => {
+      expect(readNodes(`${NODE}    server_identity: ${identity}\n`).problems).toEqual([
+        expect.stringMatching(/server_identity must be hostname:port:server_id$/),
+      ]);
+    },
+  );
 
   it('takes the spare way in, by default at the same host, and no password crosses a network to it in the clear', () => {
     expect(readNodes(`${NODE}    admin_port: 33062\n`).value?.nodes[0]?.admin).toEqual({

@@ -44,9 +44,13 @@ export class TcpProxy {
   readonly #lines = new Map<readonly Socket[], Line>();
   #plans: { readonly trigger: Trigger; left: number }[] = [];
 
-  /** Listens on a free port of 127.0.0.1, and connects to this address for each client. */
-  static async start(host: string, port: number): Promise<TcpProxy> {
-    const proxy = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, '127.0.0.1');
+  /** Listens on a free port of 127.0.0.1, or at `listen`, and connects to this address for each client. */
+  static async start(
+    host: string,
+    port: number,
+    listen: { readonly host: string; readonly port: number } = { host: '127.0.0.1', port: 0 },
+  ): Promise<TcpProxy> {
+    const proxy = createServer({ allowHalfOpen: true, noDelay: true }).listen(listen);
     await once(proxy, 'listening');
     return new TcpProxy(proxy, host, port);
   }

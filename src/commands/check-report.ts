@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import type { Node } from '../domain/node.ts';
 import type { Findings, Tried } from './check.ts';
 
 const GAP = 2;
@@ -28,17 +29,28 @@ export function renderTable({ nodes, parts }: Findings, columns: number | undefi
   const told = parts.map(
     ({ part, place, trouble }) => `${part} ${place}: ${trouble ?? 'ready for use'}`,
   );
-  const blocks = [lines.map((line) => line.trimEnd()), troubles, told];
+  const blocks = [lines.map((line) => line.trimEnd()), troubles, nodes.flatMap(pinLine), told];
   return blocks
     .filter((block) => block.length > 0)
     .map((block) => `${block.join('\n')}\n`)
     .join('\n');
 }
 
+/** The line that lets a spare port be used before the main port was ever reached. */
+function pinLine({ node, found: { pin } }: Tried): string[] {
+  if (node.admin === undefined || isPinned(node) || pin === undefined) return [];
+  const what = 'For a spare port that may be used first, add to nodes.yaml';
+  return [`${node.nodeId}: ${what}: ${pin.key}: ${pin.value}`];
+}
+
+function isPinned({ serverUuid, serverIdentity }: Node): boolean {
+  return serverUuid !== undefined || serverIdentity !== undefined;
+}
+
 /** The findings for a program. */
 export function renderJson({ nodes, parts }: Findings): string {
   const found = {
-    nodes: nodes.map(({ node, found: { main, admin, server }, troubles }) => ({
+    nodes: nodes.map(({ node, found: { main, admin, server, pin }, troubles }) => ({
       node_id: node.nodeId,
       reachable: server !== undefined,
       main_port: main?.['en-us'] ?? 'open',
@@ -47,6 +59,7 @@ export function renderJson({ nodes, parts }: Findings): string {
       flavour: server?.flavour ?? null,
       version: server?.version ?? null,
       server_uuid: server === undefined ? null : (node.serverUuid ?? 'not configured'),
+      line_to_add: isPinned(node) || pin === undefined ? null : `${pin.key}: ${pin.value}`,
       missing_grants: server?.missingGrants ?? null,
       rollback_view: server?.canSeeRollbacks ?? null,
       second_opinion: server?.hasSecondOpinion ?? null,
@@ -64,7 +77,7 @@ function rowOf({ node, found: { main, admin, server } }: Tried): string[] {
   if (server === undefined) return [node.nodeId, '-', '-', ...doors, '-', '-', '-'];
   return [
     node.nodeId,
-    `${server.flavour} ${server.version}${node.serverUuid === undefined ? '' : ' (uuid)'}`,
+    `${server.flavour} ${server.version}${isPinned(node) ? ' (pinned)' : ''}`,
     server.line,
     ...doors,
     server.missingGrants.length === 0 ? 'all' : 'missing',

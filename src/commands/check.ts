@@ -62,7 +62,8 @@ async function findOut({ config, nodes }: Configuration): Promise<Findings> {
   const tryNext = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
       const [index, node] = next;
-      const found = await probe(node, performance.now() + config.limits.request_timeout_ms);
+      const deadline = performance.now() + config.limits.request_timeout_ms;
+      const found = await probe(node, deadline);
       tried[index] = { node, found, troubles: nodeTroubles(node, found) };
     }
   };

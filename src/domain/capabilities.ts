@@ -15,6 +15,9 @@ export interface Capabilities {
   readonly isConnected: boolean;
   /** Who answered; undefined when nobody did. */
   readonly server: ServerFacts | undefined;
+  /** The line of nodes.yaml that pins the server which the main port reached: for operators only, since it can hold a host name. */
+  readonly pin?:
+    { readonly key: 'server_uuid' | 'server_identity'; readonly value: string } | undefined;
 }
 
 export interface ServerFacts {

@@ -21,8 +21,10 @@ export interface Node extends NodeKey {
   readonly user: string;
   readonly password: string;
   readonly tls: NodeTls;
-  /** When given, no other server behind this address is accepted: MySQL's `server_uuid`, in lower case. */
+  /** When given, no other server is accepted, over either port: MySQL's `server_uuid`, in lower case. */
   readonly serverUuid?: string | undefined;
+  /** The same for servers without a `server_uuid`: `hostname:port:server_id`, in lower case. */
+  readonly serverIdentity?: string | undefined;
   /** `rds_kill`: the account may not KILL, but CALL mysql.rds_kill. */
   readonly killWith: 'kill' | 'rds_kill';
   /** Accounts that are internal on this node only. */

@@ -9,6 +9,14 @@ export interface ResultSet {
   readonly warnings: readonly string[];
 }
 
+/** The server's first packet, sent before the login. A proxy writes its own. */
+export interface Greeting {
+  /** The thread id: the low 32 bits of the session id. */
+  readonly threadId: number;
+  /** The version, which need not be the one that VERSION() returns. */
+  readonly version: string;
+}
+
 /** A connection of the driver, with a deadline for each statement; after an error of the line it stays broken. */
 export interface Connected {
   /**
@@ -34,6 +42,9 @@ export interface Connected {
     until: { readonly sendBy: Deadline; readonly deadline: Deadline },
     answered: (error: unknown) => void,
   ): Promise<{ readonly sent: number; readonly trouble?: unknown }>;
+  readonly greeting: Greeting;
+  /** The IP address of the server, or of what passes its bytes on. */
+  readonly remoteAddress: string | undefined;
   isBroken(): boolean;
   isEncrypted(): boolean;
   /** For how many milliseconds the present statement has waited for its answer; 0 when there is none. */

@@ -1,4 +1,4 @@
-import { connect as connectSocket, isIP } from 'node:net';
+import { connect as connectSocket, isIP, type LookupFunction } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { authPlugins, createConnection, type AuthPlugin, type SslOptions } from 'mysql2';
 import type { Deadline } from '../domain/deadline.ts';
@@ -8,21 +8,49 @@ import type { Connected } from './connected.ts';
 import { sharedLookup } from './shared-lookup.ts';
 import { StatementQueue, streamOf } from './statement-queue.ts';
 
-const lookup = sharedLookup();
+/** Looks names up for connections. */
+export const lookUpName = sharedLookup();
 
 /** Where to connect to: the node's own address, or another way in. */
 export type Address = Pick<Node, 'host' | 'port'>;
 
 /**
- * Connects to a node and logs in. Rejects with the driver's error.
+ * Connects to a node, logs in and sets what the service relies on. Rejects with the driver's error.
  * Where the node's TLS is `offered`, only a node on loopback is spoken to in the clear, and only if it offers none.
  */
 export async function openConnection(
   node: Node,
   address: Address,
   deadline: Deadline,
+  lookup: LookupFunction = lookUpName,
 ): Promise<Connected> {
-  const to = { node, address, deadline };
+  const connected = await logIn({ node, address, deadline, lookup });
+  try {
+    await connected.query(SESSION_SETTINGS, node.listTimeoutMs, deadline);
+    return connected;
+  } catch (error) {
+    connected.close();
+    throw error;
+  }
+}
+
+/**
+ * Replaces every inherited default that changes what the service reads, in one statement for all servers.
+ * - NAMES: account names must arrive in UTF-8, also after an `init_connect`.
+ * - sql_mode: ANSI_QUOTES and ORACLE change how SHOW GRANTS quotes.
+ * - sql_select_limit, sql_big_selects (which lifts max_join_size): both cut or refuse lists.
+ * - autocommit: else a CALL leaves a transaction open. wait_timeout: a kept connection must stay open, in seconds.
+ * - max_execution_time, max_statement_time: a KILL that has marked its session can wait longer.
+ * Only MySQL 5.7.8 and newer, and TiDB, read the first comment; only MariaDB 10.1.1 and newer reads the second.
+ */
+const SESSION_SETTINGS = [
+  "SET NAMES utf8mb4, sql_mode = '', sql_select_limit = 18446744073709551615, sql_big_selects = 1,",
+  "autocommit = 1, time_zone = 'SYSTEM', wait_timeout = 28800",
+  '/*!50708 , max_execution_time = 0 */ /*M!100101 , max_statement_time = 0 */',
+].join(' ');
+
+async function logIn(to: Target): Promise<Connected> {
+  const { node, address } = to;
   if (node.tls === 'disabled') return connect(to, undefined);
   if (node.tls !== 'offered') return connect(to, verifying(to, node.tls.ca));
   try {
@@ -37,6 +65,7 @@ interface Target {
   readonly node: Node;
   readonly address: Address;
   readonly deadline: Deadline;
+  readonly lookup: LookupFunction;
 }
 
 // The driver compares a certificate only with a host name: for an address the pinned authority alone must do.
@@ -49,7 +78,7 @@ function certificateName({ node, address }: Target): string {
 }
 
 async function connect(to: Target, ssl: SslOptions | undefined): Promise<Connected> {
-  const { node, address, deadline } = to;
+  const { node, address, deadline, lookup } = to;
   const { host, port } = address;
   const connection = createConnection({
     host: certificateName(to),

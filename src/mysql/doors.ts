@@ -1,31 +1,51 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline } from '../domain/deadline.ts';
 import type { Node } from '../domain/node.ts';
+import { ServiceError } from '../errors.ts';
 import { isDoorShut, isFull } from './server-errors.ts';
-import { SharedConnection } from './shared-connection.ts';
+import { SharedConnection, type KnownOfNode } from './shared-connection.ts';
 
 /** On a full node each login that is turned away takes the last connection for a moment. */
 const FULL_PATIENCE_MS = 1000;
 const FULL_PAUSE_MS = 50;
 
 /**
- * Opens a control connection by the main port or, when that is shut, by the spare one at once. On a node that is full and has no spare
- * port it is tried for a second. Throws the error of the main port.
+ * Opens a control connection over the main port, or over the spare port if the main port is shut. Retries a full node for 1 s. Throws the
+ * main port's error; if the spare port answers but must not be used, throws why, with the main port's error as the cause.
  */
-export async function openThroughAnyDoor(node: Node): Promise<SharedConnection> {
+export async function openThroughAnyDoor(
+  node: Node,
+  known: KnownOfNode,
+): Promise<SharedConnection> {
   const begun = performance.now();
   const limit = (): Deadline => performance.now() + node.connectTimeoutMs + node.listTimeoutMs;
   for (;;) {
     try {
-      return await SharedConnection.open(node, node, limit());
+      return await SharedConnection.open(node, node, limit(), known);
     } catch (error) {
       if (!isDoorShut(error)) throw error;
-      if (node.admin !== undefined) {
-        const spare = await SharedConnection.open(node, node.admin, limit()).catch(() => undefined);
-        if (spare !== undefined) return spare;
+      const spare = await openSpare(node, limit(), known);
+      if (spare instanceof SharedConnection) return spare;
+      if (!isFull(error) || performance.now() - begun > FULL_PATIENCE_MS) {
+        throw spare === undefined
+          ? error
+          : new ServiceError(spare.code, spare.detail, { cause: error });
       }
-      if (!isFull(error) || performance.now() - begun > FULL_PATIENCE_MS) throw error;
       await pause(FULL_PAUSE_MS * (1 + Math.random()));
     }
+  }
+}
+
+/** Returns the reason if the spare port must not be used, and undefined if there is none or it is shut too. */
+async function openSpare(
+  node: Node,
+  deadline: Deadline,
+  known: KnownOfNode,
+): Promise<SharedConnection | ServiceError | undefined> {
+  if (node.admin === undefined) return undefined;
+  try {
+    return await SharedConnection.open(node, node.admin, deadline, known);
+  } catch (error) {
+    return error instanceof ServiceError ? error : undefined;
   }
 }

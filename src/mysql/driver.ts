@@ -4,6 +4,8 @@ export interface Driver {
   readonly clientEncoding: string;
   write(buffer: Buffer): void;
   addCommand(command: object): void;
+  /** The server's first packet; the driver keeps it. */
+  readonly _handshakePacket?: { readonly serverVersion?: string };
 }
 
 /** What the driver hands to its commands. */

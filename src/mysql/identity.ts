@@ -1,43 +1,102 @@
-import type { Incarnation } from '../domain/incarnation.ts';
 import type { Deadline } from '../domain/deadline.ts';
+import type { Incarnation } from '../domain/incarnation.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import type { Connected } from './connected.ts';
+import { serverErrorNumber } from './server-errors.ts';
 
-/** Which server a connection reached: its kind, its run, and who we are on it. */
+/** What a connection proves about the server behind it. */
 export interface ServerIdentity {
   /** The session id of this connection. */
   readonly ownId: bigint;
   readonly flavour: Flavour;
-  /** As in VERSION(), such as 8.4 or 10.11. */
+  /** As in VERSION(): 804 for 8.4, 1011 for 10.11. */
   readonly version: number;
+  /** `@@server_uuid`, in lower case; undefined on MariaDB, TiDB and MySQL before 5.6. */
+  readonly uuid: string | undefined;
+  /** `hostname:port:server_id`, as the server itself names them, in lower case. */
+  readonly address: string;
   readonly incarnation: Incarnation;
 }
 
-/** Asks for one row, as text. */
-type AskRow = (sql: string) => Promise<(string | null)[]>;
-
 export type Flavour = 'mysql' | 'mariadb' | 'tidb';
 
+/** One row, as text. */
+type Row = readonly (string | null)[];
+type AskRow = (sql: string) => Promise<Row>;
+
 /**
- * Asks the server who it is. Throws `node_unavailable` when it is another one than the registry's `server_uuid`, or when its answer makes no sense.
- * The connection id is asked for, since that of the handshake is cut to 32 bits and TiDB's have 64.
+ * Asks the server who it is. Throws `node_unavailable` if a proxy answers in its place, or if the answer makes no sense.
+ * The session id is asked for, since the greeting holds 32 bits and TiDB's ids have 64.
  */
 export async function identify(
   connected: Connected,
   node: Node,
   deadline: Deadline,
 ): Promise<ServerIdentity> {
-  const askRow: AskRow = (sql) => ask(connected, sql, node.listTimeoutMs, deadline);
-  const [id, version] = await askRow('SELECT CONNECTION_ID(), VERSION()');
-  const ownId = /^[1-9]\d*$/.test(id ?? '') ? BigInt(id ?? 0) : undefined;
-  const numbers = /^(\d+)\.(\d+)/.exec(version ?? '');
-  if (ownId === undefined || numbers === null) throw oddAnswer();
-  const flavour = flavourOf(version ?? '');
-  const release = Number(numbers[1]) * 100 + Number(numbers[2]);
-  const incarnation = await askIncarnation(askRow, flavour, release);
-  if (node.serverUuid !== undefined && incarnation.server !== node.serverUuid) throw otherServer();
-  return { ownId, flavour, version: release, incarnation };
+  const askRow: AskRow = async (sql) => {
+    const { rows } = await connected.query(sql, node.listTimeoutMs, deadline);
+    return (rows[0] ?? []).map(textOf);
+  };
+  const { threadId, version: greeted } = connected.greeting;
+  const row = await askIdentity(askRow, greeted);
+  const seenAt = performance.now();
+  const [id = '', version = '', address, uuid, now, uptime] = row;
+  const release = releaseOf(version ?? '');
+  if (!/^[1-9]\d*$/.test(id ?? '') || release === undefined || address == null) throw oddAnswer();
+  if (!/^\d+(\.\d+)?$/.test(now ?? '') || !/^\d+$/.test(uptime ?? '')) throw oddAnswer();
+  const ownId = BigInt(id ?? 0);
+  // MaxScale and ProxySQL greet with ids of their own, and take the number of a KILL for one of these.
+  if (BigInt.asUintN(32, ownId) !== BigInt(threadId)) throw proxyBetween();
+  // A clock that stepped back behind the server's start makes it negative, printed without a sign.
+  const seconds = Number(BigInt.asIntN(64, BigInt(uptime ?? 0)));
+  return {
+    ownId,
+    flavour: flavourOf(version ?? ''),
+    version: release,
+    uuid: uuid?.toLowerCase(),
+    address: address.toLowerCase(),
+    incarnation: {
+      server: (uuid ?? address).toLowerCase(),
+      startedAt: Math.floor(Number(now)) - seconds,
+      // Uptime is cut to whole seconds, so the start can be up to a second later than it says.
+      begunBy: Math.min(seenAt, seenAt - seconds * 1000 + 1000),
+      seenAt,
+    },
+  };
+}
+
+/** Session id, version, address, uuid or null, the server's clock and its uptime in seconds. */
+async function askIdentity(askRow: AskRow, greeted: string): Promise<Row> {
+  try {
+    const row = await askFor(askRow, greeted);
+    if (row.length > 0) return row;
+  } catch (error) {
+    if (serverErrorNumber(error) === undefined) throw error;
+  }
+  // A gateway can greet with another version than the server's.
+  const [version] = await askRow('SELECT VERSION()');
+  return askFor(askRow, version ?? '');
+}
+
+async function askFor(askRow: AskRow, version: string): Promise<Row> {
+  const flavour = flavourOf(version);
+  const isOld = flavour === 'mariadb' || (releaseOf(version) ?? 0) < 507;
+  const hasUuid = flavour === 'mysql' && (releaseOf(version) ?? 0) >= 506;
+  const asked = `SELECT CONNECTION_ID(), VERSION(), CONCAT_WS(':', @@hostname, @@port, @@server_id), ${hasUuid ? '@@server_uuid' : 'NULL'}, UNIX_TIMESTAMP()`;
+  if (flavour !== 'tidb') {
+    const status = isOld ? 'information_schema.GLOBAL_STATUS' : 'performance_schema.global_status';
+    // One statement, so that both numbers are of one moment of the node's clock.
+    return askRow(`${asked}, VARIABLE_VALUE FROM ${status} WHERE VARIABLE_NAME = 'Uptime'`);
+  }
+  // Its status variables cannot be selected.
+  const row = await askRow(asked);
+  const [, uptime = null] = await askRow("SHOW GLOBAL STATUS LIKE 'Uptime'");
+  return [...row, uptime];
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : null;
 }
 
 function flavourOf(version: string): Flavour {
@@ -45,59 +104,10 @@ function flavourOf(version: string): Flavour {
   return /mariadb/i.test(version) ? 'mariadb' : 'mysql';
 }
 
-async function askIncarnation(
-  askRow: AskRow,
-  flavour: Flavour,
-  release: number,
-): Promise<Incarnation> {
-  const [server, startedAt, uptime] =
-    flavour === 'tidb' ? await askTidb(askRow) : await askRow(incarnationSql(flavour, release));
-  const seenAt = performance.now();
-  if (server == null || !/^\d+(\.0*)?$/.test(startedAt ?? '') || !/^\d+$/.test(uptime ?? '')) {
-    throw oddAnswer();
-  }
-  return {
-    server: server.toLowerCase(),
-    startedAt: Math.round(Number(startedAt)),
-    // Uptime is cut to whole seconds, so the start can be up to a second later than it says.
-    begunBy: seenAt - Number(uptime) * 1000 + 1000,
-    seenAt,
-  };
-}
-
-/** One statement, so that both numbers are of one moment of the node's clock. */
-function incarnationSql(flavour: Flavour, release: number): string {
-  const isOld = flavour === 'mariadb' || release < 507;
-  const status = isOld ? 'information_schema.GLOBAL_STATUS' : 'performance_schema.global_status';
-  const server =
-    flavour === 'mysql' && release >= 506
-      ? '@@server_uuid'
-      : "CONCAT_WS(':', @@hostname, @@port, @@server_id)";
-  return `SELECT ${server}, CAST(UNIX_TIMESTAMP() - VARIABLE_VALUE AS SIGNED), VARIABLE_VALUE FROM ${status} WHERE VARIABLE_NAME = 'Uptime'`;
-}
-
-// Its status variables cannot be selected, so the clock is ours.
-async function askTidb(askRow: AskRow): Promise<(string | null)[]> {
-  const [server = null] = await askRow("SELECT CONCAT_WS(':', @@hostname, @@port)");
-  const [, uptime = null] = await askRow("SHOW GLOBAL STATUS LIKE 'Uptime'");
-  const startedAt = Math.round(Date.now() / 1000 - Number(uptime));
-  return [server, startedAt.toString(), uptime];
-}
-
-async function ask(
-  connected: Connected,
-  sql: string,
-  limitMs: number,
-  deadline: Deadline,
-): Promise<(string | null)[]> {
-  const { rows } = await connected.query(sql, limitMs, deadline);
-  return (rows[0] ?? []).map((value) =>
-    value === null
-      ? null
-      : typeof value === 'number' || typeof value === 'string'
-        ? String(value)
-        : '',
-  );
+/** 804 for 8.4. MariaDB's greeting has `5.5.5-` in front of its version, which VERSION() has not. */
+function releaseOf(version: string): number | undefined {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version) ?? [];
+  return major === undefined ? undefined : Number(major) * 100 + Number(minor);
 }
 
 function oddAnswer(): ServiceError {
@@ -107,10 +117,11 @@ function oddAnswer(): ServiceError {
   });
 }
 
-function otherServer(): ServiceError {
+function proxyBetween(): ServiceError {
   return new ServiceError('node_unavailable', {
     'en-us':
-      'Another server than the one with the configured server_uuid answers at the address of the node.',
-    'zh-cn': '节点地址上的服务器与配置的server_uuid不符。',
+      "A proxy that has session ids of its own answers in the node's place, so a KILL could end another session. Give the registry the node's own address.",
+    'zh-cn':
+      '应答的是使用自有会话ID的代理而非节点，KILL可能终止其他会话。请在注册表中填写节点自身的地址。',
   });
 }

@@ -1,4 +1,6 @@
+import { isIP, type LookupFunction } from 'node:net';
 import type { ControlConnection, Node } from '../domain/node.ts';
+import { lookUpName } from './connection.ts';
 import type { NodeCounts } from './node-counts.ts';
 import type { OwnConnections } from './own-connections.ts';
 import type { SharedConnection } from './shared-connection.ts';
@@ -12,6 +14,8 @@ export interface Kept {
   readonly shared: SharedConnection;
   users: number;
   timer: NodeJS.Timeout | undefined;
+  /** Whether the name that it was opened to leads elsewhere by now. */
+  hasMoved: boolean;
 }
 
 /** The open control connections of one node: shared by all requests, pinged, and forgotten when they break. */
@@ -19,12 +23,18 @@ export class KeptConnections {
   readonly #node: Node;
   readonly #own: OwnConnections;
   readonly #onBroken: () => void;
+  readonly #lookup: LookupFunction;
   readonly #kept = new Set<Kept>();
   #isClosed = false;
 
   /** `onBroken` hears when one has broken or was closed, and is forgotten. */
-  constructor(node: Node, own: OwnConnections, onBroken: () => void) {
-    [this.#node, this.#own, this.#onBroken] = [node, own, onBroken];
+  constructor(
+    node: Node,
+    own: OwnConnections,
+    onBroken: () => void,
+    lookup: LookupFunction = lookUpName,
+  ) {
+    [this.#node, this.#own, this.#onBroken, this.#lookup] = [node, own, onBroken, lookup];
   }
 
   isEmpty(): boolean {
@@ -33,7 +43,7 @@ export class KeptConnections {
 
   /** Whether there may be no more beside those that work. */
   isFull(): boolean {
-    const usable = [...this.#kept].filter(({ shared }) => !shared.connected.isBroken());
+    const usable = [...this.#kept].filter(isUsable);
     return usable.length >= MAX_CONNECTIONS;
   }
 
@@ -41,7 +51,7 @@ export class KeptConnections {
   best(): Kept | undefined {
     let best: Kept | undefined;
     for (const kept of this.#kept) {
-      if (kept.shared.connected.isBroken()) continue;
+      if (!isUsable(kept)) continue;
       if (best === undefined || busyMs(kept) < busyMs(best)) best = kept;
     }
     return best;
@@ -59,7 +69,7 @@ export class KeptConnections {
 
   /** Takes in a new one. */
   keep(shared: SharedConnection): Kept {
-    const kept: Kept = { shared, users: 0, timer: undefined };
+    const kept: Kept = { shared, users: 0, timer: undefined, hasMoved: false };
     this.#kept.add(kept);
     this.#own.opened(this.#node.nodeId, shared.connected, shared.identity);
     shared.connected.onceBroken(() => {
@@ -108,6 +118,26 @@ export class KeptConnections {
     for (const kept of this.#kept) this.#giveBack(kept);
   }
 
+  /** Closes connections that must not be used any more, at once or when their last user leaves. */
+  dropStale(): void {
+    for (const kept of this.#kept) if (!isUsable(kept)) this.#giveBack(kept);
+  }
+
+  /** Looks where the names of the node lead now, and drops the connections to other addresses. */
+  async recheck(): Promise<void> {
+    await Promise.all([...this.#kept].map((kept) => this.#recheckAddress(kept)));
+    this.dropStale();
+  }
+
+  async #recheckAddress(kept: Kept): Promise<void> {
+    const { host, connected } = kept.shared;
+    const address = connected.remoteAddress;
+    if (isIP(host) !== 0 || address === undefined) return;
+    const addresses = await addressesOf(host, this.#lookup);
+    // A name server that does not answer moves no node.
+    if (addresses.length > 0) kept.hasMoved = !addresses.includes(address);
+  }
+
   #leave(kept: Kept): void {
     kept.users -= 1;
     if (kept.users > 0) return;
@@ -116,7 +146,8 @@ export class KeptConnections {
   }
 
   #giveBack(kept: Kept): void {
-    if (kept.users === 0 && (this.#isClosed || kept.shared.isSpare)) this.#letGo(kept);
+    if (kept.users > 0) return;
+    if (this.#isClosed || kept.shared.isSpare || !isUsable(kept)) this.#letGo(kept);
   }
 
   #letGo(kept: Kept): void {
@@ -148,8 +179,22 @@ export class KeptConnections {
     await kept.shared.connected
       .query('DO 0', this.#node.listTimeoutMs, Infinity)
       .catch(() => undefined);
+    await this.#recheckAddress(kept);
+    this.dropStale();
     if (this.#kept.has(kept)) this.#pingLater(kept);
   }
+}
+
+function addressesOf(host: string, lookup: LookupFunction): Promise<readonly string[]> {
+  return new Promise((resolve) => {
+    lookup(host, { all: true }, (_error, found) => {
+      resolve(Array.isArray(found) ? found.map(({ address }) => address) : []);
+    });
+  });
+}
+
+function isUsable({ shared, hasMoved }: Kept): boolean {
+  return !hasMoved && !shared.connected.isBroken() && shared.isCurrent();
 }
 
 /** For how many milliseconds its present statement has waited for an answer. */

@@ -1,9 +1,12 @@
+import type { LookupFunction } from 'node:net';
 import type { Capabilities } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
 import { Crowd } from './crowd.ts';
 import { NodeConnections } from './node-connections.ts';
 import { noCounts, type NodeCounts, type NodeEvents } from './node-counts.ts';
+import { NodeIdentity } from './node-identity.ts';
+import type { KnownOfNode } from './shared-connection.ts';
 import { OwnConnections } from './own-connections.ts';
 import { probe } from './probe.ts';
 
@@ -15,11 +18,15 @@ export class MysqlNodes implements Nodes {
   readonly #own = new OwnConnections();
   readonly #crowd = new Crowd();
   readonly #connections = new Map<string, NodeConnections>();
+  readonly #known = new Map<string, { readonly place: string; readonly known: KnownOfNode }>();
   #retained: ReadonlyMap<string, Node> | undefined;
   readonly #events: NodeEvents | undefined;
 
-  constructor(events?: NodeEvents) {
+  readonly #lookup: LookupFunction | undefined;
+
+  constructor(events?: NodeEvents, lookup?: LookupFunction) {
     this.#events = events;
+    this.#lookup = lookup;
   }
 
   withConnection<T>(
@@ -31,11 +38,14 @@ export class MysqlNodes implements Nodes {
   }
 
   async probe(node: Node, deadline: Deadline): Promise<Capabilities> {
+    const connections = this.#of(node);
     const [found, isConnected] = await Promise.all([
-      probe(node, deadline),
-      this.#of(node).answers(deadline),
+      probe(node, deadline, connections.known),
+      connections.answers(deadline),
     ]);
-    return { ...found, isConnected };
+    // What the main port proved just now can part it from the server that a kept connection reaches.
+    connections.dropStale();
+    return { ...found, isConnected: isConnected && connections.isWarm() };
   }
 
   /** Connects to each of these nodes, some at a time. Never throws; those that cannot be reached are tried again later. */
@@ -52,8 +62,14 @@ export class MysqlNodes implements Nodes {
   /** Lets go of all nodes but these; one that changed counts as another. The connections of the others stay. */
   retain(nodes: readonly Node[]): void {
     this.#retained = new Map(nodes.map((node) => [node.nodeId, node]));
+    for (const nodeId of this.#known.keys()) {
+      if (!this.#retained.has(nodeId)) this.#known.delete(nodeId);
+    }
     for (const [nodeId, connections] of this.#connections) {
-      if (this.#isRetained(connections.node)) continue;
+      if (this.#isRetained(connections.node)) {
+        void connections.recheck();
+        continue;
+      }
       this.#connections.delete(nodeId);
       connections.close();
     }
@@ -76,7 +92,8 @@ export class MysqlNodes implements Nodes {
       there.node = node;
       return there;
     }
-    const connections = new NodeConnections(node, this.#own, this.#crowd, this.#events);
+    const known = this.#knownOf(node);
+    const connections = new NodeConnections(node, this.#own, this.#crowd, this.#events, known);
     if (this.#isRetained(node)) {
       there?.close();
       this.#connections.set(node.nodeId, connections);
@@ -85,6 +102,17 @@ export class MysqlNodes implements Nodes {
       connections.close();
     }
     return connections;
+  }
+
+  // A reload that changes a password does not change which server the node is.
+  #knownOf(node: Node): KnownOfNode {
+    const { host, port, admin } = node;
+    const place = JSON.stringify([host, port, admin]);
+    const before = this.#known.get(node.nodeId);
+    if (before?.place === place) return before.known;
+    const known = { identity: new NodeIdentity(), lookup: this.#lookup };
+    this.#known.set(node.nodeId, { place, known });
+    return known;
   }
 
   #isRetained(node: Node): boolean {

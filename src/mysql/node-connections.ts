@@ -4,6 +4,7 @@ import { ServiceError } from '../errors.ts';
 import { Breaker } from './breaker.ts';
 import type { Crowd, Crowded } from './crowd.ts';
 import { openThroughAnyDoor } from './doors.ts';
+import type { KnownOfNode } from './shared-connection.ts';
 import { busyMs, KeptConnections, type Kept } from './kept-connections.ts';
 import type { NodeCounts, NodeEvents } from './node-counts.ts';
 import type { OwnConnections } from './own-connections.ts';
@@ -25,6 +26,7 @@ interface Acquired {
 export class NodeConnections implements Crowded {
   /** As the registry has it now: a reload can bring a new object that says the same. */
   node: Node;
+  readonly known: KnownOfNode;
   readonly #own: OwnConnections;
   readonly #breaker = new Breaker();
   readonly #kept: KeptConnections;
@@ -36,12 +38,20 @@ export class NodeConnections implements Crowded {
   #reopened = 0;
   #isClosed = false;
 
-  constructor(node: Node, own: OwnConnections, crowd: Crowd, events: NodeEvents | undefined) {
+  constructor(
+    node: Node,
+    own: OwnConnections,
+    crowd: Crowd,
+    events: NodeEvents | undefined,
+    known: KnownOfNode,
+  ) {
     this.node = node;
+    this.known = known;
     this.#own = own;
-    this.#kept = new KeptConnections(node, own, () => {
+    const reopen = (): void => {
       this.#reopenLater();
-    });
+    };
+    this.#kept = new KeptConnections(node, own, reopen, known.lookup);
     this.#crowd = crowd;
     this.#events = events;
   }
@@ -57,6 +67,11 @@ export class NodeConnections implements Crowded {
     if (best !== undefined) return busyMs(best) >= SLOW_MS;
     if (this.#breaker.hasFailed()) return true;
     return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
+  }
+
+  /** Returns whether a connection is there that may be used. */
+  isWarm(): boolean {
+    return this.#kept.best() !== undefined;
   }
 
   /** Whether a connection is there that answers within the time limit of a list; never throws. It stays with those who share it, unless nothing comes back. */
@@ -110,9 +125,19 @@ export class NodeConnections implements Crowded {
     }
   }
 
+  /** Closes connections that must not be used any more. */
+  dropStale(): void {
+    this.#kept.dropStale();
+  }
+
+  /** Replaces connections to an address that the node's name no longer has, or to another server than the main port reaches. */
+  async recheck(): Promise<void> {
+    await this.#kept.recheck();
+  }
+
   /** Opens a connection if there is none; never throws. */
   async warm(): Promise<void> {
-    if (this.#kept.best() !== undefined || this.#isClosed) return;
+    if (this.isWarm() || this.#isClosed) return;
     try {
       this.#kept.giveBackSoon(await this.#open());
     } catch {
@@ -172,9 +197,10 @@ export class NodeConnections implements Crowded {
     this.#breaker.requireClosed();
     const opening = this.#own.opening(this.node.nodeId);
     try {
-      const shared = await openThroughAnyDoor(this.node);
+      const shared = await openThroughAnyDoor(this.node, this.known);
       if (this.#breaker.succeeded()) this.#events?.reachable(this.node);
       if (!shared.isSpare) this.#reopened = 0;
+      this.#kept.dropStale();
       return this.#kept.keep(shared);
     } catch (error) {
       const trouble = nodeTrouble(error, this.node.connectTimeoutMs);

@@ -5,8 +5,11 @@ import type { Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import { openConnection, type Address } from './connection.ts';
 import { missingGrants } from './grants.ts';
-import { identify } from './identity.ts';
+import { identify, type ServerIdentity } from './identity.ts';
+import { NodeIdentity, pinOf, type Port } from './node-identity.ts';
+import { readProcessList } from './process-list.ts';
 import { codeOf, DeadlineError, nodeTrouble, serverErrorNumber } from './server-errors.ts';
+import type { KnownOfNode } from './shared-connection.ts';
 import type { Connected } from './connected.ts';
 import { readTransactions } from './transactions.ts';
 
@@ -14,46 +17,87 @@ interface Seen {
   readonly trouble: Sentence | undefined;
   readonly cause: string | undefined;
   readonly server: ServerFacts | undefined;
+  readonly identity: ServerIdentity | undefined;
   readonly grants: readonly string[];
 }
 
-/** Tries each way into a node with a connection of its own, and looks at what the account may do. Of connections that are kept it knows nothing. Never throws. */
-export async function probe(node: Node, deadline: Deadline): Promise<Capabilities> {
+/**
+ * Tries each way into a node with a connection of its own, reads a process list over it and looks at what the account may do. What the main
+ * port proves is known of the node from then on. Never throws.
+ */
+export async function probe(
+  node: Node,
+  deadline: Deadline,
+  known: KnownOfNode = { identity: new NodeIdentity() },
+): Promise<Capabilities> {
   const [main, admin] = await Promise.all([
-    enter(node, node, deadline),
-    node.admin && enter(node, node.admin, deadline),
+    enter(node, node, deadline, known),
+    node.admin && enter(node, node.admin, deadline, known),
   ]);
+  // Only now: the spare port is measured by what the main port proved.
+  const mainTrouble = main.trouble ?? troubleWith(main, 'main', node, known);
+  const adminTrouble = admin && (admin.trouble ?? troubleWith(admin, 'spare', node, known));
+  const server = mainTrouble === undefined ? main.server : undefined;
+  const spare = adminTrouble === undefined ? admin?.server : undefined;
   return {
-    main: main.trouble,
-    admin: admin === undefined ? 'none' : admin.trouble,
+    main: mainTrouble,
+    admin: admin === undefined ? 'none' : adminTrouble,
     adminGrants: admin?.grants ?? [],
     mainCause: main.cause,
     adminCause: admin?.cause,
     isConnected: false,
-    server: main.server ?? admin?.server,
+    server: server ?? spare,
+    pin: mainTrouble === undefined && main.identity ? pinOf(main.identity) : undefined,
   };
 }
 
-async function enter(node: Node, address: Address, deadline: Deadline): Promise<Seen> {
+function troubleWith(
+  { identity }: Seen,
+  port: Port,
+  node: Node,
+  known: KnownOfNode,
+): Sentence | undefined {
+  if (identity === undefined) return undefined;
+  try {
+    known.identity.accept(identity, port, node);
+    return undefined;
+  } catch (error) {
+    return nodeTrouble(error, node.connectTimeoutMs).detail ?? UNKNOWN;
+  }
+}
+
+async function enter(
+  node: Node,
+  address: Address,
+  deadline: Deadline,
+  { lookup }: KnownOfNode,
+): Promise<Seen> {
   let connected: Connected | undefined;
   try {
-    connected = await openConnection(node, address, deadline);
-    const server = await look(connected, node, deadline);
-    return { trouble: undefined, cause: undefined, server, grants: [] };
+    connected = await openConnection(node, address, deadline, lookup);
+    const identity = await identify(connected, node, deadline);
+    const server = await look(connected, identity, node, deadline);
+    return { trouble: undefined, cause: undefined, server, identity, grants: [] };
   } catch (error) {
     const { detail } = nodeTrouble(error, node.connectTimeoutMs);
     // MySQL's admin_port asks for a privilege of its own before anything is said.
     const isDenied = connected === undefined && serverErrorNumber(error) === ACCESS_DENIED;
     const grants = isDenied ? ['SERVICE_CONNECTION_ADMIN ON *.*'] : [];
-    return { trouble: detail ?? UNKNOWN, cause: causeOf(error), server: undefined, grants };
+    const found = { cause: causeOf(error), server: undefined, identity: undefined, grants };
+    return { trouble: detail ?? UNKNOWN, ...found };
   } finally {
     connected?.close();
   }
 }
 
-async function look(connected: Connected, node: Node, deadline: Deadline): Promise<ServerFacts> {
-  const identity = await identify(connected, node, deadline);
-  const { flavour, version } = identity;
+async function look(
+  connected: Connected,
+  identity: ServerIdentity,
+  node: Node,
+  deadline: Deadline,
+): Promise<ServerFacts> {
+  const { ownId, flavour, version } = identity;
+  await readProcessList(connected, ownId, node);
   const transactions = await readTransactions(connected, flavour, node, deadline);
   return {
     flavour,

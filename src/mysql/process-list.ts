@@ -34,8 +34,9 @@ function isThisStatement({ user, info }: ProcessListRow, node: Node): boolean {
 
 const NOT_SEEN: Sentence = {
   'en-us':
-    "The node's process list does not show the control connection that reads it, as if a proxy stood in between, or it were shutting down.",
-  'zh-cn': '节点的会话列表中没有读取它的控制连接，中间可能有代理，或节点正在关闭。',
+    "The node's process list does not show the control connection that reads it, so its ids cannot be trusted. A proxy stands in between, the node is shutting down, or performance_schema_show_processlist is on while the performance schema is off.",
+  'zh-cn':
+    '节点的会话列表中没有读取它的控制连接，因此其中的ID不可信：中间有代理、节点正在关闭，或在performance_schema关闭时启用了performance_schema_show_processlist。',
 };
 
 const ODD_ANSWER: Sentence = {

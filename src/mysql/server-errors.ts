@@ -68,8 +68,9 @@ export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceEr
 }
 
 /** Whether the way in is shut, so that another one is to be tried: not when who we are, or who is there, is the trouble. */
-export function isDoorShut(error: unknown): boolean {
-  if (error instanceof ServiceError) return false;
+export function isDoorShut(found: unknown): boolean {
+  const error = errorAtDoor(found);
+  if (error instanceof ServiceError || error === undefined) return false;
   const number = serverErrorNumber(error);
   if (number !== undefined)
     return isFull(error) || number === 1129 || BY_ERRNO[number] === SENTENCES.lost;
@@ -82,7 +83,12 @@ export function isDoorShut(error: unknown): boolean {
 
 /** Whether the node has no connection left. */
 export function isFull(error: unknown): boolean {
-  return BY_ERRNO[serverErrorNumber(error) ?? 0] === SENTENCES.full;
+  return BY_ERRNO[serverErrorNumber(errorAtDoor(error)) ?? 0] === SENTENCES.full;
+}
+
+/** Returns the main port's own error, also if the spare port's trouble is reported in its place. */
+function errorAtDoor(error: unknown): unknown {
+  return error instanceof ServiceError ? error.cause : error;
 }
 
 /** Whether the node does not let the control account in, for whatever reason. */

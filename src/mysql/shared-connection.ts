@@ -1,15 +1,25 @@
+import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { by, limitReached, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, OwnSessions, ProcessList } from '../domain/node.ts';
 import { openConnection, type Address } from './connection.ts';
 import { requireGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
+import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
+import type { ProcessListRow } from '../domain/session.ts';
+import { ServiceError } from '../errors.ts';
 import { killSession, killSessionsAhead } from './kill.ts';
 import { LookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
-import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
+import { nodeTrouble } from './server-errors.ts';
 import type { Connected } from './connected.ts';
 import { readTransactions } from './transactions.ts';
+
+/** What all connections to a node have in common. */
+export interface KnownOfNode {
+  readonly identity: NodeIdentity;
+  readonly lookup?: LookupFunction | undefined;
+}
 
 /** A control connection that several requests share. */
 export class SharedConnection {
@@ -17,7 +27,10 @@ export class SharedConnection {
   /** Whether it came in by the spare way, which is to be given back. */
   readonly isSpare: boolean;
   readonly connected: Connected;
+  /** Where it was opened to: a name may lead elsewhere by now. */
+  readonly host: string;
   readonly #node: Node;
+  readonly #nodeIdentity: NodeIdentity;
   readonly #lookUp: LookUp;
   #reading: Promise<ProcessList> | undefined;
   #nextReading: Promise<ProcessList> | undefined;
@@ -31,27 +44,43 @@ export class SharedConnection {
     connected: Connected,
     identity: ServerIdentity,
     node: Node,
-    isSpare: boolean,
+    address: Address,
+    nodeIdentity: NodeIdentity,
   ) {
     this.connected = connected;
     this.identity = identity;
     this.#node = node;
-    this.isSpare = isSpare;
+    this.host = address.host;
+    this.isSpare = address !== node;
+    this.#nodeIdentity = nodeIdentity;
     this.#lookUp = new LookUp(connected, identity, node);
   }
 
-  /** Connects, and makes sure of who is there and what the account may do. Throws `node_unavailable`, or what connecting throws. */
-  static async open(node: Node, address: Address, deadline: Deadline): Promise<SharedConnection> {
-    const connected = await openConnection(node, address, deadline);
+  /**
+   * Connects to the node, or to its spare port. Throws `node_unavailable` if a server answers that is not the node, or if the account lacks a
+   * privilege; rejects with the driver's error if the connection cannot be had.
+   */
+  static async open(
+    node: Node,
+    address: Address,
+    deadline: Deadline,
+    { identity: nodeIdentity, lookup }: KnownOfNode,
+  ): Promise<SharedConnection> {
+    const connected = await openConnection(node, address, deadline, lookup);
     try {
-      const identity = await identify(connected, node, deadline);
+      const found = await identify(connected, node, deadline);
+      const identity = nodeIdentity.accept(found, address === node ? 'main' : 'spare', node);
       await requireGrants(connected, identity, node, deadline);
-      if (identity.flavour === 'mariadb') await takeTime(connected, node, deadline);
-      return new SharedConnection(connected, identity, node, address !== node);
+      return new SharedConnection(connected, identity, node, address, nodeIdentity);
     } catch (error) {
       connected.close();
       throw error;
     }
+  }
+
+  /** Returns whether it still reaches the server that the node's main port reached last. */
+  isCurrent(): boolean {
+    return this.#nodeIdentity.isCurrent(this.identity.incarnation);
   }
 
   /** As one request sees it; `onList` hears of each list that it got. */
@@ -70,9 +99,14 @@ export class SharedConnection {
         onList();
         return list;
       },
-      kill: (session, limits) => killSession(connected, session, flavour, node, limits),
+      kill: (session, limits) =>
+        this.isCurrent()
+          ? killSession(connected, session, flavour, node, limits)
+          : Promise.resolve({ outcome: 'not_sent', trouble: movedAway() }),
       killAhead: (sessions, limits, told) =>
-        killSessionsAhead(connected, sessions, flavour, node, limits, told),
+        this.isCurrent()
+          ? killSessionsAhead(connected, sessions, flavour, node, limits, told)
+          : Promise.resolve(sessions),
       transactions: (deadline) =>
         orTrouble(node, readTransactions(connected, flavour, node, deadline)),
     };
@@ -116,18 +150,19 @@ export class SharedConnection {
     }
     const list = await readProcessList(connected, identity.ownId, this.#node);
     this.#rows = list.rows.length;
+    // Without PROCESS a server lists the account's own sessions alone. It can be lost with a role while the connection is warm.
+    if (list.rows.every((row) => isUnder(this.#node.user, row)))
+      await requireGrants(connected, identity, this.#node, Infinity);
     return list;
   }
 }
 
-/** MariaDB's limit for statements, of an account or for all, would cut off a KILL that has marked its session and then waits. */
-async function takeTime(connected: Connected, node: Node, deadline: Deadline): Promise<void> {
-  try {
-    await connected.query('SET SESSION max_statement_time = 0', node.listTimeoutMs, deadline);
-  } catch (error) {
-    // A MariaDB before 10.1 has no such limit.
-    if (serverErrorNumber(error) === undefined) throw error;
-  }
+function isUnder(account: string, { user }: ProcessListRow): boolean {
+  return user?.toLowerCase() === account.toLowerCase();
+}
+
+function movedAway(): ServiceError {
+  return new ServiceError('node_unavailable', OTHER_SERVER);
 }
 
 async function orTrouble<T>(node: Node, answer: Promise<T>): Promise<T> {

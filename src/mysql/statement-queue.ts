@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Connection, FieldPacket } from 'mysql2';
 import { leftUntil, limitReached, type Deadline } from '../domain/deadline.ts';
-import type { Connected, ResultSet } from './connected.ts';
+import type { Connected, Greeting, ResultSet } from './connected.ts';
+import type { Driver } from './driver.ts';
 import { readList, type List } from './list-reader.ts';
 import { pipeline } from './pipeline.ts';
 import { connectionLost, DeadlineError, NotSentError } from './server-errors.ts';
@@ -14,6 +15,7 @@ interface Waiting {
 
 /** Sends one statement at a time: what waits here has surely not been sent. */
 export class StatementQueue implements Connected {
+  readonly greeting: Greeting;
   readonly #connection: Connection;
   readonly #waiting = new Set<Waiting>();
   #sentAt: number | undefined;
@@ -21,6 +23,8 @@ export class StatementQueue implements Connected {
 
   constructor(connection: Connection) {
     this.#connection = connection;
+    const { _handshakePacket: packet } = connection as unknown as Driver;
+    this.greeting = { threadId: connection.threadId, version: packet?.serverVersion ?? '' };
     this.holdProcess(false);
     streamOf(connection).once('close', () => {
       this.#giveUpAll();
@@ -89,6 +93,10 @@ export class StatementQueue implements Connected {
 
   isBroken(): boolean {
     return this.#connection.state !== 'authenticated';
+  }
+
+  get remoteAddress(): string | undefined {
+    return streamOf(this.#connection).remoteAddress;
   }
 
   isEncrypted(): boolean {

@@ -41,6 +41,7 @@ export function nodesFile(path: string, defaults: NodeDefaults) {
       .transform((tls, context) => withAuthority(tls, path, context))
       .default('offered'),
     server_uuid: textLike(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'a UUID').optional(),
+    server_identity: textLike(/^[^:\s]+:\d{1,5}:\d{1,10}$/, 'hostname:port:server_id').optional(),
     internal_users: list(text()).default([]),
     kill_with: oneOf(['kill', 'rds_kill']).default('kill'),
     connect_timeout_ms: timeLimit().default(defaults.connect_timeout_ms),
@@ -65,6 +66,7 @@ interface Entry extends NodeDefaults {
   readonly password: string;
   readonly tls: NodeTls;
   readonly server_uuid?: string | undefined;
+  readonly server_identity?: string | undefined;
   readonly kill_with: 'kill' | 'rds_kill';
   readonly internal_users: readonly string[];
 }
@@ -84,6 +86,7 @@ function nodeOf(entry: Entry): Node {
     password: entry.password,
     tls: entry.tls,
     serverUuid: entry.server_uuid?.toLowerCase(),
+    serverIdentity: entry.server_identity?.toLowerCase(),
     internalUsers: entry.internal_users,
     connectTimeoutMs: entry.connect_timeout_ms,
     listTimeoutMs: entry.list_timeout_ms,

@@ -26,6 +26,9 @@ async function use(node: Node): Promise<unknown> {
   return new MysqlNodes().withConnection(node, Infinity, (connection) => connection.list(Infinity));
 }
 
+const NOT_PINNED =
+  'Another server than the one that server_uuid or server_identity names answers at the address of the node.';
+
 describe('a node that cannot be spoken to', () => {
   const cases: readonly [string, () => Promise<Node>, string][] = [
     [
@@ -71,7 +74,7 @@ describe('a node that cannot be spoken to', () => {
           if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([client(1)], columns(COLUMNS));
           else ordinary()(sql, connection);
         }),
-      "The node's process list does not show the control connection that reads it, as if a proxy stood in between, or it were shutting down.",
+      "The node's process list does not show the control connection that reads it, so its ids cannot be trusted. A proxy stands in between, the node is shutting down, or performance_schema_show_processlist is on while the performance schema is off.",
     ],
     ...[
       { what: 'is of another account', User: 'app' },
@@ -84,7 +87,7 @@ describe('a node that cannot be spoken to', () => {
           if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([row], columns(COLUMNS));
           else ordinary()(sql, connection);
         }),
-      "The node's process list does not show the control connection that reads it, as if a proxy stood in between, or it were shutting down.",
+      "The node's process list does not show the control connection that reads it, so its ids cannot be trusted. A proxy stands in between, the node is shutting down, or performance_schema_show_processlist is on while the performance schema is off.",
     ]),
     [
       'has renamed a column',
@@ -105,7 +108,7 @@ describe('a node that cannot be spoken to', () => {
       'lacks a function that it should have',
       () =>
         scriptedNode((sql, connection) => {
-          if (/UNIX_TIMESTAMP/.test(sql)) connection.writeError({ code: 1305, message: '' });
+          if (/^SELECT .*VERSION/.test(sql)) connection.writeError({ code: 1305, message: '' });
           else ordinary()(sql, connection);
         }),
       'The node answered with error 1305.',
@@ -113,7 +116,12 @@ describe('a node that cannot be spoken to', () => {
     [
       'is another server than configured',
       async () => ({ ...(await scriptedNode(ordinary())), serverUuid: 'b' }),
-      'Another server than the one with the configured server_uuid answers at the address of the node.',
+      NOT_PINNED,
+    ],
+    [
+      'is another server than its server_identity says',
+      async () => ({ ...(await scriptedNode(ordinary())), serverIdentity: 'b:3306:1' }),
+      NOT_PINNED,
     ],
     ...[
       ['PROCESS ON *.*', 'GRANT CONNECTION_ADMIN ON *.* TO `a`@`%`', MYSQL],
@@ -348,7 +356,8 @@ describe('a look at what could be done on a node', () => {
     await nodes.probe(node, Infinity);
     await listed;
     await nodes.withConnection(node, Infinity, (connection) => connection.list(Infinity));
-    expect([over.length, new Set(over).size]).toEqual([2, 1]);
+    // The look reads a list of its own, over a connection of its own.
+    expect([over.length, new Set(over).size, over[0] === over[2]]).toEqual([3, 2, true]);
     nodes.close();
   });
 });

@@ -3,67 +3,46 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { LineFile } from '../../src/audit/line-file.ts';
+import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { startRedis } from '../../tools/redis-server.ts';
 import { describeRedis } from '../store/redis.ts';
 import { selfSigned } from '../support/certificates.ts';
+import {
+  checkNode,
+  nodeId,
+  writeCheckedFiles,
+  type NodeSettings,
+} from '../support/checked-node.ts';
 import { runCheck } from '../support/commands.ts';
 import { FakeKeystone } from '../support/fake-keystone.ts';
-import { nodeKey } from '../support/ids.ts';
 import { startNodeWithCertificate } from '../support/node-with-certificate.ts';
-import { asRoot, processList, servers, type Account, type Server } from '../support/server.ts';
-import { sha256 } from '../support/service.ts';
+import {
+  asRoot,
+  createAccounts,
+  pinOf,
+  processList,
+  servers,
+  type Server,
+} from '../support/server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'session-control-check-'));
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-interface NodeSettings {
-  readonly account?: Account;
-  readonly port?: number;
-  /** Further keys. */
-  readonly more?: string;
-}
-
-/** Writes both files, with these nodes of one server, whose ids end in 0, 1, and so on; the result is the service's file. */
-function configure(server: Server, nodes: readonly NodeSettings[], service = ''): string {
-  const file = join(folder, 'service.yaml');
-  const { projectId, instanceId } = nodeKey;
-  writeFileSync(
-    file,
-    `
-server: { port: 0 }
-registry: { file: nodes.yaml }
-${service}
-identity:
-  tokens: [{ sha256: ${sha256('x')}, user: ops, project_id: ${projectId}, actions: ["*"] }]
-`,
-  );
-  const entries = nodes.map(({ account = server.control, port = server.port, more = '' }, index) =>
-    [
-      `  - node_id: ${nodeId(index)}`,
-      `instance_id: ${instanceId}`,
-      `project_id: ${projectId}`,
-      `host: ${server.host}`,
-      `port: ${port}`,
-      `user: ${account.user}`,
-      `password: ${JSON.stringify(account.password)}`,
-      more,
-    ].join('\n    '),
-  );
-  writeFileSync(join(folder, 'nodes.yaml'), `nodes:\n${entries.join('\n')}\n`);
-  return file;
-}
-
-function nodeId(index: number): string {
-  return `${index.toString().padStart(32, '0')}no07`;
-}
-
 /** What check tells of one such node. */
-async function tell(server: Server, settings: NodeSettings): Promise<[number, object]> {
-  const { code, output } = await runCheck(configure(server, [settings]), {});
-  const { nodes } = JSON.parse(output) as { nodes: readonly object[] };
-  return [code, nodes[0] ?? {}];
+const tell = (server: Server, settings: NodeSettings): Promise<[number, object]> =>
+  checkNode(folder, server, settings);
+
+const configure = (server: Server, nodes: readonly NodeSettings[], service = ''): string =>
+  writeCheckedFiles(folder, server, nodes, service);
+
+/** What `check` prints for nodes.yaml. */
+async function lineToAdd(server: Server): Promise<string> {
+  const { serverUuid, serverIdentity } = await pinOf(server);
+  return serverUuid === undefined
+    ? `server_identity: ${String(serverIdentity)}`
+    : `server_uuid: ${serverUuid}`;
 }
 
 describe.each(servers)('check on $flavour $version', (server) => {
@@ -89,6 +68,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
         flavour: server.flavour,
         version,
         server_uuid: 'not configured',
+        line_to_add: await lineToAdd(server),
         missing_grants: [],
         rollback_view: true,
         second_opinion: false,
@@ -111,6 +91,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
         flavour: null,
         version: null,
         server_uuid: null,
+        line_to_add: null,
         missing_grants: null,
         rollback_view: null,
         second_opinion: null,
@@ -173,6 +154,21 @@ describe.each(servers)('check on $flavour $version', (server) => {
         ],
       },
     ]);
+  });
+
+  it('prints the line that pins the server, for a spare port that could not be used otherwise', async () => {
+    const line = await lineToAdd(server);
+    const spare = { more: `admin_port: ${server.port}` };
+    expect(await tell(server, spare)).toMatchObject([0, { line_to_add: line, admin_port: 'open' }]);
+    const { output } = await runCheck(configure(server, [spare]), {}, 'table');
+    expect(output).toContain(
+      `${nodeId(0)}: For a spare port that may be used first, add to nodes.yaml: ${line}\n`,
+    );
+    const pinned = { more: `${spare.more}\n    ${line}` };
+    expect(await tell(server, pinned)).toMatchObject([0, { line_to_add: null }]);
+    expect((await runCheck(configure(server, [pinned]), {}, 'table')).output).not.toContain(
+      'add to nodes.yaml',
+    );
   });
 
   it('tells of another server than the one that should be there', async () => {
@@ -296,3 +292,27 @@ for (const { flavour, version, canHavePair } of servers) {
     120_000,
   );
 }
+
+const MYSQL = servers.find(({ flavour }) => flavour === 'mysql');
+(MYSQL?.canHavePair === true ? describe : describe.skip)(
+  'check on a MySQL whose process list cannot be read',
+  () => {
+    let own: OwnServer;
+    let server: Server;
+    beforeAll(async () => {
+      // SHOW PROCESSLIST then reads a table that is not there.
+      const options = ['--performance-schema=OFF', '--performance-schema-show-processlist=ON'];
+      own = await startServer('mysql', { arguments: options });
+      server = await createAccounts(own);
+    }, 120_000);
+    afterAll(async () => {
+      await own.stop();
+    });
+
+    it('tells of it, over the main port and the spare port', async () => {
+      const trouble = expect.stringMatching(/performance schema is off\.$/) as unknown;
+      const found = { reachable: false, main_port: trouble, admin_port: trouble };
+      expect(await tell(server, { more: `admin_port: ${server.port}` })).toMatchObject([1, found]);
+    });
+  },
+);

@@ -58,6 +58,7 @@ const PHASES: Readonly<Record<string, Plan>> = {
   greeting: afterBytes(10),
   // With the last word of the packet.
   login: at('session-control'),
+  prepare: at('SET NAMES'),
   identify: at('CONNECTION_ID()'),
   grants: at('SHOW GRANTS'),
   list: at('SHOW PROCESSLIST'),

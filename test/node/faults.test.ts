@@ -125,7 +125,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     await expect(second.connection.query('SELECT 1')).resolves.toBeDefined();
   });
 
-  it.each(['CONNECTION_ID()', 'SHOW GRANTS', 'SHOW PROCESSLIST'])(
+  it.each(['SET NAMES', 'CONNECTION_ID()', 'SHOW GRANTS', 'SHOW PROCESSLIST'])(
     'before anything was sent: nothing is killed, and the caller hears why: %s',
     async (text) => {
       const [session] = await openThree();
@@ -142,6 +142,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
   // The node's own limits are 3 and 5 s: without the request's, an answer would come seconds later.
   it.each([
     ['connecting', undefined],
+    ['preparing the connection', 'SET NAMES'],
     ['identifying', 'CONNECTION_ID()'],
     ['reading the grants', 'SHOW GRANTS'],
     ['listing', 'SHOW PROCESSLIST'],

@@ -9,6 +9,7 @@ import {
   asRoot,
   createAccounts,
   nodeOn,
+  pinOf,
   processList,
   servers,
   type Server,
@@ -112,12 +113,11 @@ function testFullNode(flavour: Server['flavour']): void {
 
   it(`and cold, in ${TRIES} of ${TRIES} tries by the spare port, which is given back`, async () => {
     const admin = { host: server.host, port: own.adminPort ?? 0 };
+    const node = nodeOn(server, { admin, ...(await pinOf(server)) });
     await fill();
     await killEach(async (id) => {
       const nodes = new MysqlNodes();
-      const answer = await createService({ registry: [nodeOn(server, { admin })], nodes }).kill([
-        id,
-      ]);
+      const answer = await createService({ registry: [node], nodes }).kill([id]);
       nodes.close();
       return answer;
     });
@@ -134,7 +134,8 @@ function testFullNode(flavour: Server['flavour']): void {
       const port = what === 'refuses' ? 9 : (listener.address() as AddressInfo).port;
       const admin = { host: server.host, port: own.adminPort ?? 0 };
       const nodes = new MysqlNodes();
-      const node = nodeOn(server, { host: '127.0.0.1', port, admin, connectTimeoutMs: 500 });
+      const address = { host: '127.0.0.1', port, admin, connectTimeoutMs: 500 };
+      const node = nodeOn(server, { ...address, ...(await pinOf(server)) });
 
       const answer = await createService({ registry: [node], nodes }).kill([session.id]);
 

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
-import { asRoot, nodeOn, servers } from '../support/server.ts';
+import { openSession } from '../support/client-session.ts';
+import { asRoot, liveIds, nodeOn, servers } from '../support/server.ts';
+import { createService } from '../support/service.ts';
 
 describe.each(servers)('the grants of a control account on $flavour $version', (server) => {
   const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
@@ -47,5 +49,39 @@ describe.each(servers)('the grants of a control account on $flavour $version', (
     const to = server.flavour === 'mysql' ? 'TO' : 'FOR';
     await asRoot(server, (root) => root.query(`SET DEFAULT ROLE ${role} ${to} ${account}`));
     await expect(connect()).resolves.toBeDefined();
+  });
+
+  it('that are lost while a connection is warm are an error on the next list, never an empty list', async () => {
+    const node = nodeOn(server, { user, password: 'password-of-the-grants' });
+    const nodes = new MysqlNodes();
+    const service = createService({ registry: [node], nodes });
+    const victim = await openSession(server);
+    const ids = (body: unknown): readonly bigint[] =>
+      (body as { processes: { id: bigint }[] }).processes.map(({ id }) => id);
+    try {
+      // From a role alone: MySQL then drops the privilege from open sessions too, MariaDB does not.
+      await asRoot(server, (root) => root.query(`REVOKE PROCESS ON *.* FROM ${account}`));
+      expect(ids((await service.list()).body)).toContain(victim.id);
+      await asRoot(server, (root) => root.query(`REVOKE PROCESS ON *.* FROM ${role}`));
+
+      const [list, kill] = [await service.list(), await service.kill([victim.id])];
+      if (server.flavour === 'mariadb') {
+        expect(ids(list.body)).toContain(victim.id);
+        expect(kill.body).toEqual({ processes_killed: [victim.id], processes_not_found: [] });
+      } else {
+        const error = {
+          error_code: 'DBS.200005',
+          error_msg: `Server failure. ${(lacks('PROCESS') as Error).message}`,
+        };
+        expect([list.status, list.body]).toEqual([500, error]);
+        expect([kill.status, kill.body]).toEqual([500, error]);
+        expect((await liveIds(server)).has(victim.id)).toBe(true);
+        await asRoot(server, (root) => root.query(`GRANT PROCESS ON *.* TO ${role}`));
+        expect(ids((await service.list()).body)).toContain(victim.id);
+      }
+    } finally {
+      nodes.close();
+      victim.close();
+    }
   });
 });

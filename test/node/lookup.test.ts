@@ -143,7 +143,7 @@ function testLookUp(): void {
       await root.query(`CREATE USER poor@'%' IDENTIFIED BY 'poor'`);
       await root.query(`GRANT PROCESS, CONNECTION_ADMIN ON *.* TO poor`);
     });
-    await (await connectAs(server, poor, { rejectUnauthorized: false })).end();
+    await (await connectAs(server, poor, { ssl: { rejectUnauthorized: false } })).end();
     const others = new MysqlNodes();
     const api = createService({ registry: [nodeOn(server, poor)], nodes: others });
     await api.list();

@@ -8,7 +8,7 @@ import type { Node, NodeTls } from '../../src/domain/node.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { selfSigned, signedBy, type Certificate } from '../support/certificates.ts';
 import { openSession } from '../support/client-session.ts';
-import { asRoot, createAccounts, nodeOn, servers, type Server } from '../support/server.ts';
+import { asRoot, createAccounts, nodeOn, pinOf, servers, type Server } from '../support/server.ts';
 import { createService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
@@ -91,7 +91,8 @@ function testCertificates(flavour: Server['flavour']): void {
   });
 
   it('is checked by the spare way too', async () => {
-    const shut = { port: 9, admin: { host: server.host, port: own.adminPort ?? 0 } };
+    const admin = { host: server.host, port: own.adminPort ?? 0 };
+    const shut = { port: 9, admin, ...(await pinOf(server)) };
     expect(await kill({ ca: ca.cert, serverName: NAME }, shut)).toBe('killed');
     expect(await kill({ ca: ca.cert, serverName: 'db2.internal' }, shut)).not.toBe('killed');
   });

@@ -5,7 +5,7 @@ import { openConnection } from '../../src/mysql/connection.ts';
 import { NotSentError } from '../../src/mysql/server-errors.ts';
 import { TcpProxy } from '../../tools/tcp-proxy.ts';
 import { openSessions, type ClientSession } from '../support/client-session.ts';
-import { asRoot, liveIds, nodeOn, servers } from '../support/server.ts';
+import { asRoot, liveIds, nodeOn, pinOf, servers } from '../support/server.ts';
 import { createService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
@@ -154,7 +154,8 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     const shut = await TcpProxy.start(server.host, server.port);
     shut.inject('to client', { kind: 'reset' });
     const admin = { host: '127.0.0.1', port: proxy.port };
-    const spare = { ...node(), port: shut.port, admin, connectTimeoutMs: 10_000 };
+    const address = { port: shut.port, admin, connectTimeoutMs: 10_000 };
+    const spare = { ...node(), ...address, ...(await pinOf(server)) };
     try {
       let isSlow = false;
       const first = nodes.withConnection(spare, Infinity, async (connection) => {

@@ -15,8 +15,9 @@ export interface ClientSession {
 export async function openSession(
   server: Server,
   account: Account = server.app,
+  charset?: string,
 ): Promise<ClientSession> {
-  const connection = await connectAs(server, account);
+  const connection = await connectAs(server, account, { charset });
   let ended = false;
   for (const event of ['end', 'error']) connection.on(event, () => (ended = true));
   const [rows] = await connection.query<RowDataPacket[]>('SELECT CONNECTION_ID() AS id');

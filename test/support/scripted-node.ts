@@ -21,13 +21,13 @@ export async function rawServer(onSocket: (socket: Socket) => void): Promise<Nod
   return nodeAt(server);
 }
 
-/** A server that speaks the protocol and follows the script. */
-export async function scriptedNode(script: Script): Promise<Node> {
+/** A server that speaks the protocol, greets with this version and follows the script. */
+export async function scriptedNode(script: Script, serverVersion = MYSQL): Promise<Node> {
   const server = createMysqlServer((connection: Connection) => {
     connection.on('error', () => undefined);
     connection.serverHandshake({
       protocolVersion: 10,
-      serverVersion: '8.4.0',
+      serverVersion,
       connectionId: 77,
       statusFlags: 2,
       // utf8mb4
@@ -38,11 +38,14 @@ export async function scriptedNode(script: Script): Promise<Node> {
         connection.sequenceId = 0;
       },
     });
-    connection.on('query', (sql: string) => {
+    const answer = (sql: string): void => {
       connection.sequenceId = 1;
       script(sql, connection);
       connection.sequenceId = 0;
-    });
+    };
+    connection.on('query', answer);
+    // The driver's server reports a SET so.
+    connection.on('stmt_prepare', answer);
   }) as unknown as { _server: Server };
   await listen(server._server);
   return nodeAt(server._server);
@@ -109,10 +112,11 @@ export function ordinary(
     const answer = (row: Record<string, string>): void => {
       connection.writeTextResult([row], columns(Object.keys(row)));
     };
-    if (sql.startsWith('SELECT CONNECTION_ID()')) answer({ id: '77', version });
-    else if (/UNIX_TIMESTAMP/.test(sql)) answer({ server: 'a', start: '1000', uptime: '500' });
-    else if (sql.includes('@@hostname')) answer({ server: 'a' });
-    else if (sql.startsWith('SHOW GLOBAL STATUS')) answer({ name: 'Uptime', value: '500' });
+    if (sql.startsWith('SET NAMES')) connection.writeOk();
+    else if (sql.startsWith('SELECT CONNECTION_ID()')) {
+      const uuid = 'a';
+      answer({ id: '77', version, address: 'a:3306:1', uuid, now: '1500', uptime: '500' });
+    } else if (sql.startsWith('SHOW GLOBAL STATUS')) answer({ name: 'Uptime', value: '500' });
     else if (sql === 'SHOW GRANTS') answer({ grants });
     else if (sql === 'SHOW PROCESSLIST') {
       connection.writeTextResult([own(), ...rows], columns(COLUMNS));

@@ -59,7 +59,7 @@ export async function createAccounts(node: DatabaseNode): Promise<Server> {
   });
   // From then on MySQL lets it in without TLS as well.
   if (node.flavour === 'mysql')
-    await (await connectAs(server, control, { rejectUnauthorized: false })).end();
+    await (await connectAs(server, control, { ssl: { rejectUnauthorized: false } })).end();
   return server;
 }
 
@@ -79,7 +79,7 @@ export async function removeAccounts(server: Server): Promise<void> {
 export async function connectAs(
   server: Server,
   account: Account,
-  ssl?: SslOptions,
+  { ssl, charset }: { readonly ssl?: SslOptions; readonly charset?: string | undefined } = {},
 ): Promise<Connection> {
   return createConnection({
     host: server.host,
@@ -90,6 +90,7 @@ export async function connectAs(
     supportBigNumbers: true,
     bigNumberStrings: true,
     ...(ssl && { ssl }),
+    ...(charset !== undefined && { charset }),
   });
 }
 
@@ -119,6 +120,18 @@ export async function liveIds(server: Server): Promise<ReadonlySet<bigint>> {
   const rows = await processList(server);
   const alive = rows.filter((row) => row['Command'] !== 'Killed');
   return new Set(alive.map((row) => BigInt(String(row['Id']))));
+}
+
+/** The line of nodes.yaml that pins the server. */
+export async function pinOf(server: Server): Promise<Pick<Node, 'serverUuid' | 'serverIdentity'>> {
+  return asRoot(server, async (root) => {
+    const uuid = server.flavour === 'mysql' ? '@@server_uuid' : 'NULL';
+    const [rows] = await root.query<RowDataPacket[]>(
+      `SELECT ${uuid} AS uuid, CONCAT_WS(':', @@hostname, @@port, @@server_id) AS address`,
+    );
+    const { uuid: serverUuid, address } = rows[0] as { uuid: string | null; address: string };
+    return serverUuid === null ? { serverIdentity: address.toLowerCase() } : { serverUuid };
+  });
 }
 
 /** The server as a node of the registry. */

@@ -75,7 +75,7 @@ export class SimulatedNode {
         connection.sequenceId = 0;
       },
     });
-    connection.on('query', (sql: string) => {
+    const answer = (sql: string): void => {
       if (this.isDark) return;
       // One packet of the network instead of one a row.
       stream.cork();
@@ -86,7 +86,10 @@ export class SimulatedNode {
       if (sql !== 'SHOW GRANTS' || isWarm) return;
       isWarm = true;
       this.counts.warm += 1;
-    });
+    };
+    connection.on('query', answer);
+    // The driver's server reports a SET so.
+    connection.on('stmt_prepare', answer);
   }
 
   #answer(sql: string, id: number, connection: Connection): void {
@@ -99,13 +102,15 @@ export class SimulatedNode {
     } else if (sql === 'SHOW PROCESSLIST') {
       this.counts.lists += 1;
       writeRows(connection, COLUMNS, [own(id), ...CLIENTS]);
+    } else if (sql.startsWith('SET NAMES')) {
+      connection.writeOk();
     } else if (sql === 'DO 0') {
       this.counts.pings += 1;
       connection.writeOk();
     } else if (sql.includes('CONNECTION_ID()')) {
-      answer({ id: id.toString(), version: '8.4.0' });
-    } else if (sql.includes('UNIX_TIMESTAMP')) {
-      answer({ server: nodeId(this.#number), start: '1000', uptime: '500' });
+      const address = `${nodeId(this.#number)}:3306:1`;
+      const identity = { id: id.toString(), version: '8.4.0', address, uuid: address };
+      answer({ ...identity, now: '1500', uptime: '500' });
     } else if (sql === 'SHOW GRANTS') {
       answer({ grants: GRANTS });
     } else {

@@ -1,0 +1,286 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { LookupFunction } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import request from 'supertest';
+import type { Node } from '../../src/domain/node.ts';
+import { sessionOf, type ProcessListRow } from '../../src/domain/session.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { startServer, type OwnServer } from '../../tools/own-server.ts';
+import { SessionProxy } from '../../tools/session-proxy.ts';
+import { TcpProxy } from '../../tools/tcp-proxy.ts';
+import { checkNode } from '../support/checked-node.ts';
+import { openSession, type ClientSession } from '../support/client-session.ts';
+import { processesPath } from '../support/ids.ts';
+import {
+  asRoot,
+  createAccounts,
+  liveIds,
+  nodeOn,
+  pinOf,
+  servers,
+  type Server,
+} from '../support/server.ts';
+import { createService, TOKEN, type Answer, type TestService } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const OTHER_SPARE =
+  'The spare port leads to another server than the main port, so it is not used. Correct admin_host or admin_port in the registry.';
+const UNPROVEN_SPARE =
+  'The main port lets nobody in, and nothing proves that the spare port leads to the same server. Run session-control check while the main port answers, and add the line that it prints to the registry.';
+const NOT_PINNED =
+  'Another server than the one that server_uuid or server_identity names answers at the address of the node.';
+const PROXY =
+  "A proxy that has session ids of its own answers in the node's place, so a KILL could end another session. Give the registry the node's own address.";
+
+for (const server of servers) {
+  const { flavour, version, canHavePair } = server;
+  (canHavePair ? describe : describe.skip)(
+    `the server behind a node, ${flavour} ${version}:`,
+    () => {
+      testIdentity(server);
+    },
+  );
+}
+
+function testIdentity(server: Server): void {
+  let own: OwnServer;
+  /** Another server, which knows the node's control account. */
+  let other: Server;
+  let main: TcpProxy;
+  let nodes: MysqlNodes;
+  const opened: ClientSession[] = [];
+
+  beforeAll(async () => {
+    own = await startServer(server.flavour);
+    other = { ...(await createAccounts(own)), control: server.control };
+    const { user, password } = server.control;
+    const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
+    await asRoot(other, async (root) => {
+      await root.query(`CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`);
+      await root.query(`GRANT PROCESS, ${killAny} ON *.* TO '${user}'@'%'`);
+    });
+  }, 120_000);
+  beforeEach(async () => {
+    main = await TcpProxy.start(server.host, server.port);
+    nodes = new MysqlNodes();
+  });
+  afterEach(async () => {
+    nodes.close();
+    await main.close();
+    for (const session of opened.splice(0)) session.close();
+  });
+  afterAll(async () => {
+    await own.stop();
+  });
+
+  async function open(on: Server): Promise<ClientSession> {
+    const session = await openSession(on);
+    opened.push(session);
+    return session;
+  }
+
+  /** The node, whose main port goes through the proxy. */
+  function nodeWith(spare: Server | undefined, changes: Partial<Node> = {}): Node {
+    const admin = spare && { host: spare.host, port: spare.port };
+    return nodeOn(server, { host: '127.0.0.1', port: main.port, admin, ...changes });
+  }
+
+  function start(node: Node): TestService {
+    return createService({ registry: [node], nodes });
+  }
+
+  function shutMain(): void {
+    main.inject('to client', { kind: 'reset' });
+    main.strike('to client', { kind: 'cut' });
+  }
+
+  async function expectRefused(answer: Answer, sentence: string, ...alive: ClientSession[]) {
+    expect([answer.status, answer.body]).toEqual([
+      500,
+      { error_code: 'DBS.200005', error_msg: `Server failure. ${sentence}` },
+    ]);
+    for (const { connection } of alive) {
+      await expect(connection.query('SELECT 1')).resolves.toBeDefined();
+    }
+  }
+
+  async function capabilities(service: TestService, language = 'en-us'): Promise<object> {
+    const path = processesPath().replace(/processes$/, 'capabilities');
+    const headers = { 'X-Auth-Token': TOKEN, 'X-Language': language };
+    return (await request(service.app).get(path).set(headers).expect(200)).body as object;
+  }
+
+  describe('a spare port', () => {
+    it('of another server than the main port reached before is not used', async () => {
+      const [here, there] = [await open(server), await open(other)];
+      const service = start(nodeWith(other));
+      expect((await service.list()).status).toBe(200);
+      shutMain();
+      await expectRefused(await service.kill([here.id, there.id]), OTHER_SPARE, here, there);
+      await expectRefused(await service.list(), OTHER_SPARE);
+      main.heal();
+      expect(await capabilities(service)).toMatchObject({
+        main_port: 'open',
+        admin_port: OTHER_SPARE,
+      });
+      expect(await capabilities(service, 'zh-cn')).toMatchObject({
+        admin_port:
+          '备用端口与主端口指向不同的服务器，因此不予使用。请更正注册表中的admin_host或admin_port。',
+      });
+    });
+
+    it('is not used before the main port was ever reached, unless the server is pinned', async () => {
+      const [victim, there] = [await open(server), await open(other)];
+      shutMain();
+      const unpinned = start(nodeWith(server));
+      await expectRefused(await unpinned.kill([victim.id]), UNPROVEN_SPARE, victim);
+      nodes.close();
+
+      const pin = await pinOf(server);
+      nodes = new MysqlNodes();
+      const wrong = start(nodeWith(other, pin));
+      await expectRefused(await wrong.kill([victim.id, there.id]), NOT_PINNED, victim, there);
+      nodes.close();
+
+      nodes = new MysqlNodes();
+      const answer = await start(nodeWith(server, pin)).kill([victim.id]);
+      expect(answer.body).toEqual({ processes_killed: [victim.id], processes_not_found: [] });
+      await until('the victim is gone', async () => !(await liveIds(server)).has(victim.id));
+    });
+
+    it('of the server that the main port reached before is used, also after a reload', async () => {
+      const [victim, next] = [await open(server), await open(server)];
+      const node = nodeWith(server);
+      expect((await start(node).list()).status).toBe(200);
+      shutMain();
+      const answer = await start(node).kill([victim.id]);
+      expect(answer.body).toEqual({ processes_killed: [victim.id], processes_not_found: [] });
+
+      const reloaded = { ...node, internalUsers: ['backup'] };
+      nodes.retain([reloaded]);
+      const after = await start(reloaded).kill([next.id]);
+      expect(after.body).toEqual({ processes_killed: [next.id], processes_not_found: [] });
+    });
+  });
+
+  describe('check', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'session-control-identity-'));
+    afterAll(() => {
+      rmSync(folder, { recursive: true });
+    });
+
+    it.each(['', 'pinned'])('says that the spare port leads elsewhere %s', async (isPinned) => {
+      const { serverUuid, serverIdentity } = await pinOf(server);
+      const pin =
+        serverUuid === undefined
+          ? { server_identity: serverIdentity }
+          : { server_uuid: serverUuid };
+      const keys = { admin_port: other.port, ...(isPinned && pin) };
+      const more = Object.entries(keys)
+        .map(([key, value]) => `${key}: ${String(value)}`)
+        .join('\n    ');
+      const sentence = isPinned ? NOT_PINNED : OTHER_SPARE;
+      expect(await checkNode(folder, server, { more })).toMatchObject([
+        1,
+        {
+          reachable: true,
+          main_port: 'open',
+          admin_port: sentence,
+          troubles: [`The spare port, ${other.host}:${other.port}: ${sentence}`],
+        },
+      ]);
+    });
+  });
+
+  describe('a proxy that answers KILL itself', () => {
+    it('is refused', async () => {
+      const victim = await open(server);
+      const proxy = await SessionProxy.start(server.host, server.port);
+      try {
+        const service = start(nodeWith(undefined, { port: proxy.port, tls: 'disabled' }));
+        await expectRefused(await service.kill([victim.id]), PROXY, victim);
+        expect(await capabilities(service)).toMatchObject({ reachable: false, main_port: PROXY });
+        expect(proxy.kills).toEqual([]);
+      } finally {
+        await proxy.close();
+      }
+    });
+  });
+
+  describe('a name', () => {
+    let elsewhere: TcpProxy;
+    let leadsTo = '127.0.0.1';
+    const lookup: LookupFunction = (_name, options, done) => {
+      if (options.all === true) done(null, [{ address: leadsTo, family: 4 }]);
+      else done(null, leadsTo, 4);
+    };
+    beforeEach(async () => {
+      leadsTo = '127.0.0.1';
+      elsewhere = await TcpProxy.start(other.host, other.port, {
+        host: '127.0.0.2',
+        port: main.port,
+      });
+      nodes = new MysqlNodes(undefined, lookup);
+    });
+    afterEach(async () => {
+      nodes.close();
+      await elsewhere.close();
+    });
+
+    const idsIn = ({ body }: Answer): readonly bigint[] =>
+      (body as { processes: { id: bigint }[] }).processes.map(({ id }) => id);
+
+    it('that leads to another server takes effect with a reload, and nothing more goes to the one before', async () => {
+      const [here, there] = [await open(server), await open(other)];
+      const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
+      const service = start(node);
+      nodes.retain([node]);
+      expect(idsIn(await service.list())).toContain(here.id);
+
+      leadsTo = '127.0.0.2';
+      nodes.retain([node]);
+      await until('the connection is closed', () => main.open === 0);
+      await until('there is one to the other server', () => nodes.counts().connections.idle === 1);
+
+      const answer = await service.kill([there.id]);
+      expect(answer.body).toEqual({ processes_killed: [there.id], processes_not_found: [] });
+      expect((await liveIds(server)).has(here.id)).toBe(true);
+    });
+
+    it('that leads to another server takes effect when capabilities are asked for, also for a request under way', async () => {
+      const [here, there] = [await open(server), await open(other)];
+      const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
+      const service = start(node);
+      await nodes.withConnection(node, Infinity, async (connection) => {
+        const { rows } = await connection.list(Infinity);
+        const row = rows.find(({ id }) => id === here.id.toString());
+        leadsTo = '127.0.0.2';
+        expect(await capabilities(service)).toMatchObject({ reachable: true, connected: false });
+        const session = sessionOf(row as ProcessListRow & { id: string });
+        const result = await connection.kill(session, { sendBy: Infinity, deadline: Infinity });
+        expect(result.outcome).toBe('not_sent');
+      });
+      expect(idsIn(await service.list())).toContain(there.id);
+      expect((await liveIds(server)).has(here.id)).toBe(true);
+      await until('the connection is closed', () => main.open === 0);
+    });
+
+    it('that nobody can look up just now changes nothing', async () => {
+      const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
+      let isSilent = false;
+      const silent: LookupFunction = (name, options, done) => {
+        if (isSilent) done(new Error('no answer'), []);
+        else lookup(name, options, done);
+      };
+      nodes = new MysqlNodes(undefined, silent);
+      const service = start(node);
+      expect((await service.list()).status).toBe(200);
+      isSilent = true;
+      nodes.retain([node]);
+      expect((await service.list()).status).toBe(200);
+      expect(main.connections).toBe(1);
+    });
+  });
+}
