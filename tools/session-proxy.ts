@@ -3,6 +3,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 const HEADER = 4;
 const COM_QUERY = 3;
+/** The first byte of a greeting. */
+const PROTOCOL = 10;
 const CLIENT_SSL = 0x0800;
 /** Behind the version and the thread id: scramble and filler. */
 const CAPABILITIES_BEHIND_ID = 4 + 8 + 1;
@@ -17,8 +19,6 @@ export class SessionProxy {
   readonly port: number;
   /** Every KILL that it answered. */
   readonly kills: string[] = [];
-  /** False lets connections from then on pass unchanged. */
-  isActive = true;
   readonly #listener: Server;
   readonly #sockets = new Set<Socket>();
   #lastId = 0;
@@ -54,10 +54,6 @@ export class SessionProxy {
     }
     client.once('close', () => server.destroy());
     server.once('close', () => client.destroy());
-    if (!this.isActive) {
-      client.pipe(server).pipe(client);
-      return;
-    }
     this.#lastId += 1;
     const id = this.#lastId;
     let isGreeted = false;
@@ -85,6 +81,8 @@ export class SessionProxy {
 
 /** Puts an id of the proxy's into the server's first packet, in place of the server's, and takes the offer of TLS out. */
 function writeGreeting(packet: Buffer, id: number): void {
+  // A server that is full sends an error in its place.
+  if (packet[HEADER] !== PROTOCOL) return;
   const at = packet.indexOf(0, HEADER + 1) + 1;
   packet.writeUInt32LE(id, at);
   const capabilities = at + CAPABILITIES_BEHIND_ID;

@@ -40,6 +40,8 @@ export class TcpProxy {
   connections = 0;
   /** Faults that have begun so far. */
   struck = 0;
+  /** Where new connections lead. */
+  target: { readonly host: string; readonly port: number };
   readonly #listener: Server;
   readonly #lines = new Map<readonly Socket[], Line>();
   #plans: { readonly trigger: Trigger; left: number }[] = [];
@@ -57,9 +59,10 @@ export class TcpProxy {
 
   private constructor(listener: Server, host: string, port: number) {
     this.port = (listener.address() as AddressInfo).port;
+    this.target = { host, port };
     this.#listener = listener.on('connection', (client) => {
       const server = this.#join(client);
-      if (server.writable) server.connect({ host, port, noDelay: true });
+      if (server.writable) server.connect({ ...this.target, noDelay: true });
       else server.destroy();
     });
   }

@@ -49,7 +49,7 @@ for (const kind of ['mariadb', 'mysql'] as const) {
 
 /** Runs the tree until one of the rules is broken, or the time is up: then the first other violation, if there is one. */
 async function findViolation(
-  { rules, acts }: SeededBug,
+  { rules, acts, hasStranger = false }: SeededBug,
   source: string,
   node: TortureNode,
   undos: Undos,
@@ -65,7 +65,9 @@ async function findViolation(
     clearInterval(look);
   });
   const settings = { seed: 1, operations: Infinity, minutes: LIMIT_MS / 60_000, callers: 8, acts };
-  const service = { source, isAudited: false };
+  const stranger = hasStranger ? await TortureNode.start(node.kind, () => undefined) : undefined;
+  if (stranger !== undefined) undos.push(() => stranger.stop());
+  const service = { source, isAudited: false, stranger };
   await torture(settings, {
     ...{ nodes: [node], service, history, undos },
     interruption: enough.signal,

@@ -14,6 +14,8 @@ export interface SeededBug {
   readonly replacements: readonly Replacement[];
   readonly server: 'mariadb' | 'mysql';
   readonly acts: readonly Act[];
+  /** Whether the node's spare port belongs to another server. */
+  readonly hasStranger?: boolean;
   /** Any of these may be what it breaks first. */
   readonly rules: readonly Rule[];
 }
@@ -123,8 +125,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'mysql/shared-connection.ts',
-        'kill: (session, limits) => killSession(connected, session, flavour, node, limits),',
-        `kill: async (session, limits) => {
+        '? killSession(connected, session, flavour, node, limits)',
+        `? (async () => {
       const { deadline } = limits;
       for (;;) {
         const other = await openConnection(node, node, deadline).catch(() => undefined);
@@ -134,13 +136,45 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
         }
         return killSession(other ?? connected, session, flavour, node, limits).finally(() => other?.close());
       }
-    },`,
+    })()`,
       ],
     ],
     server: 'mariadb',
     acts: ['crash at list'],
     // In the new run the id can be anybody's, a thread's too.
     rules: ['a bystander died', 'an internal thread died'],
+  },
+  {
+    name: 'the spare port belongs to another server',
+    replacements: [
+      [
+        'mysql/node-identity.ts',
+        `if (port === 'spare') this.#requireSameAsMain(identity, node);`,
+        '',
+      ],
+      [
+        'mysql/node-identity.ts',
+        'return this.#main === undefined || isSameServer(this.#main, incarnation);',
+        'return incarnation !== undefined;',
+      ],
+    ],
+    server: 'mariadb',
+    acts: ['shut'],
+    hasStranger: true,
+    rules: ['not found, but it lives', 'killed, but it lives'],
+  },
+  {
+    name: 'a proxy answers KILL',
+    replacements: [
+      [
+        'mysql/identity.ts',
+        'if (BigInt.asUintN(32, ownId) !== BigInt(threadId)) throw proxyBetween();',
+        '',
+      ],
+    ],
+    server: 'mysql',
+    acts: ['session proxy'],
+    rules: ['killed, but it lives'],
   },
 ];
 

@@ -18,6 +18,10 @@ export const ACTS = {
   'crash at KILL': 5,
   /** Crashes it while the process list is on the way. */
   'crash at list': 5,
+  /** Resets new connections to the main port for a while, so that the spare port is tried. */
+  shut: 4,
+  /** Puts a proxy in front of the node that has session ids of its own and answers each KILL itself. */
+  'session proxy': 4,
 } as const;
 
 export type Act = keyof typeof ACTS;
@@ -53,6 +57,8 @@ export async function torment(parts: NemesisParts): Promise<void> {
     const isYoung = performance.now() - begunAt < parts.lifeMs;
     if (act === 'fault') await breakLines(parts);
     else if (act === 'pause') await pause(parts);
+    else if (act === 'shut') await shut(parts);
+    else if (act === 'session proxy') await standBetween(parts);
     else if (!isYoung) {
       if (act === 'crash at KILL') await crashAt(KILL, parts);
       else if (act === 'crash at list') await crashAt(LIST, parts);
@@ -121,6 +127,27 @@ function heal({ node, history }: NemesisParts, struckBefore: number): void {
 function randomFault(random: Random): Fault {
   const kind = random.weighted({ cut: 3, reset: 3, delay: 2, 'black hole': 3 });
   return kind === 'delay' ? { kind, ms: random.integer(20, 400) } : { kind };
+}
+
+async function shut(parts: NemesisParts): Promise<void> {
+  const { node, history, random } = parts;
+  const before = node.proxy.struck;
+  node.proxy.inject('to client', { kind: 'reset' });
+  history.on(node.kind, { what: 'fault', kind: 'reset', fault: 'reset of every new connection' });
+  node.proxy.strike('to client', { kind: 'cut' });
+  await sleep(random.integer(200, 1_000));
+  heal(parts, before);
+}
+
+async function standBetween(parts: NemesisParts): Promise<void> {
+  const { node, history, random } = parts;
+  const before = node.proxy.struck;
+  const fault = 'a proxy with session ids of its own';
+  history.on(node.kind, { what: 'fault', kind: 'session proxy', fault });
+  node.leadThroughProxy(true);
+  await sleep(random.integer(200, 1_000));
+  node.leadThroughProxy(false);
+  heal(parts, before);
 }
 
 async function pause({ node, random }: NemesisParts): Promise<void> {

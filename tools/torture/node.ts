@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
 import { startServer, type OwnServer } from '../own-server.ts';
 import type { ServerKind } from '../server-binaries.ts';
+import { SessionProxy } from '../session-proxy.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import type { History, Occurrence } from './history.ts';
 
@@ -25,6 +26,8 @@ const SHUTDOWN_MS = 2_000;
 export class TortureNode {
   readonly kind: ServerKind;
   readonly proxy: TcpProxy;
+  /** Answers each KILL itself, while connections are led through it. */
+  readonly #sessionProxy: SessionProxy;
   /** Counts from 1; the one that runs, or the last that ran. */
   incarnation = 1;
   /** False from before its end until the next one lets in. */
@@ -42,7 +45,8 @@ export class TortureNode {
     try {
       const pidFile = await prepare(server);
       const proxy = await TcpProxy.start(server.host, server.port);
-      return new TortureNode(kind, server, proxy, begunAt, pidFile);
+      const sessionProxy = await SessionProxy.start(server.host, server.port);
+      return new TortureNode(kind, server, { proxy, sessionProxy }, begunAt, pidFile);
     } catch (error) {
       await server.stop();
       throw error;
@@ -52,12 +56,13 @@ export class TortureNode {
   private constructor(
     kind: ServerKind,
     server: OwnServer,
-    proxy: TcpProxy,
+    { proxy, sessionProxy }: { readonly proxy: TcpProxy; readonly sessionProxy: SessionProxy },
     begunAt: number,
     pidFile: string,
   ) {
     this.kind = kind;
     this.proxy = proxy;
+    this.#sessionProxy = sessionProxy;
     this.#server = server;
     this.#begunAt = begunAt;
     this.#pidFile = pidFile;
@@ -74,6 +79,18 @@ export class TortureNode {
   /** Connects past the proxy. */
   async connect(account: Account): Promise<Connection> {
     return await connectTo(this.#server, account);
+  }
+
+  /** The server's own port. */
+  get port(): number {
+    return this.#server.port;
+  }
+
+  /** Leads new connections of the service through a proxy that has session ids of its own, or past it again; ends the open ones. */
+  leadThroughProxy(isLed: boolean): void {
+    const { port } = isLed ? this.#sessionProxy : this.#server;
+    this.proxy.target = { host: this.#server.host, port };
+    this.proxy.strike('to client', { kind: 'cut' });
   }
 
   pause(): void {
@@ -112,6 +129,7 @@ export class TortureNode {
     this.isUp = false;
     this.#record({ what: 'incarnation ends', incarnation: this.incarnation, how: 'crash' });
     await this.proxy.close();
+    await this.#sessionProxy.close();
     await this.#server.stop();
   }
 

@@ -20,6 +20,8 @@ export interface ServiceOptions {
   /** The tree whose src/main.ts is run. */
   readonly source: string;
   readonly isAudited: boolean;
+  /** A server that is no node, for the spare port of a single one. */
+  readonly stranger?: TortureNode | undefined;
 }
 
 /** The service under test, a process of its own; its files last longer than its runs. */
@@ -127,11 +129,16 @@ export class Service {
       identity: { tokens: [token] },
       ...(this.#options.isAudited && { audit: { file: 'audit.jsonl' } }),
     };
-    const entries = nodes.map(({ kind, proxy }) => ({
-      ...{ node_id: NODES[kind], instance_id: INSTANCE, project_id: PROJECT },
-      // In the clear, so that faults can be placed at statements.
-      ...{ host: '127.0.0.1', port: proxy.port, ...CONTROL, tls: 'disabled' },
-    }));
+    const entries = nodes.map(({ kind, proxy }, index) => {
+      // The spare port of each belongs to another server: it must never be used.
+      const spare = nodes[index + 1] ?? this.#options.stranger ?? nodes[index - 1];
+      return {
+        ...{ node_id: NODES[kind], instance_id: INSTANCE, project_id: PROJECT },
+        // In the clear, so that faults can be placed at statements.
+        ...{ host: '127.0.0.1', port: proxy.port, ...CONTROL, tls: 'disabled' },
+        ...(spare && { admin_port: spare.port }),
+      };
+    });
     writeFileSync(join(this.#folder, 'service.yaml'), stringify(config));
     writeFileSync(join(this.#folder, 'nodes.yaml'), stringify({ nodes: entries }));
   }
