@@ -120,6 +120,8 @@ function testIdentity(server: Server): void {
       shutMain();
       await expectRefused(await service.kill([here.id, there.id]), OTHER_SPARE, here, there);
       await expectRefused(await service.list(), OTHER_SPARE);
+      const logged = service.events.map(({ fields }) => (fields as { reason?: string }).reason);
+      expect(logged).toEqual([undefined, OTHER_SPARE, OTHER_SPARE]);
       main.heal();
       expect(await capabilities(service)).toMatchObject({
         main_port: 'open',
