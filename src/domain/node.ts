@@ -91,8 +91,8 @@ export interface ControlConnection {
   /** Sends KILL for a listed session, and tells what came of it. Never throws. */
   kill(session: Session, limits: KillLimits): Promise<KillResult>;
   /**
-   * Sends KILL for listed sessions, in their order, many before it is known what came of those in front; `told` hears what came of each
-   * that was sent. Resolves with those that were not: all of them where that cannot be done. Never throws.
+   * Sends KILL for listed sessions, in their order, and where the node allows it many before the first is answered. Calls `told` with the
+   * outcome of each KILL that was sent. Resolves with the sessions whose KILL was not sent. Never throws.
    */
   killAhead(
     sessions: readonly Session[],

@@ -5,7 +5,7 @@ import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
 import { isSameIncarnation } from './incarnation.ts';
 import { limitReached } from './deadline.ts';
 import type { ControlConnection, KillResult } from './node.ts';
-import type { Node, Nodes } from './node.ts';
+import type { Node, Nodes, ProcessList } from './node.ts';
 import { Departures } from './departures.ts';
 import { settle, type Doubt } from './reconcile.ts';
 import type { Session } from './session.ts';
@@ -153,16 +153,20 @@ export class Sweep {
 
   /** Kills what is pending; false when the connection is of no more use. */
   async #kill(connection: ControlConnection, sessions: FreshSessions): Promise<boolean> {
+    // A batch that came back whole with this list would come back whole again.
+    let handedBackWith: ProcessList | undefined;
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
       if (this.#isLate()) {
         this.#note(limitReached());
         return false;
       }
-      if (this.#pending.length > FEW && !this.#hasDoubted) {
+      const isBatch = this.#pending.length > FEW && !this.#hasDoubted;
+      if (isBatch && sessions.list !== handedBackWith) {
         const before = this.#pending.length;
         await this.#killAhead(connection, sessions);
         if (this.#doubts.length > 0) return false;
         if (this.#pending.length < before) continue;
+        handedBackWith = sessions.list;
       }
       const result = await sessions.end(session, this.#request.deadline);
       if (result.outcome === 'not_sent') {

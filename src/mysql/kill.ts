@@ -46,7 +46,7 @@ export async function killSession(
 
 /**
  * Ends listed sessions, sending each KILL without waiting for what came of those before. `told` hears what came of each that was sent;
- * returns those that were surely not sent. Where OK says nothing or a procedure is called, none is sent.
+ * returns those that were surely not sent. Where OK says nothing or a procedure is called, each KILL waits for the answer to the last.
  */
 export async function killSessionsAhead(
   connected: Connected,
@@ -56,7 +56,9 @@ export async function killSessionsAhead(
   limits: KillLimits,
   told: (session: Session, result: KillResult) => void,
 ): Promise<readonly Session[]> {
-  if (flavour === 'tidb' || node.killWith !== 'kill') return sessions;
+  if (flavour === 'tidb' || node.killWith !== 'kill') {
+    return killOneByOne(connected, sessions, flavour, node, limits, told);
+  }
   const statements = sessions.map((session) => killSql(session, flavour, node));
   let answers = 0;
   const tell = (result: KillResult): void => {
@@ -76,6 +78,22 @@ export async function killSessionsAhead(
   );
   while (answers < sent) tell(resultOf(trouble, node));
   return sessions.slice(sent);
+}
+
+async function killOneByOne(
+  connected: Connected,
+  sessions: readonly Session[],
+  flavour: Flavour,
+  node: Node,
+  limits: KillLimits,
+  told: (session: Session, result: KillResult) => void,
+): Promise<readonly Session[]> {
+  for (const [index, session] of sessions.entries()) {
+    const result = await killSession(connected, session, flavour, node, limits);
+    if (result.outcome === 'not_sent') return sessions.slice(index);
+    told(session, result);
+  }
+  return [];
 }
 
 // No placeholder: servers make a text of it or cannot prepare it. A bigint prints as digits only.

@@ -377,6 +377,22 @@ describe('many KILLs at once', () => {
     expect(nodes.connections).toBe(1);
   });
 
+  it('are handed over once with each list where the node takes them one by one', async () => {
+    const { nodes, terminate, passTime } = start();
+    nodes.handsBatchesBack = true;
+    const ids = Array.from({ length: 1000 }, () => nodes.connect());
+    let kills = 0;
+    nodes.beforeKill = () => {
+      kills += 1;
+      if (kills === 500) passTime(2_100);
+    };
+
+    expect(await terminate(...ids)).toEqual({ killed: ids });
+    expect([nodes.kills, nodes.lists]).toEqual([ids, 2]);
+    // The first list kills 499, the second one the next session alone, then the other 500.
+    expect(nodes.batched).toBe(1000 + 500);
+  });
+
   it('are settled together when the line breaks, and none that was sent is sent again', async () => {
     const { nodes, terminate } = start();
     const ids = Array.from({ length: 40 }, () => nodes.connect());

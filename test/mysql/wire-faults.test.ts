@@ -255,6 +255,38 @@ describe('a KILL', () => {
     expect(heard).toEqual(['CALL mysql.rds_kill(1)', 'CALL mysql.rds_kill(2)']);
   });
 
+  it.each<[string, Partial<Node>, (id: number) => string]>([
+    [TIDB, {}, (id) => `KILL TIDB CONNECTION ${id}`],
+    [MYSQL, { killWith: 'rds_kill' }, (id) => `CALL mysql.rds_kill(${id})`],
+  ])('of a batch waits for the answer to the last on %s with %o', async (version, more, sql) => {
+    const ids = [1, 2, 3, 4];
+    const grants = GRANTS.replace(' ON', ', EXECUTE ON');
+    const [heard, told]: [string[], [bigint, string][]] = [[], []];
+    const script: Script = (asked, connection) => {
+      heard.push(asked);
+      if (asked === sql(2)) connection.writeError({ code: 1227, message: 'as scripted' });
+      else if (asked !== sql(3)) connection.writeOk();
+    };
+    const rows = ids.map(client);
+    const node = { ...(await scriptedNode(ordinary(script, { version, grants, rows }))), ...more };
+    await new MysqlNodes().withConnection(node, Infinity, async (connection) => {
+      const listed = (await connection.list(Infinity)).rows.filter(({ user }) => user === 'app');
+      const sessions = listed.map((row) => sessionOf({ ...row, id: row.id ?? '' }));
+      const unsent = await connection.killAhead(
+        sessions,
+        { sendBy: Infinity, deadline: Infinity },
+        ({ id }, { outcome }) => told.push([id, outcome]),
+      );
+      expect(unsent.map(({ id }) => id)).toEqual([4n]);
+    });
+    expect(heard).toEqual([1, 2, 3].map(sql));
+    expect(told).toEqual([
+      [1n, 'killed'],
+      [2n, 'refused'],
+      [3n, 'unknown'],
+    ]);
+  });
+
   it('is not sent to a node that refuses the login, whose connection is let go of', async () => {
     let open = 0;
     const node = await rawServer((socket) => {

@@ -46,6 +46,10 @@ export class FakeNodes implements Nodes {
   /** Sessions that sleep through their first KILL. */
   readonly asleep = new Set<bigint>();
   canShowRollbacks = true;
+  /** Whether a batch of KILLs comes back unsent. */
+  handsBatchesBack = false;
+  /** How many sessions were handed over in batches. */
+  batched = 0;
   listsTheDying = false;
   server = 'fake';
   startedAt = 1_000_000;
@@ -171,6 +175,8 @@ export class FakeNodes implements Nodes {
       kill: (session, limits) => Promise.resolve(kill(session, limits)),
       killAhead: (sessions, limits, told) => {
         let doubted = 0;
+        this.batched += sessions.length;
+        if (this.handsBatchesBack) return Promise.resolve(sessions);
         for (const [index, session] of sessions.entries()) {
           // What had been sent when the line broke is in doubt, and has not arrived.
           if (state.isLost && doubted < 5) {
