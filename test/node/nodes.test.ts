@@ -1,9 +1,11 @@
-import { afterAll, afterEach, describe } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe } from '@jest/globals';
+import type { Node } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { openSession, type ClientSession } from '../support/client-session.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode } from '../support/ids.ts';
 import { nodesContract } from '../support/nodes-contract.ts';
+import { ScriptedTidb } from '../support/scripted-tidb.ts';
 import { asRoot, liveIds, nodeOn, servers } from '../support/server.ts';
 
 describe.each(servers)('nodes over $flavour $version', (server) => {
@@ -58,5 +60,35 @@ describe('the fake', () => {
     },
     unreachable: fakeNode,
     makeUnreachable: () => (fake.isReachable = false),
+  }));
+});
+
+describe('a scripted TiDB', () => {
+  let [tidb, nodes] = [new ScriptedTidb(), new MysqlNodes()];
+  let node: Node;
+  beforeEach(async () => {
+    [tidb, nodes] = [new ScriptedTidb(), new MysqlNodes()];
+    node = await tidb.start();
+  });
+  afterEach(() => {
+    nodes.close();
+  });
+
+  nodesContract(() => ({
+    nodes,
+    node,
+    openClient: () => Promise.resolve(tidb.connect()),
+    closeClient(id) {
+      tidb.disconnect(id);
+      return Promise.resolve();
+    },
+    isAlive: (id) => Promise.resolve(tidb.has(id)),
+    endControlConnection(id) {
+      tidb.disconnect(id);
+      return Promise.resolve();
+    },
+    unreachable: { ...node, port: 9 },
+    makeUnreachable: () => undefined,
+    acceptsAnyKill: true,
   }));
 });
