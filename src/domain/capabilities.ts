@@ -22,7 +22,7 @@ export interface Capabilities {
 
 export interface ServerFacts {
   readonly flavour: 'mysql' | 'mariadb' | 'tidb';
-  /** Such as 8.4 or 10.11. */
+  /** The version of the product, such as 8.4 or 10.11; `unknown` if a TiDB does not name its own. */
   readonly version: string;
   /** Whether others can read along, or could be the node. */
   readonly line: 'verified' | 'encrypted' | 'plain';

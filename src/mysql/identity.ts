@@ -10,8 +10,10 @@ export interface ServerIdentity {
   /** The session id of this connection. */
   readonly ownId: bigint;
   readonly flavour: Flavour;
-  /** As in VERSION(): 804 for 8.4, 1011 for 10.11. */
+  /** The version of MySQL or MariaDB that VERSION() claims, as a number: 804 is 8.4. TiDB claims one of MySQL. */
   readonly version: number;
+  /** The version of the product, such as `8.4`; of TiDB its own, or `unknown`. */
+  readonly productVersion: string;
   /** `@@server_uuid`, in lower case; undefined on MariaDB, TiDB and MySQL before 5.6. */
   readonly uuid: string | undefined;
   /** `hostname:port:server_id`, as the server itself names them, in lower case. */
@@ -54,6 +56,7 @@ export async function identify(
     ownId,
     flavour: flavourOf(version ?? ''),
     version: release,
+    productVersion: productVersionIn(version ?? ''),
     uuid: uuid?.toLowerCase(),
     address: address.toLowerCase(),
     incarnation: {
@@ -102,6 +105,12 @@ function textOf(value: unknown): string | null {
 function flavourOf(version: string): Flavour {
   if (/-TiDB-/i.test(version)) return 'tidb';
   return /mariadb/i.test(version) ? 'mariadb' : 'mysql';
+}
+
+/** Returns major and minor version of the product: `8.0.11-TiDB-v8.5.0` is TiDB 8.5, `8.0.11-TiDB-None` is `unknown`. */
+function productVersionIn(version: string): string {
+  const numbers = flavourOf(version) === 'tidb' ? /-TiDB-v?(\d+\.\d+)/i : /^(\d+\.\d+)/;
+  return numbers.exec(version)?.[1] ?? 'unknown';
 }
 
 /** 804 for 8.4. MariaDB's greeting has `5.5.5-` in front of its version, which VERSION() has not. */

@@ -96,14 +96,14 @@ async function look(
   node: Node,
   deadline: Deadline,
 ): Promise<ServerFacts> {
-  const { ownId, flavour, version } = identity;
+  const { ownId, flavour, productVersion } = identity;
   await readProcessList(connected, ownId, node);
   const transactions = await readTransactions(connected, flavour, node, deadline);
   return {
     flavour,
     line: lineOf(connected, node),
     account: await askAccount(connected, node, deadline),
-    version: `${Math.floor(version / 100)}.${version % 100}`,
+    version: productVersion,
     missingGrants: await missingGrants(connected, identity, node, deadline),
     canSeeRollbacks: transactions !== undefined,
     hasSecondOpinion: await canReadThreads(connected, node, deadline),

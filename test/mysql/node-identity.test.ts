@@ -12,8 +12,9 @@ function run(changes: Partial<Incarnation> = {}): Incarnation {
 
 function accept(identity: NodeIdentity, incarnation: Incarnation, port: Port = 'main') {
   const { server: address } = incarnation;
-  const found = { ownId: 1n, flavour: 'mariadb', version: 1011, uuid: undefined } as const;
-  return identity.accept({ ...found, address, incarnation }, port, fakeNode).incarnation;
+  const version = { version: 1011, productVersion: '10.11' };
+  const found = { ownId: 1n, flavour: 'mariadb', uuid: undefined, address } as const;
+  return identity.accept({ ...found, ...version, incarnation }, port, fakeNode).incarnation;
 }
 
 describe('the start of a run', () => {

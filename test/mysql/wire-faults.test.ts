@@ -176,6 +176,28 @@ async function killBoth(
   };
 }
 
+describe('the version that a probe reports', () => {
+  it.each([
+    ['8.4.0', 'mysql', '8.4'],
+    ['5.7.44-log', 'mysql', '5.7'],
+    ['11.8.9-MariaDB-ubu2404', 'mariadb', '11.8'],
+    ['8.0.11-TiDB-v8.5.0', 'tidb', '8.5'],
+    ['8.0.11-TiDB-v8.5.10-serverless', 'tidb', '8.5'],
+    ['5.7.25-TiDB-v7.1.0-alpha-123-gabc', 'tidb', '7.1'],
+    ['8.0.11-TiDB-v9.0.0-beta.2.pre-1-gabc-dirty', 'tidb', '9.0'],
+    ['8.0.11-TiDB-None', 'tidb', 'unknown'],
+  ])('takes %s for %s %s', async (version, flavour, reported) => {
+    const node = await scriptedNode(ordinary(askedByProbe, { version }));
+    const { server } = await new MysqlNodes().probe(node, Infinity);
+    expect(server).toMatchObject({ flavour, version: reported });
+  });
+
+  const askedByProbe: Script = (sql, connection) => {
+    if (sql === 'SELECT CURRENT_USER()') connection.writeTextResult([{ a: 'a@%' }], columns(['a']));
+    else connection.writeError({ code: 1142, message: 'as scripted' });
+  };
+});
+
 describe('a KILL', () => {
   const error =
     (code: number): Script =>

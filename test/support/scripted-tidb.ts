@@ -24,7 +24,7 @@ export class ScriptedTidb {
   async start(): Promise<Node> {
     return scriptedNode((sql, connection) => {
       this.#answer(sql, connection);
-    });
+    }, TIDB);
   }
 
   /** Opens a client session; returns its id. */
@@ -59,7 +59,8 @@ export class ScriptedTidb {
     } else if (sql === 'SHOW PROCESSLIST') {
       connection.writeTextResult(this.#list(), columns(COLUMNS));
     } else if (sql.startsWith('SELECT CONNECTION_ID()')) {
-      const row = { id: this.#idOf(connection).toString(), version: TIDB };
+      const id = this.#idOf(connection).toString();
+      const row = { id, version: TIDB, address: 'a:4000:0', uuid: null, now: '1500' };
       connection.writeTextResult([row], columns(Object.keys(row)));
     } else {
       ordinary(ok, { version: TIDB })(sql, connection);
