@@ -4,39 +4,73 @@ import { ServiceError } from '../errors.ts';
 import type { Connected } from './connected.ts';
 import type { ServerIdentity } from './identity.ts';
 
-/** Throws `node_unavailable`, with the first GRANT that is missing, unless the control account may see and end other accounts' sessions. */
+/** What the control account may do, as SHOW GRANTS has it. */
+export interface Grants {
+  /** What to GRANT the control account, such as `PROCESS ON *.*`. */
+  readonly missing: readonly string[];
+  /** The part of `missing` that a KILL needs. */
+  readonly missingToKill: string | undefined;
+  /** Whether MySQL lets the control account end sessions whose account has SYSTEM_USER. */
+  readonly hasSystemUser: boolean;
+  /** Whether a connection that logged in with these grants keeps the right to end sessions after a REVOKE. */
+  readonly keepsKill: boolean;
+}
+
+/** Returns the grants. Throws `node_unavailable`, with the first GRANT that is missing, unless the control account may see and end other accounts' sessions. */
 export async function requireGrants(
   connected: Connected,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
-): Promise<void> {
-  const [first] = await missingGrants(connected, identity, node, deadline);
-  if (first !== undefined) throw missing(first);
+): Promise<Grants> {
+  const grants = await readGrants(connected, identity, node, deadline);
+  const [first] = grants.missing;
+  if (first !== undefined) throw grantMissing(first);
+  return grants;
 }
 
-/**
- * What the control account lacks, as `PROCESS ON *.*`. Without PROCESS a server lists only the account's own sessions, and every other id
- * would seem not to exist. SHOW GRANTS has what the account's active roles bring; a role that is no default role is not active.
- */
+/** What the control account lacks, as `PROCESS ON *.*`. */
 export async function missingGrants(
   connected: Connected,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
-): Promise<string[]> {
+): Promise<readonly string[]> {
+  return (await readGrants(connected, identity, node, deadline)).missing;
+}
+
+/**
+ * Reads the grants. Without PROCESS a server lists only the account's own sessions, and every other id would seem not to exist.
+ * SHOW GRANTS has what the account's active roles bring; a role that is no default role is not active.
+ */
+export async function readGrants(
+  connected: Connected,
+  identity: ServerIdentity,
+  node: Node,
+  deadline: Deadline,
+): Promise<Grants> {
   const { rows } = await connected.query('SHOW GRANTS', node.listTimeoutMs, deadline);
   const grants = rows.map(([grant]) => (typeof grant === 'string' ? grant : ''));
   const everywhere = new Set(grants.flatMap((grant) => privilegesOn(grant, '*.*')));
   const has = (...privileges: string[]): boolean =>
     everywhere.has('ALL PRIVILEGES') || privileges.some((privilege) => everywhere.has(privilege));
-  const lacking = has('PROCESS') ? [] : ['PROCESS ON *.*'];
-  if (node.killWith === 'rds_kill') {
-    const mayCall = has('EXECUTE') || mayCallRdsKill(grants);
-    return [...lacking, ...(mayCall ? [] : ['EXECUTE ON PROCEDURE mysql.rds_kill'])];
-  }
   const [wanted, ...alternatives] = killPrivileges(identity);
-  return [...lacking, ...(has(wanted, ...alternatives) ? [] : [`${wanted} ON *.*`])];
+  const [mayKill, toKill] =
+    node.killWith === 'rds_kill'
+      ? [has('EXECUTE') || mayCallRdsKill(grants), 'EXECUTE ON PROCEDURE mysql.rds_kill']
+      : [has(wanted, ...alternatives), `${wanted} ON *.*`];
+  return {
+    missing: [...(has('PROCESS') ? [] : ['PROCESS ON *.*']), ...(mayKill ? [] : [toKill])],
+    missingToKill: mayKill ? undefined : toKill,
+    hasSystemUser: has('SYSTEM_USER'),
+    keepsKill: readAtLogin(node, identity).some((privilege) => has(privilege)),
+  };
+}
+
+/** The privileges for a KILL that a server reads at the login; it reads the others with each statement. */
+function readAtLogin({ killWith }: Node, { flavour }: ServerIdentity): readonly string[] {
+  if (killWith === 'rds_kill') return ['EXECUTE'];
+  return flavour === 'tidb' ? [] : ['SUPER', 'CONNECTION ADMIN'];
 }
 
 /** What lets an account end other accounts' sessions; the first is the one to grant. */
@@ -66,9 +100,14 @@ function mayCallRdsKill(grants: readonly string[]): boolean {
   );
 }
 
-function missing(grant: string): ServiceError {
-  return new ServiceError('node_unavailable', {
-    'en-us': `The control account lacks a privilege on the node: GRANT ${grant}, or make the role that has it a default role.`,
-    'zh-cn': `控制账号在节点上缺少权限：请执行GRANT ${grant}，或将拥有该权限的角色设为默认角色。`,
-  });
+/** The error for a privilege that the control account lacks, such as `PROCESS ON *.*`. */
+export function grantMissing(grant: string, cause?: unknown): ServiceError {
+  return new ServiceError(
+    'node_unavailable',
+    {
+      'en-us': `The control account lacks a privilege on the node: GRANT ${grant}, or make the role that has it a default role.`,
+      'zh-cn': `控制账号在节点上缺少权限：请执行GRANT ${grant}，或将拥有该权限的角色设为默认角色。`,
+    },
+    cause === undefined ? undefined : { cause },
+  );
 }

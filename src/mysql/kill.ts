@@ -1,12 +1,14 @@
 import type { KillLimits, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
-import { ServiceError, type Sentence } from '../errors.ts';
+import { ServiceError } from '../errors.ts';
 import type { Connected } from './connected.ts';
 import type { Flavour } from './identity.ts';
 import { nodeTrouble, NotSentError, serverErrorNumber } from './server-errors.ts';
 
 const NO_SUCH_THREAD = 1094;
 const KILL_DENIED = 1095;
+/** TiDB's KILL without the privilege. */
+const ACCESS_DENIED = 1227;
 const NO_SUCH_PROCEDURE = 1305;
 
 /** Our own connection or the KILL was ended, or the server is going: what it did with the KILL before cannot be told from these. */
@@ -96,6 +98,13 @@ async function killOneByOne(
   return [];
 }
 
+/** Returns whether the node refused a KILL for a reason that the grants can explain. */
+export function isDenial({ outcome, trouble }: KillResult, { killWith }: Node): boolean {
+  const number = outcome === 'refused' ? serverErrorNumber(trouble?.cause) : undefined;
+  if (killWith === 'rds_kill') return number !== undefined && number !== NO_SUCH_PROCEDURE;
+  return number === KILL_DENIED || number === ACCESS_DENIED;
+}
+
 // No placeholder: servers make a text of it or cannot prepare it. A bigint prints as digits only.
 function killSql({ id }: Session, flavour: Flavour, { killWith }: Node): string {
   const digits = id.toString();
@@ -112,8 +121,7 @@ function resultOf(error: unknown, node: Node): KillResult {
   }
   const isCalled = node.killWith === 'rds_kill';
   if (isCalled && number === NO_SUCH_PROCEDURE) {
-    const cause = { cause: error };
-    return { outcome: 'refused', trouble: new ServiceError('node_unavailable', MISSING, cause) };
+    return { outcome: 'refused', trouble: procedureMissing(error) };
   }
   const isDenied = isCalled || number === KILL_DENIED;
   return {
@@ -122,10 +130,17 @@ function resultOf(error: unknown, node: Node): KillResult {
   };
 }
 
-const MISSING: Sentence = {
-  'en-us': 'The node has no procedure mysql.rds_kill, which the configuration asks for.',
-  'zh-cn': '节点上没有配置所要求的存储过程mysql.rds_kill。',
-};
+/** The error for a node without the procedure that ends its sessions. */
+export function procedureMissing(cause?: unknown): ServiceError {
+  return new ServiceError(
+    'node_unavailable',
+    {
+      'en-us': 'The node has no procedure mysql.rds_kill, which the configuration asks for.',
+      'zh-cn': '节点上没有配置所要求的存储过程mysql.rds_kill。',
+    },
+    cause === undefined ? undefined : { cause },
+  );
+}
 
 function denied(cause: unknown, number?: number): ServiceError {
   const [en, zh] =

@@ -3,11 +3,12 @@ import { setImmediate } from 'node:timers/promises';
 import { by, limitReached, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, OwnSessions, ProcessList } from '../domain/node.ts';
 import { openConnection, type Address } from './connection.ts';
-import { requireGrants } from './grants.ts';
+import { requireGrants, type Grants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
 import type { ProcessListRow } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
+import { KillRefusals } from './kill-refusals.ts';
 import { killSession, killSessionsAhead } from './kill.ts';
 import { LookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
@@ -21,6 +22,15 @@ export interface KnownOfNode {
   readonly lookup?: LookupFunction | undefined;
 }
 
+interface Opened {
+  readonly connected: Connected;
+  readonly identity: ServerIdentity;
+  readonly grants: Grants;
+  readonly node: Node;
+  readonly address: Address;
+  readonly nodeIdentity: NodeIdentity;
+}
+
 /** A control connection that several requests share. */
 export class SharedConnection {
   readonly identity: ServerIdentity;
@@ -31,6 +41,8 @@ export class SharedConnection {
   readonly host: string;
   readonly #node: Node;
   readonly #nodeIdentity: NodeIdentity;
+  /** With which it logged in. */
+  readonly #grants: Grants;
   readonly #lookUp: LookUp;
   #reading: Promise<ProcessList> | undefined;
   #nextReading: Promise<ProcessList> | undefined;
@@ -40,15 +52,10 @@ export class SharedConnection {
   /** How many the last whole list had. */
   #rows = 0;
 
-  private constructor(
-    connected: Connected,
-    identity: ServerIdentity,
-    node: Node,
-    address: Address,
-    nodeIdentity: NodeIdentity,
-  ) {
+  private constructor({ connected, identity, grants, node, address, nodeIdentity }: Opened) {
     this.connected = connected;
     this.identity = identity;
+    this.#grants = grants;
     this.#node = node;
     this.host = address.host;
     this.isSpare = address !== node;
@@ -70,8 +77,8 @@ export class SharedConnection {
     try {
       const found = await identify(connected, node, deadline);
       const identity = nodeIdentity.accept(found, address === node ? 'main' : 'spare', node);
-      await requireGrants(connected, identity, node, deadline);
-      return new SharedConnection(connected, identity, node, address, nodeIdentity);
+      const grants = await requireGrants(connected, identity, node, deadline);
+      return new SharedConnection({ connected, identity, grants, node, address, nodeIdentity });
     } catch (error) {
       connected.close();
       throw error;
@@ -87,7 +94,8 @@ export class SharedConnection {
   lend(ours: () => OwnSessions, onList: () => void): ControlConnection {
     const { ownId, flavour, incarnation } = this.identity;
     const [node, connected] = [this.#node, this.connected];
-    return {
+    const refusals = new KillRefusals(connected, this.identity, node, this.#grants);
+    return refusals.explainedBy({
       id: ownId,
       incarnation,
       listsTheDying: flavour === 'tidb',
@@ -109,7 +117,7 @@ export class SharedConnection {
           : Promise.resolve(sessions),
       transactions: (deadline) =>
         orTrouble(node, readTransactions(connected, flavour, node, deadline)),
-    };
+    });
   }
 
   /** Who asks while a list is being read gets the next one, which is not older than the question. */

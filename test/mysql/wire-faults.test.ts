@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { KillResult, Node } from '../../src/domain/node.ts';
 import { sessionOf, type Session } from '../../src/domain/session.ts';
+import type { ListedRow } from '../../src/domain/user-sessions.ts';
 import { FreshSessions, MAX_LIST_AGE_MS } from '../../src/domain/fresh-sessions.ts';
 import type { ProcessList } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
@@ -150,11 +151,16 @@ describe('a node that cannot be spoken to', () => {
 /** Kills sessions 1 and 2 on a server that answers KILLs by the script; what the server heard, and the outcomes. */
 async function killBoth(
   onKill: Script,
-  options: { readonly version?: string; readonly killWith?: Node['killWith'] } = {},
+  options: {
+    readonly version?: string;
+    readonly grants?: string;
+    readonly killWith?: Node['killWith'];
+  } = {},
 ): Promise<{ heard: string[]; outcomes: string[]; troubles: (string | undefined)[] }> {
   const { version = MYSQL, killWith = 'kill' } = options;
   const heard: string[] = [];
-  const grants = killWith === 'kill' ? GRANTS : 'GRANT PROCESS, EXECUTE ON *.* TO `a`@`%`';
+  const { grants = killWith === 'kill' ? GRANTS : 'GRANT PROCESS, EXECUTE ON *.* TO `a`@`%`' } =
+    options;
   const hears: Script = (sql, connection) => {
     heard.push(sql);
     onKill(sql, connection);
@@ -234,6 +240,74 @@ describe('a KILL', () => {
     expect(outcomes).toEqual(expected);
     const sent = expected.filter((outcome) => outcome !== 'not_sent').length;
     expect(heard).toEqual(['KILL CONNECTION 1', 'KILL CONNECTION 2'].slice(0, sent));
+  });
+
+  describe('that is denied', () => {
+    const GRANT_SYSTEM_USER =
+      /^The node protects a session whose account has SYSTEM_USER, .* GRANT SYSTEM_USER ON \*\.\* TO/;
+    const BY_THE_NODE = /^The node protects a session itself \(error 1095\)/;
+    const everything = GRANTS.replace(' ON', ', SYSTEM_USER, SUPER, CONNECTION ADMIN ON');
+    it.each<[string, string, number, RegExp]>([
+      [MYSQL, GRANTS, 1095, GRANT_SYSTEM_USER],
+      [MYSQL, everything, 1095, BY_THE_NODE],
+      ['5.7.44', everything, 1095, BY_THE_NODE],
+      [TIDB, GRANTS, 1227, /^The control account lacks a privilege on the node\.$/],
+    ])('on %s with %s and error %d names the reason', async (version, grants, code, reason) => {
+      const { outcomes, troubles } = await killBoth(error(code), { version, grants });
+      expect(outcomes).toEqual(['refused', 'killed']);
+      expect(troubles[0]).toMatch(reason);
+    });
+
+    it('names the reason after the grants were read once, however many are denied', async () => {
+      const rows = Array.from({ length: 100 }, (_, index) => client(100 + index));
+      let reads = 0;
+      const onEach = (sql: string): void => {
+        if (sql === 'SHOW GRANTS') reads += 1;
+      };
+      const denies: Script = (sql, connection) => {
+        if (/[02468]$/.test(sql)) connection.writeError({ code: 1095, message: 'as scripted' });
+        else connection.writeOk();
+      };
+      const told: [bigint, string, string | undefined][] = [];
+      const place = await scriptedNode(ordinary(denies, { rows, onEach }));
+      const kill = new MysqlNodes().withConnection(place, Infinity, async (connection) => {
+        const listed = (await connection.list(Infinity)).rows.filter(({ user }) => user === 'app');
+        const sessions = listed.map((row) => sessionOf({ ...row, id: row.id ?? '' }));
+        reads = 0;
+        const limits = { sendBy: Infinity, deadline: Infinity };
+        return connection.killAhead(sessions, limits, ({ id }, { outcome, trouble }) =>
+          told.push([id, outcome, trouble?.message]),
+        );
+      });
+      expect(await kill).toEqual([]);
+      expect(reads).toBe(1);
+      const reason = expect.stringMatching(GRANT_SYSTEM_USER) as unknown;
+      const expected = rows.map(({ Id }) =>
+        Number(Id) % 2 === 0
+          ? [BigInt(Id ?? 0), 'refused', reason]
+          : [BigInt(Id ?? 0), 'killed', undefined],
+      );
+      expect(told).toEqual(expected);
+    });
+
+    it('says so where the grants cannot be read again', async () => {
+      let reads = 0;
+      const place = await scriptedNode((sql, connection) => {
+        if (sql === 'SHOW GRANTS' && (reads += 1) > 1) return;
+        ordinary(error(1095))(sql, connection);
+      });
+      const kill = new MysqlNodes().withConnection(place, Infinity, async (connection) => {
+        const [, row] = (await connection.list(Infinity)).rows;
+        const limits = { sendBy: Infinity, deadline: Infinity };
+        return connection.kill(sessionOf({ ...row, id: '1' } as ListedRow), limits);
+      });
+      expect(await kill).toMatchObject({
+        outcome: 'refused',
+        trouble: {
+          message: expect.stringMatching(/protected, or a privilege is missing/) as unknown,
+        },
+      });
+    });
   });
 
   it('by a procedure that is not there says so', async () => {

@@ -206,7 +206,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     expect(answer.status).toBe(500);
     expect(answer.body).toEqual({
       error_code: 'DBS.200005',
-      error_msg: `Server failure. 1 killed, 0 not found, 1 failed, 0 unknown. Failed: ${administrator.id}. The node does not let the control account end a session (error 1095): it is protected, or a privilege is missing.`,
+      error_msg: `Server failure. 1 killed, 0 not found, 1 failed, 0 unknown. Failed: ${administrator.id}. The node protects a session whose account has SYSTEM_USER, which the control account lacks. End it on the node, or GRANT SYSTEM_USER ON *.* TO the control account. That also exposes system threads.`,
       processes_killed: [ordinary.id],
       processes_not_found: [],
       processes_failed: [administrator.id],

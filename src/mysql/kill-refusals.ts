@@ -1,0 +1,99 @@
+import type { Deadline } from '../domain/deadline.ts';
+import type { ControlConnection, KillResult, Node } from '../domain/node.ts';
+import type { Session } from '../domain/session.ts';
+import { ServiceError } from '../errors.ts';
+import type { Connected } from './connected.ts';
+import { grantMissing, readGrants, type Grants } from './grants.ts';
+import type { ServerIdentity } from './identity.ts';
+import { isDenial } from './kill.ts';
+import { serverErrorNumber } from './server-errors.ts';
+
+/** Why a node refuses KILLs over the connection of one request. Reads the grants at most once after the first refusal. */
+export class KillRefusals {
+  readonly #connected: Connected;
+  readonly #identity: ServerIdentity;
+  readonly #node: Node;
+  readonly #atLogin: Grants;
+  #grants: Promise<Grants> | undefined;
+
+  /** `atLogin` are the grants with which the connection logged in. */
+  constructor(connected: Connected, identity: ServerIdentity, node: Node, atLogin: Grants) {
+    [this.#connected, this.#identity, this.#node] = [connected, identity, node];
+    this.#atLogin = atLogin;
+  }
+
+  /** Returns the connection with the reason in the result of each refused KILL. */
+  explainedBy(connection: ControlConnection): ControlConnection {
+    return {
+      ...connection,
+      kill: async (session, limits) =>
+        this.#explain(await connection.kill(session, limits), limits.deadline),
+      killAhead: async (sessions, limits, told) => {
+        // From the first refusal on, results wait for its reason, so that they keep their order.
+        const held: [Session, KillResult][] = [];
+        const unsent = await connection.killAhead(sessions, limits, (session, result) => {
+          if (held.length === 0 && !isDenial(result, this.#node)) told(session, result);
+          else held.push([session, result]);
+        });
+        const again: Session[] = [];
+        for (const [session, result] of held) {
+          const explained = await this.#explain(result, limits.deadline);
+          if (explained.outcome === 'not_sent') again.push(session);
+          else told(session, explained);
+        }
+        return [...again, ...unsent];
+      },
+    };
+  }
+
+  /** Adds the reason to a refusal. A KILL that a new connection may send is as good as not sent. Never throws. */
+  async #explain(result: KillResult, deadline: Deadline): Promise<KillResult> {
+    if (!isDenial(result, this.#node)) return result;
+    const cause = result.trouble?.cause;
+    this.#grants ??= readGrants(this.#connected, this.#identity, this.#node, deadline);
+    const grants = await this.#grants.catch(() => undefined);
+    if (grants === undefined) return result;
+    if (grants.missingToKill !== undefined) {
+      return { outcome: 'refused', trouble: grantMissing(grants.missingToKill, cause) };
+    }
+    if (!this.#hasSystemUsers() || this.#atLogin.hasSystemUser) {
+      // TiDB's Security Enhanced Mode asks for privileges of its own.
+      if (this.#identity.flavour === 'tidb') return result;
+      return { outcome: 'refused', trouble: protectedByNode(cause) };
+    }
+    if (!grants.hasSystemUser) return { outcome: 'refused', trouble: systemUser(cause) };
+    // MySQL reads SYSTEM_USER at the login: this connection is older than the GRANT.
+    this.#connected.break();
+    return { outcome: 'not_sent', trouble: result.trouble };
+  }
+
+  #hasSystemUsers(): boolean {
+    const { flavour, version } = this.#identity;
+    return flavour === 'mysql' && version >= 800 && this.#node.killWith === 'kill';
+  }
+}
+
+function systemUser(cause?: unknown): ServiceError {
+  return new ServiceError(
+    'node_unavailable',
+    {
+      'en-us':
+        'The node protects a session whose account has SYSTEM_USER, which the control account lacks. End it on the node, or GRANT SYSTEM_USER ON *.* TO the control account. That also exposes system threads.',
+      'zh-cn':
+        '节点保护拥有SYSTEM_USER权限的账号的会话，而控制账号没有该权限。请在节点上终止该会话，或执行GRANT SYSTEM_USER ON *.* TO控制账号。该授权也会使系统线程失去保护。',
+    },
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+function protectedByNode(cause: unknown): ServiceError {
+  const number = serverErrorNumber(cause) ?? 0;
+  return new ServiceError(
+    'node_unavailable',
+    {
+      'en-us': `The node protects a session itself (error ${number}); the control account lacks no privilege. It may be an applier of Galera or an account of the server's own. Leave it to the administrator of the node.`,
+      'zh-cn': `节点自身保护该会话（错误${number}），控制账号并不缺少权限。该会话可能属于Galera复制线程或服务器自有账号。请交由节点管理员处理。`,
+    },
+    { cause },
+  );
+}
