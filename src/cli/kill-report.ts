@@ -26,7 +26,7 @@ const REASONS: Readonly<Record<MissingId['why'], string>> = {
   filtered_out: 'the filters leave it out',
   not_read: 'the list of the node could not be read',
 };
-const KILLED: ReadonlySet<Outcome> = new Set(['killed', 'gone', 'rolling_back']);
+const KILLED: ReadonlySet<Outcome> = new Set(['killed', 'gone', 'rolling_back', 'would_kill']);
 
 /** What the exit code of a kill is. */
 export function exitCodeOf(report: KillReport): ExitCode {
@@ -58,7 +58,7 @@ export function tellReport(report: KillReport, { colors, line }: Screen): void {
   if (!isDryRun)
     tell('not_found', 'Left alone, since it has ended or changed meanwhile', colors.yellow);
   else tell('not_found', 'Would not be found', colors.yellow);
-  tell('failed', 'Not killed', colors.red);
+  tell('failed', isDryRun ? 'Would not be killed' : 'Not killed', colors.red);
   tell('unknown', 'Not known whether it was killed', colors.red);
   for (const { id, node: where, why } of missing) {
     const what = why === 'not_read' ? 'Not killed' : 'Not found';

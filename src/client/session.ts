@@ -27,8 +27,9 @@ export interface Target {
   readonly user?: string | undefined;
 }
 
-/** What came of one id, in as much detail as was asked for. */
-export type Outcome = 'gone' | 'killed' | 'rolling_back' | 'not_found' | 'failed' | 'unknown';
+/** The outcome of one id, in as much detail as the request asked for. `would_kill` is one of a dry run. */
+export type Outcome =
+  'gone' | 'killed' | 'rolling_back' | 'would_kill' | 'not_found' | 'failed' | 'unknown';
 
 /** One id in an answer with `return=representation`. */
 export interface TerminatedSession extends Partial<Omit<Session, 'id' | 'info'>> {

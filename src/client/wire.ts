@@ -15,6 +15,7 @@ const OUTCOMES: readonly string[] = [
   'gone',
   'killed',
   'rolling_back',
+  'would_kill',
   'not_found',
   'failed',
   'unknown',

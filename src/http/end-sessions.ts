@@ -32,8 +32,11 @@ export function endSessions(
     const { processes, expected } = req.body;
     const isDryRun = isDryRunWanted(req);
     facts(res).isDryRun = isDryRun;
-    const prefer = isDryRun ? undefined : req.get('prefer');
-    const wanted = withinReason(parsePrefer(prefer, maxWaitSeconds), res);
+    const preferred = parsePrefer(req.get('prefer'), maxWaitSeconds);
+    // A dry run has nothing to wait for.
+    const wanted = isDryRun
+      ? { ...preferred, waitSeconds: undefined }
+      : withinReason(preferred, res);
     const waitMs = (wanted.waitSeconds ?? 0) * 1000;
     const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;
     const { receivedAt } = facts(res);
@@ -42,7 +45,7 @@ export function endSessions(
         ids: processes,
         expected: expected ?? [],
         isDryRun,
-        waitMs: isLookWanted ? waitMs : undefined,
+        waitMs: isLookWanted && !isDryRun ? waitMs : undefined,
         receivedAt,
         deadline: receivedAt + requestTimeoutMs,
         origin: originOf(res, req.get('x-kill-reason')),

@@ -64,7 +64,7 @@ export function allUnknown(ids: readonly bigint[], isDryRun: boolean): Remembere
   };
 }
 
-/** Answers DELETE: 200 when every id was killed or not found, else 500 with all four kinds. */
+/** Answers DELETE: 200 when every id was, or in a dry run would be, killed or not found; else 500 with all four kinds. */
 export function sendTermination(
   res: Response,
   termination: RememberedTermination,
@@ -85,7 +85,9 @@ export function sendTermination(
   const done = { processes_killed: killed, processes_not_found: notFound };
   const more = {
     ...(termination.isDryRun && { dry_run: true }),
-    ...(isRepresentationWanted && { processes: termination.entries.map(representation) }),
+    ...(isRepresentationWanted && {
+      processes: termination.entries.map(representationOf(termination)),
+    }),
   };
   if (failed.length === 0 && unknown.length === 0) {
     sendJson(res, 200, { ...done, ...more });
@@ -103,12 +105,15 @@ export function sendTermination(
 }
 
 // Key by key: what a session gains inside must not leak out.
-function representation({ id, outcome, session, fate }: Entry): object {
-  const { user, host, db, command, time, state } = session ?? {};
-  return {
-    id,
-    outcome: outcome === 'killed' ? killedAs(fate) : outcome,
-    ...(session && { user, host, db, command, time, state }),
+function representationOf({ isDryRun }: RememberedTermination): (entry: Entry) => object {
+  return ({ id, outcome, session, fate }) => {
+    const { user, host, db, command, time, state } = session ?? {};
+    const killed = isDryRun ? 'would_kill' : killedAs(fate);
+    return {
+      id,
+      outcome: outcome === 'killed' ? killed : outcome,
+      ...(session && { user, host, db, command, time, state }),
+    };
   };
 }
 

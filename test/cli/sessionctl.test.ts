@@ -279,7 +279,7 @@ Not found: 9007199254740993, no session has this id
       expect.stringContaining('2 sessions match'),
     ]);
     const ended = victims.map(({ id }): unknown =>
-      expect.objectContaining({ id: Number(id), outcome: 'killed' }),
+      expect.objectContaining({ id: Number(id), outcome: 'would_kill' }),
     );
     expect(JSON.parse(all.output)).toMatchObject({
       dry_run: true,

@@ -40,6 +40,20 @@ describe('dry_run', () => {
     expect([nodes.kills, nodes.has(1n)]).toEqual([[], true]);
   });
 
+  it('has an outcome for each id where that is preferred', async () => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    const prefer = { Prefer: 'return=representation, wait=1' };
+    const res = await send('{"processes":[1,2]}', prefer, '?dry_run=true').expect(200);
+    const seen =
+      '"user":"app","host":"10.0.0.4:50001","db":"shop","command":"Sleep","time":12,"state":""';
+    expect(res.text).toBe(
+      `{"processes_killed":[1],"processes_not_found":[2],"dry_run":true,"processes":[{"id":1,"outcome":"would_kill",${seen}},{"id":2,"outcome":"not_found"}]}`,
+    );
+    expect(res.headers['preference-applied']).toBe('return=representation');
+    expect([nodes.kills, nodes.lists]).toEqual([[], 1]);
+  });
+
   it('that is false changes nothing', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });

@@ -48,13 +48,13 @@ function complaintOfRepresentation(
   { ids, isRepresentationWanted, isDryRun }: KillRequest,
   answer: Answer,
 ): string | undefined {
-  // Nothing is killed, so there is nothing to wait for or to look at.
-  if (!isRepresentationWanted || isDryRun) return undefined;
+  if (!isRepresentationWanted) return undefined;
   const { processes = [] } = answer;
   const requested = [...new Set(ids)];
   if (processes.map(({ id }) => id).join() !== requested.join()) return 'processes holds other ids';
   const liar = processes.find(({ id, outcome }) => {
-    const told = ['gone', 'killed', 'rolling_back'].includes(outcome) ? 'killed' : outcome;
+    const killed = isDryRun ? ['would_kill'] : ['gone', 'killed', 'rolling_back'];
+    const told = killed.includes(outcome) ? 'killed' : outcome;
     return answer.ids[told as Outcome]?.includes(id) !== true;
   });
   return liar && `processes says ${liar.outcome} of ${liar.id}, the arrays do not`;
