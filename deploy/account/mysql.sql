@@ -4,3 +4,8 @@ GRANT PROCESS, CONNECTION_ADMIN, SERVICE_CONNECTION_ADMIN ON *.* TO session_cont
 -- Optional, from 8.0.22 on: single sessions among thousands are found at once, and with a second opinion.
 GRANT SELECT ON performance_schema.processlist TO session_control@'%';
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
+-- Optional: a dry run then shows which sessions the node protects, because their account has SYSTEM_USER.
+-- GRANT SELECT (USER, HOST, PRIV) ON mysql.global_grants TO session_control@'%';
+-- GRANT SELECT (User, Host) ON mysql.user TO session_control@'%';
+-- GRANT SELECT ON mysql.role_edges TO session_control@'%';
+-- GRANT SELECT ON mysql.default_roles TO session_control@'%';

@@ -29,7 +29,7 @@ export interface ListOptions {
 
 export interface KillOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Everything but the kill: the result says what would be killed. */
+  /** Everything but the kill: the result has what would be killed, and as `failed` what the node is known to refuse. */
   readonly isDryRun?: boolean | undefined;
   /** Wait for so long until they have left the node; the service's own limit may be lower, see `waitedSeconds`. */
   readonly waitSeconds?: number | undefined;

@@ -17,12 +17,9 @@ export class Findings {
 
   /**
    * Finds the session of each id, or none, from the first list: whom the caller can have meant.
-   * Returns those that are to be killed, in the order of the request.
+   * Returns the sessions to kill, in the order of the request.
    */
-  choose(
-    sessions: FreshSessions,
-    { expected, isDryRun }: Pick<TerminationRequest, 'expected' | 'isDryRun'>,
-  ): Session[] {
+  choose(sessions: FreshSessions, { expected }: Pick<TerminationRequest, 'expected'>): Session[] {
     const expectations = new Map(expected.map((expectation) => [expectation.id, expectation]));
     const chosen: Session[] = [];
     for (const [id, finding] of this.#findings) {
@@ -30,8 +27,6 @@ export class Findings {
       finding.session = session;
       if (session === undefined || !isExpected(session, expectations.get(id) ?? { id })) {
         finding.outcome = 'not_found';
-      } else if (isDryRun) {
-        finding.outcome = 'killed';
       } else {
         chosen.push(session);
       }

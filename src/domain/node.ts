@@ -99,6 +99,14 @@ export interface ControlConnection {
     limits: KillLimits,
     told: (session: Session, result: KillResult) => void,
   ): Promise<readonly Session[]>;
+  /**
+   * Returns the listed sessions that the node is known to refuse to end, with the reason, and sends no KILL. The node can refuse others too.
+   * Throws `node_unavailable`.
+   */
+  predictRefusals(
+    sessions: readonly Session[],
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<bigint, ServiceError>>;
   /** The sessions, listed or not, that have a transaction; undefined where that cannot be seen. Throws `node_unavailable`. */
   transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
 }

@@ -103,7 +103,9 @@ export class Sweep {
       wanted,
     );
     if (this.#first === undefined) {
-      this.#pending.push(...this.#findings.choose(sessions, this.#request));
+      const chosen = this.#findings.choose(sessions, this.#request);
+      if (this.#request.isDryRun) await this.#predict(connection, chosen);
+      else this.#pending.push(...chosen);
       await this.#putOnRecord();
       const { id, incarnation } = connection;
       this.#first = { id, incarnation, usedAt };
@@ -115,6 +117,17 @@ export class Sweep {
       const begun = now();
       await this.#departures.watch(connection, sessions, this.#request, stopping);
       onWaited(now() - begun);
+    }
+  }
+
+  /** Concludes a dry run: a session fails if the node is known to refuse its KILL. Throws `node_unavailable`. */
+  async #predict(connection: ControlConnection, sessions: readonly Session[]): Promise<void> {
+    if (sessions.length === 0) return;
+    const refusals = await connection.predictRefusals(sessions, this.#request.deadline);
+    for (const { id } of sessions) {
+      const trouble = refusals.get(id);
+      this.#note(trouble);
+      this.#conclude(id, trouble === undefined ? 'killed' : 'failed');
     }
   }
 

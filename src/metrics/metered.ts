@@ -67,6 +67,7 @@ function meteredConnection(connection: ControlConnection, stages: Stages): Contr
     kill: (session, limits) => timed(stages.kill, connection.kill(session, limits)),
     killAhead: (sessions, limits, told) =>
       timed(stages.kill, connection.killAhead(sessions, limits, told)),
+    predictRefusals: (sessions, deadline) => connection.predictRefusals(sessions, deadline),
     transactions: (deadline) => connection.transactions(deadline),
   };
 }

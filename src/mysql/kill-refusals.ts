@@ -5,8 +5,13 @@ import { ServiceError } from '../errors.ts';
 import type { Connected } from './connected.ts';
 import { grantMissing, readGrants, type Grants } from './grants.ts';
 import type { ServerIdentity } from './identity.ts';
-import { isDenial } from './kill.ts';
-import { serverErrorNumber } from './server-errors.ts';
+import { isDenial, procedureMissing } from './kill.ts';
+import { hasProcedure } from './probe.ts';
+import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
+import { sessionsOfSystemUsers } from './system-users.ts';
+
+/** A control connection without its prediction of refusals. */
+type Connection = Omit<ControlConnection, 'predictRefusals'>;
 
 /** Why a node refuses KILLs over the connection of one request. Reads the grants at most once after the first refusal. */
 export class KillRefusals {
@@ -22,10 +27,11 @@ export class KillRefusals {
     this.#atLogin = atLogin;
   }
 
-  /** Returns the connection with the reason in the result of each refused KILL. */
-  explainedBy(connection: ControlConnection): ControlConnection {
+  /** Returns the connection with predictions of refusals, and with the reason in the result of each refused KILL. */
+  explainedBy(connection: Connection): ControlConnection {
     return {
       ...connection,
+      predictRefusals: (sessions, deadline) => this.#predict(sessions, deadline),
       kill: async (session, limits) =>
         this.#explain(await connection.kill(session, limits), limits.deadline),
       killAhead: async (sessions, limits, told) => {
@@ -44,6 +50,34 @@ export class KillRefusals {
         return [...again, ...unsent];
       },
     };
+  }
+
+  async #predict(
+    sessions: readonly Session[],
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<bigint, ServiceError>> {
+    const [connected, node] = [this.#connected, this.#node];
+    const refused = (some: readonly Session[], trouble: ServiceError) =>
+      new Map(some.map(({ id }) => [id, trouble]));
+    try {
+      const grants = await readGrants(connected, this.#identity, node, deadline);
+      const { missingToKill } = grants;
+      if (missingToKill !== undefined && !this.#atLogin.keepsKill) {
+        return refused(sessions, grantMissing(missingToKill));
+      }
+      if (node.killWith === 'rds_kill') {
+        const isThere = await hasProcedure(connected, node, deadline);
+        return refused(isThere ? [] : sessions, procedureMissing());
+      }
+      if (!this.#hasSystemUsers() || this.#atLogin.hasSystemUser || grants.hasSystemUser) {
+        return new Map();
+      }
+      const spared = await sessionsOfSystemUsers(connected, node, sessions, deadline);
+      return refused(spared, systemUser());
+    } catch (error) {
+      if (serverErrorNumber(error) !== undefined) return new Map();
+      throw nodeTrouble(error, node.connectTimeoutMs);
+    }
   }
 
   /** Adds the reason to a refusal. A KILL that a new connection may send is as good as not sent. Never throws. */

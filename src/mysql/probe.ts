@@ -145,8 +145,8 @@ async function canReadThreads(
   }
 }
 
-/** Shown to who may execute it. */
-async function hasProcedure(
+/** Returns whether there is a procedure mysql.rds_kill that the control account may execute. Throws the driver's error. */
+export async function hasProcedure(
   connected: Connected,
   node: Node,
   deadline: Deadline,

@@ -222,6 +222,35 @@ Server failure.\\x1b[2J
     expect([code, output.split(',')[0]]).toEqual([0, told]);
   });
 
+  it('that is dry names those that the node would not let end: 4', async () => {
+    const says =
+      'Server failure. 1 killed, 0 not found, 1 failed, 0 unknown. Failed: 8. Protected.';
+    let asked: string | undefined;
+    onDelete = (res, request) => {
+      asked = `${request.url.replace(/^.*\?/, '')} ${String(request.headers['prefer'])}`;
+      answer(
+        500,
+        `{"error_code":"DBS.200005","error_msg":"${says}","processes_killed":[7],"processes_not_found":[],"processes_failed":[8],"processes_unknown":[],"dry_run":true,"processes":[{"id":7,"outcome":"would_kill"},{"id":8,"outcome":"failed"}]}`,
+      )(res, request);
+    };
+    const dry = await home.run(['kill', '--dry-run', '7', '8']);
+    expect(asked).toBe('dry_run=true return=representation');
+    expect(dry.code).toBe(4);
+    expect(dry.output).toMatch(
+      /^1 would be killed, 0 not found, 1 failed\.\nWould not be killed: 8 .*\nServer failure\. .* Protected\.\n$/,
+    );
+
+    const { output } = await home.run(['kill', '--dry-run', '7', '8', '-o', 'json']);
+    expect(JSON.parse(output)).toMatchObject({
+      dry_run: true,
+      sessions: [
+        { id: 7, outcome: 'would_kill' },
+        { id: 8, outcome: 'failed' },
+      ],
+      troubles: [says],
+    });
+  });
+
   it('goes on without a node whose list cannot be read, and says so: 4', async () => {
     const [proper] = api.acts;
     api.acts = [

@@ -118,6 +118,21 @@ describe('a list', () => {
 });
 
 describe('a kill', () => {
+  it('that is a dry run has its own outcome, and what the node would refuse', async () => {
+    const ids =
+      '"processes_killed":[7],"processes_not_found":[],"processes_failed":[8],"processes_unknown":[]';
+    const processes = '[{"id":7,"outcome":"would_kill"},{"id":8,"outcome":"failed"}]';
+    const error = '"error_code":"DBS.200005","error_msg":"Protected."';
+    api.acts = [answer(500, `{${error},${ids},"dry_run":true,"processes":${processes}}`)];
+    const result = await client.kill(nodeKey, [7n, 8n], { isDryRun: true, isDetailed: true });
+    expect(result).toMatchObject({ killed: [7n], failed: [8n], trouble: 'Protected.' });
+    expect(result.sessions).toEqual([
+      { id: 7n, outcome: 'would_kill' },
+      { id: 8n, outcome: 'failed' },
+    ]);
+    expect(api.came).toHaveLength(1);
+  });
+
   it('sends what was seen of each session, and what is wanted', async () => {
     api.acts = [
       answer(

@@ -438,6 +438,20 @@ describe('a dry run', () => {
   });
 });
 
+describe('a dry run of protected sessions', () => {
+  it('fails for those of which the node says so', async () => {
+    const { nodes, ask, records } = start();
+    const [id, spared, secret] = [nodes.connect(), nodes.connect(), nodes.connect()];
+    nodes.protected.add(spared).add(secret);
+    const termination = await ask([spared, id, 5n], { isDryRun: true });
+    expect(told(termination)).toEqual({ killed: [id], failed: [spared], not_found: [5n] });
+    expect(termination.trouble?.message).toBe('The node protects a session.');
+    nodes.canPredict = false;
+    expect(told(await ask([secret], { isDryRun: true }))).toEqual({ killed: [secret] });
+    expect([nodes.kills, records]).toEqual([[], []]);
+  });
+});
+
 describe('what the caller expects', () => {
   const HOST = '10.0.0.4:51234';
   it.each([

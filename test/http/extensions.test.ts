@@ -54,6 +54,45 @@ describe('dry_run', () => {
     expect([nodes.kills, nodes.lists]).toEqual([[], 1]);
   });
 
+  it.each([{}, { Prefer: 'return=representation' }])(
+    'fails as the kill would, with the headers %j',
+    async (headers) => {
+      const { nodes, send } = start();
+      for (const id of ['1', '2', '3']) nodes.connect({ id });
+      nodes.protected.add(2n);
+      const body = '{"processes":[1,2,3,4]}';
+      const dry = await send(body, headers, '?dry_run=true').expect(500);
+      expect([nodes.kills, nodes.has(1n)]).toEqual([[], true]);
+      const real = await send(body, headers).expect(500);
+
+      const ids = { processes_killed: [1, 3], processes_not_found: [4] };
+      const failed = { processes_failed: [2], processes_unknown: [] };
+      const { processes, ...rest } = dry.body as { processes?: { outcome: string }[] };
+      const error_msg =
+        'Server failure. 2 killed, 1 not found, 1 failed, 0 unknown. Failed: 2. The node protects a session.';
+      expect(rest).toEqual({
+        error_code: 'DBS.200005',
+        error_msg,
+        ...ids,
+        ...failed,
+        dry_run: true,
+      });
+      expect(real.body).toMatchObject({ error_msg, ...ids, ...failed });
+      const outcomes = ['would_kill', 'failed', 'would_kill', 'not_found'];
+      expect(processes?.map(({ outcome }) => outcome)).toEqual(headers.Prefer && outcomes);
+    },
+  );
+
+  it('that fails is not kept for its Idempotency-Key', async () => {
+    const { nodes, send } = start();
+    nodes.connect({ id: '1' });
+    nodes.protected.add(1n);
+    const key = { 'Idempotency-Key': 'dry' };
+    await send(ONE, key, '?dry_run=true').expect(500);
+    nodes.protected.clear();
+    await send(ONE, key, '?dry_run=true').expect(200);
+  });
+
   it('that is false changes nothing', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });

@@ -21,14 +21,18 @@ describe.each(servers)('nodes over $flavour $version', (server) => {
     clients.clear();
   });
 
+  async function open(account = server.app): Promise<bigint> {
+    const client = await openSession(server, account);
+    clients.set(client.id, client);
+    return client.id;
+  }
+
   nodesContract(() => ({
     nodes,
     node: nodeOn(server),
-    async openClient() {
-      const client = await openSession(server);
-      clients.set(client.id, client);
-      return client.id;
-    },
+    openClient: () => open(),
+    // root has SYSTEM_USER.
+    ...(server.flavour === 'mysql' && { openProtectedClient: () => open(server.root) }),
     closeClient: async (id) => clients.get(id)?.connection.end(),
     isAlive: async (id) => (await liveIds(server)).has(id),
     endControlConnection: async (id) => {
@@ -49,6 +53,11 @@ describe('the fake', () => {
     nodes: fake,
     node: fakeNode,
     openClient: () => Promise.resolve(fake.connect()),
+    openProtectedClient() {
+      const id = fake.connect();
+      fake.protected.add(id);
+      return Promise.resolve(id);
+    },
     closeClient(id) {
       fake.disconnect(id);
       return Promise.resolve();

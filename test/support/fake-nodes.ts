@@ -46,6 +46,9 @@ export class FakeNodes implements Nodes {
   /** Sessions that sleep through their first KILL. */
   readonly asleep = new Set<bigint>();
   canShowRollbacks = true;
+  /** Sessions whose KILL the node refuses, and whether it lets that be known before. */
+  readonly protected = new Set<bigint>();
+  canPredict = true;
   /** Whether a batch of KILLs comes back unsent. */
   handsBatchesBack = false;
   /** How many sessions were handed over in batches. */
@@ -191,6 +194,12 @@ export class FakeNodes implements Nodes {
         }
         return Promise.resolve([]);
       },
+      predictRefusals: (sessions, deadline) => {
+        if (this.clock() >= deadline) return Promise.reject(limitReached());
+        if (isGone()) return Promise.reject(lost());
+        const refused = sessions.filter(({ id }) => this.canPredict && this.protected.has(id));
+        return Promise.resolve(new Map(refused.map((session) => [session.id, isProtected()])));
+      },
       transactions: (deadline) => {
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
@@ -216,6 +225,7 @@ export class FakeNodes implements Nodes {
 
   #end(id: bigint): KillResult {
     if (!this.has(id)) return { outcome: 'not_found' };
+    if (this.protected.has(id)) return { outcome: 'refused', trouble: isProtected() };
     if (this.asleep.delete(id) || this.#immortal.has(id)) return { outcome: 'killed' };
     if (this.leaving.has(id)) this.#mark(id);
     else this.disconnect(id);
@@ -232,5 +242,12 @@ function lost(): ServiceError {
   return new ServiceError('node_unavailable', {
     'en-us': 'The connection to the node was lost.',
     'zh-cn': '与节点的连接已断开。',
+  });
+}
+
+function isProtected(): ServiceError {
+  return new ServiceError('node_unavailable', {
+    'en-us': 'The node protects a session.',
+    'zh-cn': '节点保护该会话。',
   });
 }

@@ -10,6 +10,8 @@ export interface Stage {
   readonly node: Node;
   /** A client connects; its session's id. */
   openClient(): Promise<bigint>;
+  /** A client connects that the node protects from the control account; absent where there is no such thing. */
+  openProtectedClient?(): Promise<bigint>;
   closeClient(id: bigint): Promise<void>;
   /** Whether the node itself still has the session. */
   isAlive(id: bigint): Promise<boolean>;
@@ -101,6 +103,27 @@ export function nodesContract(stage: () => Stage): void {
     expect(await stage().isAlive(bystander)).toBe(true);
   });
 
+  it('predicts the refusal of no session that it ends, and the very reason of one that it refuses', async () => {
+    const victim = await stage().openClient();
+    const spared = await stage().openProtectedClient?.();
+    await use(async (connection) => {
+      const session = await listed(connection, victim);
+      const sparedSession = spared === undefined ? undefined : await listed(connection, spared);
+      const sessions = sparedSession === undefined ? [session] : [session, sparedSession];
+
+      const predicted = await connection.predictRefusals(sessions, Infinity);
+
+      expect(predicted.has(victim)).toBe(false);
+      expect(await connection.kill(session, ANYTIME)).toEqual({ outcome: 'killed' });
+      if (sparedSession === undefined) return;
+      const { outcome, trouble } = await connection.kill(sparedSession, ANYTIME);
+      expect(outcome).toBe('refused');
+      const reason = predicted.get(sparedSession.id)?.message ?? trouble?.message;
+      expect(trouble?.message).toBe(reason);
+    });
+    if (spared !== undefined) expect(await stage().isAlive(spared)).toBe(true);
+  });
+
   it('lets the error of the work through, and goes on', async () => {
     const failure = new Error('the work failed');
     const work = use(async (connection) => {
@@ -140,7 +163,9 @@ export function nodesContract(stage: () => Stage): void {
       const told: unknown[] = [];
       const unsent = await connection.killAhead(sessions, ANYTIME, (session) => told.push(session));
       expect([unsent, told]).toEqual([sessions, []]);
-      await expect(connection.list(Infinity)).rejects.toMatchObject({ code: 'node_unavailable' });
+      const lost = { code: 'node_unavailable' };
+      await expect(connection.list(Infinity)).rejects.toMatchObject(lost);
+      await expect(connection.predictRefusals(sessions, Infinity)).rejects.toMatchObject(lost);
     });
     expect(await stage().isAlive(second)).toBe(true);
   });
@@ -165,6 +190,7 @@ export function nodesContract(stage: () => Stage): void {
       }
       await expect(connection.list(past)).rejects.toMatchObject(late);
       await expect(connection.transactions(past)).rejects.toMatchObject(late);
+      await expect(connection.predictRefusals([session], past)).rejects.toMatchObject(late);
       // It was not spoken to, so it is as good as before.
       await listed(connection, id);
     });

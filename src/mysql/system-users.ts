@@ -1,0 +1,136 @@
+import type { Deadline } from '../domain/deadline.ts';
+import type { Node } from '../domain/node.ts';
+import { clientPort, type Session } from '../domain/session.ts';
+import { hostFit, type HostFit } from './account-host.ts';
+import type { Connected } from './connected.ts';
+import { serverErrorNumber } from './server-errors.ts';
+
+interface Account {
+  readonly user: string;
+  readonly host: string;
+  readonly hasSystemUser: boolean;
+}
+
+interface Accounts {
+  readonly accounts: readonly Account[];
+  /** Whether no account is missing that can be a session's instead. */
+  readonly areAll: boolean;
+}
+
+/**
+ * Returns those of the sessions whose account is known to have MySQL's SYSTEM_USER, from the grant tables; none where the control account
+ * cannot read them. A session keeps what its account had at its login: a later GRANT or REVOKE does not show.
+ * Throws the driver's error if the connection breaks.
+ */
+export async function sessionsOfSystemUsers(
+  connected: Connected,
+  node: Node,
+  sessions: readonly Session[],
+  deadline: Deadline,
+): Promise<readonly Session[]> {
+  const ask = (sql: string) => askIfAllowed(connected, sql, node, deadline);
+  const known = await readAccounts(ask);
+  if (known === undefined) return [];
+  // MySQL accepts a KILL of what is Killed already, whatever its account has.
+  const living = sessions.filter(({ command }) => command.toLowerCase() !== 'killed');
+  const found = living.filter((session) => hasSystemUser(session, known));
+  const active = found.filter((session) => !isAsleep(session));
+  const logins = active.length === 0 ? new Set() : await readLogins(ask, active);
+  return found.filter((session) => isAsleep(session) || logins.has(loginOf(session)));
+}
+
+type Ask = (sql: string) => Promise<readonly (readonly unknown[])[] | undefined>;
+
+/** The account that MySQL chose at the login is one whose host fits; hosts without a wildcard come first. */
+function hasSystemUser({ user, host }: Session, { accounts, areAll }: Accounts): boolean {
+  const client = hostOf(host);
+  const fits = accounts.flatMap((account): [Account, HostFit][] => {
+    const fit =
+      account.user === user || account.user === '' ? hostFit(account.host, client) : undefined;
+    return fit === undefined ? [] : [[account, fit]];
+  });
+  const isExact = fits.some(([account, fit]) => account.user === user && fit === 'exact');
+  if (!isExact && !areAll) return false;
+  const possible = fits.filter(
+    ([account, fit]) =>
+      !isExact || (fit !== 'pattern' && (account.user === user || fit !== 'exact')),
+  );
+  return possible.length > 0 && possible.every(([account]) => account.hasSystemUser);
+}
+
+/** Undefined if the control account may read none of the sources. */
+async function readAccounts(ask: Ask): Promise<Accounts | undefined> {
+  for (const { sql, areAll } of SOURCES) {
+    const rows = await ask(sql);
+    if (rows === undefined) continue;
+    const accounts = rows.map(([user, host, has]) => ({
+      user: String(user),
+      host: String(host),
+      hasSystemUser: String(has) === '1',
+    }));
+    return { accounts, areAll };
+  }
+  return undefined;
+}
+
+const HOLDERS = "SELECT USER, HOST FROM mysql.global_grants WHERE PRIV = 'SYSTEM_USER'";
+
+/** With less and less to read: with roles that a login activates, without roles, and without the accounts that lack the privilege. */
+const SOURCES = [
+  {
+    sql: `WITH RECURSIVE holders (user, host) AS (${HOLDERS} UNION
+      SELECT e.TO_USER, e.TO_HOST FROM mysql.role_edges e JOIN holders h ON e.FROM_USER = h.user AND e.FROM_HOST = h.host)
+      SELECT u.User, u.Host, (u.User, u.Host) IN (${HOLDERS}) OR EXISTS (
+        SELECT 1 FROM mysql.role_edges e JOIN holders h ON e.FROM_USER = h.user AND e.FROM_HOST = h.host
+        LEFT JOIN mysql.default_roles d ON d.DEFAULT_ROLE_USER = e.FROM_USER AND d.DEFAULT_ROLE_HOST = e.FROM_HOST
+          AND d.USER = e.TO_USER AND d.HOST = e.TO_HOST
+        WHERE e.TO_USER = u.User AND e.TO_HOST = u.Host AND (d.USER IS NOT NULL OR @@activate_all_roles_on_login))
+      FROM mysql.user u WHERE u.User = '' OR u.User IN (SELECT user FROM holders)`,
+    areAll: true,
+  },
+  {
+    sql: `SELECT User, Host, (User, Host) IN (${HOLDERS}) FROM mysql.user
+      WHERE User = '' OR User IN (SELECT USER FROM mysql.global_grants WHERE PRIV = 'SYSTEM_USER')`,
+    areAll: true,
+  },
+  {
+    sql: `SELECT USER, HOST, 1 FROM mysql.global_grants WHERE PRIV = 'SYSTEM_USER'`,
+    areAll: false,
+  },
+] as const;
+
+/** A session inside a DEFINER routine is listed under its definer: only `threads` keeps the user and the host of the login. */
+async function readLogins(ask: Ask, sessions: readonly Session[]): Promise<ReadonlySet<unknown>> {
+  const ids = sessions.map(({ id }) => id.toString()).join(', ');
+  const rows = await ask(
+    `SELECT PROCESSLIST_ID, PROCESSLIST_USER, PROCESSLIST_HOST FROM performance_schema.threads WHERE PROCESSLIST_ID IN (${ids})`,
+  );
+  return new Set((rows ?? []).map((row) => row.map(String).join('\n')));
+}
+
+function loginOf({ id, user, host }: Session): string {
+  return [id.toString(), user, hostOf(host)].join('\n');
+}
+
+function isAsleep({ command }: Session): boolean {
+  return command.toLowerCase() === 'sleep';
+}
+
+function hostOf(host: string): string {
+  return clientPort(host) === undefined ? host : host.slice(0, host.lastIndexOf(':'));
+}
+
+/** Undefined when the server refuses to answer, as to an account that may not read. */
+async function askIfAllowed(
+  connected: Connected,
+  sql: string,
+  node: Node,
+  deadline: Deadline,
+): Promise<readonly (readonly unknown[])[] | undefined> {
+  try {
+    return (await connected.query(sql, node.listTimeoutMs, deadline)).rows;
+  } catch (error) {
+    if (serverErrorNumber(error) === undefined) throw error;
+    return undefined;
+  }
+}
