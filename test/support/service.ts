@@ -35,6 +35,8 @@ export interface TestService {
   readonly events: LoggedEvent[];
   /** DELETE with these ids in the body. */
   kill(ids: readonly bigint[], key?: NodeKey): Promise<Answer>;
+  /** The same as a dry run: finds sessions of a node whose list has many pages. */
+  find(ids: readonly bigint[]): Promise<Answer>;
   /** GET, with this query. */
   list(query?: string, key?: NodeKey): Promise<Answer>;
 }
@@ -111,17 +113,19 @@ export function createService(settings: ServiceSettings): TestService {
       trustProxy: settings.trustProxy ?? false,
     }),
   );
+  const sendDelete = async (path: string, ids: readonly bigint[]): Promise<Answer> => {
+    const sent = request(app)
+      .delete(path)
+      .set('X-Auth-Token', TOKEN)
+      .type('application/json')
+      .send(`{"processes":[${ids.join(',')}]}`);
+    return answer(await sent);
+  };
   return {
     app,
     events,
-    async kill(ids, key = nodeKey) {
-      const sent = request(app)
-        .delete(processesPath(key))
-        .set('X-Auth-Token', TOKEN)
-        .type('application/json')
-        .send(`{"processes":[${ids.join(',')}]}`);
-      return answer(await sent);
-    },
+    kill: (ids, key = nodeKey) => sendDelete(processesPath(key), ids),
+    find: (ids) => sendDelete(`${processesPath()}?dry_run=true`, ids),
     async list(query = '', key = nodeKey) {
       const sent = request(app)
         .get(`${processesPath(key)}${query}`)
