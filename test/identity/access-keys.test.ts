@@ -185,17 +185,42 @@ describe('a signed request', () => {
     expect(sharing.verify(signed)).toMatchObject(CALLER);
   });
 
-  it('of temporary credentials needs their token, and signed', () => {
-    const { keys } = verifier({ securityToken: 'gQpj+sts/token=example' });
+  describe('of temporary credentials', () => {
+    const token = { 'X-Security-Token': 'gQpj+sts/token=example' };
+    const other = { 'X-Security-Token': 'gQpj+sts/token=examplf' };
     const temporary = requestOf(vectors[2] as Vector);
-    expect(keys.verify(temporary)).toMatchObject(CALLER);
-    expect(() => keys.verify(signed)).toThrow('verify aksk signature fail');
-    expect(() => keys.verify(withHeaders(temporary, { 'X-Security-Token': 'other' }))).toThrow(
-      'verify aksk signature fail',
-    );
-    expect(() =>
-      keys.verify(withHeaders(signed, { 'X-Security-Token': 'gQpj+sts/token=example' })),
-    ).toThrow('verify aksk signature fail');
+    const twice = {
+      ...signed,
+      rawHeaders: [...signed.rawHeaders, ...Object.entries(token).flat()],
+    };
+    twice.rawHeaders.push('x-security-token', token['X-Security-Token']);
+
+    it.each([
+      ['signed', temporary],
+      [
+        'that was added after signing, as terraform-provider-huaweicloud does',
+        withHeaders(signed, token),
+      ],
+    ])('is good with their token, %s', (_how, request) => {
+      expect(
+        verifier({ securityToken: token['X-Security-Token'] }).keys.verify(request),
+      ).toMatchObject(CALLER);
+    });
+
+    it.each([
+      ['without their token', signed],
+      ['with an empty token', withHeaders(signed, { 'X-Security-Token': '' })],
+      ['with another token that was added after signing', withHeaders(signed, other)],
+      ['with another token in place of the signed one', withHeaders(temporary, other)],
+      ['with the token twice', twice],
+      [
+        'with the token and a bad signature',
+        withHeaders(requestOf(first, { method: 'PUT' }), token),
+      ],
+    ])('is refused %s', (_how, request) => {
+      const { keys } = verifier({ securityToken: token['X-Security-Token'] });
+      expect(() => keys.verify(request)).toThrow('verify aksk signature fail');
+    });
   });
 
   it('locks the key for the address after five bad ones in a row, for five minutes, and nobody else', () => {
