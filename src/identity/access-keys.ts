@@ -112,6 +112,11 @@ export class AccessKeys {
 
 function parseAuthorization(request: RequestOnWire): Authorization {
   const [header = '', ...others] = headerValues(request, 'authorization');
+  if (!/^(SDK|V11)-HMAC-SHA256 /.test(header)) {
+    throw unauthenticated(
+      'verify aksk signature fail, the algorithm is not supported: use SDK-HMAC-SHA256 or V11-HMAC-SHA256',
+    );
+  }
   const match =
     /^(?:(SDK-HMAC-SHA256) Access=([^\s,/]+)|(V11-HMAC-SHA256) Credential=([^\s,/]+)\/(\d{8}\/[^\s,/]+\/[^\s,/]+)), *SignedHeaders=([^\s,]+), *Signature=([0-9a-f]{64})$/.exec(
       header,

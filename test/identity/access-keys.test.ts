@@ -153,14 +153,19 @@ describe('a signed request', () => {
       { Authorization: 'SDK-HMAC-SHA256 Access=AKEXAMPLE000000000001' },
       'verify aksk signature fail, the header Authorization is malformed',
     ],
-    [
-      'an unknown algorithm',
-      { Authorization: first.authorization.replace('SHA256', 'SHA999') },
-      'verify aksk signature fail, the header Authorization is malformed',
-    ],
   ])('is refused with %s', (_what, changes, message) => {
     expect(() => verifier().keys.verify(withHeaders(signed, changes))).toThrow(message);
   });
+
+  it.each(['SDK-HMAC-SM3', 'SDK-HMAC-SHA999', 'V11-HMAC-SM3', 'SDK-HMAC-', 'SDK-HMAC-SHA256-SM3'])(
+    'is refused with the algorithm %s, and shown those that are supported',
+    (algorithm) => {
+      const Authorization = first.authorization.replace('SDK-HMAC-SHA256', algorithm);
+      expect(() => verifier().keys.verify(withHeaders(signed, { Authorization }))).toThrow(
+        'verify aksk signature fail, the algorithm is not supported: use SDK-HMAC-SHA256 or V11-HMAC-SHA256',
+      );
+    },
+  );
 
   it.each([
     [15 * 60_000, true],
