@@ -106,7 +106,7 @@ function nameRequest(
     for (const [name, value] of headers) res.setHeader(name, value);
     const known = facts(res);
     known.requestId = newRequestId();
-    known.language = languageOf(req.headers['x-language']);
+    known.language = languageOf(req.headers);
     // Read here: a socket that has closed no longer knows it.
     known.address = (isProxyTrusted ? req.ip : req.socket.remoteAddress) ?? '';
     known.wireMethod = req.method;

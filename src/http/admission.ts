@@ -146,7 +146,7 @@ export function limitAtOnce(
 function turnAway(res: ServerResponse): void {
   const requestId = newRequestId();
   const { status, retryAfter } = ERROR_TABLE.overloaded;
-  const language = languageOf(res.req.headers['x-language']);
+  const language = languageOf(res.req.headers);
   const body = JSON.stringify(errorBody('overloaded', CROWDED, { language, requestId }));
   res
     .writeHead(status, {

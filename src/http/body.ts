@@ -58,7 +58,7 @@ function requireJsonType(header: string | undefined): void {
       '请求头Content-Type必须为application/json，且只能出现一次。',
     );
   }
-  if ((parameters['charset'] ?? 'utf-8').toLowerCase() !== 'utf-8') {
+  if (!/^utf-?8$/i.test(parameters['charset'] ?? 'utf-8')) {
     throw mediaType('The charset of the body must be utf-8.', '请求体的字符集必须为utf-8。');
   }
 }
@@ -91,7 +91,7 @@ function jsonObject(bytes: Buffer): object {
 
 // At most 19 digits: no more fit an int64, and longer ones take BigInt quadratic time.
 function idOrNaN(digits: string): bigint | number {
-  return /^[1-9]\d{0,18}$/.test(digits) ? BigInt(digits) : Number.NaN;
+  return /^(0|[1-9]\d{0,18})$/.test(digits) ? BigInt(digits) : Number.NaN;
 }
 
 /** Whether an object in this valid JSON text has a key twice. The parser lets a pair pass that has the same value twice. */

@@ -37,13 +37,13 @@ function wrongProcesses(value: unknown, maxIds: number): ServiceError | undefine
   if (!Array.isArray(value)) {
     return problem('parameter_wrong', 'processes must be an array.', 'processes必须为数组。')();
   }
-  const index = value.findIndex((id) => typeof id !== 'bigint' || id < 1n || id > MAX_ID);
+  const index = value.findIndex((id) => typeof id !== 'bigint' || id < 0n || id > MAX_ID);
   if (index >= 0) {
     const [name, most] = [`processes[${index}]`, MAX_ID.toString()];
     return problem(
       'parameter_wrong',
-      `${name} must be an integer from 1 to ${most}.`,
-      `${name}必须为1到${most}的整数。`,
+      `${name} must be an integer from 0 to ${most}.`,
+      `${name}必须为0到${most}的整数。`,
     )();
   }
   if (value.length > 0 && new Set(value).size <= maxIds) return undefined;

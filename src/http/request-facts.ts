@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Response } from 'express';
 import type { Caller } from '../domain/caller.ts';
 import type { Language, ServiceError } from '../errors.ts';
@@ -57,9 +57,10 @@ export function newRequestId(): string {
   return randomUUID().replaceAll('-', '');
 }
 
-/** The language that a header `X-Language` of this text asks for. */
-export function languageOf(header: string | readonly string[] | undefined): Language {
-  return String(header).toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us';
+/** Returns the language that the header X-Language asks for, or its alias x_language, which the PHP SDK sends. */
+export function languageOf(headers: IncomingHttpHeaders): Language {
+  const wanted = headers['x-language'] ?? headers['x_language'];
+  return String(wanted).toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us';
 }
 
 /** The trace that a header `traceparent` of W3C's Trace Context names; undefined when it names none, or breaks the rules. */

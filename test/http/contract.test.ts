@@ -250,25 +250,15 @@ describe('an error', () => {
       'DBS.200001',
       'Parameter error. processes must hold 1 to 3 ids.',
     ],
-    ...[
-      '1.0',
-      '1e3',
-      '-0',
-      '-1',
-      '0',
-      '"12"',
-      'true',
-      'null',
-      '[1]',
-      '{}',
-      '9223372036854775808',
-    ].map((id): [string, Sent, number, string, string] => [
-      `the id ${id}`,
-      { body: `{"processes":[1,${id}]}` },
-      400,
-      'DBS.200001',
-      'Parameter error. processes[1] must be an integer from 1 to 9223372036854775807.',
-    ]),
+    ...['1.0', '1e3', '-0', '-1', '"12"', 'true', 'null', '[1]', '{}', '9223372036854775808'].map(
+      (id): [string, Sent, number, string, string] => [
+        `the id ${id}`,
+        { body: `{"processes":[1,${id}]}` },
+        400,
+        'DBS.200001',
+        'Parameter error. processes[1] must be an integer from 0 to 9223372036854775807.',
+      ],
+    ),
     [
       'an unknown query parameter',
       { path: `${processesPath()}?dryrun=true`, body: ONE },
@@ -379,13 +369,27 @@ describe('an error', () => {
     const ask = async (language: string, body: string): Promise<unknown> =>
       (await send(started, { body, headers: { 'X-Language': language } })).body;
 
-    expect(await ask('zh-cn', '{"processes":[0]}')).toEqual({
+    expect(await ask('zh-cn', '{"processes":[-1]}')).toEqual({
       error_code: 'DBS.200001',
-      error_msg: '参数错误。processes[0]必须为1到9223372036854775807的整数。',
+      error_msg: '参数错误。processes[0]必须为0到9223372036854775807的整数。',
     });
-    expect(await ask('fr-fr', '{"processes":[0]}')).toMatchObject({
-      error_msg: 'Parameter error. processes[0] must be an integer from 1 to 9223372036854775807.',
+    expect(await ask('fr-fr', '{"processes":[-1]}')).toMatchObject({
+      error_msg: 'Parameter error. processes[0] must be an integer from 0 to 9223372036854775807.',
     });
+  });
+
+  it.each([
+    ['x_language', { x_language: 'zh-cn' }, '参数错误。'],
+    ['X_Language', { X_Language: 'ZH-CN' }, '参数错误。'],
+    [
+      'the published name rather than its alias',
+      { 'X-Language': 'zh-cn', x_language: 'en-us' },
+      '参数错误。',
+    ],
+    ['neither', {}, 'Parameter error.'],
+  ])('takes the language from %s', async (_what, headers, beginning) => {
+    const res = await send(start(), { body: '{"processes":[-1]}', headers });
+    expect((res.body as { error_msg: string }).error_msg.startsWith(beginning)).toBe(true);
   });
 
   it('names the allowed methods with a 405', async () => {
@@ -529,6 +533,8 @@ describe('DELETE', () => {
     ['application/json;charset=utf-8', '{"processes": [1, 2]}'],
     ['application/json;charset=UTF-8', '{"processes":[1,2]}\n'],
     ['Application/JSON; Charset="utf-8"', ' \r\n{ "processes" :\t[ 1 , 2 ] } '],
+    ['application/json; charset=utf8', '{"processes":[1,2]}'],
+    ['application/json;charset="UTF8"', '{"processes":[1,2]}'],
   ])('takes what the official SDKs send: %s %j', async (type, body) => {
     const started = start();
     started.nodes.connect({ id: '1' });
@@ -538,6 +544,21 @@ describe('DELETE', () => {
     expect([res.status, res.text]).toEqual([
       200,
       '{"processes_killed":[1],"processes_not_found":[2]}',
+    ]);
+    expect(started.nodes.kills).toEqual([1n]);
+  });
+
+  it('reports the id 0, which no session has, as not found', async () => {
+    const started = start();
+    started.nodes.connect({ id: '1' });
+
+    const res = await send(started, {
+      body: '{"processes":[0,1],"expected":[{"id":0,"user":"app"}]}',
+    });
+
+    expect([res.status, res.text]).toEqual([
+      200,
+      '{"processes_killed":[1],"processes_not_found":[0]}',
     ]);
     expect(started.nodes.kills).toEqual([1n]);
   });

@@ -50,7 +50,7 @@ export const SESSION_IDS: readonly bigint[] = [
 export function askedIds(body: string): readonly bigint[] | undefined {
   const list = VALID_BODY.exec(body)?.[1];
   const digits = list?.split(',').map((text) => text.trim());
-  if (digits?.every((text) => /^[1-9]\d{0,18}$/.test(text)) !== true) return undefined;
+  if (digits?.every((text) => /^(0|[1-9]\d{0,18})$/.test(text)) !== true) return undefined;
   const ids = [...new Set(digits.map(BigInt))];
   return ids.length <= MAX_IDS && ids.every((id) => id <= MAX_ID) ? ids : undefined;
 }
@@ -204,8 +204,8 @@ const id = fc.oneof(
   fc
     .tuple(fc.constantFrom(...SESSION_IDS), fc.integer({ min: -2, max: 2 }))
     .map(([edge, distance]) => edge + BigInt(distance))
-    .filter((near) => near >= 1n && near <= MAX_ID),
-  fc.bigInt({ min: 1n, max: MAX_ID }),
+    .filter((near) => near >= 0n && near <= MAX_ID),
+  fc.bigInt({ min: 0n, max: MAX_ID }),
 );
 const ids = fc.array(id, { minLength: 1, maxLength: 5 }).map((list) => list.join(','));
 
@@ -248,7 +248,7 @@ const WRONG_SPELLINGS = [
 
 const NO_IDS = [
   ...words(String.raw`
-    0 -0 0.0 -0.0 00 -1 1.0 1e3 1E2 00012 +1 0x10 0xc .5 - . e 1e 1e+ 1e400 -1e400 1e-400 1E999999999
+    -0 0.0 -0.0 00 -1 1.0 1e3 1E2 00012 +1 0x10 0xc .5 - . e 1e 1e+ 1e400 -1e400 1e-400 1E999999999
     9223372036854775808 18446744073709551616 9223372036854775807.0 9223372036854775807e0 1e19
     0.12e2 1.2e1 120e-1 9.223372036854775807e18 NaN Infinity -Infinity undefined true false null
     None nul nulll TRUE "" "12" '12' "12 12" [] [12] [[[12]]] {} {"id":12} {"0":12} {"length":1}
@@ -262,7 +262,7 @@ const NO_IDS = [
 const wrappedId = fc
   .tuple(id, fc.constantFrom(2n ** 64n, -(2n ** 64n), MAX_ID, 2n ** 63n, 2n ** 65n, 2n ** 128n))
   .map(([n, period]) => n + period)
-  .filter((n) => n < 1n || n > MAX_ID);
+  .filter((n) => n < 0n || n > MAX_ID);
 
 const wrongId = fc.oneof(
   {
@@ -274,7 +274,7 @@ const wrongId = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...NO_IDS) },
   { weight: 1, arbitrary: wrappedId.map(String) },
   { weight: 1, arbitrary: fc.bigInt({ min: MAX_ID + 1n, max: 2n ** 70n }).map(String) },
-  { weight: 1, arbitrary: fc.bigInt({ min: -(2n ** 70n), max: 0n }).map(String) },
+  { weight: 1, arbitrary: fc.bigInt({ min: -(2n ** 70n), max: -1n }).map(String) },
   { weight: 1, arbitrary: fc.double().map(String) },
   { weight: 1, arbitrary: jsonText },
 );
@@ -473,7 +473,7 @@ const BOMBS: readonly ((deep: number) => string)[] = [
   (deep) => `{"processes":[12${',[12'.repeat(deep / 4)}${']'.repeat(deep / 4)}]}`,
   (deep) => `{"${'\\\\'.repeat(deep)}":[12]}`,
   (deep) => `{"processes":[12],"${'a'.repeat(deep)}":1}`,
-  (deep) => `{"processes":[12${',12'.repeat(deep / 4)},0]}`,
+  (deep) => `{"processes":[12${',12'.repeat(deep / 4)},-1]}`,
 ];
 
 /** Valid bodies with a few bytes changed; some are still valid. */
