@@ -8,6 +8,7 @@ import { relativeTo } from './yaml-file.ts';
 import {
   distinct,
   flag,
+  host,
   integer,
   keys,
   list,
@@ -98,7 +99,7 @@ const identity = keys({
 export function serviceFile(path: string) {
   return keys({
     server: keys({
-      host: text().default('127.0.0.1'),
+      host: host().default('127.0.0.1'),
       // 0 takes any free port; the log says which.
       port: integer(0, 65_535),
       tls: tlsFiles(path).optional(),
@@ -126,7 +127,7 @@ export function serviceFile(path: string) {
     registry: keys({ file: text(), warm: oneOf(['all', 'on_demand']).default('on_demand') }),
     identity,
     audit: audit(path).optional(),
-    metrics: keys({ host: text().default('127.0.0.1'), port: integer(0, 65_535) }).optional(),
+    metrics: keys({ host: host().default('127.0.0.1'), port: integer(0, 65_535) }).optional(),
   });
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import { LineCounter, parseDocument, type Document } from 'yaml';
+import { isAlias, isNode, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
 import type { z } from 'zod';
 import { Variable } from './yaml-keys.ts';
 
@@ -52,14 +52,13 @@ export function readYamlFile<S extends z.ZodType>(
     // The first problem of a key is the cause of the others.
     if (!problems.has(name)) problems.set(name, `${at(keys)}${name} ${what}`);
   };
-  let written: unknown;
-  try {
-    written = expand(document.toJS() as unknown, environment, [], report);
-  } catch {
-    // An alias of nothing, of too much, or of itself.
-    const problem = `${path}: is not valid YAML (an alias, *name, that cannot be resolved)`;
-    return { value: undefined, written: undefined, problems: [problem] };
+  const wrongAlias = aliasProblem(document, lines);
+  if (wrongAlias !== undefined) {
+    return { value: undefined, written: undefined, problems: [`${path}${wrongAlias}`] };
   }
+  // The file is the operator's own, and what an alias repeats is expanded once: no number of aliases is too many.
+  const parsed = document.toJS({ maxAliasCount: -1 }) as unknown;
+  const written = expand(parsed, [], { environment, report, expanded: new Map() });
   const checked = schema.safeParse(written);
   for (const issue of checked.error?.issues ?? []) reportIssue(issue, report);
   return {
@@ -76,24 +75,55 @@ export function relativeTo(file: string, path: string): string {
 
 type Report = (keys: readonly PropertyKey[], what: string) => void;
 
-function expand(
-  value: unknown,
-  environment: Environment,
+/** Returns the place and the reason of the first alias that stands for nothing or for itself, or undefined. */
+function aliasProblem(document: Document, lines: LineCounter): string | undefined {
+  const anchors = new Map<string, Node>();
+  let problem: string | undefined;
+  visit(document, (_key, node, ancestors) => {
+    if (!isAlias(node)) {
+      if (isNode(node) && node.anchor !== undefined) anchors.set(node.anchor, node);
+      return undefined;
+    }
+    const repeated = anchors.get(node.source);
+    const isOfItself = repeated !== undefined && ancestors.includes(repeated);
+    if (repeated !== undefined && !isOfItself) return undefined;
+    const { line, col } = lines.linePos(node.range?.[0] ?? 0);
+    const reason = isOfItself
+      ? 'a value that holds it'
+      : `nothing: write &${node.source} before the value that it repeats`;
+    problem = `:${line}:${col}: the alias *${node.source} stands for ${reason}`;
+    return visit.BREAK;
+  });
+  return problem;
+}
+
+/** What `expand` needs besides the value. */
+interface Expansion {
+  readonly environment: Environment;
+  readonly report: Report;
+  /** Groups and lists that were expanded before: an alias repeats the same object. */
+  readonly expanded: Map<object, unknown>;
+}
+
+function expand(value: unknown, at: readonly PropertyKey[], expansion: Expansion): unknown {
+  if (typeof value === 'string') return expandText(value, at, expansion);
+  if (typeof value !== 'object' || value === null) return value;
+  const { expanded } = expansion;
+  if (expanded.has(value)) return expanded.get(value);
+  const copy: unknown = Array.isArray(value)
+    ? value.map((entry, index) => expand(entry, [...at, index], expansion))
+    : Object.fromEntries(
+        Object.entries(value).map(([key, entry]) => [key, expand(entry, [...at, key], expansion)]),
+      );
+  expanded.set(value, copy);
+  return copy;
+}
+
+function expandText(
+  value: string,
   at: readonly PropertyKey[],
-  report: Report,
+  { environment, report }: Expansion,
 ): unknown {
-  if (Array.isArray(value)) {
-    return value.map((entry, index) => expand(entry, environment, [...at, index], report));
-  }
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, entry]) => [
-        key,
-        expand(entry, environment, [...at, key], report),
-      ]),
-    );
-  }
-  if (typeof value !== 'string') return value;
   const expanded = value.replace(/\$\$|\$\{(\w+)\}|\$\{/g, (match, name: string | undefined) => {
     if (match === '$$') return '$';
     const variable = environment[name ?? ''];

@@ -1,3 +1,4 @@
+import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 
 /** A key that takes a text of at least `minimum` characters. */
@@ -17,6 +18,24 @@ export const textLike = (form: RegExp, rule: string) =>
       .string({ error: wants(`must be ${rule} (in quotes if it looks like a number)`) })
       .regex(form, `must be ${rule}`),
   );
+
+/** A key that takes the name or the IP address of a host. Square brackets around an IPv6 address are taken off. */
+export const host = () =>
+  text()
+    .transform((given) => {
+      const [, inside = ''] = /^\[(.*)\]$/.exec(given) ?? [];
+      return isIPv6(inside) ? inside : given;
+    })
+    .refine(isHost, 'must be a host name or an IP address, without a port');
+
+// What ends in a number is an address, or a mistake: a resolver would read 1.2.3 as 1.2.0.3.
+function isHost(given: string): boolean {
+  if (isIP(given) !== 0) return true;
+  return (
+    /^(?=.{1,253}$)[\p{L}\p{M}\p{N}_-]{1,63}(\.[\p{L}\p{M}\p{N}_-]{1,63})*\.?$/u.test(given) &&
+    !/\.\d+\.?$/.test(given)
+  );
+}
 
 /** A key that takes a whole number within these bounds, both included. */
 export const integer = (minimum: number, maximum: number) => {

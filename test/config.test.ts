@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { serviceFile } from '../src/config.ts';
 import { nodesFile } from '../src/registry/nodes-file.ts';
 import { readYamlFile, type Environment } from '../src/yaml-file.ts';
+import { selfSigned } from './support/certificates.ts';
 import { nodeKey } from './support/ids.ts';
 
 let folder = '';
@@ -15,6 +16,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
+const own = await selfSigned('own');
 const HASH = 'ab'.repeat(32);
 const TOKEN = `{ sha256: ${HASH}, user: ops, project_id: ${nodeKey.projectId}, actions: ["*"] }`;
 const SERVICE = `
@@ -144,13 +146,50 @@ identity:
     ['- a', 'service.yaml:1:1: the file must be a group of keys'],
     ['a: [', 'service.yaml:1:5: is not valid YAML'],
     [`${SERVICE}server: { port: 1 }`, 'is not valid YAML (duplicate key)'],
-    ['server: *nobody', 'is not valid YAML (an alias, *name, that cannot be resolved)'],
-    ['server: &a { tls: *a }', 'is not valid YAML (an alias, *name, that cannot be resolved)'],
     [SERVICE.replace('ops', '"${USER:-x}"'), 'has a ${ that is not ${NAME}; a dollar sign is $$'],
   ])('refuses what is no such file: %j', (text, expected) => {
     const { value, problems } = readService(text);
     expect(value).toBeUndefined();
     expect(problems.join('\n')).toContain(expected);
+  });
+
+  it('follows as many aliases as a file has', () => {
+    const tokens = Array.from({ length: 300 }, (_, index) => {
+      const sha256 = index.toString(16).padStart(64, '0');
+      return `    - { sha256: '${sha256}', user: *user, project_id: *project, actions: *actions }\n`;
+    });
+    const first = `    - { sha256: ${HASH}, user: &user ops, project_id: &project ${nodeKey.projectId}, actions: &actions ["*"] }\n`;
+    const head = SERVICE.slice(0, SERVICE.indexOf('    - '));
+    const { value, problems } = readService(head + first + tokens.join(''));
+    expect(problems).toEqual([]);
+    expect(value?.identity.tokens?.[300]).toMatchObject({ user: 'ops', actions: ['*'] });
+  });
+
+  it('does not write out aliases of aliases, which would fill the memory', () => {
+    const rows = Array.from({ length: 30 }, (_, index) => {
+      const below = index === 0 ? 'x' : `*a${index - 1}`;
+      return `a${index}: &a${index} [${Array<string>(9).fill(below).join(', ')}]`;
+    });
+    expect(readService(rows.join('\n')).problems.at(-1)).toMatch(
+      /^service.yaml:30:\d+: a29 is not a known key$/,
+    );
+  });
+
+  it.each([
+    [
+      'server: *nobody',
+      'service.yaml:1:9: the alias *nobody stands for nothing: write &nobody before the value that it repeats',
+    ],
+    [
+      'a: 1\nserver: &a { tls: *a }',
+      'service.yaml:2:19: the alias *a stands for a value that holds it',
+    ],
+    [
+      'server: &a [1, { tls: [*a] }]',
+      'service.yaml:1:24: the alias *a stands for a value that holds it',
+    ],
+  ])('says which alias is wrong, and why: %j', (text, problem) => {
+    expect(readService(text).problems).toEqual([problem]);
   });
 
   it('says when a file cannot be read', () => {
@@ -178,6 +217,65 @@ describe('nodes.yaml', () => {
         killTimeoutMs: 3,
         killWith: 'kill',
       },
+    ]);
+  });
+
+  it('lets 400 nodes share their TLS settings by an alias', () => {
+    writeFileSync(join(folder, 'ca.pem'), own.cert);
+    const nodes = Array.from({ length: 400 }, (_, index) => {
+      const id = index.toString().padStart(32, '0');
+      const tls = index === 0 ? '&tls { ca_file: ca.pem, server_name: db }' : '*tls';
+      return `  - { node_id: ${id}no07, instance_id: ${nodeKey.instanceId}, project_id: ${nodeKey.projectId}, host: 10.0.0.1, user: u, password: "p", tls: ${tls} }`;
+    });
+    const { value, problems } = readNodes(`nodes:\n${nodes.join('\n')}\n`);
+    expect(problems).toEqual([]);
+    expect(value?.nodes).toHaveLength(400);
+    expect(value?.nodes[399]?.tls).toEqual({ ca: own.cert, serverName: 'db' });
+  });
+
+  it.each([
+    ['[::1]', '::1'],
+    ['[2001:db8::7]', '2001:db8::7'],
+    ['::1', '::1'],
+    ['fe80::1%eth0', 'fe80::1%eth0'],
+    ['db-1.internal', 'db-1.internal'],
+    ['db_1.internal.', 'db_1.internal.'],
+    ['例.internal', '例.internal'],
+  ])('takes the host %s', (host, reached) => {
+    const quoted = NODE.replace('127.0.0.1', `'${host}'`);
+    const { value, problems } = readNodes(
+      `${quoted}    admin_port: 1\n    admin_host: '${host}'\n`,
+    );
+    expect(problems).toEqual([]);
+    expect(value?.nodes[0]).toMatchObject({ host: reached, admin: { host: reached } });
+  });
+
+  it.each([
+    '[::1',
+    '::1]',
+    '[127.0.0.1]',
+    '[db.internal]',
+    '[::1]:3306',
+    'db.internal:3306',
+    '10.0.0.1:3306',
+    'mysql://db.internal',
+    'db.internal/shop',
+    'root@db.internal',
+    'db internal',
+    ' db.internal',
+    'db..internal',
+    '.internal',
+    '10.0.0.0/8',
+    '*',
+    'a, b',
+    '10.0.0.256',
+    '1.2.3',
+  ])('refuses the host %j, which never resolves', (host) => {
+    const rule = 'must be a host name or an IP address, without a port';
+    const quoted = NODE.replace('127.0.0.1', `'${host}'`);
+    expect(readNodes(`${quoted}    admin_port: 1\n    admin_host: '${host}'\n`).problems).toEqual([
+      `nodes.yaml:6:11: nodes[0].host ${rule}`,
+      `nodes.yaml:10:17: nodes[0].admin_host ${rule}`,
     ]);
   });
 

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import { isNativeError } from 'node:util/types';
 import { z } from 'zod';
 import { readYamlFile, type Environment } from '../yaml-file.ts';
-import { integer, text } from '../yaml-keys.ts';
+import { host, integer, text } from '../yaml-keys.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
 const LIMIT_MS = 4000;
@@ -12,7 +12,7 @@ const LIMIT_MS = 4000;
 // The rest may be wrong: the service runs on with what it read before.
 const listener = z.looseObject({
   server: z.looseObject({
-    host: text().default('127.0.0.1'),
+    host: host().default('127.0.0.1'),
     port: integer(1, 65_535),
     tls: z.looseObject({ client_ca_file: text().optional() }).optional(),
   }),

@@ -6,6 +6,7 @@ import { relativeTo } from '../yaml-file.ts';
 import {
   distinct,
   EVEN_IF_WRONG,
+  host,
   integer,
   keys,
   list,
@@ -28,10 +29,10 @@ export function nodesFile(path: string, defaults: NodeDefaults) {
     node_id: textLike(/^[A-Za-z0-9]{32}no07$/, '36 letters and digits that end in no07'),
     instance_id: textLike(/^[A-Za-z0-9]{32}in07$/, '36 letters and digits that end in in07'),
     project_id: textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits'),
-    host: text(),
+    host: host(),
     port: integer(1, 65_535).default(3306),
     admin_port: integer(1, 65_535).optional(),
-    admin_host: text().optional(),
+    admin_host: host().optional(),
     user: text(),
     password: text(0),
     tls: z
