@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { pipeline, type Readable } from 'node:stream';
 import { isNativeError } from 'node:util/types';
+import { createGunzip } from 'node:zlib';
 import { verify, type AuditReport } from '../audit/verify.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
@@ -41,11 +44,23 @@ async function* linesOf(files: readonly string[], places: Place[]): AsyncGenerat
   let before = 0;
   for (const file of files) {
     places.push({ file, before });
-    for await (const line of createInterface({ input: createReadStream(file) })) {
+    for await (const line of createInterface({ input: await openUnpacked(file) })) {
       before += 1;
       yield line;
     }
   }
+}
+
+/** Opens a file; one that gzip compressed reads as what it was before. Its first bytes decide, not its name. */
+async function openUnpacked(file: string): Promise<Readable> {
+  const source = createReadStream(file);
+  await once(source, 'readable');
+  const first = source.read() as Buffer | null;
+  if (first === null) return source;
+  source.unshift(first);
+  if (first[0] !== 0x1f || first[1] !== 0x8b) return source;
+  // The reader of the lines hears of errors on either side.
+  return pipeline(source, createGunzip(), () => undefined);
 }
 
 function placeOf(line: number, places: readonly Place[]): string {

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
@@ -109,6 +110,49 @@ describe('session-control audit', () => {
     ]);
     const [code, said] = await run('verify', old, join(folder, 'none'));
     expect([code, said]).toEqual([66, expect.stringContaining('none cannot be read: ENOENT')]);
+  });
+
+  describe('of files that logrotate compressed', () => {
+    const old = join(folder, 'audit.jsonl-20261101.gz');
+    const next = join(folder, 'audit.jsonl');
+
+    it('reads them as what they were, whatever they are called', async () => {
+      writeFileSync(next, `${record('outcome', 'a', '7')}\n`);
+      for (const name of [old, join(folder, 'renamed')]) {
+        writeFileSync(name, gzipSync(`${record('intent', 'a', '7')}\n`));
+        expect(await run('verify', name, next)).toEqual([
+          0,
+          'Records: 1 intent, 1 outcome.\nEvery intent has its outcome, and no line is torn.\n',
+        ]);
+      }
+    });
+
+    it('reads a plain file that is only called so, an empty one, and several that were joined', async () => {
+      writeFileSync(old, `${record('intent', 'a', '7')}\n`);
+      writeFileSync(next, '');
+      const joined = join(folder, 'joined.gz');
+      const members = [`${record('intent', 'b', '1')}\n`, `${record('outcome', 'b', '1')}\n`];
+      writeFileSync(joined, Buffer.concat(members.map((member) => gzipSync(member))));
+      const [code, said] = await run('verify', old, next, joined);
+      expect([code, said]).toEqual([1, expect.stringContaining('Records: 2 intent, 1 outcome.')]);
+    });
+
+    it('says when one is cut short, and ends with 66', async () => {
+      const whole = gzipSync(`${record('intent', 'a', '7')}\n`.repeat(1000));
+      writeFileSync(old, whole.subarray(0, whole.length - 20));
+      const [code, said] = await run('verify', old);
+      expect([code, said]).toEqual([
+        66,
+        `session-control: ${old} cannot be read: unexpected end of file\n`,
+      ]);
+    });
+
+    it('reads what logrotate makes of our own configuration', async () => {
+      writeFileSync(next, `${record('intent', 'a', '7')}\n${record('outcome', 'a', '7')}\n`);
+      const program = spawnSync('gzip', ['--keep', '--force', next]);
+      expect(program.status).toBe(0);
+      expect((await run('verify', `${next}.gz`))[0]).toBe(0);
+    });
   });
 
   it('says how it is used, and when a file cannot be read', async () => {
