@@ -8,6 +8,9 @@ GRANT SELECT ON performance_schema.processlist TO session_control@'%';
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
 ALTER USER session_control@'%' REQUIRE SSL;
 
+-- The account of the health check, with no privilege at all. MariaDB's image makes one by itself.
+CREATE USER healthcheck@'127.0.0.1' IDENTIFIED BY 'healthcheck-for-trials-only';
+
 -- An account to make sessions with.
 CREATE DATABASE shop;
 CREATE USER app@'%' IDENTIFIED BY 'app-for-trials-only';
