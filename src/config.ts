@@ -106,6 +106,8 @@ export function serviceFile(path: string) {
       trust_proxy: z
         .union([flag(), integer(0, 100), proxies], { error: PROXY_RULE })
         .default(false),
+      // Longer than proxies keep idle connections: one that is closed while a request is on its way loses that request.
+      keep_alive_timeout_ms: timeLimit().default(75_000),
     }),
     log: keys({
       level: oneOf(['error', 'warn', 'info', 'debug']).default('info'),

@@ -135,6 +135,7 @@ export function startService(
   });
   const listener = createListener(app, {
     requestTimeoutMs: limits.request_timeout_ms,
+    keepAliveTimeoutMs: server.keep_alive_timeout_ms,
     log,
     tls: server.tls,
   });

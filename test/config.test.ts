@@ -59,7 +59,12 @@ describe('service.yaml', () => {
     const { value, problems } = readService(SERVICE);
     expect(problems).toEqual([]);
     expect(value).toEqual({
-      server: { host: '127.0.0.1', port: 8080, trust_proxy: false },
+      server: {
+        host: '127.0.0.1',
+        port: 8080,
+        trust_proxy: false,
+        keep_alive_timeout_ms: 75_000,
+      },
       log: { level: 'info', format: 'json' },
       limits: {
         max_processes_per_request: 1000,

@@ -22,6 +22,8 @@ export interface ListenerTls {
 export interface ListenerSettings {
   /** How long a client may take to send a request. */
   readonly requestTimeoutMs: number;
+  /** How long an idle connection stays open, in milliseconds. Node.js adds a second. */
+  readonly keepAliveTimeoutMs?: number;
   readonly log: EventLog;
   readonly tls?: ListenerTls | undefined;
 }
@@ -29,7 +31,7 @@ export interface ListenerSettings {
 /** The HTTP server around the app. What Node's parser refuses is answered in the contract's shape too. */
 export function createListener(
   app: RequestListener & Partial<App>,
-  { requestTimeoutMs, log, tls }: ListenerSettings,
+  { requestTimeoutMs, keepAliveTimeoutMs, log, tls }: ListenerSettings,
 ): Server {
   const options = {
     ...app.messages,
@@ -38,6 +40,7 @@ export function createListener(
     requireHostHeader: false,
     headersTimeout: requestTimeoutMs,
     requestTimeout: requestTimeoutMs,
+    ...(keepAliveTimeoutMs !== undefined && { keepAliveTimeout: keepAliveTimeoutMs }),
     connectionsCheckingInterval: Math.min(requestTimeoutMs, 1000),
   };
   const server =

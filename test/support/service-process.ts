@@ -28,13 +28,13 @@ export class ServiceProcess {
   configure(
     server: Server,
     token: string,
-    more: { readonly service?: string; readonly identity?: string; readonly node?: string } = {},
+    more: Readonly<Partial<Record<'server' | 'service' | 'identity' | 'node', string>>> = {},
   ): void {
     const { projectId, instanceId, nodeId } = nodeKey;
     this.write(
       'service.yaml',
       `
-server: { port: 0 }
+server: { port: 0${more.server ?? ''} }
 registry: { file: nodes.yaml }
 ${more.service ?? ''}
 identity:
