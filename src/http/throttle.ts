@@ -1,12 +1,7 @@
-import {
-  ipKeyGenerator,
-  MemoryStore,
-  type ClientRateLimitInfo,
-  type Options,
-  type Store,
-} from 'express-rate-limit';
+import { ipKeyGenerator, type ClientRateLimitInfo, type Options } from 'express-rate-limit';
 import type { Response } from 'express';
 import { ServiceError } from '../errors.ts';
+import { MemoryCounters, type Counters } from './memory-counters.ts';
 import { facts, ownerOf, type RequestFacts } from './request-facts.ts';
 
 const WINDOW_MS = 60_000;
@@ -14,7 +9,7 @@ const WINDOW_MS = 60_000;
 const CALLERS_AN_ADDRESS = 10;
 
 /** Makes where a limiter of this name counts; without one it counts in memory. */
-export type MakeCounters = (name: string) => Store;
+export type MakeCounters = (name: string) => Counters;
 
 /** A step for any request. */
 type Limiter = (req: unknown, res: Response) => Promise<void>;
@@ -33,7 +28,7 @@ export function limitCaller(requestsPerMinute: number, makeCounters?: MakeCounte
 // The library's stores without its middleware, which takes longer for headers and checks that are not wanted here than for the counting.
 function limitBy(
   limit: number,
-  store: Store = new MemoryStore(),
+  store: Counters = new MemoryCounters(WINDOW_MS),
   keyOf: (known: RequestFacts) => string,
 ): Limiter {
   void Promise.resolve(store.init?.({ windowMs: WINDOW_MS } as Options)).catch(() => undefined);
@@ -41,7 +36,8 @@ function limitBy(
     const key = keyOf(facts(res));
     const counted = await count(store, key);
     if (counted === undefined || counted.totalHits <= limit) return;
-    const seconds = Math.ceil(((counted.resetTime?.getTime() ?? 0) - Date.now()) / 1000);
+    const leftMs = (counted.resetTime?.getTime() ?? 0) - Date.now();
+    const seconds = Math.ceil(Math.min(leftMs, WINDOW_MS) / 1000);
     res.set('Retry-After', Math.max(1, seconds).toString());
     throw new ServiceError('too_many_requests', {
       'en-us': `At most ${limit} requests a minute are taken.`,
@@ -50,7 +46,7 @@ function limitBy(
   };
 }
 
-async function count(store: Store, key: string): Promise<ClientRateLimitInfo | undefined> {
+async function count(store: Counters, key: string): Promise<ClientRateLimitInfo | undefined> {
   try {
     // Taken out at once: the next request changes it.
     const { totalHits, resetTime } = await store.increment(key);

@@ -41,16 +41,26 @@ interface Authorization {
 export class AccessKeys {
   #keys: ReadonlyMap<string, AccessKey> = new Map();
   readonly #lockout: Lockout;
+  readonly #remembersAll: boolean;
   readonly #now: () => number;
-  readonly #rememberedFrom: number;
+  readonly #monotonic: () => number;
+  readonly #started: { readonly at: number; readonly monotonic: number };
 
   /**
-   * `remembersAll`: what was answered before this process began is remembered elsewhere. `now` is in milliseconds since 1970.
+   * `remembersAll`: what was answered before this process began is remembered elsewhere. `now` is in milliseconds since 1970, and only
+   * X-Sdk-Date is compared with it; `monotonic` is in milliseconds too.
    */
-  constructor(keys: readonly AccessKey[], remembersAll = false, now: () => number = Date.now) {
+  constructor(
+    keys: readonly AccessKey[],
+    remembersAll = false,
+    now: () => number = Date.now,
+    monotonic: () => number = () => performance.now(),
+  ) {
+    this.#remembersAll = remembersAll;
     this.#now = now;
-    this.#rememberedFrom = remembersAll ? 0 : Math.floor(now() / 1000) * 1000;
-    this.#lockout = new Lockout(now);
+    this.#monotonic = monotonic;
+    this.#started = { at: now(), monotonic: monotonic() };
+    this.#lockout = new Lockout(monotonic);
     this.replace(keys);
   }
 
@@ -102,11 +112,21 @@ export class AccessKeys {
     ];
     const at = Date.UTC(year, month - 1, day, hour, minute, second);
     // What was answered before is not remembered: a request that changes something may be a replay.
-    const isUnknownPast = !['GET', 'HEAD'].includes(request.method) && at < this.#rememberedFrom;
+    const isUnknownPast = !['GET', 'HEAD'].includes(request.method) && at < this.#rememberedFrom();
     if (Math.abs(this.#now() - at) > WINDOW_MS || isUnknownPast) {
       throw unauthenticated('calc ak sk signature fail:signature expired');
     }
     return date;
+  }
+
+  /** Returns the second in which this process began, by the wall clock as it is set at the moment. */
+  #rememberedFrom(): number {
+    if (this.#remembersAll) return 0;
+    const { at, monotonic } = this.#started;
+    const steppedMs = this.#now() - at - (this.#monotonic() - monotonic);
+    // Reading two clocks takes a moment, and a clock is slewed a little all the time.
+    const start = Math.abs(steppedMs) < 1000 ? at : at + steppedMs;
+    return Math.floor(start / 1000) * 1000;
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type Caller,
   type GrantedAction,
 } from '../domain/caller.ts';
+import type { Deadline } from '../domain/deadline.ts';
 import { ServiceError } from '../errors.ts';
 import { sha256Hex } from './canonical-request.ts';
 
@@ -22,7 +23,7 @@ export interface KeystoneSettings {
 }
 
 type Answer =
-  | { readonly caller: Caller; readonly expiresAt: number }
+  | { readonly caller: Caller; readonly expiresAt: Deadline }
   | { readonly caller: undefined; readonly reason: string };
 
 /** The token, and of whom to ask. */
@@ -88,7 +89,7 @@ export class KeystoneTokens {
           : new ServiceError('iam_unavailable', undefined, { cause });
       });
     if (answer.caller === undefined) throw unauthenticated(answer.reason);
-    if (answer.expiresAt <= Date.now()) throw unauthenticated('token expires');
+    if (answer.expiresAt <= performance.now()) throw unauthenticated('token expires');
     return answer.caller;
   }
 }
@@ -105,15 +106,16 @@ async function lookUp(token: string, settings: KeystoneSettings): Promise<Answer
       if (signal.aborted) throw error;
       return ask();
     });
-    return answerOf(response.status, await readText(response), settings);
+    const now = clockOf(response.headers.get('date'));
+    return answerOf(response.status, await readText(response), settings, now);
   } catch (cause) {
     if (cause instanceof ServiceError) throw cause;
     throw new ServiceError('iam_unavailable', undefined, { cause });
   }
 }
 
-function answerOf(status: number, text: string, settings: KeystoneSettings): Answer {
-  if (status === 200) return callerOf(text, settings.roleActions);
+function answerOf(status: number, text: string, settings: KeystoneSettings, now: number): Answer {
+  if (status === 200) return callerOf(text, settings.roleActions, now);
   if (status === 404) return { caller: undefined, reason: 'decrypt token fail' };
   if (status !== 401 && status !== 403) throw new Error(`IAM answered ${status}`);
   if (settings.serviceToken === undefined) {
@@ -122,15 +124,21 @@ function answerOf(status: number, text: string, settings: KeystoneSettings): Ans
   throw new ServiceError('service_token_refused');
 }
 
-function callerOf(text: string, roleActions: KeystoneSettings['roleActions']): Answer {
+/** Returns the time in milliseconds since 1970 by IAM's clock, whose date has whole seconds; by our own clock if there is no date. */
+function clockOf(date: string | null): number {
+  const [own, second] = [Date.now(), Date.parse(date ?? '')];
+  return Number.isNaN(second) ? own : Math.min(Math.max(own, second), second + 999);
+}
+
+function callerOf(text: string, roleActions: KeystoneSettings['roleActions'], now: number): Answer {
   const { token } = JSON.parse(text) as { token?: KeystoneToken };
-  const expiresAt = Date.parse(token?.expires_at ?? '');
+  const leftMs = Date.parse(token?.expires_at ?? '') - now;
   const { id, name } = token?.user ?? {};
   const user = name ?? id;
-  if (Number.isNaN(expiresAt) || typeof user !== 'string') {
+  if (Number.isNaN(leftMs) || typeof user !== 'string') {
     throw new Error('IAM answered with a token that cannot be read');
   }
-  if (expiresAt <= Date.now()) return { caller: undefined, reason: 'token expires' };
+  if (leftMs <= 0) return { caller: undefined, reason: 'token expires' };
   const roles = (token?.roles ?? []).map(({ name }) => name ?? '');
   const granted = roles.flatMap((role) =>
     Object.hasOwn(roleActions, role) ? (roleActions[role] ?? []) : [],
@@ -139,6 +147,7 @@ function callerOf(text: string, roleActions: KeystoneSettings['roleActions']): A
   const projectId = token?.project?.id ?? '';
   // A name is one of many in another domain: the id tells them apart.
   const proof = id === undefined ? 'IAM token' : `IAM token of ${id}`;
+  const expiresAt = performance.now() + leftMs;
   return { expiresAt, caller: { user, projectId, actions: grantedActions(granted), proof } };
 }
 

@@ -59,7 +59,8 @@ function withHeaders(
 function verifier(changes: Partial<AccessKey> = {}) {
   // As if the process had begun an hour before, so that only the window decides.
   let now = AT - 3_600_000;
-  const keys = new AccessKeys([{ ...ACCESS_KEY, ...changes }], false, () => now);
+  const clock = () => now;
+  const keys = new AccessKeys([{ ...ACCESS_KEY, ...changes }], false, clock, clock);
   now = AT;
   return { keys, passTime: (ms: number) => (now += ms) };
 }
