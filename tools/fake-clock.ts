@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { whyNoProgram } from './program.ts';
@@ -25,6 +25,8 @@ export async function whyNoFakeClock(): Promise<string | undefined> {
 /** Makes a clock that is right until it is stepped. */
 export async function makeFakeClock(): Promise<FakeClock> {
   const folder = mkdtempSync(join(tmpdir(), 'session-control-clock-'));
+  // Servers do not run as root.
+  chmodSync(folder, 0o755);
   const file = join(folder, 'offset');
   // Not faketime itself: it would stay between us and the program, and get its signals.
   const { stdout } = await run('faketime', ['-f', '+0', 'env']);

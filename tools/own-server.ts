@@ -19,6 +19,8 @@ export interface OwnServer extends DatabaseNode {
 export interface ServerOptions {
   /** Further options of the server, such as `--server-id=2`; they win over ours. */
   readonly arguments?: readonly string[];
+  /** Further variables of its environment. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly say?: (line: string) => void;
 }
 
@@ -41,7 +43,7 @@ export async function startServer(
   const home = new ServerHome();
   try {
     await install(kind, binaries.installer, home);
-    return await serve(kind, binaries.server, options.arguments ?? [], home);
+    return await serve(kind, binaries.server, options, home);
   } catch (error) {
     await home.remove();
     throw error;
@@ -74,7 +76,7 @@ async function install(kind: ServerKind, installer: string, home: ServerHome): P
 async function serve(
   kind: ServerKind,
   server: string,
-  further: readonly string[],
+  { arguments: further = [], environment }: ServerOptions,
   home: ServerHome,
 ): Promise<OwnServer> {
   for (let attempt = 1; ; attempt++) {
@@ -83,7 +85,7 @@ async function serve(
     const adminPort = port + 1;
     const login = { host: '127.0.0.1', port, rootUser: 'root', rootPassword: '' };
     const options = [...serverOptions(kind, port, adminPort, home), ...further];
-    let child = home.launch(server, options);
+    let child = home.launch(server, options, undefined, environment);
     const identity = await whenReady(child, login, home, SETTLED_SECONDS);
     if (identity !== undefined) {
       const { flavour, version } = identity;
@@ -93,7 +95,7 @@ async function serve(
       };
       const restart = async (): Promise<void> => {
         await end(child);
-        child = home.launch(server, options);
+        child = home.launch(server, options, undefined, environment);
         const again = await whenReady(child, login, home, 0);
         if (again === undefined) throw failure(`${server} did not start again`, home);
         child.unref();

@@ -26,7 +26,12 @@ export class ServerHome {
   }
 
   /** Starts a program, which writes into the log from its beginning and dies with this process. */
-  launch(program: string, options: readonly string[], timeout?: number): ChildProcess {
+  launch(
+    program: string,
+    options: readonly string[],
+    timeout?: number,
+    environment: Readonly<Record<string, string>> = {},
+  ): ChildProcess {
     const log = openSync(this.path('log'), 'w');
     const mortal = canDieWithParent();
     const command = mortal ? 'setpriv' : program;
@@ -36,7 +41,7 @@ export class ServerHome {
       {
         ...this.#account,
         cwd: this.#directory,
-        env: { ...process.env, HOME: this.#directory, TMPDIR: this.#directory },
+        env: { ...process.env, HOME: this.#directory, TMPDIR: this.#directory, ...environment },
         stdio: ['ignore', log, log],
         timeout,
         killSignal: 'SIGKILL',

@@ -1,0 +1,83 @@
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+import type { RowDataPacket } from 'mysql2/promise';
+import { makeFakeClock, whyNoFakeClock, type FakeClock } from '../../tools/fake-clock.ts';
+import { startServer, type OwnServer } from '../../tools/own-server.ts';
+import { openSession, type ClientSession } from '../support/client-session.ts';
+import { itNeeds } from '../support/needs.ts';
+import { asRoot, createAccounts, liveIds, nodeOn, servers } from '../support/server.ts';
+import type { Server } from '../support/server.ts';
+import { createService, type TestService } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const noClock = await whyNoFakeClock();
+
+describe.each(servers)('on $flavour $version, a node whose clock is stepped', (shared) => {
+  const missing = shared.canHavePair === true ? noClock : 'no server of this kind can be started.';
+  let clock: FakeClock;
+  let own: OwnServer;
+  let server: Server;
+  const opened: ClientSession[] = [];
+  beforeAll(async () => {
+    if (missing !== undefined) return;
+    clock = await makeFakeClock();
+    own = await startServer(shared.flavour, { environment: clock.environment });
+    server = await createAccounts(own);
+  }, 120_000);
+  afterEach(() => {
+    for (const session of opened.splice(0)) session.close();
+  });
+  afterAll(async () => {
+    if (missing !== undefined) return;
+    await own.stop();
+    clock.remove();
+  });
+
+  /** Steps the node's clock, and waits until the node reads it so. */
+  async function step(seconds: number): Promise<void> {
+    clock.step(seconds);
+    await until('the node has the other time', async () =>
+      asRoot(server, async (root) => {
+        const [rows] = await root.query<RowDataPacket[]>('SELECT UNIX_TIMESTAMP() AS now');
+        const ahead = Number(rows[0]?.['now']) - Date.now() / 1000;
+        return Math.abs(ahead - seconds) < 60;
+      }),
+    );
+  }
+
+  /** A kill that says `killed` killed, and one that fails says why and killed nobody. */
+  async function expectKillOrRefusal(service: TestService): Promise<number> {
+    const [victim, bystander] = [await openSession(server), await openSession(server)];
+    opened.push(victim, bystander);
+    const { status, body } = await service.kill([victim.id]);
+    if (status === 200) {
+      expect(body).toEqual({ processes_killed: [victim.id], processes_not_found: [] });
+      await until('the victim knows', () => victim.hasEnded());
+    } else {
+      expect([status, body]).toEqual([500, expect.objectContaining({ error_code: 'DBS.200005' })]);
+      expect((await liveIds(server)).has(victim.id)).toBe(true);
+    }
+    expect((await liveIds(server)).has(bystander.id)).toBe(true);
+    return status;
+  }
+
+  for (const seconds of [-7200, 7200]) {
+    itNeeds(
+      missing,
+      `by ${seconds} s is listed and killed on, or refused, and works again once the clock is right`,
+      async () => {
+        const warm = createService({ registry: [nodeOn(server)] });
+        expect((await warm.list()).status).toBe(200);
+        await step(seconds);
+        await expectKillOrRefusal(warm);
+        await expectKillOrRefusal(createService({ registry: [nodeOn(server)] }));
+        expect([200, 500]).toContain((await warm.list()).status);
+
+        await step(0);
+        expect(await expectKillOrRefusal(warm)).toBe(200);
+        expect(await expectKillOrRefusal(createService({ registry: [nodeOn(server)] }))).toBe(200);
+        expect((await warm.list()).status).toBe(200);
+      },
+      60_000,
+    );
+  }
+});
