@@ -82,6 +82,7 @@ const ARROWS = {
     local: '^\\./(?!plain-line\\.ts$)',
     packages: '^(?!node:|\\.|winston$)',
   },
+  'src/log-output.ts': { local: '^\\.', packages: '^(?!node:)' },
   'src/plain-line.ts': { local: '^\\.', packages: '.' },
   'src/errors.ts': { local: '^\\.', packages: '.' },
 };

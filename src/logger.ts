@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import winston, { type Logger } from 'winston';
 import { plainLine } from './plain-line.ts';
@@ -7,6 +8,12 @@ export type { Logger } from 'winston';
 /** Where winston keeps the line (triple-beam). */
 const MESSAGE = Symbol.for('message');
 
+/** Where log lines go. */
+export interface LineOutput {
+  /** Takes a line, given with its end. */
+  add(line: string): void;
+}
+
 /** How the service logs. */
 export interface LogSettings {
   readonly level: 'error' | 'warn' | 'info' | 'debug';
@@ -15,10 +22,13 @@ export interface LogSettings {
 }
 
 /**
- * A logger to standard output: one line an event, its fields beside the message.
+ * Makes a logger that writes one line an event, its fields beside the message.
  * ERROR: someone must act now. WARN: degraded, or recovered. INFO: one line a request, one a kill. Never a secret, never a statement.
  */
-export function createLogger({ level, format }: LogSettings): Logger {
+export function createLogger(
+  { level, format }: LogSettings,
+  output: LineOutput,
+): Logger {
   const { combine, timestamp, json, printf } = winston.format;
   const text = printf(({ timestamp: at, level: severity, message, ...fields }) => {
     const rest = Object.entries(fields)
@@ -33,7 +43,18 @@ export function createLogger({ level, format }: LogSettings): Logger {
       format === 'json' ? json({ replacer: serializable, deterministic: false }) : text,
       plain(),
     ),
-    transports: [new winston.transports.Console()],
+    transports: [new winston.transports.Stream({ stream: streamTo(output), eol: '\n' })],
+  });
+}
+
+/** A stream that never fills: the output has its own bound. */
+function streamTo(output: LineOutput): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write(line: string, _encoding, done) {
+      output.add(line);
+      done();
+    },
   });
 }
 

@@ -69,11 +69,20 @@ async function start(file: string): Promise<void> {
     processId: process.pid,
     reread: () => readConfiguration(file, process.env),
     onCannotListen: () => (process.exitCode = EXIT.trouble),
+    endNow,
   });
   reload = service.reload;
   if (early.isReloadAsked) reload();
   process.on('SIGTERM', service.stop);
   process.on('SIGINT', service.stop);
+}
+
+/** Ends the process without waiting for Node's threads, as process.exit() would: one that hangs never ends. */
+function endNow(): never {
+  process.removeAllListeners('SIGTERM');
+  process.kill(process.pid, 'SIGTERM');
+  // The first process of a container is spared by that signal.
+  process.abort();
 }
 
 function configFile(given: string | undefined): string {

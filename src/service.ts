@@ -11,6 +11,7 @@ import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens } from './identity/keystone-tokens.ts';
 import { StaticTokens } from './identity/static-tokens.ts';
 import { listen } from './listen.ts';
+import { LogOutput } from './log-output.ts';
 import { createLogger } from './logger.ts';
 import { meteredAudit, meteredIdentity, meteredNodes } from './metrics/metered.ts';
 import { createMetricsListener } from './metrics/listener.ts';
@@ -34,7 +35,11 @@ import {
 } from './warnings.ts';
 
 /** Nobody needs the end of a reading of the metrics. */
-const METRICS_STOP_MS = 500;
+const METRICS_STOP_MS = 100;
+/** What stopping keeps of its time for what comes after the last request: the audit above all. */
+const AFTER_REQUESTS_MS = 500;
+/** How long the last log lines may take. */
+const LAST_LINES_MS = 500;
 
 /** What the service is given besides its configuration. */
 export interface Surroundings {
@@ -44,6 +49,8 @@ export interface Surroundings {
   readonly reread: () => Configuration | Problems;
   /** Hears that there is nothing to listen on. */
   readonly onCannotListen: () => void;
+  /** Ends the process at once, whatever hangs. */
+  readonly endNow: () => void;
 }
 
 /** The service while it runs. */
@@ -57,10 +64,12 @@ export interface Service {
 /** Wires the parts and starts to listen. */
 export function startService(
   { config, nodes }: Configuration,
-  { processId, reread, onCannotListen }: Surroundings,
+  { processId, reread, onCannotListen, endNow }: Surroundings,
 ): Service {
   const { server, limits, sessions: rules } = config;
-  const log = createLogger(config.log);
+  const output = new LogOutput();
+  const log = createLogger(config.log, output);
+  output.onRecovered = (lines) => log.warn('log lines were lost', { lines });
   const registry = new FileRegistry(nodes);
   const store = storeOf(config);
   const redis = store && new RedisConnection(store, logStoreEvents(log));
@@ -85,6 +94,7 @@ export function startService(
     createMetrics({
       nodes: () => registry.size,
       counts: () => mysqlNodes.counts(),
+      lostLogLines: () => output.lost,
       isAuditWritable: audit && (async () => (await audit.trouble()) === undefined),
     });
   const keystone = new KeystoneTokens(keystoneOf(config), metrics?.iamAsked);
@@ -178,14 +188,23 @@ export function startService(
 
   const letGo = (): void => {
     stopping.abort();
-    void stopListening(listener, limits.request_timeout_ms)
+    // A disk, a pipe or a name server that hangs keeps one of Node's threads, and with it the process.
+    setTimeout(endNow, limits.request_timeout_ms).unref();
+    const forRequestsMs = Math.max(
+      limits.request_timeout_ms - AFTER_REQUESTS_MS,
+      limits.request_timeout_ms / 2,
+    );
+    void stopListening(listener, forRequestsMs)
       .then(() => metricsListener && stopListening(metricsListener, METRICS_STOP_MS))
       .then(() => redis?.close())
       .then(() => {
         mysqlNodes.close();
       })
       .then(() => audit?.close())
-      .then(() => log.info('stopped'));
+      .then(() => {
+        log.info('stopped');
+        setTimeout(endNow, LAST_LINES_MS).unref();
+      });
   };
   const stop = (signal: string): void => {
     if (stopping.signal.aborted) return;

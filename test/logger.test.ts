@@ -1,18 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { Writable } from 'node:stream';
-import winston from 'winston';
 import { createLogger, type LogSettings } from '../src/logger.ts';
 
 function logged(settings: LogSettings, message: string, fields: object): string {
   let text = '';
-  const log = createLogger(settings);
-  const stream = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      text += chunk.toString();
-      done();
-    },
-  });
-  log.clear().add(new winston.transports.Stream({ stream }));
+  const log = createLogger(settings, { add: (line) => (text += line) });
   log.info(message, fields);
   return text;
 }

@@ -1,4 +1,4 @@
-import { Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import type { NodeCounts } from '../mysql/node-counts.ts';
 
 /** What is looked up when somebody reads the metrics. */
@@ -6,6 +6,8 @@ export interface MetricsSources {
   /** How many nodes the registry has. */
   readonly nodes: () => number;
   readonly counts: () => NodeCounts;
+  /** How many log lines were lost since the start. */
+  readonly lostLogLines: () => number;
   /** Without it, no audit is configured. */
   readonly isAuditWritable: (() => Promise<boolean>) | undefined;
 }
@@ -13,7 +15,7 @@ export interface MetricsSources {
 /** Adds the figures that are looked up when somebody reads them. */
 export function addSources(
   registry: Registry,
-  { nodes, counts, isAuditWritable }: MetricsSources,
+  { nodes, counts, lostLogLines, isAuditWritable }: MetricsSources,
 ): void {
   const registers = [registry];
   const gauge = (name: string, help: string): Gauge<'state'> =>
@@ -42,6 +44,15 @@ export function addSources(
     'node_requests',
     'Requests at nodes: that wait for a connection, that use one, and those of both at nodes that are slow to answer.',
   );
+  const lost = new Counter({
+    name: 'session_control_lost_log_lines_total',
+    help: 'Log lines that were lost: standard output could not be written, or nobody read it fast enough.',
+    registers,
+    collect() {
+      lost.reset();
+      lost.inc(lostLogLines());
+    },
+  });
   if (isAuditWritable === undefined) return;
   const writable = new Gauge({
     name: 'session_control_audit_writable',

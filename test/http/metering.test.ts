@@ -15,7 +15,12 @@ describe('while there is a place for one request only, the metrics', () => {
 
   beforeEach(async () => {
     answers = [];
-    metrics = createMetrics({ nodes: () => 0, counts: noCounts, isAuditWritable: undefined });
+    metrics = createMetrics({
+      nodes: () => 0,
+      counts: noCounts,
+      lostLogLines: () => 0,
+      isAuditWritable: undefined,
+    });
     const app = meterLetIn((_req, res) => {
       answers.push(() => res.end());
     }, metrics.requests);

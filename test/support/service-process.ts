@@ -77,6 +77,16 @@ nodes:
     this.#child = child;
   }
 
+  /** Reads what it writes no more; nobody else does. */
+  stopReading(): void {
+    this.#child?.stdout?.pause();
+  }
+
+  /** Closes the end of the pipe from which its standard output was read. */
+  closeOutput(): void {
+    this.#child?.stdout?.destroy();
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
   }

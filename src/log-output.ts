@@ -1,0 +1,88 @@
+import { write as writeFile } from 'node:fs';
+import { promisify } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isNativeError } from 'node:util/types';
+
+/** What may wait to be written. Further lines are lost. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+const BATCH_LINES = 256;
+const FULL_PIPE_MS = 20;
+const STDOUT = 1;
+
+/** Writes bytes from this offset on to a file descriptor, and resolves to how many it took. */
+export type WriteTo = (
+  fd: number,
+  bytes: Buffer,
+  offset: number,
+) => Promise<{ bytesWritten: number }>;
+
+/**
+ * Writes log lines to standard output, and never holds anything up. A terminal, a pipe or a disk that hangs blocks one of Node's threads
+ * and not the service; what cannot be written is lost and counted.
+ */
+export class LogOutput {
+  /** Lines that were lost since the start. */
+  lost = 0;
+  /** Called once lines can be written again, with the number of lines that were lost before. */
+  onRecovered: (lost: number) => void = () => undefined;
+  readonly #fd: number;
+  readonly #write: WriteTo;
+  readonly #waiting: string[] = [];
+  #waitingBytes = 0;
+  #isWriting = false;
+  #isTorn = false;
+  #reported = 0;
+
+  constructor(fd = STDOUT, write: WriteTo = promisify(writeFile)) {
+    [this.#fd, this.#write] = [fd, write];
+  }
+
+  /** Takes a line, given with its end, to be written soon. */
+  add(line: string): void {
+    const bytes = Buffer.byteLength(line);
+    if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
+      this.lost += 1;
+      return;
+    }
+    this.#waitingBytes += bytes;
+    this.#waiting.push(line);
+    if (!this.#isWriting) void this.#writeAll();
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
+    // Lines of the same turn of the event loop are written together.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const lines = this.#waiting.splice(0, BATCH_LINES);
+      const text = lines.join('');
+      if (!(await this.#writeText(this.#isTorn ? `\n${text}` : text))) this.lost += lines.length;
+      else this.#reportLost();
+      this.#waitingBytes -= Buffer.byteLength(text);
+    }
+    this.#isWriting = false;
+  }
+
+  /** Resolves to false when the text, or its end, cannot be written. */
+  async #writeText(text: string): Promise<boolean> {
+    const bytes = Buffer.from(text);
+    for (let written = 0; written < bytes.length;) {
+      try {
+        written += (await this.#write(this.#fd, bytes, written)).bytesWritten;
+        this.#isTorn = written < bytes.length;
+      } catch (error) {
+        if (!isNativeError(error) || !('code' in error) || error.code !== 'EAGAIN') return false;
+        // The pipe is full, and another process made it non-blocking.
+        await sleep(FULL_PIPE_MS);
+      }
+    }
+    return true;
+  }
+
+  #reportLost(): void {
+    const lost = this.lost - this.#reported;
+    if (lost === 0) return;
+    this.#reported = this.lost;
+    this.onRecovered(lost);
+  }
+}

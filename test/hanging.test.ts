@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { openSession, type ClientSession } from './support/client-session.ts';
+import { processesPath } from './support/ids.ts';
+import { scrape } from './support/scrape.ts';
+import { liveIds, servers, type Server } from './support/server.ts';
+import { ServiceProcess } from './support/service-process.ts';
+import { until } from './support/until.ts';
+
+const TOKEN = 'token-of-the-hanging';
+const [server] = servers as [Server];
+const REQUEST_TIMEOUT_MS = 1500;
+
+let service: ServiceProcess;
+let url = '';
+let metrics = '';
+const opened: ClientSession[] = [];
+beforeEach(() => {
+  service = new ServiceProcess();
+});
+afterEach(() => {
+  service.remove();
+  for (const session of opened.splice(0)) session.close();
+});
+
+async function freePort(): Promise<number> {
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const { port } = holder.address() as AddressInfo;
+  holder.close();
+  await once(holder, 'close');
+  return port;
+}
+
+/** Starts the service at ports that are known without its log. */
+async function start(settings = '', under: readonly string[] = []): Promise<void> {
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  service.configure(server, TOKEN, {
+    service: `limits: { request_timeout_ms: ${REQUEST_TIMEOUT_MS}, requests_per_minute: 1000000 }
+metrics: { port: ${metricsPort} }
+${settings}`,
+  });
+  const file = `${service.folder}/service.yaml`;
+  service.write('service.yaml', readFileSync(file, 'utf8').replace('port: 0', `port: ${port}`));
+  service.start({ NODE_PASSWORD: server.control.password }, under);
+  [url, metrics] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${metricsPort}`];
+  await until('it listens', async () => {
+    if (service.exitCode !== undefined) throw new Error(`It ended: ${service.output}`);
+    return await fetch(`${url}/healthz`).then(
+      () => true,
+      () => false,
+    );
+  });
+}
+
+async function kill(id: bigint): Promise<[number, string]> {
+  const response = await fetch(url + processesPath(), {
+    method: 'DELETE',
+    headers: { 'X-Auth-Token': TOKEN, 'Content-Type': 'application/json' },
+    body: `{"processes":[${id}]}`,
+  });
+  return [response.status, await response.text()];
+}
+
+async function open(): Promise<ClientSession> {
+  const session = await openSession(server);
+  opened.push(session);
+  return session;
+}
+
+async function expectKills(): Promise<void> {
+  const { id } = await open();
+  const answer = `{"processes_killed":[${id}],"processes_not_found":[]}`;
+  expect(await kill(id)).toEqual([200, answer]);
+  await until('it is gone', async () => !(await liveIds(server)).has(id));
+}
+
+/** Has the service log about a megabyte. */
+async function logMuch(): Promise<void> {
+  const path = `${url}/${'x'.repeat(255)}`;
+  for (let round = 0; round < 40; round += 1) {
+    const answers = Array.from({ length: 50 }, () => fetch(path).then((answer) => answer.text()));
+    await Promise.all(answers);
+  }
+}
+
+async function lostLines(): Promise<number | undefined> {
+  return (await scrape(metrics)).series.get('session_control_lost_log_lines_total');
+}
+
+async function expectToStop(): Promise<void> {
+  const begun = performance.now();
+  service.signal('SIGTERM');
+  await service.ended();
+  // The second is for the machine: the promise is the limit of a request.
+  expect(performance.now() - begun).toBeLessThan(REQUEST_TIMEOUT_MS + 1000);
+}
+
+describe('a log that cannot be written', () => {
+  it('costs nothing but its lines when its reader goes away', async () => {
+    await start();
+    expect(await lostLines()).toBe(0);
+    service.closeOutput();
+    await expectKills();
+    await until('lines are counted', async () => ((await lostLines()) ?? 0) > 0);
+    await expectKills();
+    await expectToStop();
+    expect(service.exitCode).toBe(0);
+  });
+
+  it('costs nothing but its lines while its disk is full', async () => {
+    await start('', ['sh', '-c', 'exec "$@" >/dev/full', 'sh']);
+    await expectKills();
+    await until('lines are counted', async () => ((await lostLines()) ?? 0) > 0);
+    await expectToStop();
+    expect(service.exitCode).toBe(0);
+  });
+
+  it('holds up nothing when nobody reads it, not even the end', async () => {
+    await start();
+    service.stopReading();
+    await logMuch();
+    await expectKills();
+    await expectToStop();
+  });
+});
+
+describe('an audit whose disk hangs', () => {
+  let pipe: number | undefined;
+  afterEach(() => {
+    if (pipe !== undefined) closeSync(pipe);
+    pipe = undefined;
+  });
+
+  async function startWithPipe(): Promise<void> {
+    const file = `${service.folder}/audit.jsonl`;
+    execFileSync('mkfifo', [file]);
+    const { O_RDWR, O_NONBLOCK } = constants;
+    pipe = openSync(file, O_RDWR | O_NONBLOCK);
+    const page = Buffer.alloc(4096);
+    // Full to the last byte, so that a write waits for a reader, who does not come.
+    expect(() => {
+      for (;;) writeSync(Number(pipe), page);
+    }).toThrow('EAGAIN');
+    await start('audit: { file: audit.jsonl }');
+  }
+
+  it('keeps sessions alive, and does not keep the service from its end', async () => {
+    await startWithPipe();
+    const { id } = await open();
+    expect((await kill(id))[0]).toBe(503);
+    expect((await liveIds(server)).has(id)).toBe(true);
+    await expectToStop();
+  });
+
+  it('does not keep it from its end with a log that nobody reads, and a client that sends nothing more', async () => {
+    await startWithPipe();
+    service.stopReading();
+    await logMuch();
+    const { port } = new URL(url);
+    const client = connect(Number(port), '127.0.0.1');
+    client.on('error', () => undefined);
+    await once(client, 'connect');
+    client.write('DELETE / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{');
+    const under = kill((await open()).id).catch(() => undefined);
+    await expectToStop();
+    await under;
+    client.destroy();
+  });
+});
