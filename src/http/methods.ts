@@ -13,7 +13,7 @@ export function overrideMethod(req: Request): void {
 export function refuseContradictoryOverride<Params>(req: Request<Params>, res: Response): void {
   const asked = req.get(HEADER)?.toUpperCase();
   if (asked !== undefined && asked !== req.method) {
-    res.set('Allow', 'DELETE, GET, HEAD');
+    res.set('Allow', 'DELETE, GET, HEAD, POST');
     throw new ServiceError('method_not_allowed', {
       'en-us': `The header X-HTTP-Method-Override does not fit the method ${facts(res).wireMethod}.`,
       'zh-cn': `请求头X-HTTP-Method-Override与请求方法${facts(res).wireMethod}不符。`,
@@ -24,7 +24,7 @@ export function refuseContradictoryOverride<Params>(req: Request<Params>, res: R
 /** Throws `method_not_allowed`, at the end of a path that has these. */
 export const methodNotAllowed: RequestHandler = (req, res) => {
   refuseContradictoryOverride(req, res);
-  res.set('Allow', 'DELETE, GET, HEAD');
+  res.set('Allow', 'DELETE, GET, HEAD, POST');
   throw new ServiceError('method_not_allowed');
 };
 

@@ -129,7 +129,7 @@ function refuse(
     `Content-Length: ${Buffer.byteLength(body).toString()}`,
     `X-Request-Id: ${requestId}`,
     'Connection: close',
-    ...(status === 405 ? ['Allow: DELETE, GET, HEAD'] : []),
+    ...(status === 405 ? ['Allow: DELETE, GET, HEAD, POST'] : []),
   ];
   finish(socket, `${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -394,7 +394,7 @@ describe('an error', () => {
 
   it('names the allowed methods with a 405', async () => {
     const res = await send(start(), { method: 'PATCH' });
-    expect(res.headers['allow']).toBe('DELETE, GET, HEAD');
+    expect(res.headers['allow']).toBe('DELETE, GET, HEAD, POST');
   });
 
   it.each([
