@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import request from 'supertest';
+import { isAlias, isNode, parseDocument, visit } from 'yaml';
 import { ERROR_TABLE } from '../../src/http/error-table.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey } from '../support/ids.ts';
@@ -51,6 +52,68 @@ describe('docs/openapi.yaml', () => {
     expect(answer.body).toBe(readFileSync('docs/openapi.yaml', 'utf8'));
   });
 
+  it('has no anchor and no alias, which generators of clients do not read everywhere', () => {
+    const document = parseDocument(readFileSync('docs/openapi.yaml', 'utf8'));
+    const found: string[] = [];
+    visit(document, (_key, node) => {
+      if (isAlias(node)) found.push(`*${node.source}`);
+      else if (isNode(node) && node.anchor !== undefined) found.push(`&${node.anchor}`);
+    });
+    expect([document.errors, found]).toEqual([[], []]);
+  });
+
+  describe('is one from which clients are generated:', () => {
+    const schemas = [
+      ...schemasIn(openapi.paths, 'paths'),
+      ...schemasIn(openapi.components.schemas, 'schemas'),
+    ];
+
+    it('there are many schemas', () => {
+      expect(schemas.length).toBeGreaterThan(100);
+    });
+
+    it('each list of values and each constant has its type', () => {
+      const untyped = schemas.filter(
+        ({ schema }) => ('enum' in schema || 'const' in schema) && !('type' in schema),
+      );
+      expect(untyped.map(({ where }) => where)).toEqual([]);
+    });
+
+    it('a constant or a list of values is never a truth value, which becomes no valid Python', () => {
+      const fixed = schemas.filter(
+        ({ schema }) => schema['type'] === 'boolean' && ('enum' in schema || 'const' in schema),
+      );
+      expect(fixed.map(({ where }) => where)).toEqual([]);
+    });
+
+    it('no value has a choice of schemas, of which clients keep only what all have', () => {
+      const choices = schemas.filter(({ schema }) =>
+        ['oneOf', 'anyOf', 'allOf', 'not', 'if'].some((word) => word in schema),
+      );
+      expect(choices.map(({ where }) => where)).toEqual([]);
+    });
+
+    it('no schema has the name of something that languages have already', () => {
+      const names = Object.keys(openapi.components.schemas);
+      const taken = [
+        'Error',
+        'Exception',
+        'Object',
+        'Array',
+        'Map',
+        'Set',
+        'Date',
+        'Record',
+        'Response',
+        'Request',
+        'Promise',
+        'String',
+        'Number',
+      ];
+      expect(names.filter((name) => taken.includes(name))).toEqual([]);
+    });
+  });
+
   it.each(operations)('has $name, and so has the service', async ({ method, path }) => {
     expect((await send(method, path, TOKEN)).status).toBe(200);
   });
@@ -65,8 +128,9 @@ describe('docs/openapi.yaml', () => {
 
   it('has every error code of the error table, and no other', () => {
     const codes = new Set(rows.map(({ error_code }) => error_code));
-    const told = [...errorCodes('Error'), ...errorCodes('GatewayError')];
+    const told = [...errorCodes('ApiError'), ...errorCodes('GatewayError')];
     expect(told.sort()).toEqual([...codes].sort());
+    expect(errorCodes('AnyError').sort()).toEqual([...codes].sort());
   });
 
   it('has every status of the error table at the call that ends sessions, and no other', () => {
@@ -151,6 +215,22 @@ describe('what the tests have the service answer is held against the document', 
     expect(departures.splice(0)).toEqual([expect.stringMatching(/additional/)]);
   });
 });
+
+/** Every schema below this value, and where it is. */
+function schemasIn(
+  value: unknown,
+  where: string,
+): { where: string; schema: Record<string, unknown> }[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const isSchema = ['type', 'enum', 'const', '$ref', 'oneOf', 'anyOf', 'allOf'].some(
+    (word) => word in value,
+  );
+  const below = Object.entries(value).filter(([key]) => key !== 'example');
+  return [
+    ...(isSchema ? [{ where, schema: value as Record<string, unknown> }] : []),
+    ...below.flatMap(([key, part]) => schemasIn(part, `${where}/${key}`)),
+  ];
+}
 
 function asText(res: request.Response, done: (error: Error | null, text: string) => void): void {
   let text = '';
