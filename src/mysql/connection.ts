@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls';
 import { authPlugins, createConnection, type AuthPlugin, type SslOptions } from 'mysql2';
 import type { Deadline } from '../domain/deadline.ts';
 import { isLoopback, type Node } from '../domain/node.ts';
-import { CertificateError, codeOf, timeFor } from './server-errors.ts';
+import { CertificateError, codeOf, KeylessError, timeFor } from './server-errors.ts';
 import type { Connected } from './connected.ts';
 import { sharedLookup } from './shared-lookup.ts';
 import { StatementQueue, streamOf } from './statement-queue.ts';
@@ -140,9 +140,7 @@ function withoutKey(plugin: AuthPlugin): AuthPlugin {
       const answer = answerTo(data);
       // Nothing else that is said has one byte.
       if (Buffer.isBuffer(answer) && answer.length === 1) {
-        throw new Error(
-          'The password would go over a line without TLS, under a key of whoever asks',
-        );
+        throw new KeylessError();
       }
       return answer;
     };

@@ -22,6 +22,13 @@ export class CertificateError extends Error {
   }
 }
 
+/** A password that the node asks for and that is not sent without TLS. */
+export class KeylessError extends Error {
+  constructor() {
+    super('The password would go over a line without TLS, under a key of whoever asks');
+  }
+}
+
 /** A statement that was surely not sent, and why. */
 export class NotSentError extends Error {
   readonly trouble: ServiceError;
@@ -77,7 +84,7 @@ export function isDoorShut(found: unknown): boolean {
   return (
     !(error instanceof CertificateError) &&
     codeOf(error) !== 'HANDSHAKE_NO_SSL_SUPPORT' &&
-    codeOf(error) !== 'AUTH_SWITCH_PLUGIN_ERROR'
+    !isPluginTrouble(error)
   );
 }
 
@@ -127,6 +134,12 @@ const SENTENCES = {
       'The node asks for the password of the control account, which is not sent without TLS: give the node TLS.',
     'zh-cn': '节点要求提供控制账号的密码，而没有TLS时不会发送密码：请为节点启用TLS。',
   },
+  plugin: {
+    'en-us':
+      'The control account has an authentication plugin that is not supported: give it mysql_native_password, caching_sha2_password or sha256_password.',
+    'zh-cn':
+      '不支持控制账号的认证插件：请改用mysql_native_password、caching_sha2_password或sha256_password。',
+  },
   certificate: {
     'en-us': "The node's TLS certificate cannot be verified.",
     'zh-cn': '无法验证节点的TLS证书。',
@@ -167,11 +180,18 @@ function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
   if (code === 'ETIMEDOUT') return noAnswerWithin(connectTimeoutMs);
   if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return SENTENCES.plaintext;
   if (error instanceof CertificateError) return SENTENCES.certificate;
-  if (code === 'AUTH_SWITCH_PLUGIN_ERROR') return SENTENCES.keyless;
+  if (error instanceof KeylessError) return SENTENCES.keyless;
+  if (isPluginTrouble(error)) return SENTENCES.plugin;
   if (code === 'PROTOCOL_CONNECTION_LOST' || code === 'ECONNRESET' || code === 'EPIPE') {
     return SENTENCES.lost;
   }
   return SENTENCES.unreachable;
+}
+
+/** True if the login failed in the driver, before the node judged it. */
+function isPluginTrouble(error: unknown): boolean {
+  const code = codeOf(error) ?? '';
+  return ['AUTH_SWITCH_PLUGIN_ERROR', 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED'].includes(code);
 }
 
 function answeredWith(number: number): Sentence {

@@ -97,6 +97,26 @@ function testCertificates(flavour: Server['flavour']): void {
     expect(await kill({ ca: ca.cert, serverName: 'db2.internal' }, shut)).not.toBe('killed');
   });
 
+  // Only MariaDB still has a plugin that the driver does not know.
+  if (flavour === 'mariadb') {
+    it('is told apart from an account whose plugin is not supported, which TLS does not mend', async () => {
+      await asRoot(server, async (root) => {
+        await root.query('SET GLOBAL secure_auth = OFF');
+        const hash = "CAST(OLD_PASSWORD('a secret') AS CHAR)";
+        await root.query(
+          `SET @sql = CONCAT("CREATE USER old@'%' IDENTIFIED VIA mysql_old_password USING '", ${hash}, "'")`,
+        );
+        await root.query('EXECUTE IMMEDIATE @sql');
+      });
+      const account = { user: 'old', password: 'a secret' };
+      const sentence =
+        'Server failure. The control account has an authentication plugin that is not supported: give it mysql_native_password, caching_sha2_password or sha256_password.';
+      for (const tls of [{ ca: ca.cert, serverName: NAME }, 'offered', 'disabled'] as const) {
+        expect([tls, await kill(tls, account)]).toEqual([tls, sentence]);
+      }
+    });
+  }
+
   // Only MySQL has accounts whose password must be said.
   if (flavour !== 'mysql') return;
   it('is not told a password without TLS', async () => {
