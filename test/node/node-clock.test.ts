@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 import type { RowDataPacket } from 'mysql2/promise';
+import type { Nodes } from '../../src/domain/node.ts';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { makeFakeClock, whyNoFakeClock, type FakeClock } from '../../tools/fake-clock.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { openSession, type ClientSession } from '../support/client-session.ts';
@@ -39,7 +41,7 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
       asRoot(server, async (root) => {
         const [rows] = await root.query<RowDataPacket[]>('SELECT UNIX_TIMESTAMP() AS now');
         const ahead = Number(rows[0]?.['now']) - Date.now() / 1000;
-        return Math.abs(ahead - seconds) < 60;
+        return Math.abs(ahead - seconds) < 30;
       }),
     );
   }
@@ -68,9 +70,11 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
         const warm = createService({ registry: [nodeOn(server)] });
         expect((await warm.list()).status).toBe(200);
         await step(seconds);
-        await expectKillOrRefusal(warm);
-        await expectKillOrRefusal(createService({ registry: [nodeOn(server)] }));
-        expect([200, 500]).toContain((await warm.list()).status);
+        expect(await expectKillOrRefusal(warm)).toBe(200);
+        // Behind its start the uptime says nothing, so the first request cannot be sure that it came later.
+        const cold = createService({ registry: [nodeOn(server)] });
+        expect(await expectKillOrRefusal(cold)).toBe(seconds < 0 ? 500 : 200);
+        expect(await expectKillOrRefusal(cold)).toBe(200);
 
         await step(0);
         expect(await expectKillOrRefusal(warm)).toBe(200);
@@ -80,4 +84,57 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
       60_000,
     );
   }
+
+  itNeeds(
+    missing,
+    'forward at boot gets nothing of what was asked for before it was started again',
+    async () => {
+      const mysql = new MysqlNodes();
+      const { id } = await openSession(server);
+      let isRestarted = false;
+      const nodes: Nodes = {
+        probe: (node, deadline) => mysql.probe(node, deadline),
+        async withConnection(node, deadline, work) {
+          if (!isRestarted) {
+            isRestarted = true;
+            await own.restart();
+            // NTP sets the clock when the server runs already: its uptime is 120 s then.
+            await step(120);
+            let last = await openSession(server);
+            for (; last.id < id; last = await openSession(server)) opened.push(last);
+            opened.push(last);
+            // It was tried in vain meanwhile.
+            await until('it can be reached again', () =>
+              mysql.withConnection(node, Infinity, () => Promise.resolve(true)).catch(() => false),
+            );
+          }
+          return mysql.withConnection(node, deadline, work);
+        },
+      };
+      // The service has seen the node before.
+      await mysql.withConnection(nodeOn(server), Infinity, (connection) =>
+        connection.list(Infinity),
+      );
+      const service = createService({
+        registry: [nodeOn(server)],
+        nodes,
+        requestTimeoutMs: 60_000,
+      });
+
+      const { status, body } = await service.kill([id]);
+
+      expect([status, body]).toEqual([
+        500,
+        {
+          error_code: 'DBS.200005',
+          error_msg: expect.stringContaining('may have been started again') as unknown,
+        },
+      ]);
+      const alive = await liveIds(server);
+      expect(opened.filter((session) => !alive.has(session.id))).toEqual([]);
+      mysql.close();
+      await step(0);
+    },
+    60_000,
+  );
 });
