@@ -1,3 +1,4 @@
+import { isReplicating } from './replication-states.ts';
 import { clientPort, type ProcessListRow } from './session.ts';
 import { compareIds, UserSessions, type ListedRow } from './user-sessions.ts';
 
@@ -23,6 +24,7 @@ export type InternalReason =
   | 'known_internal'
   | 'internal_user'
   | 'internal_command'
+  | 'replication_state'
   | 'no_client_endpoint'
   | 'second_opinion';
 
@@ -90,6 +92,7 @@ function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
     if (reason !== undefined) return reason;
     if (byCommand(row.command ?? '')) return 'internal_command';
     if (!isClientEndpoint(row, guard)) return 'no_client_endpoint';
+    if (!isAtRest(row) && isReplicating(row)) return 'replication_state';
     if (row.isClient === false) return 'second_opinion';
     return undefined;
   };
@@ -166,6 +169,11 @@ function reasonOfUser(user: string, guard: Guard): InternalReason | undefined {
   }
   const isConfigured = guard.internalUsers.some((internal) => internal.toLowerCase() === user);
   return isConfigured ? 'internal_user' : undefined;
+}
+
+// A thread that waits for its next statement is in no state. Most of ten thousand do, and a state is read when it is looked at.
+function isAtRest({ command }: ProcessListRow): boolean {
+  return command?.toLowerCase() === 'sleep';
 }
 
 function isInternalCommand(command: string): boolean {

@@ -678,6 +678,143 @@ const REPLICATION: readonly RowCase[] = [
   },
 ];
 
+const STAGES_97 = 'MySQL 9.7.4, stages in performance_schema.setup_instruments';
+const STAGES_57 = 'MySQL 5.7 mysqld.cc, all_server_stages';
+const STAGES_56 = 'MySQL 5.6 mysqld.cc, all_server_stages';
+const STATES_80 = 'MySQL 8.0 Reference Manual, Replication Thread States';
+const STATES_51 = 'MySQL 5.1 Reference Manual, Replication Slave SQL Thread States';
+const STAGES_1011 = 'MariaDB 10.11.19, stages in performance_schema.setup_instruments';
+const STATES_MARIADB = 'MariaDB documentation, Replica SQL and Replica Connection Thread States';
+
+/** States of replication's own threads, where their account has a host that reads like the endpoint of a client. */
+const REPLICATION_STATES: readonly RowCase[] = (
+  [
+    ['Query', 'Replica has read all relay log; waiting for more updates', MYSQL_97],
+    ['Query', 'Slave has read all relay log; waiting for more updates', STAGES_57],
+    [
+      'Query',
+      'Slave has read all relay log; waiting for the slave I/O thread to update it',
+      STAGES_56,
+    ],
+    ['Query', 'Has read all relay log; waiting for the slave I/O thread to update it', STATES_51],
+    ['Query', 'Reading event from the relay log', MYSQL_97],
+    ['Query', 'Waiting for the next event in relay log', STAGES_97],
+    ['Query', 'Waiting for replica workers to process their queues', STAGES_97],
+    ['Query', 'Waiting for Slave Workers to process their queues', STAGES_57],
+    ['Query', 'Waiting for Replica Worker queue', STAGES_97],
+    ['Query', 'Waiting for Slave Worker queue', STAGES_56],
+    ['Query', 'Waiting for Replica Workers to free pending events', STAGES_97],
+    ['Query', 'Waiting for Replica Worker to release partition', STAGES_97],
+    ['Query', 'Waiting for workers to exit', STAGES_97],
+    ['Query', 'Waiting until SOURCE_DELAY seconds after source executed event', STAGES_97],
+    ['Query', 'Waiting until MASTER_DELAY seconds after master executed event', STAGES_57],
+    [
+      'Query',
+      'Making temporary file (append) before replaying LOAD DATA INFILE',
+      'MySQL 8.0 mysqld.cc, all_server_stages',
+    ],
+    ['Query', 'Waiting for an event from Coordinator', MYSQL_97],
+    ['Query', 'Executing event', MYSQL_97],
+    ['Query', 'Applying batch of row changes (write)', MYSQL_97],
+    ['Query', 'Applying batch of row changes (update)', MYSQL_97],
+    ['Query', 'Applying batch of row changes (delete)', STAGES_97],
+    ['Query', 'Waiting for preceding transaction to commit', STAGES_97],
+    ['Query', 'Waiting for dependent transaction to commit', STAGES_97],
+    ['Query', 'Waiting for source to send event', MYSQL_97],
+    ['Query', 'Waiting for master to send event', STAGES_57],
+    ['Query', 'Queueing source event to the relay log', MYSQL_97],
+    ['Query', 'Connecting to source', STAGES_97],
+    ['Query', 'Connecting to master', STAGES_57],
+    ['Query', 'Checking source version', STAGES_97],
+    ['Query', 'Registering replica on source', STAGES_97],
+    ['Query', 'Registering slave on master', STAGES_56],
+    ['Query', 'Requesting binlog dump', STAGES_97],
+    ['Query', 'Waiting to reconnect after a failed source event read', STAGES_97],
+    ['Query', 'Reconnecting after a failed binlog dump request', STAGES_97],
+    ['Query', 'Waiting for the replica SQL thread to free relay log space', STAGES_97],
+    ['Query', 'Waiting for the slave SQL thread to free enough relay log space', STAGES_57],
+    ['Query', 'Waiting for replica mutex on exit', STAGES_97],
+    ['Query', 'Waiting for source update', STATES_80],
+    ['Query', 'Fetching source member details from connected source', STAGES_97],
+    ['Killed', 'Replica has read all relay log; waiting for more updates', LIST_80],
+    ['Killed', 'Source has sent all binlog to replica; waiting for more updates', LIST_80],
+    ['Killed', 'Master has sent all binlog to slave; waiting for more updates', LIST_MARIADB],
+    ['Killed', 'Sending binlog event to replica', STAGES_97],
+    ['Killed', 'Finished reading one binlog; switching to next binlog', STAGES_97],
+    ['Killed', 'Slave has read all relay log; waiting for more updates', STAGES_1011],
+    ['Killed', 'Waiting for work from SQL thread', MARIADB_1011],
+    ['Killed', 'Waiting for prior transaction to start commit', STAGES_1011],
+    ['Killed', 'Waiting for room in worker thread event queue', STATES_MARIADB],
+    ['Killed', 'Waiting for other master connection to process the same GTID', STAGES_1011],
+    [
+      'Killed',
+      'Waiting for other master connection to process GTID received on multiple master connections',
+      STATES_MARIADB,
+    ],
+    ['Killed', 'Slave SQL thread ending', STAGES_1011],
+  ] as const
+).map(([command, state, source]): RowCase => ({
+  shows: `a thread of priv@'10.0.0.9:3306' in ${command}, ${state}`,
+  source,
+  row: printed(`| 20 | priv | 10.0.0.9:3306 | NULL | ${command} | 2 | ${state} | NULL |`),
+  is: 'replication_state',
+}));
+
+/** What clients wait for that have to do with replication, and what reads like it. */
+const CLIENTS_AND_REPLICATION: readonly RowCase[] = (
+  [
+    ['Waiting for GTID to be committed', "SELECT WAIT_FOR_EXECUTED_GTID_SET('…:1-5')", MYSQL_97],
+    [
+      'Waiting for the replica SQL thread to advance position',
+      "SELECT SOURCE_POS_WAIT('b', 4)",
+      STATES_80,
+    ],
+    [
+      'Waiting for the slave SQL thread to advance position',
+      "SELECT MASTER_POS_WAIT('b', 4)",
+      STAGES_57,
+    ],
+    [
+      'Waiting in MASTER_GTID_WAIT() (primary waiter)',
+      "SELECT MASTER_GTID_WAIT('0-99-100')",
+      MARIADB_1011,
+    ],
+    ['Waiting for semi-sync ACK from replica', 'COMMIT', 'MySQL 8.0 semisync_source.cc'],
+    ['Waiting for semi-sync ACK from slave', 'COMMIT', STAGES_1011],
+    ['Killing replica', 'STOP REPLICA', STAGES_97],
+    ['Killing slave', 'STOP SLAVE', STAGES_1011],
+    ['Waiting for replica thread to start', 'START REPLICA', STAGES_97],
+    ['Waiting for slave thread to start', 'START SLAVE', STAGES_1011],
+    ['Changing replication source', 'CHANGE REPLICATION SOURCE TO …', STAGES_97],
+    ['Changing master', 'CHANGE MASTER TO …', STAGES_1011],
+    ['Purging old relay logs', 'RESET REPLICA', STAGES_97],
+    [
+      'Waiting for worker threads to pause for global read lock',
+      'FLUSH TABLES WITH READ LOCK',
+      STATES_MARIADB,
+    ],
+    ['Waiting for prior transaction to commit', 'COMMIT', STATES_MARIADB],
+    ['waiting for handler commit', 'COMMIT', MYSQL_97],
+    ['Applying batch of row changes (update)', "BINLOG 'INIMaxMBAAAA", MYSQL_97],
+    [
+      'Applying batch of row changes (write)',
+      "/* restored */ binlog 'INIMaxMBAAAA",
+      'MySQL 8.4 Reference Manual, BINLOG Statement',
+    ],
+    [
+      'Update_rows_log_event::ha_update_row()',
+      "BINLOG 'AtIMaxMBAAAA",
+      'MariaDB 10.11.19, measured: playing mysqlbinlog back',
+    ],
+    ['User sleep', 'SELECT SLEEP(9) -- Replica has read all relay log', MYSQL_97],
+  ] as const
+).map(([state, info, source]): RowCase => ({
+  shows: `a client in ${state}, which runs ${info}`,
+  source,
+  row: printed(`| 29 | app | 10.0.0.5:51358 | NULL | Query | 0 | ${state} | ${info} |`),
+  is: 'user session',
+}));
+
 const OTHER_INTERNAL_THREADS: readonly RowCase[] = [
   {
     shows: 'the thread that compresses the GTID table',
@@ -1223,6 +1360,8 @@ export const PROCESS_LIST_ROWS: readonly RowCase[] = [
   ...SOCKET_CLIENTS,
   ...EVENTS,
   ...REPLICATION,
+  ...REPLICATION_STATES,
+  ...CLIENTS_AND_REPLICATION,
   ...OTHER_INTERNAL_THREADS,
   ...KILLED,
   ...TIDB_ROWS,
