@@ -12,8 +12,10 @@ export interface Guard {
   readonly internalUsers: readonly string[];
   /** False also lets sessions of the node's Unix socket (host `localhost`, no port) count as clients. */
   readonly requireClientPort: boolean;
-  /** Ids, in decimal, that were internal before in this incarnation: a thread can show itself as an ordinary account for a while. */
+  /** Ids, in decimal, of threads that were proven internal before in this incarnation: they can show an ordinary account for a while. */
   readonly knownInternal?: ReadonlySet<string> | undefined;
+  /** Ids, in decimal, of sessions whose own account is internal: inside a routine of another account they show that one. */
+  readonly ofInternalUsers?: ReadonlySet<string> | undefined;
 }
 
 /** Why a row is not a user session. */
@@ -81,6 +83,7 @@ export function internalReason(row: ProcessListRow, guard: Guard): InternalReaso
 function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
   const isOurs = among([...guard.ownIds].map((id) => id.toString()));
   const isKnown = among([...(guard.knownInternal ?? [])]);
+  const isOfInternalUser = among([...(guard.ofInternalUsers ?? [])]);
   const byUser = cached((user) => reasonOfUser(user.toLowerCase(), guard));
   const byCommand = cached((command) => isInternalCommand(command.toLowerCase()));
   return (row) => {
@@ -88,6 +91,7 @@ function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
     if (isTooHigh(id)) return 'bad_id';
     if (isOurs(id)) return 'own_connection';
     if (isKnown(id)) return 'known_internal';
+    if (isOfInternalUser(id) && !isAtRest(row)) return 'known_internal';
     const reason = byUser(row.user ?? '');
     if (reason !== undefined) return reason;
     if (byCommand(row.command ?? '')) return 'internal_command';
@@ -162,7 +166,11 @@ function isNumber(id: string): boolean {
   return true;
 }
 
-function reasonOfUser(user: string, guard: Guard): InternalReason | undefined {
+/** Returns why an account, in lower case, is internal; undefined if it is an ordinary one. */
+export function reasonOfUser(
+  user: string,
+  guard: Pick<Guard, 'controlAccount' | 'internalUsers'>,
+): InternalReason | undefined {
   if (user === guard.controlAccount.toLowerCase()) return 'control_account';
   if (user === '' || user.startsWith(INTERNAL_USER_PREFIX) || INTERNAL_USERS.has(user)) {
     return 'internal_user';
@@ -171,12 +179,16 @@ function reasonOfUser(user: string, guard: Guard): InternalReason | undefined {
   return isConfigured ? 'internal_user' : undefined;
 }
 
-// A thread that waits for its next statement is in no state. Most of ten thousand do, and a state is read when it is looked at.
-function isAtRest({ command }: ProcessListRow): boolean {
+/**
+ * True if a session waits for its next statement. Then it is in no routine, and shows its own account; nor is it in a state of
+ * replication, which takes longer to read.
+ */
+export function isAtRest({ command }: ProcessListRow): boolean {
   return command?.toLowerCase() === 'sleep';
 }
 
-function isInternalCommand(command: string): boolean {
+/** True if a command, in lower case, is one that no client session has. */
+export function isInternalCommand(command: string): boolean {
   if (command === '' || INTERNAL_COMMANDS.has(command)) return true;
   return INTERNAL_COMMAND_PREFIXES.some((prefix) => command.startsWith(prefix));
 }

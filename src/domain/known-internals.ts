@@ -1,13 +1,18 @@
 import { isSameRun, type Incarnation } from './incarnation.ts';
-import { userSessions, type Guard } from './internal-threads.ts';
+import { isAtRest, isInternalCommand, reasonOfUser, type Guard } from './internal-threads.ts';
+import { userSessions } from './internal-threads.ts';
 import type { ControlConnection, ProcessList } from './node.ts';
+import { isReplicating } from './replication-states.ts';
 import { clientPort, type ProcessListRow } from './session.ts';
 import type { UserSessions } from './user-sessions.ts';
 
 interface Known {
   readonly incarnation: Incarnation;
   readonly askedAt: number;
-  readonly ids: ReadonlySet<string>;
+  /** The ids of threads that serve no client. */
+  readonly threads: ReadonlySet<string>;
+  /** The ids of sessions whose own account is internal. */
+  readonly sessions: ReadonlySet<string>;
 }
 
 interface Selection {
@@ -17,9 +22,16 @@ interface Selection {
   readonly sessions: UserSessions;
 }
 
+type Rules = Omit<Guard, 'knownInternal' | 'ofInternalUsers'>;
+
 /**
- * Which ids were internal on each node, as long as its incarnation lasts: what was internal once stays it, as an applier or an
- * event worker can show itself as an ordinary account for a while (pt-kill's trick).
+ * Which ids were proven internal on each node, as long as its incarnation lasts: an applier or an event worker can show itself as an
+ * ordinary account for a while (pt-kill's trick). Only reasons that last are remembered:
+ * - what a thread is: one of our own connections; a command or a state that no client has; a `system user` without a client's
+ *   endpoint; a thread that serves no client in `performance_schema`. No thread becomes a client's later, so these hold for its life.
+ * - a session's own account, which it shows between two statements. It holds until the session rests under another account.
+ * Any other account can be that of a routine's definer, whom a client shows only until the routine ends; likewise a host without
+ * a port. Such a row is internal by itself, and leaves no trace.
  */
 export class KnownInternals {
   /** The last two runs of each, the last one first: where another server stands in for a while, what was known of the first holds again after. */
@@ -27,12 +39,12 @@ export class KnownInternals {
   /** Many requests can share a list, and come for it one after the other. Only the last: what a weak map holds lives through collections. */
   #selection: Selection | undefined;
 
-  /** The user sessions of a list, by id; what is internal in it is remembered. */
+  /** Returns the user sessions of a list, and remembers what proves itself internal in it. */
   select(
     nodeId: string,
     { incarnation }: Pick<ControlConnection, 'incarnation'>,
     list: ProcessList,
-    guard: Omit<Guard, 'knownInternal'>,
+    rules: Rules,
   ): UserSessions {
     const { rows, askedAt } = list;
     const runs = this.#known.get(nodeId) ?? [];
@@ -40,24 +52,22 @@ export class KnownInternals {
     if (selection?.list === list && selection.known === runs[0]) return selection.sessions;
     const before = runs.find((run) => isSameRun(run.incarnation, incarnation));
     const sessions = userSessions(rows, {
-      ownIds: guard.ownIds,
-      controlAccount: guard.controlAccount,
-      internalUsers: guard.internalUsers,
-      requireClientPort: guard.requireClientPort,
-      knownInternal: before?.ids,
+      ownIds: rules.ownIds,
+      controlAccount: rules.controlAccount,
+      internalUsers: rules.internalUsers,
+      requireClientPort: rules.requireClientPort,
+      knownInternal: before?.threads,
+      ofInternalUsers: before?.sessions,
     });
-    const ids = new Set<string>();
-    for (const row of sessions.others) {
-      const { id } = row;
-      if (id === null) continue;
-      const isKnown = before?.ids.has(id) === true;
-      if (isKnown || !isLoggingIn(row)) ids.add(id);
-    }
     // A list that is older than the last one, or a part, cannot tell which ids are gone.
     const isNews = before === undefined || (before.askedAt <= askedAt && list.isPart !== true);
-    if (!isNews) for (const id of before.ids) ids.add(id);
+    const found = provenIn(sessions.others, rules, before);
+    if (!isNews) {
+      for (const id of before.threads) found.threads.add(id);
+      for (const id of before.sessions) found.sessions.add(id);
+    }
     const newest = Math.max(askedAt, before?.askedAt ?? 0);
-    const known = { incarnation, askedAt: newest, ids };
+    const known = { incarnation, askedAt: newest, ...found };
     const other = runs.find((run) => run !== before);
     this.#known.set(nodeId, other === undefined ? [known] : [known, other]);
     this.#selection = { list, known, sessions };
@@ -65,8 +75,41 @@ export class KnownInternals {
   }
 }
 
-// A client is no session yet while it logs in, but becomes one.
-function isLoggingIn({ user, command, host }: ProcessListRow): boolean {
-  if (user?.toLowerCase() === 'unauthenticated user') return true;
-  return command?.toLowerCase() === 'connect' && clientPort(host ?? '') !== undefined;
+function provenIn(
+  rows: readonly ProcessListRow[],
+  rules: Rules,
+  before: Known | undefined,
+): { readonly threads: Set<string>; readonly sessions: Set<string> } {
+  const ownIds = new Set([...rules.ownIds].map(String));
+  const [threads, sessions] = [new Set<string>(), new Set<string>()];
+  for (const row of rows) {
+    const { id, user } = row;
+    if (id === null) continue;
+    if (before?.threads.has(id) === true || ownIds.has(id) || isServerThread(row, rules)) {
+      threads.add(id);
+    } else if (
+      isAtRest(row)
+        ? reasonOfUser(user?.toLowerCase() ?? '', rules) !== undefined
+        : before?.sessions.has(id) === true
+    ) {
+      sessions.add(id);
+    }
+  }
+  return { threads, sessions };
+}
+
+/** True if a row proves that its thread serves no client. */
+function isServerThread(row: ProcessListRow, { requireClientPort }: Rules): boolean {
+  if (row.isClient === false) return true;
+  const host = row.host ?? '';
+  const user = row.user?.toLowerCase();
+  const command = row.command?.toLowerCase() ?? '';
+  const isOverNetwork = clientPort(host) !== undefined;
+  if (command === 'connect') {
+    // Event workers stay in it, and clients pass through it while they log in.
+    const isSocketClient = host === 'localhost' && !requireClientPort;
+    if (user !== 'unauthenticated user' && !isOverNetwork && !isSocketClient) return true;
+  } else if (command !== '' && isInternalCommand(command)) return true;
+  if (user === 'system user' && !isOverNetwork && host !== 'localhost') return true;
+  return !isAtRest(row) && isReplicating(row);
 }

@@ -1,0 +1,115 @@
+import { describe, expect, it } from '@jest/globals';
+import { KnownInternals } from '../../src/domain/known-internals.ts';
+import type { ProcessListRow } from '../../src/domain/session.ts';
+import { client, printed } from './process-list-rows.ts';
+
+const RULES = {
+  ownIds: new Set([4n]),
+  controlAccount: 'session_control',
+  internalUsers: ['batch'],
+  requireClientPort: true,
+};
+const SOCKETS_TOO = { ...RULES, requireClientPort: false };
+const RUN = { server: 'one', startedAt: 1000, begunBy: 0, seenAt: 0 };
+
+/** Whether the last of these rows, each in a list of its own and all of one id, counts as a user session. */
+function isSession(rows: readonly ProcessListRow[], rules: typeof RULES): boolean {
+  const known = new KnownInternals();
+  const counts = rows.map((row, index) => {
+    const list = { rows: [row], askedAt: index };
+    return known.select('n', { incarnation: RUN }, list, rules).get(8n) !== undefined;
+  });
+  return counts.at(-1) === true;
+}
+
+const idle = client();
+const busy = client({ command: 'Query', state: 'User sleep', info: 'DO SLEEP(9)' });
+const socket = client({ host: 'localhost' });
+const within = (user: string, host: string): ProcessListRow => ({ ...busy, user, host });
+
+describe('a client', () => {
+  it.each<[string, ProcessListRow[], typeof RULES?]>([
+    ['a routine of a configured account', [within('batch', '%:51358')]],
+    ['a routine of the control account', [within('session_control', '10.0.0.1:51358')]],
+    ['a routine of the cloud', [within('rdsadmin', 'localhost:51358')]],
+    ['a routine of the sys schema', [within('mysql.sys', 'localhost:51358')]],
+    ['a routine of an account with its own address', [within('batch', '10.0.0.5:51358')]],
+    ['a routine of an account named system user', [within('system user', '%:51358')]],
+    ['a routine whose definer has no host', [within('someone', '')]],
+    ['a routine whose definer has a port', [within('someone', '10.0.0.9:3306:51358')]],
+    [
+      'two routines, one after the other',
+      [within('batch', '%:51358'), within('rdsadmin', '%:51358')],
+    ],
+    ['a list that showed its id twice', [busy, { ...busy, id: '08' }]],
+    ['a command that was not shown', [client({ command: null })]],
+    ['a login', [client({ user: 'unauthenticated user', command: 'Connect' })]],
+    ['a login that takes long', [client({ command: 'Connect', state: 'init' })]],
+    [
+      'an internal account that it had before',
+      [client({ user: 'batch' }), within('batch', '%:51358'), idle],
+    ],
+  ])('is a session again after %s', (_what, rows, rules = RULES) => {
+    for (const before of [[], [idle], [busy]]) {
+      expect(isSession([...before, ...rows, idle], rules)).toBe(true);
+      expect(isSession([...before, ...rows, busy], rules)).toBe(true);
+    }
+  });
+
+  it.each<[string, ProcessListRow[]]>([
+    ['a routine of a configured account', [within('batch', '%')]],
+    ['a routine of an internal account at localhost', [within('rdsadmin', 'localhost')]],
+    ['a routine of system user at localhost', [within('system user', 'localhost')]],
+    ['a routine whose definer may come from anywhere', [within('someone', '%')]],
+    ['a login', [client({ host: 'localhost', command: 'Connect' })]],
+  ])('of the Unix socket, where they count, is a session again after %s', (_what, rows) => {
+    for (const before of [[], [socket]]) {
+      expect(isSession([...before, ...rows, socket], SOCKETS_TOO)).toBe(true);
+      expect(isSession([...before, ...rows, { ...socket, command: 'Query' }], SOCKETS_TOO)).toBe(
+        true,
+      );
+    }
+  });
+});
+
+describe('an internal thread', () => {
+  const applier = '| 8 | system user | | NULL | Query | 3 | waiting for handler commit | NULL |';
+  const privileged = (state: string): ProcessListRow =>
+    printed(`| 8 | priv | 10.0.0.9:3306 | NULL | Query | 3 | ${state} | NULL |`);
+  it.each<[string, ProcessListRow]>([
+    ['one of our own connections', client({ id: '8', user: 'session_control' })],
+    ['the system user', printed(applier)],
+    [
+      'the system user that connects',
+      printed('| 8 | system user | connecting host | NULL | Query | 3 | | NULL |'),
+    ],
+    ['a thread in a state of replication', privileged('Waiting for an event from Coordinator')],
+    ['a daemon', client({ command: 'Daemon' })],
+    ['a binlog dump', client({ command: 'Binlog Dump GTID' })],
+    ["MariaDB's applier", client({ user: 'someone', command: 'Slave_SQL' })],
+    ['a replica that registers', client({ command: 'Register Replica' })],
+    ['an event worker', client({ host: '%', command: 'Connect' })],
+    ['an event worker at localhost', client({ host: 'localhost', command: 'Connect' })],
+    ['what serves no client', client({ isClient: false })],
+  ])('stays one when it shows itself as a client, after it was %s', (_what, row) => {
+    const rules = { ...RULES, ownIds: new Set(row.user === 'session_control' ? [8n] : []) };
+    expect(isSession([row, idle], rules)).toBe(false);
+    expect(isSession([row, busy], rules)).toBe(false);
+    expect(isSession([idle, row, privileged('Opening tables')], rules)).toBe(false);
+  });
+});
+
+describe('a session of an internal account', () => {
+  it.each(['batch', 'BATCH', 'session_control', 'rdsadmin'])(
+    'of %s stays one inside a routine of an ordinary account',
+    (user) => {
+      const resting = client({ user });
+      for (const host of ['%:51358', 'localhost:51358', '10.0.0.5:51358']) {
+        expect(isSession([resting, within('app', host)], RULES)).toBe(false);
+        expect(isSession([idle, resting, { ...resting, command: 'Query' }, busy], RULES)).toBe(
+          false,
+        );
+      }
+    },
+  );
+});
