@@ -1,8 +1,9 @@
 -- MySQL 8.0 and newer. Not SYSTEM_USER: what has it is protected from the service.
 CREATE USER session_control@'%' IDENTIFIED BY '…' REQUIRE SSL;
 GRANT PROCESS, CONNECTION_ADMIN, SERVICE_CONNECTION_ADMIN ON *.* TO session_control@'%';
--- Optional, from 8.0.22 on: single sessions among thousands are found at once, and with a second opinion.
+-- Optional, from 8.0.22 on: single sessions among thousands are found at once.
 GRANT SELECT ON performance_schema.processlist TO session_control@'%';
+-- Recommended: it shows whether a thread serves a client, whatever account and host the process list shows.
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
 -- Optional: a dry run then shows which sessions the node protects, because their account has SYSTEM_USER.
 -- GRANT SELECT (USER, HOST, PRIV) ON mysql.global_grants TO session_control@'%';

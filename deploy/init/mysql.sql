@@ -3,8 +3,9 @@
 -- to see all sessions, to end those of other accounts, and to get in when the node is full.
 -- Not SYSTEM_USER: with it, it could also end the sessions of the most privileged accounts.
 GRANT PROCESS, CONNECTION_ADMIN, SERVICE_CONNECTION_ADMIN ON *.* TO session_control@'%';
--- Optional: single sessions among thousands are found at once, and with a second opinion.
+-- Optional: single sessions among thousands are found at once.
 GRANT SELECT ON performance_schema.processlist TO session_control@'%';
+-- Recommended: it shows whether a thread serves a client, whatever account and host the process list shows.
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
 ALTER USER session_control@'%' REQUIRE SSL;
 

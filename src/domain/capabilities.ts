@@ -32,7 +32,7 @@ export interface ServerFacts {
   readonly missingGrants: readonly string[];
   /** Whether a rollback that goes on after its session has left the list can be seen. */
   readonly canSeeRollbacks: boolean;
-  /** Whether `performance_schema.threads` can be read, which tells clients from internal threads by itself. */
+  /** True if `performance_schema.threads` can be read: it shows which threads serve a client. */
   readonly hasSecondOpinion: boolean;
   /** Whether sessions are to be ended with mysql.rds_kill, and there is none. */
   readonly lacksProcedure: boolean;

@@ -1,4 +1,5 @@
 import { isReplicating } from './replication-states.ts';
+import { servesClient } from './server-thread.ts';
 import { clientPort, type ProcessListRow } from './session.ts';
 import { compareIds, UserSessions, type ListedRow } from './user-sessions.ts';
 
@@ -97,7 +98,7 @@ function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
     if (byCommand(row.command ?? '')) return 'internal_command';
     if (!isClientEndpoint(row, guard)) return 'no_client_endpoint';
     if (!isAtRest(row) && isReplicating(row)) return 'replication_state';
-    if (row.isClient === false) return 'second_opinion';
+    if (row.thread !== undefined && !servesClient(row.thread)) return 'second_opinion';
     return undefined;
   };
 }

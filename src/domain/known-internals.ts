@@ -1,8 +1,9 @@
 import { isSameRun, type Incarnation } from './incarnation.ts';
-import { isAtRest, isInternalCommand, reasonOfUser, type Guard } from './internal-threads.ts';
-import { userSessions } from './internal-threads.ts';
+import { isAtRest, isInternalCommand, reasonOfUser } from './internal-threads.ts';
+import { userSessions, type Guard } from './internal-threads.ts';
 import type { ControlConnection, ProcessList } from './node.ts';
 import { isReplicating } from './replication-states.ts';
+import { isServerThread, servesClient } from './server-thread.ts';
 import { clientPort, type ProcessListRow } from './session.ts';
 import type { UserSessions } from './user-sessions.ts';
 
@@ -85,7 +86,7 @@ function provenIn(
   for (const row of rows) {
     const { id, user } = row;
     if (id === null) continue;
-    if (before?.threads.has(id) === true || ownIds.has(id) || isServerThread(row, rules)) {
+    if (before?.threads.has(id) === true || ownIds.has(id) || isProvenThread(row, rules)) {
       threads.add(id);
     } else if (
       isAtRest(row)
@@ -99,17 +100,19 @@ function provenIn(
 }
 
 /** True if a row proves that its thread serves no client. */
-function isServerThread(row: ProcessListRow, { requireClientPort }: Rules): boolean {
-  if (row.isClient === false) return true;
+function isProvenThread(row: ProcessListRow, { requireClientPort }: Rules): boolean {
+  const { thread } = row;
   const host = row.host ?? '';
   const user = row.user?.toLowerCase();
   const command = row.command?.toLowerCase() ?? '';
+  if (thread !== undefined && isServerThread(thread.name)) return true;
+  if (!isAtRest(row) && isReplicating(row)) return true;
   const isOverNetwork = clientPort(host) !== undefined;
-  if (command === 'connect') {
-    // Event workers stay in it, and clients pass through it while they log in.
-    const isSocketClient = host === 'localhost' && !requireClientPort;
-    if (user !== 'unauthenticated user' && !isOverNetwork && !isSocketClient) return true;
-  } else if (command !== '' && isInternalCommand(command)) return true;
-  if (user === 'system user' && !isOverNetwork && host !== 'localhost') return true;
-  return !isAtRest(row) && isReplicating(row);
+  const isSocketClient = host === 'localhost' && !requireClientPort;
+  // Event workers stay in it, and clients pass through it while they log in.
+  const isLoggingIn = command === 'connect' && (isOverNetwork || isSocketClient);
+  if (user === 'unauthenticated user' || isLoggingIn) return false;
+  if (thread !== undefined && !servesClient(thread)) return true;
+  if (command !== '' && isInternalCommand(command)) return true;
+  return user === 'system user' && !isOverNetwork && host !== 'localhost';
 }

@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import type { ServerThread } from './server-thread.ts';
 
 /** A row of the process list as the node gave it, by column name; a NULL stays null. Not to be spread: a column can be a getter. */
 export interface ProcessListRow {
@@ -10,8 +11,8 @@ export interface ProcessListRow {
   readonly time: string | null;
   readonly state: string | null;
   readonly info: string | null;
-  /** Whether a second view of the node has it as a client too; absent where none was asked. */
-  readonly isClient?: boolean;
+  /** The thread that serves it, a second opinion; undefined where the node shows none. */
+  readonly thread?: ServerThread | undefined;
 }
 
 /** One client connected to a node. */

@@ -1,4 +1,5 @@
 import type { Connection } from 'mysql2';
+import type { ServerThread } from '../domain/server-thread.ts';
 import type { ProcessListRow } from '../domain/session.ts';
 import { packetOf, type Driver, type Packet } from './driver.ts';
 
@@ -6,7 +7,12 @@ import { packetOf, type Driver, type Packet } from './driver.ts';
 export interface List {
   /** The names of its columns, in lower case. */
   readonly columns: readonly string[];
-  readonly rows: ProcessListRow[];
+  readonly rows: ListedThread[];
+}
+
+/** A row of a process list, to which its thread can be added later. */
+export interface ListedThread extends ProcessListRow {
+  thread?: ServerThread | undefined;
 }
 
 const NULL = 0xfb;
@@ -21,7 +27,7 @@ const EOF = 0xfe;
 export function readList(connection: Connection, sql: string): Promise<List> {
   return new Promise((resolve, reject) => {
     const columns: string[] = [];
-    const rows: ProcessListRow[] = [];
+    const rows: ListedThread[] = [];
     let next: (packet: Packet) => boolean = header;
     let left = 0;
     let read = rowReader([]);
@@ -77,7 +83,8 @@ function nameIn({ buffer, offset }: Packet): string {
  * A row of which only what is looked at in each is made at once: of ten thousand rows a hundred are shown, or one is killed. The rest is
  * still in what came.
  */
-class Row implements ProcessListRow {
+class Row implements ListedThread {
+  declare thread?: ServerThread | undefined;
   readonly id: string | null;
   readonly user: string | null;
   readonly host: string | null;

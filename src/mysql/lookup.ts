@@ -1,8 +1,10 @@
 import type { Node, ProcessList } from '../domain/node.ts';
-import type { ProcessListRow } from '../domain/session.ts';
+import { servesClient } from '../domain/server-thread.ts';
+import { clientPort, type ProcessListRow } from '../domain/session.ts';
 import type { Connected } from './connected.ts';
 import type { ServerIdentity } from './identity.ts';
 import { serverErrorNumber } from './server-errors.ts';
+import { threadOf } from './server-threads.ts';
 
 /** Below so many rows SHOW PROCESSLIST takes no longer. */
 const LONG_LIST = 500;
@@ -10,19 +12,16 @@ const LONG_LIST = 500;
 const ROWS_AN_ID = 16;
 
 /**
- * Looks single sessions up in what MySQL's `performance_schema` has of the process list, by its primary key, with the second opinion that
- * `threads` has of each.
+ * Looks single sessions up in what MySQL's `performance_schema` has of the process list, by its primary key, with the thread of each.
  */
 export class LookUp {
   readonly #connected: Connected;
-  readonly #ownId: bigint;
+  readonly #ownId: string;
   readonly #node: Node;
   #isDenied: boolean;
-  /** What the threads of clients are called, which is known from our own. */
-  #clientThread: string | undefined;
 
   constructor(connected: Connected, { ownId, flavour }: ServerIdentity, node: Node) {
-    [this.#connected, this.#ownId, this.#node] = [connected, ownId, node];
+    [this.#connected, this.#ownId, this.#node] = [connected, ownId.toString(), node];
     // Elsewhere it does not exist, or is slower than the whole list.
     this.#isDenied = flavour !== 'mysql';
   }
@@ -33,32 +32,23 @@ export class LookUp {
   }
 
   /**
-   * The part of the process list that has these ids and our own. Undefined when not all of them are shown, since rows can be missing, or when
-   * it cannot be asked: then only the whole list can tell. Throws the driver's error when the line is in trouble.
+   * Returns the part of the process list that has these ids and our own. Undefined if it does not show whether each is a client's,
+   * or cannot be read: then the whole list decides. Throws the driver's error if the connection breaks.
    */
   async read(ids: ReadonlySet<bigint>): Promise<ProcessList | undefined> {
     const askedAt = performance.now();
-    const own = this.#ownId.toString();
+    const own = this.#ownId;
     const wanted = new Set([own, ...[...ids].map((id) => id.toString())]);
-    // For each id the server walks over all its threads in each of the two, and what our own thread is called stays the same.
-    const opined = this.#clientThread === undefined ? 'p.ID' : `IF(p.ID = ${own}, NULL, p.ID)`;
-    const sql = `${SELECT} ${opined} WHERE p.ID IN (${[...wanted].join(', ')})`;
+    // The server walks over all its threads for each id in each of the two tables. Our own thread is known.
+    const sql = `${SELECT} IF(p.ID = ${own}, NULL, p.ID) WHERE p.ID IN (${[...wanted].join(', ')})`;
     try {
       const { rows } = await this.#connected.query(sql, this.#node.listTimeoutMs, Infinity);
-      const found = rows.map(seenIn);
-      const me = found.find(({ row: { id } }) => id === own);
-      if (!this.#isThisStatement(me?.row)) return undefined;
-      if (me?.line != null) this.#clientThread = me.name ?? undefined;
-      const name = this.#clientThread;
-      const areShown = found.every(
-        (seen) => wanted.delete(seen.row.id ?? '') && (seen === me || seen.name !== null),
+      const found = rows.map(rowOf);
+      if (!this.#isThisStatement(found.find(({ id }) => id === own))) return undefined;
+      const areDecided = found.every(
+        (row) => wanted.delete(row.id ?? '') && (row.id === own || isDecided(row)),
       );
-      if (name === undefined || !areShown || wanted.size > 0) return undefined;
-      const judged = found.map((seen) => ({
-        ...seen.row,
-        isClient: seen === me || (seen.name === name && seen.line !== null),
-      }));
-      return { rows: judged, askedAt, isPart: true };
+      return areDecided && wanted.size === 0 ? { rows: found, askedAt, isPart: true } : undefined;
     } catch (error) {
       if (serverErrorNumber(error) === undefined) throw error;
       this.#isDenied = true;
@@ -76,16 +66,16 @@ const SELECT =
   'SELECT p.ID, p.USER, p.HOST, p.DB, p.COMMAND, p.TIME, p.STATE, LEFT(p.INFO, 100) AS INFO, t.NAME, t.CONNECTION_TYPE ' +
   'FROM performance_schema.processlist p LEFT JOIN performance_schema.threads t ON t.PROCESSLIST_ID =';
 
-/** A session, the name of its thread, and by what kind of line its client has come. */
-interface Seen {
-  readonly row: ProcessListRow;
-  readonly name: string | null;
-  readonly line: string | null;
+// An X Protocol client has no port here, so the whole list decides.
+function isDecided({ host, thread }: ProcessListRow): boolean {
+  if (thread === undefined) return false;
+  return !servesClient(thread) || clientPort(host ?? '') !== undefined;
 }
 
-function seenIn(values: readonly unknown[]): Seen {
+function rowOf(values: readonly unknown[]): ProcessListRow {
   const texts = values.map((value) => (typeof value === 'string' ? value : null));
   const [id = null, user = null, host = null, db = null, command = null, ...more] = texts;
-  const [time = null, state = null, info = null, name = null, line = null] = more;
-  return { row: { id, user, host, db, command, time, state, info }, name, line };
+  const [time = null, state = null, info = null, name = null, type = null] = more;
+  const thread = name === null ? undefined : threadOf(name, type);
+  return { id, user, host, db, command, time, state, info, thread };
 }

@@ -134,9 +134,9 @@ async function canReadThreads(
   node: Node,
   deadline: Deadline,
 ): Promise<boolean> {
-  // Where the performance schema is off, the tables are empty.
+  // Without the performance schema the table is empty.
   const sql =
-    'SELECT p.ID FROM performance_schema.processlist p JOIN performance_schema.threads t ON t.PROCESSLIST_ID = p.ID LIMIT 1';
+    'SELECT 1 FROM performance_schema.threads WHERE PROCESSLIST_ID IS NOT NULL AND CONNECTION_TYPE IS NOT NULL LIMIT 1';
   try {
     return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
   } catch (error) {

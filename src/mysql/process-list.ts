@@ -2,6 +2,7 @@ import type { Node, ProcessList } from '../domain/node.ts';
 import type { ProcessListRow } from '../domain/session.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { Connected } from './connected.ts';
+import type { ListedThread } from './list-reader.ts';
 
 /**
  * The process list as this connection sees it. Throws `node_unavailable` when the answer is not what servers give, or does
@@ -12,7 +13,7 @@ export async function readProcessList(
   connection: Connected,
   ownId: bigint,
   node: Node,
-): Promise<ProcessList> {
+): Promise<ProcessList & { readonly rows: readonly ListedThread[] }> {
   const askedAt = performance.now();
   const { columns, rows } = await connection.list(STATEMENT, node.listTimeoutMs, Infinity);
   requireColumns(columns);

@@ -13,6 +13,7 @@ import { killSession, killSessionsAhead } from './kill.ts';
 import { LookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
 import { nodeTrouble } from './server-errors.ts';
+import { ServerThreads } from './server-threads.ts';
 import type { Connected } from './connected.ts';
 import { readTransactions } from './transactions.ts';
 
@@ -44,6 +45,7 @@ export class SharedConnection {
   /** With which it logged in. */
   readonly #grants: Grants;
   readonly #lookUp: LookUp;
+  readonly #threads: ServerThreads;
   #reading: Promise<ProcessList> | undefined;
   #nextReading: Promise<ProcessList> | undefined;
   /** For the next reading: the ids that it has to show, or all. */
@@ -61,6 +63,7 @@ export class SharedConnection {
     this.isSpare = address !== node;
     this.#nodeIdentity = nodeIdentity;
     this.#lookUp = new LookUp(connected, identity, node);
+    this.#threads = new ServerThreads(connected, identity, node);
   }
 
   /**
@@ -157,6 +160,7 @@ export class SharedConnection {
       if (part !== undefined) return part;
     }
     const list = await readProcessList(connected, identity.ownId, this.#node);
+    await this.#threads.addTo(list.rows);
     this.#rows = list.rows.length;
     // Without PROCESS a server lists the account's own sessions alone. It can be lost with a role while the connection is warm.
     if (list.rows.every((row) => isUnder(this.#node.user, row)))

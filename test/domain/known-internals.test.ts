@@ -46,6 +46,16 @@ describe('a client', () => {
     ['a login', [client({ user: 'unauthenticated user', command: 'Connect' })]],
     ['a login that takes long', [client({ command: 'Connect', state: 'init' })]],
     [
+      'a login whose connection was not known yet',
+      [
+        client({
+          user: 'unauthenticated user',
+          command: 'Query',
+          thread: { name: 'thread/sql/one_connection', connectionType: null },
+        }),
+      ],
+    ],
+    [
       'an internal account that it had before',
       [client({ user: 'batch' }), within('batch', '%:51358'), idle],
     ],
@@ -84,13 +94,27 @@ describe('an internal thread', () => {
       printed('| 8 | system user | connecting host | NULL | Query | 3 | | NULL |'),
     ],
     ['a thread in a state of replication', privileged('Waiting for an event from Coordinator')],
+    [
+      'an idle worker in Connect',
+      { ...privileged('Waiting for an event from Coordinator'), command: 'Connect' },
+    ],
+    [
+      'an event worker with the endpoint of a client',
+      client({
+        command: 'Connect',
+        thread: { name: 'thread/sql/event_worker', connectionType: null },
+      }),
+    ],
     ['a daemon', client({ command: 'Daemon' })],
     ['a binlog dump', client({ command: 'Binlog Dump GTID' })],
     ["MariaDB's applier", client({ user: 'someone', command: 'Slave_SQL' })],
     ['a replica that registers', client({ command: 'Register Replica' })],
     ['an event worker', client({ host: '%', command: 'Connect' })],
     ['an event worker at localhost', client({ host: 'localhost', command: 'Connect' })],
-    ['what serves no client', client({ isClient: false })],
+    [
+      'what serves no client',
+      client({ thread: { name: 'thread/sql/of_the_server', connectionType: null } }),
+    ],
   ])('stays one when it shows itself as a client, after it was %s', (_what, row) => {
     const rules = { ...RULES, ownIds: new Set(row.user === 'session_control' ? [8n] : []) };
     expect(isSession([row, idle], rules)).toBe(false);

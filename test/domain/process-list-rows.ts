@@ -686,6 +686,149 @@ const STATES_51 = 'MySQL 5.1 Reference Manual, Replication Slave SQL Thread Stat
 const STAGES_1011 = 'MariaDB 10.11.19, stages in performance_schema.setup_instruments';
 const STATES_MARIADB = 'MariaDB documentation, Replica SQL and Replica Connection Thread States';
 
+const THREADS_97 = 'MySQL 9.7.4 performance_schema.threads, measured';
+const THREADS_80 = 'MySQL 8.0 Reference Manual, The threads Table';
+const THREADS_57 = 'MySQL 5.7 mysqld.cc, all_server_threads';
+const THREADS_MARIADB = 'MariaDB 10.11.19 performance_schema.threads, measured';
+
+type ThreadCase = readonly [
+  command: string,
+  host: string,
+  name: string,
+  connectionType: string | null,
+  source: string,
+];
+
+const CLIENT_THREADS: readonly ThreadCase[] = [
+  ['Sleep', '10.0.0.5:51358', 'thread/sql/one_connection', 'TCP/IP', THREADS_97],
+  ['Query', '10.0.0.5:51358', 'thread/sql/one_connection', 'SSL/TLS', THREADS_97],
+  ['Query', '10.0.0.5:51358', 'thread/mysqlx/worker', 'SSL/TLS', THREADS_97],
+  ['Query', '10.0.0.5:51358', 'thread/mysqlx/worker', 'TCP/IP', THREADS_97],
+  [
+    'Query',
+    '10.0.0.5:51358',
+    'thread/thread_pool/tp_one_connection',
+    'TCP/IP',
+    'MySQL 8.0 sys schema, view processlist',
+  ],
+  [
+    'Sleep',
+    '10.0.0.5:51358',
+    'thread/thread_pool/tp_one_connection',
+    null,
+    'MySQL 8.0 sys schema, view processlist, which goes by the name',
+  ],
+  [
+    'Query',
+    '10.0.0.5:51358',
+    'thread/sql/one_connection',
+    'SSL/TLS',
+    'Percona Server 8.0 threadpool_common.cc, threadpool_add_connection',
+  ],
+  ['Sleep', '10.0.0.5:51358', 'thread/sql/one_connection', 'TCP/IP', THREADS_MARIADB],
+  [
+    'Query',
+    '10.0.0.5:51358',
+    'thread/sql/one_connection',
+    'TCP/IP',
+    'MariaDB 10.11.19 with thread_handling=pool-of-threads, measured',
+  ],
+  ['Query', 'localhost:60710', 'thread/sql/one_connection', 'SSL/TLS', THREADS_97],
+  ['Query', '10.0.0.5:51358', 'thread/some_pool/one_more', 'TCP/IP', THREADS_80],
+];
+
+const INTERNAL_THREADS: readonly ThreadCase[] = [
+  ['Query', '10.0.0.9:3306', 'thread/sql/replica_sql', null, THREADS_97],
+  ['Query', '10.0.0.9:3306', 'thread/sql/replica_worker', null, THREADS_97],
+  ['Query', '10.0.0.9:3306', 'thread/sql/replica_io', null, THREADS_97],
+  ['Query', '10.0.0.9:3306', 'thread/sql/replica_monitor', null, THREADS_97],
+  ['Query', '10.0.0.9:3306', 'thread/sql/slave_sql', null, THREADS_57],
+  ['Query', '10.0.0.9:3306', 'thread/sql/slave_worker', null, THREADS_57],
+  ['Query', '10.0.0.9:3306', 'thread/sql/slave_io', null, THREADS_57],
+  ['Killed', '10.0.0.4:51234', 'thread/sql/event_worker', null, THREADS_97],
+  ['Query', '10.0.0.4:51234', 'thread/sql/event_scheduler', null, THREADS_97],
+  ['Query', '10.0.0.4:51234', 'thread/sql/compress_gtid_table', null, THREADS_97],
+  [
+    'Query',
+    '10.0.0.9:3306',
+    'thread/group_rpl/THD_applier_module_receiver',
+    null,
+    'MySQL 8.0 Reference Manual, Group Replication Threads',
+  ],
+  ['Query', '10.0.0.9:3306', 'thread/clone/clone_local_task', null, 'MySQL 8.0 clone_plugin.cc'],
+  ['Killed', '10.0.0.4:51234', 'thread/sql/event_worker', null, THREADS_MARIADB],
+  ['Killed', '10.0.0.9:3306', 'thread/sql/rpl_parallel_thread', null, THREADS_MARIADB],
+  ['Query', '10.0.0.9:3306', 'thread/some_plugin/some_thread', null, THREADS_80],
+  ['Query', '10.0.0.9:3306', 'thread/sql/one_connection', null, THREADS_80],
+  ['Query', '10.0.0.9:3306', 'thread/sql/replica_worker', 'TCP/IP', DEFENSIVE],
+];
+
+/** Rows that look alike in the list, with what `performance_schema.threads` shows of them. */
+const SERVER_THREADS: readonly RowCase[] = (
+  [
+    ['user session', CLIENT_THREADS],
+    ['second_opinion', INTERNAL_THREADS],
+  ] as const
+).flatMap(([is, threads]) =>
+  threads.map(([command, host, name, connectionType, source]): RowCase => ({
+    shows: `${command} from ${host}, served by ${name}, ${connectionType ?? 'no connection'}`,
+    source,
+    row: {
+      ...printed(
+        `| 20 | app | ${host} | NULL | ${command} | 2 | waiting for handler commit | NULL |`,
+      ),
+      thread: { name, connectionType },
+    },
+    is,
+  })),
+);
+
+const WITH_THREADS: readonly RowCase[] = [
+  {
+    shows: 'an idle X Protocol client, which has no thread',
+    source: THREADS_97,
+    row: client({ info: 'PLUGIN', thread: undefined }),
+    is: 'user session',
+  },
+  {
+    shows: 'a client of the Unix socket, which its thread does not lay open',
+    source: THREADS_97,
+    row: client({
+      host: 'localhost',
+      thread: { name: 'thread/sql/one_connection', connectionType: 'Socket' },
+    }),
+    is: 'no_client_endpoint',
+  },
+  {
+    shows: 'a binlog dump, whose thread is that of a client',
+    source: THREADS_97,
+    row: client({
+      command: 'Binlog Dump GTID',
+      thread: { name: 'thread/sql/one_connection', connectionType: 'SSL/TLS' },
+    }),
+    is: 'internal_command',
+  },
+  {
+    shows: 'a killed binlog dump, whose thread is that of a client',
+    source: THREADS_97,
+    row: client({
+      command: 'Killed',
+      state: 'Source has sent all binlog to replica; waiting for more updates',
+      thread: { name: 'thread/sql/one_connection', connectionType: 'SSL/TLS' },
+    }),
+    is: 'replication_state',
+  },
+  {
+    shows: 'the control account over X Protocol',
+    source: THREADS_97,
+    row: client({
+      user: 'session_control',
+      thread: { name: 'thread/mysqlx/worker', connectionType: 'SSL/TLS' },
+    }),
+    is: 'control_account',
+  },
+];
+
 /** States of replication's own threads, where their account has a host that reads like the endpoint of a client. */
 const REPLICATION_STATES: readonly RowCase[] = (
   [
@@ -1361,6 +1504,8 @@ export const PROCESS_LIST_ROWS: readonly RowCase[] = [
   ...EVENTS,
   ...REPLICATION,
   ...REPLICATION_STATES,
+  ...SERVER_THREADS,
+  ...WITH_THREADS,
   ...CLIENTS_AND_REPLICATION,
   ...OTHER_INTERNAL_THREADS,
   ...KILLED,

@@ -50,7 +50,7 @@ function testRoutines(flavour: Server['flavour']): void {
     });
     // From then on MySQL lets it in without TLS as well.
     if (flavour === 'mysql') {
-      await (await connectAs(server, BATCH, { rejectUnauthorized: false })).end();
+      await (await connectAs(server, BATCH, { ssl: { rejectUnauthorized: false } })).end();
     }
   }, 120_000);
   afterEach(() => {

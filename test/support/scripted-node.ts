@@ -98,6 +98,8 @@ interface Ordinary {
   readonly version?: string | undefined;
   readonly grants?: string | undefined;
   readonly rows?: readonly Record<string, string | null>[];
+  /** What `performance_schema.threads` has; denied if it is undefined, which `onEach` does not hear of. */
+  readonly threads?: readonly Record<string, string | null>[];
   /** Hears each statement. */
   readonly onEach?: (sql: string) => void;
 }
@@ -105,9 +107,19 @@ interface Ordinary {
 /** A server that is in order until its script says otherwise. */
 export function ordinary(
   exceptions: Script = () => undefined,
-  { version = MYSQL, grants = GRANTS, rows = [client(1), client(2)], onEach }: Ordinary = {},
+  {
+    version = MYSQL,
+    grants = GRANTS,
+    rows = [client(1), client(2)],
+    threads,
+    onEach,
+  }: Ordinary = {},
 ): Script {
   return (sql, connection) => {
+    if (sql.startsWith('SELECT PROCESSLIST_ID') && threads === undefined) {
+      connection.writeError({ code: 1142, message: 'SELECT command denied' });
+      return;
+    }
     onEach?.(sql);
     const answer = (row: Record<string, string>): void => {
       connection.writeTextResult([row], columns(Object.keys(row)));
@@ -120,6 +132,12 @@ export function ordinary(
     else if (sql === 'SHOW GRANTS') answer({ grants });
     else if (sql === 'SHOW PROCESSLIST') {
       connection.writeTextResult([own(), ...rows], columns(COLUMNS));
+    } else if (sql.startsWith('SELECT PROCESSLIST_ID')) {
+      const wanted = / IN \((.*)\)$/.exec(sql)?.[1]?.split(', ');
+      const shown = (threads ?? []).filter(
+        ({ PROCESSLIST_ID: id }) => wanted?.includes(id ?? '') ?? true,
+      );
+      connection.writeTextResult(shown, columns(['PROCESSLIST_ID', 'NAME', 'CONNECTION_TYPE']));
     } else exceptions(sql, connection);
   };
 }

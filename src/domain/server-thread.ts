@@ -1,0 +1,25 @@
+/** A thread as the node's `performance_schema` shows it. */
+export interface ServerThread {
+  /** Its instrument, such as `thread/sql/one_connection`. */
+  readonly name: string;
+  /** How its client has connected, such as `TCP/IP`; null for a thread that serves no client. */
+  readonly connectionType: string | null;
+}
+
+/** What a slash is followed by in the names of threads that serve no client: `thread/sql/replica_worker`, `thread/group_rpl/…`. */
+const SERVER_THREAD =
+  /\/(?:binlog|bootstrap|clone|compress_gtid|delayed|event|group_rpl|main$|manager|replica|rpl|semisync|signal|slave)/i;
+
+/** MySQL Enterprise's thread pool. Other threads of clients are `thread/sql/one_connection` (other pools, too) and `thread/mysqlx/worker`. */
+const POOL_THREAD = 'thread/thread_pool/tp_one_connection';
+
+/** True if a thread serves a client: the server knows how that client has connected. */
+export function servesClient({ name, connectionType }: ServerThread): boolean {
+  if (isServerThread(name)) return false;
+  return name === POOL_THREAD || (connectionType !== null && connectionType !== '');
+}
+
+/** True if threads of this name never serve a client. */
+export function isServerThread(name: string): boolean {
+  return SERVER_THREAD.test(name);
+}

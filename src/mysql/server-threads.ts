@@ -1,0 +1,86 @@
+import type { Node } from '../domain/node.ts';
+import { servesClient, type ServerThread } from '../domain/server-thread.ts';
+import type { Connected } from './connected.ts';
+import type { ServerIdentity } from './identity.ts';
+import type { ListedThread } from './list-reader.ts';
+import { serverErrorNumber } from './server-errors.ts';
+
+/** From this many ids on, the whole table is read as fast as its rows are found by id (MySQL 9.7, measured). */
+const MANY_IDS = 50;
+/** Ids of sessions that ended are dropped once there are this many more than the list has rows. */
+const MAX_STALE = 1000;
+
+/**
+ * The server threads behind a process list, as `performance_schema.threads` shows them. The thread of a client is read once: its kind never
+ * changes, and no id is given twice in an incarnation. An idle session of the X Protocol has none, and instances can be lost.
+ */
+export class ServerThreads {
+  readonly #connected: Connected;
+  readonly #ownId: string;
+  readonly #node: Node;
+  /** By the decimal id of its session. */
+  readonly #ofClients = new Map<string, ServerThread>();
+  #isReadable: boolean;
+  #hasAnswered = false;
+
+  constructor(connected: Connected, { ownId, flavour }: ServerIdentity, node: Node) {
+    [this.#connected, this.#ownId, this.#node] = [connected, ownId.toString(), node];
+    this.#isReadable = flavour !== 'tidb';
+  }
+
+  /** Adds its thread to each row of a whole process list, where the node shows one. Throws the driver's error if the connection breaks. */
+  async addTo(rows: readonly ListedThread[]): Promise<void> {
+    if (!this.#isReadable) return;
+    if (this.#ofClients.size > rows.length + MAX_STALE) this.#forgetAllBut(rows);
+    const unknown: ListedThread[] = [];
+    for (const row of rows) {
+      row.thread = row.id === null ? undefined : this.#ofClients.get(row.id);
+      if (row.thread === undefined && isId(row.id) && row.id !== this.#ownId) unknown.push(row);
+    }
+    if (unknown.length === 0) return;
+    const threads = await this.#read(unknown.map(({ id }) => id ?? ''));
+    for (const row of unknown) {
+      row.thread = threads.get(row.id ?? '');
+      if (row.id !== null && row.thread !== undefined && servesClient(row.thread)) {
+        this.#ofClients.set(row.id, row.thread);
+      }
+    }
+  }
+
+  async #read(ids: readonly string[]): Promise<ReadonlyMap<string, ServerThread>> {
+    const isWhole = ids.length >= MANY_IDS || !this.#hasAnswered;
+    const wanted = isWhole ? 'IS NOT NULL' : `IN (${ids.join(', ')})`;
+    const sql = `SELECT PROCESSLIST_ID, NAME, CONNECTION_TYPE FROM performance_schema.threads WHERE PROCESSLIST_ID ${wanted}`;
+    try {
+      const { rows } = await this.#connected.query(sql, this.#node.listTimeoutMs, Infinity);
+      // Without the performance schema the table is empty: else it has at least our own thread.
+      if (isWhole && rows.length === 0) this.#isReadable = false;
+      this.#hasAnswered = true;
+      return new Map(
+        rows.map(([id, name, type]) => [String(id), threadOf(String(name), type)] as const),
+      );
+    } catch (error) {
+      const number = serverErrorNumber(error);
+      if (number === undefined) throw error;
+      if (NOT_READABLE.has(number)) this.#isReadable = false;
+      return new Map();
+    }
+  }
+
+  #forgetAllBut(rows: readonly ListedThread[]): void {
+    const listed = new Set(rows.map(({ id }) => id));
+    for (const id of this.#ofClients.keys()) if (!listed.has(id)) this.#ofClients.delete(id);
+  }
+}
+
+/** Returns what a row of `performance_schema.threads` shows. */
+export function threadOf(name: string, connectionType: unknown): ServerThread {
+  return { name, connectionType: typeof connectionType === 'string' ? connectionType : null };
+}
+
+/** Access denied to database, table or column; unknown database, column or table; not understood. */
+const NOT_READABLE: ReadonlySet<number> = new Set([1044, 1142, 1143, 1049, 1054, 1146, 1064]);
+
+function isId(id: string | null): id is string {
+  return id !== null && /^[1-9]\d{0,19}$/.test(id);
+}

@@ -1,0 +1,119 @@
+import type { Socket } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { client, columns, ordinary, scriptedNode, type Script } from '../support/scripted-node.ts';
+import { createService, type TestService } from '../support/service.ts';
+
+type Row = Record<string, string | null>;
+
+function thread(id: number, name: string, type: string | null = 'TCP/IP'): Row {
+  return { PROCESSLIST_ID: String(id), NAME: `thread/sql/${name}`, CONNECTION_TYPE: type };
+}
+
+const OWN = thread(77, 'one_connection');
+const APPLIER = thread(1, 'replica_sql', null);
+const APP = thread(2, 'one_connection');
+
+/** A service before a node that has these sessions and threads, and the statements about threads that the node heard. */
+async function serve(
+  rows: Row[],
+  threads: Row[] | Script,
+): Promise<{ service: TestService; asked: string[] }> {
+  const asked: string[] = [];
+  const script = ordinary(() => undefined, {
+    rows,
+    ...(Array.isArray(threads) && { threads }),
+  });
+  const node = await scriptedNode((sql, connection) => {
+    const isAboutThreads = sql.startsWith('SELECT PROCESSLIST_ID');
+    if (isAboutThreads) asked.push(sql.replace(/.* WHERE PROCESSLIST_ID /, ''));
+    if (sql.startsWith('KILL')) connection.writeOk();
+    else if (isAboutThreads && !Array.isArray(threads)) threads(sql, connection);
+    else script(sql, connection);
+  });
+  return { service: createService({ registry: [node], nodes: new MysqlNodes() }), asked };
+}
+
+async function listed(service: TestService): Promise<bigint[]> {
+  const { processes } = (await service.list()).body as { processes: { id: bigint }[] };
+  return processes.map(({ id }) => id);
+}
+
+const refuses =
+  (code: number): Script =>
+  (_sql, connection) => {
+    connection.writeError({ code, message: 'refused' });
+  };
+
+describe('the threads behind a list', () => {
+  it('decide which of its rows are sessions, and are asked for once', async () => {
+    const { service, asked } = await serve([client(1), client(2)], [OWN, APPLIER, APP]);
+    expect(await listed(service)).toEqual([2n]);
+    expect((await service.kill([1n, 2n])).body).toEqual({
+      processes_killed: [2n],
+      processes_not_found: [1n],
+    });
+    // A thread without a client can be of one that logs in.
+    expect(asked).toEqual(['IS NOT NULL', 'IN (1)']);
+  });
+
+  it('are asked for when a session is new', async () => {
+    const rows = [client(2)];
+    const { service, asked } = await serve(rows, [OWN, APP, thread(3, 'slave_sql', null)]);
+    expect(await listed(service)).toEqual([2n]);
+    rows.push(client(3));
+    expect(await listed(service)).toEqual([2n]);
+    expect(asked).toEqual(['IS NOT NULL', 'IN (3)']);
+  });
+
+  it('are all read when many sessions are new', async () => {
+    const rows = [client(2)];
+    const { service, asked } = await serve(rows, [OWN, APP, thread(60, 'slave_sql', null)]);
+    await listed(service);
+    rows.push(...Array.from({ length: 60 }, (_, index) => client(index + 3)));
+    const found = await listed(service);
+    expect(found).toHaveLength(60);
+    expect(found).not.toContain(60n);
+    expect(asked).toEqual(['IS NOT NULL', 'IS NOT NULL']);
+  });
+
+  it('leave a session to the list whose thread they do not show', async () => {
+    const { service } = await serve([client(1), client(2)], [OWN, APPLIER]);
+    expect(await listed(service)).toEqual([2n]);
+    expect((await service.kill([2n])).body).toMatchObject({ processes_killed: [2n] });
+  });
+
+  it.each<[string, Script | Row[]]>([
+    ['may not be read', refuses(1142)],
+    ['do not exist', refuses(1146)],
+    ['have no such column', refuses(1054)],
+    ['are empty, without a performance schema', []],
+  ])('are not asked for again when they %s', async (_what, threads) => {
+    const { service, asked } = await serve([client(1), client(2)], threads);
+    for (let time = 0; time < 3; time += 1) expect(await listed(service)).toEqual([1n, 2n]);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('are asked for again after another error', async () => {
+    let time = 0;
+    const { service } = await serve([client(1), client(2)], (sql, connection) => {
+      time += 1;
+      if (time === 1) refuses(1317)(sql, connection);
+      else connection.writeTextResult([OWN, APPLIER, APP], columns(Object.keys(OWN)));
+    });
+    expect(await listed(service)).toEqual([1n, 2n]);
+    expect(await listed(service)).toEqual([2n]);
+  });
+
+  it('are asked for over another connection when the line breaks', async () => {
+    let time = 0;
+    const { service } = await serve([client(1), client(2)], (_sql, connection) => {
+      time += 1;
+      if (time === 2) (connection as unknown as { stream: Socket }).stream.destroy();
+      else connection.writeTextResult([OWN, APPLIER, APP], columns(Object.keys(OWN)));
+    });
+    expect(await listed(service)).toEqual([2n]);
+    expect(await listed(service)).toEqual([2n]);
+    expect(time).toBe(3);
+  });
+});
