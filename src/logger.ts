@@ -25,10 +25,7 @@ export interface LogSettings {
  * Makes a logger that writes one line an event, its fields beside the message.
  * ERROR: someone must act now. WARN: degraded, or recovered. INFO: one line a request, one a kill. Never a secret, never a statement.
  */
-export function createLogger(
-  { level, format }: LogSettings,
-  output: LineOutput,
-): Logger {
+export function createLogger({ level, format }: LogSettings, output: LineOutput): Logger {
   const { combine, timestamp, json, printf } = winston.format;
   const text = printf(({ timestamp: at, level: severity, message, ...fields }) => {
     const rest = Object.entries(fields)

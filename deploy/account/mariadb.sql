@@ -1,3 +1,5 @@
 -- MariaDB 10.5.2 and newer. REQUIRE SSL needs TLS on the node, which MariaDB before 11.4 has only when it was set up.
 CREATE USER session_control@'%' IDENTIFIED BY '…' REQUIRE SSL;
 GRANT PROCESS, CONNECTION ADMIN ON *.* TO session_control@'%';
+-- Optional, with performance_schema=ON: clients with host names of 58 or more characters are found as well.
+GRANT SELECT ON performance_schema.threads TO session_control@'%';

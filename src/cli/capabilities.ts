@@ -53,6 +53,7 @@ function rowsOf(found: Capabilities): string[][] {
     ['missing grants', found.missingGrants?.join(', ') ?? 'not known'],
     ['rollback view', told(found.rollbackView)],
     ['second opinion', told(found.secondOpinion)],
+    ['cut hosts', found.cutHosts?.toString() ?? 'not known'],
   ].map(([name = '', value = '']) => [name, value || 'none']);
 }
 
@@ -68,5 +69,6 @@ function asWire(found: Capabilities & { readonly node: string }): object {
     missing_grants: found.missingGrants ?? null,
     rollback_view: found.rollbackView ?? null,
     second_opinion: found.secondOpinion ?? null,
+    cut_hosts: found.cutHosts ?? null,
   };
 }

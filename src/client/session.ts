@@ -69,4 +69,6 @@ export interface Capabilities {
   readonly missingGrants: readonly string[] | undefined;
   readonly rollbackView: boolean | undefined;
   readonly secondOpinion: boolean | undefined;
+  /** How many sessions the node shows with a host that it cut off: they are neither listed nor ended. */
+  readonly cutHosts: number | undefined;
 }

@@ -70,6 +70,7 @@ export function capabilitiesOf(answer: HttpAnswer): Capabilities {
     ),
     rollbackView: optional('rollback_view', flag),
     secondOpinion: optional('second_opinion', flag),
+    cutHosts: optional('cut_hosts', (from, value) => Number(integer(from, value))),
   };
 }
 

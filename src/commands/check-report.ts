@@ -63,6 +63,7 @@ export function renderJson({ nodes, parts }: Findings): string {
       missing_grants: server?.missingGrants ?? null,
       rollback_view: server?.canSeeRollbacks ?? null,
       second_opinion: server?.hasSecondOpinion ?? null,
+      cut_hosts: server?.cutHosts ?? null,
       troubles,
     })),
     parts: parts.map(({ part, place, trouble = null }) => ({ part, place, trouble })),

@@ -27,6 +27,11 @@ export function nodeTroubles(
       : [
           `The control account lacks a privilege, or the role that has it is no default role.${grants(missing)}`,
         ]),
+    ...((server?.cutHosts ?? 0) > 0
+      ? [
+          `The node cuts off long host names. Such sessions, now ${server?.cutHosts}, are neither listed nor ended. Set performance_schema=ON on the node, and:${grants(['SELECT ON performance_schema.threads'])} Or set skip_name_resolve.`,
+        ]
+      : []),
     ...(server?.lacksProcedure === true
       ? [
           'There is no procedure mysql.rds_kill, or the account may not execute it, and kill_with asks for it.',

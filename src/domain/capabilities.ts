@@ -34,6 +34,8 @@ export interface ServerFacts {
   readonly canSeeRollbacks: boolean;
   /** True if `performance_schema.threads` can be read: it shows which threads serve a client. */
   readonly hasSecondOpinion: boolean;
+  /** How many sessions have a host that the node cut off, so that they are neither listed nor ended; undefined if no list can be read. */
+  readonly cutHosts: number | undefined;
   /** Whether sessions are to be ended with mysql.rds_kill, and there is none. */
   readonly lacksProcedure: boolean;
 }

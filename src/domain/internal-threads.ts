@@ -1,6 +1,6 @@
 import { isReplicating } from './replication-states.ts';
-import { servesClient } from './server-thread.ts';
-import { clientPort, type ProcessListRow } from './session.ts';
+import { isOverNetwork, servesClient } from './server-thread.ts';
+import { clientPort, isCutHost, type ProcessListRow } from './session.ts';
 import { compareIds, UserSessions, type ListedRow } from './user-sessions.ts';
 
 /** What the guard must know besides the row. */
@@ -103,6 +103,13 @@ function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
   };
 }
 
+/** Returns how many rows of a list are internal only because the node has cut their host, and with it their port. */
+export function countCutHosts(rows: readonly ProcessListRow[], guard: Guard): number {
+  return rows.filter(
+    (row) => isCutHost(row.host ?? '') && internalReason(row, guard) === 'no_client_endpoint',
+  ).length;
+}
+
 /** The user sessions of a process list. An id that the list shows twice is nobody's: neither row is a session. */
 export function userSessions(rows: readonly ProcessListRow[], guard: Guard): UserSessions {
   const judge = judgeOf(guard);
@@ -194,10 +201,12 @@ export function isInternalCommand(command: string): boolean {
   return INTERNAL_COMMAND_PREFIXES.some((prefix) => command.startsWith(prefix));
 }
 
-function isClientEndpoint({ host, command }: ProcessListRow, guard: Guard): boolean {
+function isClientEndpoint({ host, command, thread }: ProcessListRow, guard: Guard): boolean {
   // `Killed` hides the command that would tell an event worker of a definer at localhost from a client of the socket.
   if (host === 'localhost') return !guard.requireClientPort && command?.toLowerCase() !== 'killed';
-  return clientPort(host ?? '') !== undefined;
+  if (clientPort(host ?? '') !== undefined) return true;
+  // An event worker's definer can have such a host too: only its thread shows that it serves no client.
+  return isCutHost(host ?? '') && thread !== undefined && isOverNetwork(thread);
 }
 
 function cached<T>(judge: (text: string) => T): (text: string) => T {

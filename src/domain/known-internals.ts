@@ -4,7 +4,7 @@ import { userSessions, type Guard } from './internal-threads.ts';
 import type { ControlConnection, ProcessList } from './node.ts';
 import { isReplicating } from './replication-states.ts';
 import { isServerThread, servesClient } from './server-thread.ts';
-import { clientPort, type ProcessListRow } from './session.ts';
+import { clientPort, isCutHost, type ProcessListRow } from './session.ts';
 import type { UserSessions } from './user-sessions.ts';
 
 interface Known {
@@ -107,7 +107,7 @@ function isProvenThread(row: ProcessListRow, { requireClientPort }: Rules): bool
   const command = row.command?.toLowerCase() ?? '';
   if (thread !== undefined && isServerThread(thread.name)) return true;
   if (!isAtRest(row) && isReplicating(row)) return true;
-  const isOverNetwork = clientPort(host) !== undefined;
+  const isOverNetwork = clientPort(host) !== undefined || isCutHost(host);
   const isSocketClient = host === 'localhost' && !requireClientPort;
   // Event workers stay in it, and clients pass through it while they log in.
   const isLoggingIn = command === 'connect' && (isOverNetwork || isSocketClient);

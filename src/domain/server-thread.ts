@@ -23,3 +23,8 @@ export function servesClient({ name, connectionType }: ServerThread): boolean {
 export function isServerThread(name: string): boolean {
   return SERVER_THREAD.test(name);
 }
+
+/** True if a thread serves a client that has not come over the Unix socket. */
+export function isOverNetwork(thread: ServerThread): boolean {
+  return servesClient(thread) && /^(?:TCP\/IP|SSL\/TLS)$/.test(thread.connectionType ?? '');
+}

@@ -61,6 +61,17 @@ export function clientPort(host: string): number | undefined {
   return isAddress ? port : undefined;
 }
 
+/** MariaDB shows at most this many characters of a host with its port (10.11, measured). */
+const LONGEST_HOST = 63;
+/** The shortest name whose port of five digits has no room. */
+const SHORTEST_CUT = LONGEST_HOST - ':65535'.length + 1;
+
+/** True if a client's long host name has left no room for its port: MariaDB drops a port whole. */
+export function isCutHost(host: string): boolean {
+  if (clientPort(host) !== undefined || host.length > LONGEST_HOST) return false;
+  return host.length === LONGEST_HOST || (host.length > SHORTEST_CUT && host.endsWith(':'));
+}
+
 /** The number from 1 to 65535 that stands from there on. Digit by digit: long lists have ten thousand of them. */
 function portFrom(host: string, start: number): number | undefined {
   let port = 0;

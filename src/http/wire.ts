@@ -53,6 +53,7 @@ export function sendCapabilities(
     missing_grants: server?.missingGrants ?? null,
     rollback_view: server?.canSeeRollbacks ?? null,
     second_opinion: server?.hasSecondOpinion ?? null,
+    cut_hosts: server?.cutHosts ?? null,
   });
 }
 

@@ -1,6 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import type { Capabilities, ServerFacts } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
+import { countCutHosts, type Guard } from '../domain/internal-threads.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import { openConnection, type Address } from './connection.ts';
@@ -10,6 +11,7 @@ import { NodeIdentity, pinOf, type Port } from './node-identity.ts';
 import { readProcessList } from './process-list.ts';
 import { codeOf, DeadlineError, nodeTrouble, serverErrorNumber } from './server-errors.ts';
 import type { KnownOfNode } from './shared-connection.ts';
+import { ServerThreads } from './server-threads.ts';
 import type { Connected } from './connected.ts';
 import { readTransactions } from './transactions.ts';
 
@@ -97,16 +99,20 @@ async function look(
   deadline: Deadline,
 ): Promise<ServerFacts> {
   const { ownId, flavour, productVersion } = identity;
-  await readProcessList(connected, ownId, node);
+  const { rows } = await readProcessList(connected, ownId, node);
+  await new ServerThreads(connected, identity, node).addTo(rows);
   const transactions = await readTransactions(connected, flavour, node, deadline);
+  const missing = await missingGrants(connected, identity, node, deadline);
   return {
     flavour,
     line: lineOf(connected, node),
     account: await askAccount(connected, node, deadline),
     version: productVersion,
-    missingGrants: await missingGrants(connected, identity, node, deadline),
+    missingGrants: missing,
     canSeeRollbacks: transactions !== undefined,
     hasSecondOpinion: await canReadThreads(connected, node, deadline),
+    // Without PROCESS a list has only our own sessions.
+    cutHosts: missing.length > 0 ? undefined : countCutHosts(rows, guardOf(node, ownId)),
     lacksProcedure:
       node.killWith === 'rds_kill' && !(await hasProcedure(connected, node, deadline)),
   };
@@ -143,6 +149,11 @@ async function canReadThreads(
     if (serverErrorNumber(error) === undefined) throw error;
     return false;
   }
+}
+
+function guardOf({ user, internalUsers }: Node, ownId: bigint): Guard {
+  const ownIds = new Set([ownId]);
+  return { ownIds, controlAccount: user, internalUsers, requireClientPort: true };
 }
 
 /** Returns whether there is a procedure mysql.rds_kill that the control account may execute. Throws the driver's error. */

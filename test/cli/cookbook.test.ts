@@ -33,7 +33,13 @@ beforeAll(async () => {
   const processes = sessions.map((session) => ({ ...session, node: undefined }));
   const capabilities = {
     ...{ reachable: true, main_port: 'open', admin_port: 'open', flavour: 'mysql' },
-    ...{ version: '8.4', missing_grants: [], rollback_view: true, second_opinion: true },
+    ...{
+      version: '8.4',
+      missing_grants: [],
+      rollback_view: true,
+      second_opinion: true,
+      cut_hosts: 0,
+    },
   };
   api.acts = [
     (res, request) => {

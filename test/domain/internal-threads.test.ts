@@ -1,7 +1,12 @@
 import { isIPv6 } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { internalReason, userSessions, type Guard } from '../../src/domain/internal-threads.ts';
+import {
+  countCutHosts,
+  internalReason,
+  userSessions,
+  type Guard,
+} from '../../src/domain/internal-threads.ts';
 import { sessionOf, type ProcessListRow, type Session } from '../../src/domain/session.ts';
 import type { UserSessions } from '../../src/domain/user-sessions.ts';
 import { client, printed, PROCESS_LIST_ROWS } from './process-list-rows.ts';
@@ -109,6 +114,24 @@ describe('the user sessions of a process list', () => {
 
   it.each(['-5', '1.5', 'soon'])('have waited 0 seconds where the list says %s', (time) => {
     expect(userSessions([client({ time })], STRICT).get(8n)?.time).toBe(0n);
+  });
+});
+
+describe('hosts that were cut off', () => {
+  it('are counted where nothing else keeps their session from being one', () => {
+    const host = `${'h'.repeat(58)}:`;
+    const thread = { name: 'thread/sql/one_connection', connectionType: 'TCP/IP' };
+    const rows = [
+      client({ host }),
+      client({ id: '9', host: 'h'.repeat(63) }),
+      client({ id: '10', host, thread }),
+      client({ id: '11', host, user: 'system user' }),
+      client({ id: '12', host, command: 'Connect' }),
+      client({ id: '4', host }),
+      client({ id: '13', host: '%' }),
+      client({ id: '14' }),
+    ];
+    expect(countCutHosts(rows, STRICT)).toBe(2);
   });
 });
 

@@ -46,6 +46,10 @@ describe('a client', () => {
     ['a login', [client({ user: 'unauthenticated user', command: 'Connect' })]],
     ['a login that takes long', [client({ command: 'Connect', state: 'init' })]],
     [
+      'a login from a host that was cut off',
+      [client({ host: `${'h'.repeat(58)}:`, command: 'Connect' })],
+    ],
+    [
       'a login whose connection was not known yet',
       [
         client({

@@ -829,6 +829,36 @@ const WITH_THREADS: readonly RowCase[] = [
   },
 ];
 
+const CUT_MARIADB = 'MariaDB 10.11.19, measured: 63 characters, a port as a whole or not at all';
+
+/** Hosts that leave no room for a port, and the longest that does. */
+const CUT_HOSTS: readonly RowCase[] = (
+  [
+    [`${'h'.repeat(57)}:34396`, undefined, 'user session'],
+    [`${'h'.repeat(58)}:`, undefined, 'no_client_endpoint'],
+    [`${'h'.repeat(62)}:`, undefined, 'no_client_endpoint'],
+    ['h'.repeat(63), undefined, 'no_client_endpoint'],
+    [`${'h'.repeat(58)}:`, 'TCP/IP', 'user session'],
+    [`${'h'.repeat(62)}:`, 'SSL/TLS', 'user session'],
+    ['h'.repeat(63), 'TCP/IP', 'user session'],
+    ['h'.repeat(63), 'Socket', 'no_client_endpoint'],
+    ['h'.repeat(63), null, 'no_client_endpoint'],
+    ['h'.repeat(62), 'TCP/IP', 'no_client_endpoint'],
+    [`${'h'.repeat(57)}:`, 'TCP/IP', 'no_client_endpoint'],
+    ['h'.repeat(64), 'TCP/IP', 'no_client_endpoint'],
+  ] as const
+).map(([host, connectionType, is]): RowCase => ({
+  shows: `the host ${host}, ${connectionType === undefined ? 'its thread not shown' : String(connectionType)}`,
+  source: CUT_MARIADB,
+  row: client({
+    host,
+    ...(connectionType !== undefined && {
+      thread: { name: 'thread/sql/one_connection', connectionType },
+    }),
+  }),
+  is,
+}));
+
 /** States of replication's own threads, where their account has a host that reads like the endpoint of a client. */
 const REPLICATION_STATES: readonly RowCase[] = (
   [
@@ -1506,6 +1536,7 @@ export const PROCESS_LIST_ROWS: readonly RowCase[] = [
   ...REPLICATION_STATES,
   ...SERVER_THREADS,
   ...WITH_THREADS,
+  ...CUT_HOSTS,
   ...CLIENTS_AND_REPLICATION,
   ...OTHER_INTERNAL_THREADS,
   ...KILLED,

@@ -37,6 +37,7 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
       missing_grants: [],
       rollback_view: true,
       second_opinion: false,
+      cut_hosts: 0,
     });
   });
 
@@ -45,6 +46,7 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
       reachable: true,
       missing_grants: ['PROCESS ON *.*', `${killAny} ON *.*`],
       rollback_view: false,
+      cut_hosts: null,
     });
   });
 
@@ -94,6 +96,7 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
       missing_grants: null,
       rollback_view: null,
       second_opinion: null,
+      cut_hosts: null,
     });
     expect(await ask({ password: 'wrong' })).toMatchObject({
       reachable: false,

@@ -72,6 +72,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
         missing_grants: [],
         rollback_view: true,
         second_opinion: false,
+        cut_hosts: 0,
         troubles: [],
       },
     ]);
@@ -95,6 +96,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
         missing_grants: null,
         rollback_view: null,
         second_opinion: null,
+        cut_hosts: null,
         troubles: [
           `The main port, ${server.host}:9: The node cannot be reached. (connect ECONNREFUSED ${server.host}:9)`,
         ],

@@ -111,6 +111,7 @@ export class FakeNodes implements Nodes {
       missingGrants: [],
       canSeeRollbacks: true,
       hasSecondOpinion: false,
+      cutHosts: 0,
       lacksProcedure: false,
     };
     const rest = {
