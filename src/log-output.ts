@@ -17,8 +17,8 @@ export type WriteTo = (
 ) => Promise<{ bytesWritten: number }>;
 
 /**
- * Writes log lines to standard output, and never holds anything up. A terminal, a pipe or a disk that hangs blocks one of Node's threads
- * and not the service; what cannot be written is lost and counted.
+ * Writes log lines to standard output and never delays its caller. A terminal, a pipe or a disk that hangs blocks one of Node's threads,
+ * not the service. Lines that cannot be written are lost and counted.
  */
 export class LogOutput {
   /** Lines that were lost since the start. */

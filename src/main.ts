@@ -81,7 +81,7 @@ async function start(file: string): Promise<void> {
 function endNow(): never {
   process.removeAllListeners('SIGTERM');
   process.kill(process.pid, 'SIGTERM');
-  // The first process of a container is spared by that signal.
+  // The kernel ignores that signal for the first process of a container.
   process.abort();
 }
 

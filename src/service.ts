@@ -36,7 +36,7 @@ import {
 
 /** Nobody needs the end of a reading of the metrics. */
 const METRICS_STOP_MS = 100;
-/** What stopping keeps of its time for what comes after the last request: the audit above all. */
+/** The part of the time for stopping that is left for the steps after the last request, the audit above all. */
 const AFTER_REQUESTS_MS = 500;
 /** How long the last log lines may take. */
 const LAST_LINES_MS = 500;

@@ -56,7 +56,7 @@ export function readYamlFile<S extends z.ZodType>(
   if (wrongAlias !== undefined) {
     return { value: undefined, written: undefined, problems: [`${path}${wrongAlias}`] };
   }
-  // The file is the operator's own, and what an alias repeats is expanded once: no number of aliases is too many.
+  // An alias repeats an object, and `expand` copies each object once. So any number of aliases is cheap.
   const parsed = document.toJS({ maxAliasCount: -1 }) as unknown;
   const written = expand(parsed, [], { environment, report, expanded: new Map() });
   const checked = schema.safeParse(written);

@@ -28,7 +28,7 @@ export const host = () =>
     })
     .refine(isHost, 'must be a host name or an IP address, without a port');
 
-// What ends in a number is an address, or a mistake: a resolver would read 1.2.3 as 1.2.0.3.
+// A name that ends in a number is a mistyped address: a resolver would read 1.2.3 as 1.2.0.3.
 function isHost(given: string): boolean {
   if (isIP(given) !== 0) return true;
   return (

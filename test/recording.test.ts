@@ -2,19 +2,17 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect } from '@jest/globals';
 import { obtainChromium } from '../tools/chromium.ts';
 import { drawTerminal } from '../tools/recording/svg.ts';
+import { itNeeds } from './support/needs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'session-control-recording-'));
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 const chromium = await obtainChromium().catch((error: unknown) => error as Error);
-function withChromium(name: string, test: () => void | Promise<void>): void {
-  if (typeof chromium === 'string') it(name, test, 120_000);
-  else it.skip(`${name} (skipped: ${chromium.message})`, test);
-}
+const missing = typeof chromium === 'string' ? undefined : chromium.message;
 
 // Spaces that a browser collapses are no characters to it.
 const MEASURE = `<script>
@@ -40,20 +38,30 @@ function measure(svg: string): (readonly [number, number])[] {
 }
 
 describe('a picture of a terminal', () => {
-  withChromium('keeps its columns in Chromium', async () => {
-    const svg = await drawTerminal(
-      'ID    \x1b[1mUSER    HOST\x1b[22m\r\n  7    app     a\r\n',
-      'Title',
-    );
-    expect(measure(svg)).toEqual([
-      [18, 18],
-      [16, 16],
-    ]);
-  });
+  itNeeds(
+    missing,
+    'keeps its columns in Chromium',
+    async () => {
+      const svg = await drawTerminal(
+        'ID    \x1b[1mUSER    HOST\x1b[22m\r\n  7    app     a\r\n',
+        'Title',
+      );
+      expect(measure(svg)).toEqual([
+        [18, 18],
+        [16, 16],
+      ]);
+    },
+    120_000,
+  );
 
-  withChromium('keeps its columns in Chromium where the documents show it', () => {
-    const rows = measure(readFileSync('docs/sessionctl.svg', 'utf8'));
-    expect(rows.length).toBeGreaterThan(20);
-    expect(rows.filter(([length, shown]) => length !== shown)).toEqual([]);
-  });
+  itNeeds(
+    missing,
+    'keeps its columns in Chromium where the documents show it',
+    () => {
+      const rows = measure(readFileSync('docs/sessionctl.svg', 'utf8'));
+      expect(rows.length).toBeGreaterThan(20);
+      expect(rows.filter(([length, shown]) => length !== shown)).toEqual([]);
+    },
+    120_000,
+  );
 });

@@ -59,7 +59,7 @@ async function openUnpacked(file: string): Promise<Readable> {
   if (first === null) return source;
   source.unshift(first);
   if (first[0] !== 0x1f || first[1] !== 0x8b) return source;
-  // The reader of the lines hears of errors on either side.
+  // The returned stream fails with either of the two.
   return pipeline(source, createGunzip(), () => undefined);
 }
 

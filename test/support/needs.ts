@@ -7,7 +7,7 @@ import { it } from '@jest/globals';
 export function itNeeds(
   missing: string | undefined,
   name: string,
-  test: () => Promise<void>,
+  test: () => void | Promise<void>,
   timeoutMs?: number,
 ): void {
   if (missing === undefined) {
