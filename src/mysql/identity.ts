@@ -92,10 +92,11 @@ async function askFor(askRow: AskRow, version: string): Promise<Row> {
     // One statement, so that both numbers are of one moment of the node's clock.
     return askRow(`${asked}, VARIABLE_VALUE FROM ${status} WHERE VARIABLE_NAME = 'Uptime'`);
   }
-  // Its status variables cannot be selected.
+  // Its status variables cannot be selected, and its uptime follows no wall clock: ours, which nobody steps, dates the start.
   const row = await askRow(asked);
   const [, uptime = null] = await askRow("SHOW GLOBAL STATUS LIKE 'Uptime'");
-  return [...row, uptime];
+  const now = Math.round((performance.timeOrigin + performance.now()) / 1000);
+  return [...row.slice(0, -1), now.toString(), uptime];
 }
 
 function textOf(value: unknown): string | null {

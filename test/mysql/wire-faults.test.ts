@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { KillResult, Node } from '../../src/domain/node.ts';
 import { sessionOf, type Session } from '../../src/domain/session.ts';
@@ -337,6 +337,21 @@ describe('a KILL', () => {
     );
     expect(outcomes).toEqual(['refused', 'killed']);
     expect(heard).toEqual(['KILL TIDB CONNECTION 1', 'SHOW WARNINGS', 'KILL TIDB CONNECTION 2']);
+  });
+
+  it('on TiDB goes to the same run of the server although the clock of the service is stepped', async () => {
+    const node = await scriptedNode(ordinary(undefined, { version: TIDB }));
+    const start = (): Promise<number> =>
+      new MysqlNodes().withConnection(node, Infinity, ({ incarnation }) =>
+        Promise.resolve(incarnation.startedAt),
+      );
+    const before = await start();
+    const now = Date.now.bind(Date);
+    const stepped = jest.spyOn(Date, 'now').mockImplementation(() => now() - 7_200_000);
+    const after = await start().finally(() => {
+      stepped.mockRestore();
+    });
+    expect(Math.abs(after - before)).toBeLessThanOrEqual(1);
   });
 
   it('goes through the procedure of RDS where the node says so', async () => {
