@@ -166,7 +166,7 @@ describe.each([
     expect((await call('GET', { 'X-Auth-Token': 'hour' })).status).toBe(200);
     iam.tokens.set('other', { projectId: nodeKey.projectId, expiresAt: at(3600) });
     expect((await call('GET', { 'X-Auth-Token': 'other' })).status).toBe(200);
-    iam.tokens.set('soon', { projectId: nodeKey.projectId, expiresAt: at(2) });
+    iam.tokens.set('soon', { projectId: nodeKey.projectId, expiresAt: at(5) });
     expect((await call('GET', { 'X-Auth-Token': 'soon' })).status).toBe(200);
     await until(
       'it is refused',

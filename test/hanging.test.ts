@@ -1,8 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { canConnect } from '../tools/can-connect.ts';
 import { openSession, type ClientSession } from './support/client-session.ts';
 import { processesPath } from './support/ids.ts';
 import { scrape } from './support/scrape.ts';
@@ -12,7 +14,9 @@ import { until } from './support/until.ts';
 
 const TOKEN = 'token-of-the-hanging';
 const [server] = servers as [Server];
-const REQUEST_TIMEOUT_MS = 1500;
+const REQUEST_TIMEOUT_MS = 2500;
+// A busy machine starts a service slowly.
+jest.setTimeout(120_000);
 
 let service: ServiceProcess;
 let url = '';
@@ -26,13 +30,12 @@ afterEach(() => {
   for (const session of opened.splice(0)) session.close();
 });
 
+/** A port on which nobody listens, below those that the system gives to outgoing connections. */
 async function freePort(): Promise<number> {
-  const holder = createServer().listen(0, '127.0.0.1');
-  await once(holder, 'listening');
-  const { port } = holder.address() as AddressInfo;
-  holder.close();
-  await once(holder, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    if (!(await canConnect(port))) return port;
+  }
 }
 
 /** Starts the service at ports that are known without its log. */
@@ -47,13 +50,17 @@ ${settings}`,
   service.write('service.yaml', readFileSync(file, 'utf8').replace('port: 0', `port: ${port}`));
   service.start({ NODE_PASSWORD: server.control.password }, under);
   [url, metrics] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${metricsPort}`];
-  await until('it listens', async () => {
-    if (service.exitCode !== undefined) throw new Error(`It ended: ${service.output}`);
-    return await fetch(`${url}/healthz`).then(
-      () => true,
-      () => false,
-    );
-  });
+  await until(
+    'it listens',
+    async () => {
+      if (service.exitCode !== undefined) throw new Error(`It ended: ${service.output}`);
+      return await fetch(`${url}/healthz`).then(
+        () => true,
+        () => false,
+      );
+    },
+    60_000,
+  );
 }
 
 async function kill(id: bigint): Promise<[number, string]> {
@@ -95,8 +102,8 @@ async function expectToStop(): Promise<void> {
   const begun = performance.now();
   service.signal('SIGTERM');
   await service.ended();
-  // The second is for the machine: the promise is the limit of a request.
-  expect(performance.now() - begun).toBeLessThan(REQUEST_TIMEOUT_MS + 1000);
+  // The promise is the limit of a request. What comes on top is for a machine that is busy.
+  expect(performance.now() - begun).toBeLessThan(REQUEST_TIMEOUT_MS + 5000);
 }
 
 describe('a log that cannot be written', () => {

@@ -119,7 +119,7 @@ async function answersAround(
   const moments = Array.from({ length: MOMENTS }, (_, n) => n);
   const answers = await Promise.all(
     moments.map(async (moment) => {
-      await pause(moment * 40);
+      await pause(moment * 100);
       await burst(port, moment);
       await pause(idleMs + (moment - MOMENTS / 2) * 5);
       return await burst(port, moment);
