@@ -111,8 +111,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'domain/internal-threads.ts',
-        `return clientPort(host ?? '') !== undefined;\n}`,
-        `return host !== '';\n}`,
+        `if (clientPort(host ?? '') !== undefined) return true;`,
+        `if (host !== '') return true;`,
       ],
       ['domain/internal-threads.ts', `  'connect',\n`, ''],
     ],
