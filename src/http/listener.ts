@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { App } from './messages.ts';
 import { createRefuser } from './refusals.ts';
 import { logCount, type EventLog } from './request-log.ts';
+import { MAX_HEADERS } from './sound-http.ts';
 
 const MAX_HEADER_BYTES = 65_536;
 const HANDSHAKE_TIMEOUT_MS = 5000;
@@ -71,8 +72,8 @@ export function createListener(
   });
   // Who has sent all they had may close their side and still hear what came of it.
   Object.assign(server, { httpAllowHalfOpen: true });
-  // Node drops what is beyond 2,000 headers without a word; the bytes are limited anyway.
-  server.maxHeadersCount = 0;
+  // Node drops further headers without an error: one more than the limit shows that there were too many.
+  server.maxHeadersCount = MAX_HEADERS + 1;
   server.maxConnections = MAX_CONNECTIONS;
   server.on('drop', logCount(log, 'connections turned away'));
   return server;

@@ -1,11 +1,30 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Request } from 'express';
 import { ServiceError, type Sentence } from '../errors.ts';
 
 const HOST = /^(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(:\d{1,5})?$/;
 
-/** Refuses what Node's parser lets pass and others would read differently. Throws `malformed_http`. */
+/** The most headers of a request. */
+export const MAX_HEADERS = 200;
+
+/** True if a request has more headers than are read. */
+export function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.length > 2 * MAX_HEADERS;
+}
+
+/**
+ * Refuses what Node's parser lets pass and others would read differently, and more headers than are read.
+ * Throws `malformed_http` and `headers_too_large`.
+ */
 export function requireSoundHttp(req: Request): void {
+  if (hasTooManyHeaders(req)) {
+    // The header that says where the body ends can be one of those that were not read.
+    if (req.res !== undefined) req.res.shouldKeepAlive = false;
+    throw new ServiceError('headers_too_large', {
+      'en-us': `A request has at most ${MAX_HEADERS} headers.`,
+      'zh-cn': `请求最多包含${MAX_HEADERS}个请求头。`,
+    });
+  }
   if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') {
     throw malformed('The version of HTTP must be 1.1.', 'HTTP版本必须为1.1。');
   }

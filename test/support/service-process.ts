@@ -28,13 +28,18 @@ export class ServiceProcess {
   configure(
     server: Server,
     token: string,
-    more: { readonly service?: string; readonly identity?: string; readonly node?: string } = {},
+    more: {
+      readonly server?: string;
+      readonly service?: string;
+      readonly identity?: string;
+      readonly node?: string;
+    } = {},
   ): void {
     const { projectId, instanceId, nodeId } = nodeKey;
     this.write(
       'service.yaml',
       `
-server: { port: 0 }
+server: { port: 0${more.server === undefined ? '' : `, ${more.server}`} }
 registry: { file: nodes.yaml }
 ${more.service ?? ''}
 identity:
@@ -75,6 +80,10 @@ nodes:
     }
     child.on('close', (code) => (this.exitCode = code));
     this.#child = child;
+  }
+
+  get processId(): number {
+    return this.#child?.pid ?? 0;
   }
 
   signal(name: NodeJS.Signals): void {

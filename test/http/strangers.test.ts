@@ -1,0 +1,58 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { processesPath } from '../support/ids.ts';
+import { ACCESS_KEY } from '../support/sign.ts';
+import { BesiegedService } from '../support/stranger.ts';
+
+let service: BesiegedService;
+beforeEach(() => {
+  service = new BesiegedService();
+});
+afterEach(() => {
+  service.stop();
+});
+
+/** Has the caller served while `attack` goes on, and prints how much longer that takes than in a quiet moment. */
+async function serveDuring(attack: () => Promise<unknown>): Promise<void> {
+  await service.serve();
+  const quiet = await service.serve();
+  const [besieged] = await Promise.all([service.serve(), attack()]);
+  process.stdout.write(
+    `${expect.getState().currentTestName ?? ''}: × ${(besieged / quiet).toFixed(1)}\n`,
+  );
+}
+
+const get = (...headers: readonly string[]): string =>
+  [`GET ${processesPath()} HTTP/1.1`, 'Host: a', ...headers, '', ''].join('\r\n');
+
+describe('a stranger', () => {
+  it('takes no time with a signature over thousands of names', async () => {
+    await service.start();
+    const date = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+    const signed = (names: number): string =>
+      `Authorization: SDK-HMAC-SHA256 Access=${ACCESS_KEY.access}, SignedHeaders=x-sdk-date${';a'.repeat(names)}, Signature=${'0'.repeat(64)}`;
+    const request = (names: number, headers: number): string =>
+      get(
+        'Connection: close',
+        `X-Sdk-Date: ${date}`,
+        signed(names),
+        ...Array<string>(headers).fill('b:'),
+      );
+    const answers: string[] = [];
+
+    await serveDuring(async () => {
+      answers.push(await service.exchange(request(12_000, 6_000)));
+      answers.push(await service.exchange(request(12_000, 100)));
+      answers.push(await service.exchange(request(0, 197)));
+      answers.push(await service.exchange(request(0, 196)));
+    });
+
+    expect(answers.map((answer) => answer.slice(0, 12))).toEqual([
+      'HTTP/1.1 431',
+      'HTTP/1.1 401',
+      'HTTP/1.1 431',
+      'HTTP/1.1 401',
+    ]);
+    expect(answers[1]).toContain('SignedHeaders must be at most 64 names, none twice');
+    expect(answers[2]).toContain('A request has at most 200 headers.');
+  });
+});
