@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { App } from './messages.ts';
 import { createRefuser } from './refusals.ts';
 import { logCount, type EventLog } from './request-log.ts';
+import { takeTurns } from './request-turns.ts';
 import { MAX_HEADERS } from './sound-http.ts';
 
 const MAX_HEADER_BYTES = 65_536;
@@ -52,7 +53,8 @@ export function createListener(
   server.on('checkContinue', (req, res) => server.emit('request', req, res));
   // An expectation that nobody knows is not met, and the request is one like others.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));
-  const refuse = createRefuser(server, log);
+  const exchangeOn = takeTurns(server, tls === undefined ? 'connection' : 'secureConnection');
+  const refuse = createRefuser(exchangeOn, log);
   const connections = connectionsOf(server);
   server.on('connection', (socket: Socket) => {
     connections.add(socket);

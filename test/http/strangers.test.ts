@@ -2,6 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { processesPath } from '../support/ids.ts';
 import { ACCESS_KEY } from '../support/sign.ts';
 import { BesiegedService } from '../support/stranger.ts';
+import { until } from '../support/until.ts';
+
+const MEBIBYTE = 1024 * 1024;
 
 let service: BesiegedService;
 beforeEach(() => {
@@ -54,5 +57,24 @@ describe('a stranger', () => {
     ]);
     expect(answers[1]).toContain('SignedHeaders must be at most 64 names, none twice');
     expect(answers[2]).toContain('A request has at most 200 headers.');
+  });
+
+  it('gets one answer at a time to a thousand pipelined requests on each of a hundred connections', async () => {
+    await service.start();
+    const before = service.memory();
+    let most = 0;
+
+    await serveDuring(async () => {
+      for (let n = 0; n < 100; n += 1) service.stranger().write(get().repeat(1000));
+      await until('the stranger is answered', () => service.carriedOut() > 1000);
+      for (let n = 0; n < 5; n += 1) {
+        const carriedOut = service.carriedOut();
+        await service.serve();
+        most = Math.max(most, service.carriedOut() - carriedOut);
+      }
+    });
+
+    expect(most).toBeLessThan(1000);
+    expect(service.memory() - before).toBeLessThan(100 * MEBIBYTE);
   });
 });
