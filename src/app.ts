@@ -6,6 +6,7 @@ import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { limitAtOnce } from './http/admission.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
+import { clientAddress, networkOf, type TrustsProxy } from './http/client-address.ts';
 import { docsRoutes } from './http/docs.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
@@ -68,7 +69,9 @@ export function createApp({
   app.enable('strict routing');
   const health = healthRoutes(readiness);
   const begin = beginRequest(log);
-  const name = nameRequest(securityHeaders(), trustProxy !== false);
+  // Express makes it of its setting.
+  const trustsProxy = app.get('trust proxy fn') as TrustsProxy;
+  const name = nameRequest(securityHeaders(), trustsProxy);
   // One step and not three: each that Express walks takes as long as what is done in it.
   app.use((req, res, next) => {
     name(req, res);
@@ -100,7 +103,7 @@ export function createApp({
 
 function nameRequest(
   headers: ReturnType<typeof securityHeaders>,
-  isProxyTrusted: boolean,
+  trustsProxy: TrustsProxy,
 ): (req: Request, res: Response) => void {
   return (req, res) => {
     for (const [name, value] of headers) res.setHeader(name, value);
@@ -108,7 +111,8 @@ function nameRequest(
     known.requestId = newRequestId();
     known.language = languageOf(req.headers['x-language']);
     // Read here: a socket that has closed no longer knows it.
-    known.address = (isProxyTrusted ? req.ip : req.socket.remoteAddress) ?? '';
+    known.address = clientAddress(req, trustsProxy);
+    known.network = networkOf(known.address);
     known.wireMethod = req.method;
     known.traceId = traceIdOf(req.headers['traceparent']);
     res.setHeader('X-Request-Id', known.requestId);

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import type { Response } from 'express';
 import { ServiceError, type ErrorCode } from '../errors.ts';
+import { peerAddress } from './client-address.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { isProbe } from './health.ts';
 import { facts, newRequestId, type RequestFacts } from './request-facts.ts';
@@ -88,7 +89,7 @@ function refuse(
     log.log('info', 'request', {
       request_id: requestId,
       status,
-      address: socket instanceof Socket ? socket.remoteAddress : undefined,
+      address: socket instanceof Socket ? peerAddress(socket) : undefined,
       error_code,
       reason: cause?.message,
     });

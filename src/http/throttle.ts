@@ -1,5 +1,4 @@
 import {
-  ipKeyGenerator,
   MemoryStore,
   type ClientRateLimitInfo,
   type Options,
@@ -22,7 +21,7 @@ type Limiter = (req: unknown, res: Response) => Promise<void>;
 /** Limits an address, before anybody is known. Throws `too_many_requests`. */
 export function limitAddress(requestsPerMinute: number, makeCounters?: MakeCounters): Limiter {
   const limit = requestsPerMinute * CALLERS_AN_ADDRESS;
-  return limitBy(limit, makeCounters?.('address'), ({ address }) => ipKeyGenerator(address));
+  return limitBy(limit, makeCounters?.('address'), ({ network }) => network);
 }
 
 /** Limits a caller, once they are known. Throws `too_many_requests`. */
