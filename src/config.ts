@@ -105,6 +105,10 @@ export function serviceFile(path: string) {
       trust_proxy: z
         .union([flag(), integer(0, 100), proxies], { error: PROXY_RULE })
         .default(false),
+    }).refine(({ trust_proxy, tls }) => tls?.ca !== undefined || !believesEverybody(trust_proxy), {
+      path: ['trust_proxy'],
+      message:
+        'must not believe everybody without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses',
     }),
     log: keys({
       level: oneOf(['error', 'warn', 'info', 'debug']).default('info'),
@@ -187,6 +191,10 @@ function isInWritableFolder(file: string): boolean {
   } catch {
     return false;
   }
+}
+
+function believesEverybody(proxies: boolean | number | string): boolean {
+  return proxies === true || (typeof proxies === 'string' && /\/0+ *(,|$)/.test(proxies));
 }
 
 function isNetwork(address: string): boolean {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { serviceFile } from '../src/config.ts';
 import { nodesFile } from '../src/registry/nodes-file.ts';
 import { readYamlFile, type Environment } from '../src/yaml-file.ts';
+import { selfSigned } from './support/certificates.ts';
 import { nodeKey } from './support/ids.ts';
 
 let folder = '';
@@ -125,6 +126,37 @@ identity:
       'service.yaml:10:53: audit.require_reason must be true or false',
       'service.yaml:10:66: audit.path is not a known key',
     ]);
+  });
+
+  const believing = (proxies: string): string =>
+    SERVICE.replace('8080', `8080, trust_proxy: ${proxies}`);
+
+  it.each(['true', '"0.0.0.0/0"', '"10.0.0.1, ::/0"', '"10.0.0.0/8, 0.0.0.0/00 , loopback"'])(
+    'believes nobody who could be anybody: trust_proxy %s',
+    (proxies) => {
+      expect(readService(believing(proxies)).problems).toEqual([
+        expect.stringMatching(
+          /: server.trust_proxy must not believe everybody without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses$/,
+        ),
+      ]);
+    },
+  );
+
+  it.each(['false', '0', '1', '"10.0.0.0/8, 192.0.2.1"', '"loopback"'])(
+    'believes proxies that it can tell from others: trust_proxy %s',
+    (proxies) => {
+      expect(readService(believing(proxies)).problems).toEqual([]);
+    },
+  );
+
+  it('believes everybody who has a certificate of the authority: trust_proxy true', async () => {
+    const { cert, key } = await selfSigned('localhost');
+    writeFileSync(join(folder, 'cert.pem'), cert);
+    writeFileSync(join(folder, 'key.pem'), key);
+    const files = 'cert_file: cert.pem, key_file: key.pem';
+    const withTls = (tls: string) => readService(believing(`true, tls: { ${tls} }`)).problems;
+    expect(withTls(files)).toHaveLength(1);
+    expect(withTls(`${files}, client_ca_file: cert.pem`)).toEqual([]);
   });
 
   it('keeps the metrics on loopback unless a host is given, and refuses what is no port', () => {
