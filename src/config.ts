@@ -102,6 +102,7 @@ export function serviceFile(path: string) {
       // 0 takes any free port; the log says which.
       port: integer(0, 65_535),
       tls: tlsFiles(path).optional(),
+      max_connections_per_address: integer(1, 8192).default(1024),
       trust_proxy: z
         .union([flag(), integer(0, 100), proxies], { error: PROXY_RULE })
         .default(false),

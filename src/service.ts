@@ -137,6 +137,7 @@ export function startService(
     requestTimeoutMs: limits.request_timeout_ms,
     log,
     tls: server.tls,
+    maxConnectionsPerAddress: server.max_connections_per_address,
   });
 
   warnOfUnverifiedNodes(nodes, log);

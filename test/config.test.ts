@@ -58,7 +58,12 @@ describe('service.yaml', () => {
     const { value, problems } = readService(SERVICE);
     expect(problems).toEqual([]);
     expect(value).toEqual({
-      server: { host: '127.0.0.1', port: 8080, trust_proxy: false },
+      server: {
+        host: '127.0.0.1',
+        port: 8080,
+        max_connections_per_address: 1024,
+        trust_proxy: false,
+      },
       log: { level: 'info', format: 'json' },
       limits: {
         max_processes_per_request: 1000,
@@ -157,6 +162,15 @@ identity:
     const withTls = (tls: string) => readService(believing(`true, tls: { ${tls} }`)).problems;
     expect(withTls(files)).toHaveLength(1);
     expect(withTls(`${files}, client_ca_file: cert.pem`)).toEqual([]);
+  });
+
+  it.each([0, 8193, '"many"'])('takes no bound of %s connections of an address', (bound) => {
+    const text = SERVICE.replace('8080', `8080, max_connections_per_address: ${bound}`);
+    expect(readService(text).problems).toEqual([
+      expect.stringMatching(
+        /server.max_connections_per_address must be an integer from 1 to 8192$/,
+      ),
+    ]);
   });
 
   it('keeps the metrics on loopback unless a host is given, and refuses what is no port', () => {

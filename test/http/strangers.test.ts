@@ -5,6 +5,8 @@ import { BesiegedService } from '../support/stranger.ts';
 import { until } from '../support/until.ts';
 
 const MEBIBYTE = 1024 * 1024;
+/** Those that listen, and those to the node. */
+const OWN_SOCKETS = 16;
 
 let service: BesiegedService;
 beforeEach(() => {
@@ -76,5 +78,43 @@ describe('a stranger', () => {
 
     expect(most).toBeLessThan(1000);
     expect(service.memory() - before).toBeLessThan(100 * MEBIBYTE);
+  });
+
+  it('takes no place with idle connections, of one address or of many', async () => {
+    await service.start();
+
+    await serveDuring(async () => {
+      const one = Array.from({ length: 1500 }, () => service.stranger().resume());
+      await until('those beyond the bound are closed', () => service.strangers <= 1024);
+      await service.serve();
+      expect(one.filter(({ closed }) => closed).length).toBeGreaterThanOrEqual(1500 - 1024);
+      for (let n = 0; n < 9; n += 1) {
+        for (let m = 0; m < 1000; m += 1) service.stranger(`127.0.0.${10 + n}`).resume();
+        await service.serve();
+      }
+    });
+
+    await until('those beyond the bound are closed', () => service.strangers <= 8192);
+    expect(service.sockets()).toBeLessThanOrEqual(8192 + OWN_SOCKETS);
+  });
+
+  it('takes no place with connections that sent a request and stay, and opens others for those that are closed', async () => {
+    await service.start({ server: 'max_connections_per_address: 100' });
+    let isOver = false;
+    const stay = (): void => {
+      const socket = service.stranger().resume();
+      socket.write('GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n');
+      socket.once('close', () => {
+        if (!isOver) stay();
+      });
+    };
+
+    await serveDuring(async () => {
+      for (let n = 0; n < 200; n += 1) stay();
+      for (let n = 0; n < 10; n += 1) await service.serve();
+      isOver = true;
+    });
+
+    await until('those beyond the bound are closed', () => service.strangers <= 100);
   });
 });
