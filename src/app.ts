@@ -10,7 +10,6 @@ import { clientAddress, networkOf, type TrustsProxy } from './http/client-addres
 import { docsRoutes } from './http/docs.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
-import { inTurn } from './http/in-turn.ts';
 import { messagesOf, type App } from './http/messages.ts';
 import { overrideMethod } from './http/methods.ts';
 import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
@@ -72,17 +71,25 @@ export function createApp({
   // Express makes it of its setting.
   const trustsProxy = app.get('trust proxy fn') as TrustsProxy;
   const name = nameRequest(securityHeaders(), trustsProxy);
+  const limit = limitAddress(limits.requestsPerMinute, makeCounters);
   // One step and not three: each that Express walks takes as long as what is done in it.
   app.use((req, res, next) => {
     name(req, res);
     // Before the log: probes come every second.
     health(req, res, (error?: unknown) => {
-      if (error === undefined) begin(req, res);
-      next(error);
+      if (error !== undefined) {
+        next(error);
+        return;
+      }
+      begin(req, res);
+      // Before a body is read, and for what no route takes, too.
+      limit(req, res).then(() => {
+        next();
+      }, next);
     });
   });
   addApiRoutes(app, sessions, identity, limits, log, firstAnswers, makeCounters);
-  app.use(docsRoutes(inTurn(limitAddress(limits.requestsPerMinute))));
+  app.use(docsRoutes());
   app.use(noSuchApi);
   app.use(answerError(audit));
   const { requestTimeoutMs } = limits;

@@ -59,7 +59,10 @@ export function createListener(
   server.on('checkContinue', (req, res) => server.emit('request', req, res));
   // An expectation that nobody knows is not met, and the request is one like others.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));
-  const exchangeOn = takeTurns(server, tls === undefined ? 'connection' : 'secureConnection');
+  const opened = tls === undefined ? 'connection' : 'secureConnection';
+  const exchangeOn = takeTurns(server, opened, (socket) => {
+    refuse(socket, 'overloaded');
+  });
   const refuse = createRefuser(exchangeOn, log);
   const bounds = {
     all: maxConnections ?? MAX_CONNECTIONS,

@@ -32,9 +32,10 @@ export function createRefuser(
     const { req, res } = exchangeOn(socket) ?? {};
     const code = typeof why === 'string' ? why : codeFor(why);
     const cause = typeof why === 'string' ? undefined : why;
-    if (req?.complete === true) {
+    if (req?.complete === true && res !== undefined) {
+      if (!res.headersSent) res.shouldKeepAlive = false;
       // Before the next request of the connection begins.
-      res?.prependOnceListener('close', () => {
+      res.prependOnceListener('close', () => {
         finish(socket);
       });
     }

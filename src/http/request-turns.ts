@@ -1,7 +1,10 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { HeldBytes, type Holder } from './held-bytes.ts';
 import { hasCertainEnd } from './sound-http.ts';
 
+/** A chunk of a byte takes as long as any other. */
+const CHUNKED_PIECE = 2048;
 const NOTHING = Buffer.alloc(0);
 const [LINE_FEED, CARRIAGE_RETURN] = [10, 13];
 
@@ -14,21 +17,30 @@ export interface Exchange {
 /**
  * Has a server read one request of a connection at a time. A pipelined request waits as unparsed bytes, of two reads at most, and a body
  * until something reads it. After an answer with `Connection: close` nothing more is read (RFC 9112 section 9.6).
- * `opened` is the event of the server with which Node begins to parse a connection. Returns the exchange of a connection.
+ * `opened` is the event of the server with which Node begins to parse a connection; `turnAway` ends a connection when all
+ * of them together hold too many bytes. Returns the exchange of a connection.
  */
 export function takeTurns(
   server: Server,
   opened: 'connection' | 'secureConnection',
+  turnAway: (socket: Socket) => void,
 ): (socket: object) => Exchange | undefined {
   const turns = new WeakMap<object, Turns>();
-  const later = oneATurn();
+  const shared = { later: oneATurn(), held: new HeldBytes(), turnAway };
   server.on(opened, (socket: Socket) => {
-    turns.set(socket, new Turns(socket, later));
+    turns.set(socket, new Turns(socket, shared));
   });
   server.prependListener('request', (req: IncomingMessage, res: ServerResponse) => {
     turns.get(req.socket)?.begin({ req, res });
   });
   return (socket) => turns.get(socket)?.exchange;
+}
+
+/** What the connections of a server have in common. */
+interface Shared {
+  readonly later: (work: () => void) => void;
+  readonly held: HeldBytes;
+  readonly turnAway: (socket: Socket) => void;
 }
 
 /** Returns what puts off work: one piece a turn of the event loop, so that what has just come in gets ahead of pipelined requests. */
@@ -45,19 +57,22 @@ function oneATurn(): (work: () => void) => void {
 }
 
 /** Stands between a socket and Node's parser, which by itself carries out all that one read holds. */
-class Turns {
+class Turns implements Holder {
   readonly #socket: Socket;
   readonly #parse: (bytes: Buffer) => void;
-  readonly #later: (work: () => void) => void;
+  readonly #shared: Shared;
   #rest: Buffer = NOTHING;
   #isHeld = false;
+  #isShed = false;
   #exchange: Exchange | undefined;
+  /** The bytes that were parsed of a request that is not over. */
+  #parsed = 0;
   /** Undefined while the end of the body is not known by its length. */
   #bodyLeft: number | undefined;
 
-  constructor(socket: Socket, later: (work: () => void) => void) {
+  constructor(socket: Socket, shared: Shared) {
     this.#socket = socket;
-    this.#later = later;
+    this.#shared = shared;
     const [parse] = socket.listeners('data') as [(bytes: Buffer) => void];
     this.#parse = parse;
     socket.removeListener('data', parse);
@@ -67,6 +82,9 @@ class Turns {
     });
     socket.on('drain', () => {
       this.#goOn();
+    });
+    socket.once('close', () => {
+      shared.held.note(this, 0, false);
     });
   }
 
@@ -84,34 +102,79 @@ class Turns {
       this.#goOn();
     });
     res.once('close', () => {
-      if (this.#rest.length === 0) return;
-      this.#later(() => {
-        this.#goOn();
-      });
+      if (this.#rest.length === 0) this.#goOn();
+      else this.#goOnLater();
     });
   }
 
+  shed(): void {
+    this.#isShed = true;
+    this.#rest = NOTHING;
+    const { exchange } = this;
+    // Together with what they have read.
+    if (exchange?.req.complete === false)
+      exchange.req.removeAllListeners('data').removeAllListeners('end');
+    this.#shared.turnAway(this.#socket);
+  }
+
   #goOn(): void {
+    let chunked = 0;
     while (this.#rest.length > 0 && this.#isWanted()) {
       const length = this.#nextLength();
       const bytes = this.#rest.subarray(0, length);
       this.#rest = this.#rest.subarray(length);
+      this.#parsed += length;
+      if (this.#isInChunks()) chunked += length;
       this.#parse(bytes);
+      if (chunked < CHUNKED_PIECE || this.#rest.length === 0) continue;
+      this.#goOnLater();
+      break;
     }
-    if (!this.#socket.writable) this.#rest = NOTHING;
+    if (!this.#isOpen()) this.#rest = NOTHING;
     const isHeld = this.#rest.length > 0;
     if (isHeld) this.#socket.pause();
     else if (this.#isHeld) this.#socket.resume();
     this.#isHeld = isHeld;
+    this.#note();
+  }
+
+  #goOnLater(): void {
+    this.#shared.later(() => {
+      this.#goOn();
+    });
+  }
+
+  #note(): void {
+    this.#endExchange();
+    // The body of a request that was answered is not kept.
+    if (this.#exchange?.res.closed === true) this.#parsed = 0;
+    const restBytes = this.#rest.length === 0 ? 0 : this.#rest.buffer.byteLength;
+    const isUnfinished = restBytes > 0 || this.#exchange?.req.complete !== true;
+    this.#shared.held.note(this, this.#parsed + restBytes, isUnfinished);
+  }
+
+  #endExchange(): void {
+    if (this.exchange !== undefined || this.#exchange === undefined) return;
+    this.#exchange = undefined;
+    this.#parsed = 0;
+  }
+
+  #isOpen(): boolean {
+    return this.#socket.writable && !this.#isShed;
   }
 
   #isWanted(): boolean {
     // Node's parser throws if it gets bytes while it waits for answers to be sent.
     const isParserPaused = (this.#socket as { _paused?: boolean })._paused === true;
-    if (!this.#socket.writable || isParserPaused) return false;
-    if (this.#exchange === undefined || this.#isOver()) return true;
+    if (!this.#isOpen() || isParserPaused) return false;
+    this.#endExchange();
+    if (this.#exchange === undefined) return true;
     const { req } = this.#exchange;
     return !req.complete && req.readableFlowing === true;
+  }
+
+  #isInChunks(): boolean {
+    return this.#exchange?.req.complete === false && this.#bodyLeft === undefined;
   }
 
   #isOver(): boolean {
@@ -120,8 +183,9 @@ class Turns {
 
   /** The number of bytes that hold the end of at most one request. */
   #nextLength(): number {
-    const isBody = this.#exchange !== undefined && !this.#exchange.req.complete;
-    if (!isBody || this.#bodyLeft === undefined) return endOfEmptyLine(this.#rest);
+    if (this.#isInChunks()) return endOfEmptyLine(this.#rest.subarray(0, CHUNKED_PIECE));
+    if (this.#exchange === undefined || this.#bodyLeft === undefined)
+      return endOfEmptyLine(this.#rest);
     const length = Math.min(this.#bodyLeft, this.#rest.length);
     this.#bodyLeft -= length;
     return length;

@@ -72,13 +72,11 @@ describe('of the requests that come over one connection', () => {
     const socket = connect(port, '127.0.0.1').on('error', () => undefined);
     socket.pause();
     socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(200));
-    await until('an answer waits for its client', () => come.at(-1)?.writableEnded === true);
-    const before = come.length;
-    expect(before).toBeLessThan(200);
+    await until('an answer waits for its client', () => come.at(-1)?.writableNeedDrain === true);
+    expect(come.length).toBeLessThan(200);
     expect(come.slice(0, -1).every(({ closed }) => closed)).toBe(true);
     socket.resetAndDestroy();
     await until('all have closed', () => come.every(({ closed }) => closed));
-    expect(come).toHaveLength(before);
   });
 
   it('none that waits keeps the end of its connection from being noticed when it is alone', async () => {

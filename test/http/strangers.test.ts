@@ -117,4 +117,43 @@ describe('a stranger', () => {
 
     await until('those beyond the bound are closed', () => service.strangers <= 100);
   });
+
+  const body = (length: number): string =>
+    `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
+
+  it.each([
+    ['bodies whose last byte never comes', 3000, () => body(262_144) + 'a'.repeat(262_143)],
+    [
+      'bodies in chunks of a byte',
+      300,
+      () =>
+        `${body(0).replace(/Content.*0/, 'Transfer-Encoding: chunked')}${'1\r\na\r\n'.repeat(43_000)}`,
+    ],
+    ['headers that never end', 3000, () => `${get().slice(0, -2)}X: ${'a'.repeat(65_000)}`],
+    [
+      'headers of a byte that never end',
+      3000,
+      () => `${get().slice(0, -2)}${'a:\r\n'.repeat(16_000)}`,
+    ],
+    ['requests behind one that is not over', 3000, () => `${body(9)}${get().repeat(1300)}`],
+  ])('takes little memory with %s', async (_what, count, bytes) => {
+    await service.start();
+    await service.serve();
+    const before = service.memory();
+    const [sent, most] = [bytes(), { bytes: 0 }];
+
+    await serveDuring(async () => {
+      for (let n = 0; n < count; n += 1) {
+        service
+          .stranger(`127.0.0.${2 + (n % 3)}`)
+          .resume()
+          .write(sent);
+        if (n % 100 < 99) continue;
+        await service.serve();
+        most.bytes = Math.max(most.bytes, service.memory() - before);
+      }
+    });
+
+    expect(Math.round(most.bytes / MEBIBYTE)).toBeLessThan(300);
+  });
 });

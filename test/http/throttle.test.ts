@@ -49,6 +49,21 @@ describe('an address', () => {
     await get(TOKEN).expect(429);
   });
 
+  it('is asked before a body is read, and for what no route takes', async () => {
+    const { app } = start();
+    for (let n = 0; n < 10; n += 1) {
+      await request(app).get(`/${n}`).expect(404);
+      await request(app).put(processesPath()).expect(405);
+      await request(app).get('/docs').expect(200);
+    }
+    await request(app).get('/').expect(429);
+    await request(app).get('/openapi.yaml').expect(429);
+    await request(app).get('/healthz').expect(200);
+    // Its body never comes.
+    const waiting = request(app).delete(processesPath()).set('Content-Length', '9');
+    await waiting.expect(429);
+  });
+
   it.each([
     ['nobody is trusted', false, /^(::ffff:)?127\.0\.0\.1$/],
     ['proxies elsewhere are trusted', '10.0.0.0/8', /^(::ffff:)?127\.0\.0\.1$/],
