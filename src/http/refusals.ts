@@ -9,7 +9,7 @@ import { ERROR_TABLE } from './error-table.ts';
 import { isProbe } from './health.ts';
 import { facts, newRequestId, type RequestFacts } from './request-facts.ts';
 import type { EventLog } from './request-log.ts';
-import type { Exchange } from './request-turns.ts';
+import type { Exchange } from './paced-connection.ts';
 import { errorBody } from './wire.ts';
 
 const LINGER_MS = 1000;
