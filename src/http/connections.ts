@@ -22,6 +22,7 @@ export function boundConnections(
 ): Iterable<Socket> {
   const sockets = new Set<Socket>();
   const byPeer = new Map<string, Connection>();
+  const bySocket = new WeakMap<Socket, Connection>();
   const everybody = new Group(all);
   const networks = new Map<string, Group>();
 
@@ -37,6 +38,7 @@ export function boundConnections(
     networks.set(network, neighbours);
     sockets.add(socket);
     byPeer.set(peer, connection);
+    bySocket.set(socket, connection);
     for (const group of [neighbours, everybody]) group.add(connection);
     const forget = (): void => {
       sockets.delete(socket);
@@ -47,8 +49,12 @@ export function boundConnections(
     connection.onClosing = forget;
     socket.once('close', forget);
   });
+  server.prependListener('secureConnection', (socket: Socket) => {
+    const connection = byPeer.get(peerOf(socket));
+    if (connection !== undefined) bySocket.set(socket, connection);
+  });
   server.prependListener('request', ({ socket }: IncomingMessage, res: ServerResponse) => {
-    byPeer.get(peerOf(socket))?.serve(res);
+    bySocket.get(socket)?.serve(res);
   });
   return sockets;
 }
