@@ -6,10 +6,10 @@ import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { limitAtOnce } from './http/admission.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
+import { clientAddress, networkOf, type TrustsProxy } from './http/client-address.ts';
 import { docsRoutes } from './http/docs.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
 import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
-import { inTurn } from './http/in-turn.ts';
 import { messagesOf, type App } from './http/messages.ts';
 import { overrideMethod } from './http/methods.ts';
 import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
@@ -68,18 +68,28 @@ export function createApp({
   app.enable('strict routing');
   const health = healthRoutes(readiness);
   const begin = beginRequest(log);
-  const name = nameRequest(securityHeaders(), trustProxy !== false);
+  // Express makes it of its setting.
+  const trustsProxy = app.get('trust proxy fn') as TrustsProxy;
+  const name = nameRequest(securityHeaders(), trustsProxy);
+  const limit = limitAddress(limits.requestsPerMinute, makeCounters);
   // One step and not three: each that Express walks takes as long as what is done in it.
   app.use((req, res, next) => {
     name(req, res);
     // Before the log: probes come every second.
     health(req, res, (error?: unknown) => {
-      if (error === undefined) begin(req, res);
-      next(error);
+      if (error !== undefined) {
+        next(error);
+        return;
+      }
+      begin(req, res);
+      // Before a body is read, and for what no route takes, too.
+      limit(req, res).then(() => {
+        next();
+      }, next);
     });
   });
   addApiRoutes(app, sessions, identity, limits, log, firstAnswers, makeCounters);
-  app.use(docsRoutes(inTurn(limitAddress(limits.requestsPerMinute))));
+  app.use(docsRoutes());
   app.use(noSuchApi);
   app.use(answerError(audit));
   const { requestTimeoutMs } = limits;
@@ -100,7 +110,7 @@ export function createApp({
 
 function nameRequest(
   headers: ReturnType<typeof securityHeaders>,
-  isProxyTrusted: boolean,
+  trustsProxy: TrustsProxy,
 ): (req: Request, res: Response) => void {
   return (req, res) => {
     for (const [name, value] of headers) res.setHeader(name, value);
@@ -108,7 +118,8 @@ function nameRequest(
     known.requestId = newRequestId();
     known.language = languageOf(req.headers);
     // Read here: a socket that has closed no longer knows it.
-    known.address = (isProxyTrusted ? req.ip : req.socket.remoteAddress) ?? '';
+    known.address = clientAddress(req, trustsProxy);
+    known.network = networkOf(known.address);
     known.wireMethod = req.method;
     known.traceId = traceIdOf(req.headers['traceparent']);
     res.setHeader('X-Request-Id', known.requestId);

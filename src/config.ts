@@ -103,11 +103,16 @@ export function serviceFile(path: string) {
       // 0 takes any free port; the log says which.
       port: integer(0, 65_535),
       tls: tlsFiles(path).optional(),
+      max_connections_per_address: integer(1, 8192).default(1024),
       trust_proxy: z
         .union([flag(), integer(0, 100), proxies], { error: PROXY_RULE })
         .default(false),
       // Longer than proxies keep idle connections: one that is closed while a request is on its way loses that request.
       keep_alive_timeout_ms: timeLimit().default(75_000),
+    }).refine(({ trust_proxy, tls }) => tls?.ca !== undefined || !believesEverybody(trust_proxy), {
+      path: ['trust_proxy'],
+      message:
+        'must not believe everybody without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses',
     }),
     log: keys({
       level: oneOf(['error', 'warn', 'info', 'debug']).default('info'),
@@ -190,6 +195,10 @@ function isInWritableFolder(file: string): boolean {
   } catch {
     return false;
   }
+}
+
+function believesEverybody(proxies: boolean | number | string): boolean {
+  return proxies === true || (typeof proxies === 'string' && /\/0+ *(,|$)/.test(proxies));
 }
 
 function isNetwork(address: string): boolean {

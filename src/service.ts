@@ -148,6 +148,7 @@ export function startService(
     keepAliveTimeoutMs: server.keep_alive_timeout_ms,
     log,
     tls: server.tls,
+    maxConnectionsPerAddress: server.max_connections_per_address,
   });
 
   warnOfUnverifiedNodes(nodes, log);

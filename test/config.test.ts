@@ -62,6 +62,7 @@ describe('service.yaml', () => {
       server: {
         host: '127.0.0.1',
         port: 8080,
+        max_connections_per_address: 1024,
         trust_proxy: false,
         keep_alive_timeout_ms: 75_000,
       },
@@ -131,6 +132,46 @@ identity:
       'service.yaml:10:16: audit.file must be in a folder that exists and can be written to',
       'service.yaml:10:53: audit.require_reason must be true or false',
       'service.yaml:10:66: audit.path is not a known key',
+    ]);
+  });
+
+  const believing = (proxies: string): string =>
+    SERVICE.replace('8080', `8080, trust_proxy: ${proxies}`);
+
+  it.each(['true', '"0.0.0.0/0"', '"10.0.0.1, ::/0"', '"10.0.0.0/8, 0.0.0.0/00 , loopback"'])(
+    'believes nobody who could be anybody: trust_proxy %s',
+    (proxies) => {
+      expect(readService(believing(proxies)).problems).toEqual([
+        expect.stringMatching(
+          /: server.trust_proxy must not believe everybody without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses$/,
+        ),
+      ]);
+    },
+  );
+
+  it.each(['false', '0', '1', '"10.0.0.0/8, 192.0.2.1"', '"loopback"'])(
+    'believes proxies that it can tell from others: trust_proxy %s',
+    (proxies) => {
+      expect(readService(believing(proxies)).problems).toEqual([]);
+    },
+  );
+
+  it('believes everybody who has a certificate of the authority: trust_proxy true', async () => {
+    const { cert, key } = await selfSigned('localhost');
+    writeFileSync(join(folder, 'cert.pem'), cert);
+    writeFileSync(join(folder, 'key.pem'), key);
+    const files = 'cert_file: cert.pem, key_file: key.pem';
+    const withTls = (tls: string) => readService(believing(`true, tls: { ${tls} }`)).problems;
+    expect(withTls(files)).toHaveLength(1);
+    expect(withTls(`${files}, client_ca_file: cert.pem`)).toEqual([]);
+  });
+
+  it.each([0, 8193, '"many"'])('takes no bound of %s connections of an address', (bound) => {
+    const text = SERVICE.replace('8080', `8080, max_connections_per_address: ${bound}`);
+    expect(readService(text).problems).toEqual([
+      expect.stringMatching(
+        /server.max_connections_per_address must be an integer from 1 to 8192$/,
+      ),
     ]);
   });
 

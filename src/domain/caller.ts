@@ -39,6 +39,7 @@ export interface RequestOnWire {
   /** Names and values by turns, in their order. */
   readonly rawHeaders: readonly string[];
   readonly body: Buffer;
+  /** What counts as one client for lock-outs: its IPv4 address, or its IPv6 network. */
   readonly address: string;
 }
 

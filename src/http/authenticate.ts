@@ -16,7 +16,7 @@ export function authenticate(identity: Identity, limitMs: number): Step {
         target: req.originalUrl,
         rawHeaders: req.rawHeaders,
         body,
-        address: facts(res).address,
+        address: facts(res).network,
       },
     });
     const caller =

@@ -1,7 +1,6 @@
 import { parse as parseContentType } from 'content-type';
 import type { Request, RequestHandler } from 'express';
 import { parse as parseJson } from 'lossless-json';
-import readRaw, { type RawBodyError } from 'raw-body';
 import { ServiceError, type Sentence } from '../errors.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -21,15 +20,38 @@ export function readBody(maxBytes: number): RequestHandler {
     const isAsked = /\b100-continue\b/i.test(req.headers.expect ?? '');
     // HTTP/1.0 does not know of it, and would take it for the answer.
     if (isAsked && req.httpVersion === '1.1') res.writeContinue();
-    readRaw(req, { limit: maxBytes }, (error: RawBodyError | null, bytes) => {
-      // The client has gone: nobody would hear the answer.
-      if (error?.type === 'request.aborted') return;
+    collect(req, maxBytes, (bytes) => {
       req.body = bytes;
-      // What is left of it must not stand in the way of the next request.
-      if (error) req.resume();
-      next(error?.type === 'entity.too.large' ? tooLarge(maxBytes) : error);
+      next(bytes === undefined ? tooLarge(maxBytes) : undefined);
     });
   };
+}
+
+/** Collects a body in one buffer: a client can send it in pieces of a byte, each of which takes hundreds by itself. */
+function collect(req: Request, maxBytes: number, done: (bytes: Buffer | undefined) => void): void {
+  let bytes = Buffer.alloc(0);
+  let length = 0;
+  const add = (piece: Buffer): void => {
+    const needed = length + piece.length;
+    if (needed > maxBytes) {
+      req.off('data', add).off('end', end);
+      // What is left of it must not stand in the way of the next request.
+      req.resume();
+      done(undefined);
+      return;
+    }
+    if (needed > bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(maxBytes, Math.max(needed, 2 * length)));
+      bytes.copy(larger, 0, 0, length);
+      bytes = larger;
+    }
+    length += piece.copy(bytes, length);
+  };
+  // A client that leaves sends no end, and no answer would reach it.
+  const end = (): void => {
+    done(bytes.subarray(0, length));
+  };
+  req.on('data', add).once('end', end);
 }
 
 /**

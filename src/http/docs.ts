@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
+import { pipeline, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Router, type RequestHandler, type Response } from 'express';
 import { methodOnlyGet } from './methods.ts';
 
+const PIECE_BYTES = 16_384;
 /** Of swagger-ui-dist, what the page needs. */
 const ASSETS = ['swagger-ui.css', 'swagger-ui-bundle.js'];
 
@@ -40,26 +42,25 @@ const START = `SwaggerUIBundle({
 `;
 
 /** What describes the API, for everybody: `/openapi.yaml`, and `/docs`, the same as a page, with all that it is made of. */
-export function docsRoutes(limit: RequestHandler): RequestHandler {
+export function docsRoutes(): RequestHandler {
   // Found when they are asked for: a kill needs none of them.
   const { resolve } = createRequire(import.meta.url);
   const router = Router({ caseSensitive: true, strict: true });
   const openapi = new URL('../../docs/openapi.yaml', import.meta.url);
   router.get(
     '/openapi.yaml',
-    limit,
     fromMemory('application/yaml', () => fileURLToPath(openapi)),
   );
-  router.get('/docs', limit, (_req, res) => {
+  router.get('/docs', (_req, res) => {
     allowPlainHttp(res);
     res.type('html').send(PAGE);
   });
-  router.get('/docs/start.js', limit, (_req, res) => {
+  router.get('/docs/start.js', (_req, res) => {
     res.type('text/javascript').send(START);
   });
   for (const asset of ASSETS) {
     const path = (): string => resolve(`swagger-ui-dist/${asset}`);
-    router.get(`/docs/${asset}`, limit, fromMemory(extname(asset), path));
+    router.get(`/docs/${asset}`, fromMemory(extname(asset), path));
   }
   const parts = ['start.js', ...ASSETS].map((part) => `/docs/${part}`);
   router.all(['/openapi.yaml', '/docs', ...parts], methodOnlyGet);
@@ -75,8 +76,16 @@ function fromMemory(type: string, path: () => string): RequestHandler {
   let bytes: Buffer | undefined;
   return async (_req, res) => {
     bytes ??= await readFile(path());
-    res.type(type).set('Content-Length', bytes.length.toString()).end(bytes);
+    res.type(type).set('Content-Length', bytes.length.toString());
+    // TLS copies what it sends: the whole of it would be held for each client that does not read.
+    pipeline(Readable.from(piecesOf(bytes)), res, () => undefined);
   };
+}
+
+function* piecesOf(bytes: Buffer): Iterable<Buffer> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    yield bytes.subarray(at, at + PIECE_BYTES);
+  }
 }
 
 /** A browser would ask for the page's parts over TLS, where there is none. */

@@ -3,13 +3,17 @@ import { createServer as createTlsServer, Server as TlsServer } from 'node:https
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { App } from './messages.ts';
+import { boundConnections } from './connections.ts';
 import { createRefuser } from './refusals.ts';
 import { logCount, type EventLog } from './request-log.ts';
+import { takeTurns } from './request-turns.ts';
+import { MAX_HEADERS } from './sound-http.ts';
 
 const MAX_HEADER_BYTES = 65_536;
 const HANDSHAKE_TIMEOUT_MS = 5000;
-/** Each can have a request that waits; who comes beyond that is hung up on. */
+/** Each can have a request that waits. */
 const MAX_CONNECTIONS = 8192;
+const MAX_CONNECTIONS_PER_ADDRESS = 1024;
 
 /** What the listener presents, and whose certificates it wants of clients: PEM. */
 export interface ListenerTls {
@@ -26,12 +30,23 @@ export interface ListenerSettings {
   readonly keepAliveTimeoutMs?: number;
   readonly log: EventLog;
   readonly tls?: ListenerTls | undefined;
+  /** How many may be connected at once; 8,192 by default. */
+  readonly maxConnections?: number;
+  /** Of these, how many with one address; 1,024 by default. */
+  readonly maxConnectionsPerAddress?: number;
 }
 
 /** The HTTP server around the app. What Node's parser refuses is answered in the contract's shape too. */
 export function createListener(
   app: RequestListener & Partial<App>,
-  { requestTimeoutMs, keepAliveTimeoutMs, log, tls }: ListenerSettings,
+  {
+    requestTimeoutMs,
+    keepAliveTimeoutMs,
+    log,
+    tls,
+    maxConnections,
+    maxConnectionsPerAddress,
+  }: ListenerSettings,
 ): Server {
   const options = {
     ...app.messages,
@@ -54,12 +69,16 @@ export function createListener(
   server.on('checkContinue', (req, res) => server.emit('request', req, res));
   // An expectation that nobody knows is not met, and the request is one like others.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));
-  const refuse = createRefuser(server, log);
-  const connections = connectionsOf(server);
-  server.on('connection', (socket: Socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
+  const opened = tls === undefined ? 'connection' : 'secureConnection';
+  const exchangeOn = takeTurns(server, opened, (socket) => {
+    refuse(socket, 'overloaded');
   });
+  const refuse = createRefuser(exchangeOn, log);
+  const bounds = {
+    all: maxConnections ?? MAX_CONNECTIONS,
+    perAddress: maxConnectionsPerAddress ?? MAX_CONNECTIONS_PER_ADDRESS,
+  };
+  SOCKETS.set(server, boundConnections(server, bounds));
   // There is nobody to answer before TLS is agreed on, and ending such a connection does not close it.
   const isSecured = new WeakSet<Duplex>();
   server.on('secureConnection', (socket: Duplex) => isSecured.add(socket));
@@ -74,9 +93,8 @@ export function createListener(
   });
   // Who has sent all they had may close their side and still hear what came of it.
   Object.assign(server, { httpAllowHalfOpen: true });
-  // Node drops what is beyond 2,000 headers without a word; the bytes are limited anyway.
-  server.maxHeadersCount = 0;
-  server.maxConnections = MAX_CONNECTIONS;
+  // Node drops further headers without an error: one more than the limit shows that there were too many.
+  server.maxHeadersCount = MAX_HEADERS + 1;
   server.on('drop', logCount(log, 'connections turned away'));
   return server;
 }
@@ -102,7 +120,7 @@ export async function stopListening(server: Server, deadlineMs: number): Promise
   }, 50);
   const deadline = setTimeout(() => {
     // Not closeAllConnections(): it knows only those on which HTTP is spoken.
-    for (const socket of connectionsOf(server)) socket.destroy();
+    for (const socket of SOCKETS.get(server) ?? []) socket.destroy();
   }, deadlineMs);
   await closed;
   clearInterval(poll);
@@ -114,11 +132,5 @@ function secure({ cert, key, ca }: ListenerTls) {
   return { cert, key, minVersion: 'TLSv1.2' as const, ...clients };
 }
 
-const CONNECTIONS = new WeakMap<Server, Set<Socket>>();
-
-/** The open connections of a server, those included on which nothing was said yet. */
-function connectionsOf(server: Server): Set<Socket> {
-  const connections = CONNECTIONS.get(server) ?? new Set();
-  CONNECTIONS.set(server, connections);
-  return connections;
-}
+/** The sockets of each server, those included on which nothing was said yet. */
+const SOCKETS = new WeakMap<Server, Iterable<Socket>>();

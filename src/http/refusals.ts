@@ -1,13 +1,15 @@
-import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import type { Response } from 'express';
 import { ServiceError, type ErrorCode } from '../errors.ts';
+import { peerAddress } from './client-address.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { isProbe } from './health.ts';
 import { facts, newRequestId, type RequestFacts } from './request-facts.ts';
 import type { EventLog } from './request-log.ts';
+import type { Exchange } from './paced-connection.ts';
 import { errorBody } from './wire.ts';
 
 const LINGER_MS = 1000;
@@ -19,27 +21,27 @@ export type Refuse = (socket: Duplex, why: Error | ErrorCode) => void;
  * Makes what ends the connections of a server on which something came that is no request. What came whole before on the connection
  * may have killed, so an answer that is owed goes first, and is the last.
  */
-export function createRefuser(server: Server, log: EventLog): Refuse {
-  const exchangesOn = trackExchanges(server);
+export function createRefuser(
+  exchangeOn: (socket: Duplex) => Exchange | undefined,
+  log: EventLog,
+): Refuse {
   const ending = new WeakSet<Duplex>();
   return (socket, why) => {
     if (ending.has(socket)) return;
     ending.add(socket);
-    const exchanges = exchangesOn(socket);
-    const owed = exchanges.filter(({ req, res }) => req.complete && !res.closed);
-    const last = owed.at(-1)?.res;
-    const unread = exchanges.find(({ req }) => !req.complete)?.res;
+    const { req, res } = exchangeOn(socket) ?? {};
     const code = typeof why === 'string' ? why : codeFor(why);
     const cause = typeof why === 'string' ? undefined : why;
-    if (last !== undefined) {
-      noteIn(unread, code, cause);
-      last.once('close', () => {
+    if (req?.complete === true && res !== undefined) {
+      if (!res.headersSent) res.shouldKeepAlive = false;
+      // Before the next request of the connection begins.
+      res.prependOnceListener('close', () => {
         finish(socket);
       });
     }
     // A request that was refused before its body came has had its answer.
-    else if (unread?.headersSent === true) finish(socket);
-    else refuse(socket, code, log, noteIn(unread, code, cause), cause);
+    else if (res?.headersSent === true) finish(socket);
+    else refuse(socket, code, log, noteIn(res, code, cause), cause);
   };
 }
 
@@ -61,35 +63,6 @@ function noteIn(
 function isLost(socket: Duplex, cause: Error | undefined): boolean {
   const isReset = cause !== undefined && 'code' in cause && cause.code === 'ECONNRESET';
   return isReset || !socket.writable;
-}
-
-interface Exchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-}
-
-/** Per connection, the exchanges that are not over: not received whole, or not answered. */
-function trackExchanges(server: Server): (socket: Duplex) => readonly Exchange[] {
-  const exchanges = new WeakMap<Duplex, Exchange[]>();
-  const notOver = (socket: Duplex): Exchange[] =>
-    (exchanges.get(socket) ?? []).filter(({ req, res }) => !req.complete || !res.closed);
-  server.prependListener('request', (req: IncomingMessage, res: ServerResponse) => {
-    const { socket } = req;
-    if (!exchanges.has(socket)) {
-      socket.once('close', () => {
-        for (const exchange of notOver(socket)) closeUnheard(exchange.res);
-      });
-    }
-    exchanges.set(socket, [...notOver(socket), { req, res }]);
-  });
-  return notOver;
-}
-
-/** Node tells only the answer whose turn it is that its connection has closed (github.com/nodejs/node/pull/62534): nobody would clear up after the others. */
-function closeUnheard(res: ServerResponse): void {
-  if (res.closed || res.socket !== null) return;
-  Object.assign(res, { destroyed: true, _closed: true });
-  res.emit('close');
 }
 
 function codeFor(error: Error): ErrorCode {
@@ -117,7 +90,7 @@ function refuse(
     log.log('info', 'request', {
       request_id: requestId,
       status,
-      address: socket instanceof Socket ? socket.remoteAddress : undefined,
+      address: socket instanceof Socket ? peerAddress(socket) : undefined,
       error_code,
       reason: cause?.message,
     });

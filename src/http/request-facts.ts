@@ -16,6 +16,8 @@ export interface RequestFacts {
   wasLetIn?: boolean;
   /** The client's address, as far as the proxies in front can be believed. */
   address: string;
+  /** What counts as one client for limits and lock-outs: that address, or its network. */
+  network: string;
   /** The method on the wire, before an override. */
   wireMethod: string;
   /** The trace that the request is a part of, if its `traceparent` names one. */

@@ -15,7 +15,7 @@ import { processesBody } from './processes-body.ts';
 import { facts, ownerOf } from './request-facts.ts';
 import type { RequestLimits } from './request-limits.ts';
 import type { EventLog } from './request-log.ts';
-import { limitAddress, limitCaller, type MakeCounters } from './throttle.ts';
+import { limitCaller, type MakeCounters } from './throttle.ts';
 import { extensions, killReason, noQuery, page, validate } from './validators.ts';
 import { sendCapabilities, sendSessions } from './wire.ts';
 
@@ -36,7 +36,6 @@ export function addApiRoutes(
 ): void {
   const whole = [inTurn(refuseContradictoryOverride, limitUri), readBody(limits.maxBodyBytes)];
   const known = [
-    limitAddress(limits.requestsPerMinute, makeCounters),
     authenticate(identity, limits.requestTimeoutMs),
     limitCaller(limits.requestsPerMinute, makeCounters),
   ];

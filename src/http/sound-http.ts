@@ -1,12 +1,29 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Request } from 'express';
 import { ServiceError, type Sentence } from '../errors.ts';
 
 const HOST = /^(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(:\d{1,5})?$/;
 
-/** Refuses what Node's parser lets pass and others would read differently. Throws `malformed_http`. */
+/** The most headers of a request. */
+export const MAX_HEADERS = 200;
+
+/** False if a proxy in front could see another end of the request, so that no further one on the connection can be trusted. */
+export function hasCertainEnd(req: IncomingMessage): boolean {
+  return isVersionKnown(req) && !hasTooManyHeaders(req) && isCodingKnown(req);
+}
+
+/**
+ * Refuses what Node's parser lets pass and others would read differently, and more headers than are read.
+ * Throws `malformed_http` and `headers_too_large`.
+ */
 export function requireSoundHttp(req: Request): void {
-  if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') {
+  if (hasTooManyHeaders(req)) {
+    throw new ServiceError('headers_too_large', {
+      'en-us': `A request has at most ${MAX_HEADERS} headers.`,
+      'zh-cn': `请求最多包含${MAX_HEADERS}个请求头。`,
+    });
+  }
+  if (!isVersionKnown(req)) {
     throw malformed('The version of HTTP must be 1.1.', 'HTTP版本必须为1.1。');
   }
   const hosts = req.rawHeaders.filter((name, index) => index % 2 === 0 && /^host$/i.test(name));
@@ -18,11 +35,7 @@ export function requireSoundHttp(req: Request): void {
       '请求头Host必须存在、有效且只出现一次。',
     );
   }
-  const coding = req.headers['transfer-encoding'];
-  // RFC 9112 section 6.1: who speaks 1.0 does not know of it, and a proxy could see another end of the body.
-  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || req.httpVersion === '1.0')) {
-    // Where the next request would begin is not agreed on.
-    if (req.res !== undefined) req.res.shouldKeepAlive = false;
+  if (!isCodingKnown(req)) {
     throw malformed(
       'The only Transfer-Encoding is chunked, of HTTP/1.1.',
       'Transfer-Encoding只能为chunked，且仅限HTTP/1.1。',
@@ -40,6 +53,21 @@ export function withReadableUrl(listener: RequestListener): RequestListener {
     if (!isReadable || url.includes('#')) req.url = '/(unreadable)';
     listener(req, res);
   };
+}
+
+function isVersionKnown({ httpVersion }: IncomingMessage): boolean {
+  return httpVersion === '1.1' || httpVersion === '1.0';
+}
+
+// Node drops further headers: one of them can say where the body ends.
+function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.length > 2 * MAX_HEADERS;
+}
+
+// RFC 9112 section 6.1: HTTP/1.0 has no transfer codings, and a proxy could see another end of the body.
+function isCodingKnown({ headers, httpVersion }: IncomingMessage): boolean {
+  const coding = headers['transfer-encoding']?.toLowerCase();
+  return coding === undefined || (coding === 'chunked' && httpVersion === '1.1');
 }
 
 function malformed(en: string, zh: string): ServiceError {

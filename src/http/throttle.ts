@@ -1,4 +1,4 @@
-import { ipKeyGenerator, type ClientRateLimitInfo, type Options } from 'express-rate-limit';
+import type { ClientRateLimitInfo, Options } from 'express-rate-limit';
 import type { Response } from 'express';
 import { ServiceError } from '../errors.ts';
 import { MemoryCounters, type Counters } from './memory-counters.ts';
@@ -17,7 +17,7 @@ type Limiter = (req: unknown, res: Response) => Promise<void>;
 /** Limits an address, before anybody is known. Throws `too_many_requests`. */
 export function limitAddress(requestsPerMinute: number, makeCounters?: MakeCounters): Limiter {
   const limit = requestsPerMinute * CALLERS_AN_ADDRESS;
-  return limitBy(limit, makeCounters?.('address'), ({ address }) => ipKeyGenerator(address));
+  return limitBy(limit, makeCounters?.('address'), ({ network }) => network);
 }
 
 /** Limits a caller, once they are known. Throws `too_many_requests`. */

@@ -27,6 +27,8 @@ export interface AccessKey {
 
 /** How far X-Sdk-Date may be from our clock, in milliseconds. */
 const WINDOW_MS = 15 * 60_000;
+/** The SDKs sign about five. */
+const MAX_SIGNED_HEADERS = 64;
 
 interface Authorization {
   readonly algorithm: 'SDK-HMAC-SHA256' | 'V11-HMAC-SHA256';
@@ -145,6 +147,12 @@ function parseAuthorization(request: RequestOnWire): Authorization {
     throw unauthenticated('verify aksk signature fail, the header Authorization is malformed');
   }
   const [, plain, access, , derivedAccess, scope, signedHeaders = '', signature = ''] = match;
+  const names = signedHeaders.toLowerCase().split(';');
+  if (names.length > MAX_SIGNED_HEADERS || new Set(names).size < names.length) {
+    throw unauthenticated(
+      `verify aksk signature fail, SignedHeaders must be at most ${MAX_SIGNED_HEADERS} names, none twice`,
+    );
+  }
   return {
     algorithm: plain === undefined ? 'V11-HMAC-SHA256' : 'SDK-HMAC-SHA256',
     access: access ?? derivedAccess ?? '',

@@ -39,14 +39,33 @@ export function showCanonicalRequest(request: RequestOnWire, signedHeaders: stri
 }
 
 /** The values of a header, in the order in which they came; the name in lower case. */
-export function headerValues({ rawHeaders }: RequestOnWire, name: string): string[] {
-  return rawHeaders.flatMap((value, index) =>
-    index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name ? [value] : [],
-  );
+export function headerValues({ rawHeaders }: RequestOnWire, name: string): readonly string[] {
+  let index = INDEXES.get(rawHeaders);
+  if (index === undefined) {
+    index = indexByName(rawHeaders);
+    INDEXES.set(rawHeaders, index);
+  }
+  return index.get(name) ?? [];
 }
 
 export function sha256Hex(bytes: Buffer | string): string {
   return hash('sha256', bytes);
+}
+
+// A search for each signed name takes quadratic time, which a request without credentials could ask for.
+const INDEXES = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();
+
+function indexByName(rawHeaders: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const index = new Map<string, string[]>();
+  rawHeaders.forEach((text, at) => {
+    if (at % 2 === 1) return;
+    const name = text.toLowerCase();
+    const value = rawHeaders[at + 1] ?? '';
+    const values = index.get(name);
+    if (values === undefined) index.set(name, [value]);
+    else values.push(value);
+  });
+  return index;
 }
 
 function canonicalPath(path: string): string {

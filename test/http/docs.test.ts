@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { obtainChromium } from '../../tools/chromium.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
+import { startListening, stopAllListening } from '../support/listening.ts';
 import { createService } from '../support/service.ts';
+import { until } from '../support/until.ts';
 
 const { app } = createService({ registry: [], nodes: new FakeNodes() });
 const chromium = await obtainChromium().catch((error: unknown) => error as Error);
@@ -17,6 +19,20 @@ function withChromium(name: string, test: () => Promise<void>): void {
   if (typeof chromium === 'string') it(name, test, 120_000);
   else it.skip(`${name} (skipped: ${chromium.message})`, test);
 }
+
+afterEach(stopAllListening);
+
+it('holds no more than a piece of a file for a client that does not read', async () => {
+  const { server, port } = await startListening();
+  const come: ServerResponse[] = [];
+  server.on('request', (_req, res: ServerResponse) => come.push(res));
+  const socket = connect(port, '127.0.0.1').pause();
+  socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20));
+  const held = (): number => come.at(-1)?.socket?.writableLength ?? 0;
+  await until('the client keeps it waiting', () => held() > 0);
+  expect(held()).toBeLessThan(100_000);
+  socket.destroy();
+});
 
 describe('/docs', () => {
   const folder = mkdtempSync(join(tmpdir(), 'session-control-docs-'));

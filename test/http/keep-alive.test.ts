@@ -165,7 +165,7 @@ describe.each([
       reasons.get(kind),
       `no request is lost after ${idle} ms where the proxy closes after 1 s and the service later`,
       async () => {
-        const port = await start(', keep_alive_timeout_ms: 2000', '1s');
+        const port = await start('keep_alive_timeout_ms: 2000', '1s');
         expect(await answersAround(port, idle)).toEqual(ALL_WELL);
       },
       60_000,

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import { request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { request, type IncomingMessage, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { createListener, stopListening } from '../../src/http/listener.ts';
@@ -160,19 +160,6 @@ describe('what the parser refuses', () => {
       );
     await until('both are logged', () => statuses().length >= 2);
     expect(statuses().toSorted()).toEqual([200, 400]);
-  });
-
-  it('closes all that wait for their turn on a connection with it', async () => {
-    const { server, port, events } = await listen();
-    const answers: ServerResponse[] = [];
-    server.on('request', (_req, res) => answers.push(res));
-    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
-    socket.pause();
-    socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20));
-    await until('all have come', () => answers.length === 20);
-    socket.resetAndDestroy();
-    await until('all have closed', () => answers.every(({ closed }) => closed));
-    await until('all are logged', () => events.length === 20);
   });
 
   const killRequest = (id: bigint, more = ''): string => {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import request from 'supertest';
+import type { AccessKey } from '../../src/identity/access-keys.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
+import { ACCESS_KEY, sign } from '../support/sign.ts';
 import { createService, TOKEN } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
@@ -47,6 +49,21 @@ describe('an address', () => {
     await get(TOKEN).expect(429);
   });
 
+  it('is asked before a body is read, and for what no route takes', async () => {
+    const { app } = start();
+    for (let n = 0; n < 10; n += 1) {
+      await request(app).get(`/${n}`).expect(404);
+      await request(app).put(processesPath()).expect(405);
+      await request(app).get('/docs').expect(200);
+    }
+    await request(app).get('/').expect(429);
+    await request(app).get('/openapi.yaml').expect(429);
+    await request(app).get('/healthz').expect(200);
+    // Its body never comes.
+    const waiting = request(app).delete(processesPath()).set('Content-Length', '9');
+    await waiting.expect(429);
+  });
+
   it.each([
     ['nobody is trusted', false, /^(::ffff:)?127\.0\.0\.1$/],
     ['proxies elsewhere are trusted', '10.0.0.0/8', /^(::ffff:)?127\.0\.0\.1$/],
@@ -64,6 +81,43 @@ describe('an address', () => {
       });
     },
   );
+
+  const proxied = [
+    ['ports of an IPv4 address', (n: number) => `203.0.113.8:${40_000 + n}`],
+    ['spellings of an IPv4 address', (n: number) => (n % 2 ? '203.0.113.8' : '::ffff:cb00:7108')],
+    ['ports of an IPv6 address', (n: number) => `[2001:db8::1]:${40_000 + n}`],
+    ['addresses of an IPv6 network', (n: number) => `2001:db8::${n.toString(16)}:1`],
+    ['zones of an IPv6 address', (n: number) => `fe80::1%${n}`],
+    ['texts that are no address', (n: number) => `unknown-${n}`],
+    ['texts behind an address', (n: number) => `203.0.113.8, ${'_'.repeat(n)}`],
+  ] as const;
+
+  it.each(proxied)('is the same with other %s: it may ask as often', async (_what, forwarded) => {
+    const { get } = start(1);
+    const guess = (n: number) => get(`guess ${n}`).set('X-Forwarded-For', forwarded(n));
+    for (let n = 0; n < 30; n += 1) await guess(n).expect(401);
+    await guess(30).expect(429);
+    await get(TOKEN).set('X-Forwarded-For', '198.51.100.1').expect(200);
+  });
+
+  it.each(proxied)('is the same with other %s: its key is locked', async (_what, forwarded) => {
+    const { app } = createService({
+      registry: [fakeNode],
+      nodes: new FakeNodes(),
+      accessKeys: [ACCESS_KEY],
+      trustProxy: 1,
+    });
+    const get = (address: string, key: Pick<AccessKey, 'access' | 'secret'>) =>
+      request(app)
+        .get(processesPath())
+        .set(sign({ method: 'GET', path: processesPath(), key }))
+        .set('X-Forwarded-For', address);
+    const wrong = { ...ACCESS_KEY, secret: 'wrong' };
+    for (let n = 0; n < 5; n += 1) await get(forwarded(n), wrong).expect(401);
+    const locked = await get(forwarded(5), ACCESS_KEY).expect(401);
+    expect(locked.text).toContain('AK access failed to reach the limit,forbidden');
+    await get('198.51.100.1', ACCESS_KEY).expect(200);
+  });
 
   it('that a caller makes up gives no more requests', async () => {
     const { get } = start();

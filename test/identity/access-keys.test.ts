@@ -250,6 +250,45 @@ describe('a signed request', () => {
     expect(keys.verify(good)).toMatchObject(CALLER);
   });
 
+  const signing = (names: readonly string[]): RequestOnWire => {
+    const date = first.headers['X-Sdk-Date'] ?? '';
+    const authorization = `SDK-HMAC-SHA256 Access=${ACCESS_KEY.access}, SignedHeaders=${names.join(';')}, Signature=${'0'.repeat(64)}`;
+    return { ...signed, rawHeaders: ['X-Sdk-Date', date, 'Authorization', authorization] };
+  };
+
+  it.each([
+    ['65 signed names', ['x-sdk-date', ...Array.from({ length: 64 }, (_, n) => `x-${n}`)]],
+    ['a name that is signed twice', ['x-sdk-date', 'host', 'host']],
+    ['a name that is signed twice, in two spellings', ['x-sdk-date', 'host', 'Host']],
+  ])('is refused with %s', (_what, names) => {
+    expect(() => verifier().keys.verify(signing(names))).toThrow(
+      'verify aksk signature fail, SignedHeaders must be at most 64 names, none twice',
+    );
+  });
+
+  it('takes work in proportion to its headers, however many names it signs', () => {
+    const names = ['x-sdk-date', ...Array.from({ length: 63 }, (_, n) => `x-${n}`)];
+    const few = readsOf(signing(names));
+    const many = readsOf({
+      ...signing(names),
+      rawHeaders: [...signing(names).rawHeaders, ...Array<string>(20_000).fill('b')],
+    });
+    expect(many - few).toBeLessThanOrEqual(2 * 20_000);
+  });
+
+  /** How often a header is read while the request is refused. */
+  function readsOf(request: RequestOnWire): number {
+    let reads = 0;
+    const rawHeaders = new Proxy(request.rawHeaders, {
+      get: (headers, key): unknown => {
+        if (typeof key === 'string' && /^\d+$/.test(key)) reads += 1;
+        return Reflect.get(headers, key) as unknown;
+      },
+    });
+    expect(() => verifier().keys.verify({ ...request, rawHeaders })).toThrow('canonicalRequest');
+    return reads;
+  }
+
   it('is judged by the keys that hold at the moment', () => {
     const { keys } = verifier();
     keys.replace([]);

@@ -34,7 +34,7 @@ export class ServiceProcess {
     this.write(
       'service.yaml',
       `
-server: { port: 0${more.server ?? ''} }
+server: { port: 0${more.server === undefined ? '' : `, ${more.server}`} }
 registry: { file: nodes.yaml }
 ${more.service ?? ''}
 identity:
@@ -85,6 +85,10 @@ nodes:
   /** Closes the end of the pipe from which its standard output was read. */
   closeOutput(): void {
     this.#child?.stdout?.destroy();
+  }
+
+  get processId(): number {
+    return this.#child?.pid ?? 0;
   }
 
   signal(name: NodeJS.Signals): void {

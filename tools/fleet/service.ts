@@ -59,7 +59,7 @@ export class Service {
   /** Writes both files; the nodes are told by number and port. */
   configure(warm: 'all' | 'on_demand', nodes: readonly (readonly [number, number])[]): void {
     const config = {
-      server: { port: this.port },
+      server: { port: this.port, max_connections_per_address: 4096 },
       limits: { requests_per_minute: 1_000_000 },
       registry: { file: 'nodes.yaml', warm },
       identity: {

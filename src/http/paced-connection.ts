@@ -1,0 +1,171 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { HeldBytes, Holder } from './held-bytes.ts';
+import { hasCertainEnd } from './sound-http.ts';
+
+/** A chunk of a byte takes as long as any other. */
+const CHUNKED_PIECE = 2048;
+const NOTHING = Buffer.alloc(0);
+const [LINE_FEED, CARRIAGE_RETURN] = [10, 13];
+
+/** A request that is not over: not received whole, or not answered. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+}
+
+/** What the connections of a server have in common. */
+export interface Shared {
+  readonly later: (work: () => void) => void;
+  readonly held: HeldBytes;
+  readonly turnAway: (socket: Socket) => void;
+}
+
+/** Stands between a socket and Node's parser, which by itself carries out all that one read holds. */
+export class PacedConnection implements Holder {
+  readonly #socket: Socket;
+  readonly #parse: (bytes: Buffer) => void;
+  readonly #shared: Shared;
+  #rest: Buffer = NOTHING;
+  #isHeld = false;
+  #isShed = false;
+  #exchange: Exchange | undefined;
+  /** The bytes that were parsed of a request that is not over. */
+  #parsed = 0;
+  /** Undefined while the end of the body is not known by its length. */
+  #bodyLeft: number | undefined;
+
+  constructor(socket: Socket, shared: Shared) {
+    this.#socket = socket;
+    this.#shared = shared;
+    const [parse] = socket.listeners('data') as [(bytes: Buffer) => void];
+    this.#parse = parse;
+    socket.removeListener('data', parse);
+    socket.on('data', (bytes: Buffer) => {
+      this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+      this.#goOn();
+    });
+    socket.on('drain', () => {
+      this.#goOn();
+    });
+    socket.once('close', () => {
+      shared.held.note(this, 0, false);
+    });
+  }
+
+  get exchange(): Exchange | undefined {
+    return this.#isOver() ? undefined : this.#exchange;
+  }
+
+  begin(exchange: Exchange): void {
+    const { req, res } = exchange;
+    this.#exchange = exchange;
+    if (!hasCertainEnd(req)) res.shouldKeepAlive = false;
+    const length = req.headers['content-length'];
+    this.#bodyLeft = length === undefined ? undefined : Number(length);
+    req.on('resume', () => {
+      this.#goOn();
+    });
+    res.once('close', () => {
+      if (this.#rest.length === 0) this.#goOn();
+      else this.#goOnLater();
+    });
+  }
+
+  shed(): void {
+    this.#isShed = true;
+    this.#rest = NOTHING;
+    const { exchange } = this;
+    // Together with what they have read.
+    if (exchange?.req.complete === false)
+      exchange.req.removeAllListeners('data').removeAllListeners('end');
+    this.#shared.turnAway(this.#socket);
+  }
+
+  #goOn(): void {
+    let chunked = 0;
+    while (this.#rest.length > 0 && this.#isWanted()) {
+      const length = this.#nextLength();
+      const bytes = this.#rest.subarray(0, length);
+      this.#rest = this.#rest.subarray(length);
+      this.#parsed += length;
+      if (this.#isInChunks()) chunked += length;
+      this.#parse(bytes);
+      if (chunked < CHUNKED_PIECE || this.#rest.length === 0) continue;
+      this.#goOnLater();
+      break;
+    }
+    if (!this.#isOpen()) this.#rest = NOTHING;
+    const isHeld = this.#rest.length > 0;
+    if (isHeld) this.#socket.pause();
+    else if (this.#isHeld) this.#socket.resume();
+    this.#isHeld = isHeld;
+    this.#note();
+  }
+
+  #goOnLater(): void {
+    this.#shared.later(() => {
+      this.#goOn();
+    });
+  }
+
+  #note(): void {
+    this.#endExchange();
+    // The body of a request that was answered is not kept.
+    if (this.#exchange?.res.closed === true) this.#parsed = 0;
+    const restBytes = this.#rest.length === 0 ? 0 : this.#rest.buffer.byteLength;
+    const isUnfinished = restBytes > 0 || this.#exchange?.req.complete !== true;
+    this.#shared.held.note(this, this.#parsed + restBytes, isUnfinished);
+  }
+
+  #endExchange(): void {
+    if (this.exchange !== undefined || this.#exchange === undefined) return;
+    this.#exchange = undefined;
+    this.#parsed = 0;
+  }
+
+  #isOpen(): boolean {
+    return this.#socket.writable && !this.#isShed;
+  }
+
+  #isWanted(): boolean {
+    // Node's parser throws if it gets bytes while it waits for answers to be sent.
+    const isParserPaused = (this.#socket as { _paused?: boolean })._paused === true;
+    if (!this.#isOpen() || isParserPaused) return false;
+    this.#endExchange();
+    if (this.#exchange === undefined) return true;
+    const { req } = this.#exchange;
+    return !req.complete && req.readableFlowing === true;
+  }
+
+  #isInChunks(): boolean {
+    return this.#exchange?.req.complete === false && this.#bodyLeft === undefined;
+  }
+
+  #isOver(): boolean {
+    return this.#exchange?.req.complete === true && this.#exchange.res.closed;
+  }
+
+  /** The number of bytes that hold the end of at most one request. */
+  #nextLength(): number {
+    if (this.#isInChunks()) return endOfEmptyLine(this.#rest.subarray(0, CHUNKED_PIECE));
+    if (this.#exchange === undefined || this.#bodyLeft === undefined)
+      return endOfEmptyLine(this.#rest);
+    const length = Math.min(this.#bodyLeft, this.#rest.length);
+    this.#bodyLeft -= length;
+    return length;
+  }
+}
+
+/** The offset behind the first empty line, with which the head of a request ends, and a chunked body. */
+function endOfEmptyLine(bytes: Buffer): number {
+  let start = 0;
+  // The empty line can have begun in the bytes before.
+  while (bytes[start] === LINE_FEED || bytes[start] === CARRIAGE_RETURN) start += 1;
+  if (start > 0) return start;
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
+    const next = bytes[at + 1] === CARRIAGE_RETURN ? at + 2 : at + 1;
+    if (bytes[next] === LINE_FEED) return next + 1;
+  }
+  return bytes.length;
+}

@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { selfSigned, type Certificate } from '../support/certificates.ts';
+import { processesPath } from '../support/ids.ts';
+import { startListening, stopAllListening, type Listening } from '../support/listening.ts';
+import { TOKEN } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+let certificate: Certificate;
+beforeAll(async () => {
+  certificate = await selfSigned('localhost');
+});
+
+const clients: Socket[] = [];
+afterEach(() => {
+  for (const client of clients.splice(0)) client.destroy();
+  stopAllListening();
+});
+
+interface Client {
+  readonly socket: Socket;
+  heard: string;
+}
+
+/** Connects from this address, and says this. */
+async function client({ port }: Listening, address: string, text = ''): Promise<Client> {
+  const socket = connect({ port, host: '127.0.0.1', localAddress: address });
+  clients.push(socket);
+  const client = { socket, heard: '' };
+  socket.on('error', () => undefined).on('data', (data: Buffer) => (client.heard += String(data)));
+  await once(socket, 'connect');
+  if (text !== '') socket.write(text);
+  return client;
+}
+
+/** The same, until its request is answered. */
+async function answered(listening: Listening, address: string, text: string): Promise<Client> {
+  const it = await client(listening, address, text);
+  await until('it is answered', () => it.heard.includes('HTTP/1.1 '));
+  return it;
+}
+
+const GET = `GET ${processesPath()} HTTP/1.1\r\nHost: a\r\n\r\n`;
+const LIST = GET.replace('Host: a', `Host: a\r\nX-Auth-Token: ${TOKEN}`);
+const HALF = `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{`;
+
+const isClosed = ({ socket }: Client): boolean => socket.closed;
+
+describe('beyond the bound on connections', () => {
+  it('of all, the oldest one that has never sent a whole request makes room', async () => {
+    const listening = await startListening({ maxConnections: 3 });
+    let drops = 0;
+    listening.server.on('drop', () => (drops += 1));
+    const probe = await answered(
+      listening,
+      '127.0.0.2',
+      'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n',
+    );
+    const half = await client(listening, '127.0.0.2', HALF);
+    const silent = await client(listening, '127.0.0.3');
+    await until('half a request has come', async () => (await heldBy(listening)) === 3);
+
+    const first = await answered(listening, '127.0.0.4', GET);
+    expect([probe, half, silent].map(isClosed)).toEqual([false, true, false]);
+    await answered(listening, '127.0.0.4', GET);
+    expect([probe, silent, first].map(isClosed)).toEqual([false, true, false]);
+    expect(drops).toBe(2);
+  });
+
+  it('of all, the oldest one without a caller makes room if all have sent requests', async () => {
+    const listening = await startListening({ maxConnections: 3 });
+    const caller = await answered(listening, '127.0.0.2', LIST);
+    const stranger = await answered(listening, '127.0.0.3', GET);
+    const other = await answered(listening, '127.0.0.4', GET);
+
+    await answered(listening, '127.0.0.5', LIST);
+    expect([caller, stranger, other].map(isClosed)).toEqual([false, true, false]);
+    await answered(listening, '127.0.0.5', LIST);
+    expect([caller, other].map(isClosed)).toEqual([false, true]);
+    const refused = await client(listening, '127.0.0.5', LIST);
+    await until('it is closed', () => isClosed(refused));
+    expect(refused.heard).toBe('');
+    expect(caller.socket.closed).toBe(false);
+  });
+
+  it('of all, one whose answer is not taken makes room, but none that is owed an answer', async () => {
+    const listening = await startListening({ maxConnections: 2 });
+    let isAsked = false;
+    listening.nodes.withConnection = () => {
+      isAsked = true;
+      return new Promise(() => undefined);
+    };
+    const owed = await client(listening, '127.0.0.2', LIST);
+    await until('the node is asked', () => isAsked);
+    const idle = await client(listening, '127.0.0.2');
+    idle.socket.pause();
+    const large = 'GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n';
+    idle.socket.write(large.repeat(20));
+    await until('its answer is sent', () => idle.socket.bytesRead > 0);
+
+    await answered(listening, '127.0.0.3', GET);
+    idle.socket.resume();
+    await until('it is closed', () => isClosed(idle));
+    expect(owed.socket.closed).toBe(false);
+  });
+
+  it('of one address, one of the same address makes room', async () => {
+    const listening = await startListening({ maxConnectionsPerAddress: 2 });
+    const elsewhere = await client(listening, '127.0.0.3');
+    const [first, second] = [
+      await client(listening, '127.0.0.2'),
+      await client(listening, '127.0.0.2'),
+    ];
+    await answered(listening, '127.0.0.2', GET);
+    await until('the first is closed', () => isClosed(first));
+    expect([elsewhere, second].map(isClosed)).toEqual([false, false]);
+    expect(await heldBy(listening)).toBe(3);
+  });
+
+  it('room is given back by those who leave', async () => {
+    const listening = await startListening({ maxConnectionsPerAddress: 2 });
+    for (let n = 0; n < 5; n += 1) {
+      const { socket } = await answered(listening, '127.0.0.2', LIST);
+      socket.destroy();
+      await until('it has left', async () => (await heldBy(listening)) === 0);
+    }
+  });
+
+  it('it is the same over TLS', async () => {
+    const listening = await startListening({ tls: certificate, maxConnections: 3 });
+    const say = async (text: string): Promise<Client> => {
+      const socket = connectTls({
+        port: listening.port,
+        host: '127.0.0.1',
+        rejectUnauthorized: false,
+      });
+      clients.push(socket);
+      const client = { socket, heard: '' };
+      socket
+        .on('error', () => undefined)
+        .on('data', (data: Buffer) => (client.heard += String(data)));
+      await once(socket, 'secureConnect');
+      socket.write(text);
+      await until('it is answered', () => text === '' || client.heard.includes('HTTP/1.1 '));
+      return client;
+    };
+    const caller = await say(LIST);
+    const withoutTls = await client(listening, '127.0.0.2');
+    const silent = await say('');
+
+    await say(LIST);
+    expect([caller, withoutTls, silent].map(isClosed)).toEqual([false, true, false]);
+    await say(LIST);
+    expect([caller, silent].map(isClosed)).toEqual([false, true]);
+    const refused = await client(listening, '127.0.0.2');
+    await until('it is closed', () => isClosed(refused));
+    expect(caller.socket.closed).toBe(false);
+  });
+});
+
+function heldBy({ server }: Listening): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => {
+      if (error) reject(error);
+      else resolve(count);
+    });
+  });
+}

@@ -1,0 +1,146 @@
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { HeldBytes, type Holder } from '../../src/http/held-bytes.ts';
+import { processesPath } from '../support/ids.ts';
+import {
+  killRequest,
+  startListening,
+  stopAllListening,
+  type Listening,
+} from '../support/listening.ts';
+import { until } from '../support/until.ts';
+
+const MEBIBYTE = 1024 * 1024;
+const MAX_BODY_BYTES = 262_144;
+
+describe('the budget of bytes', () => {
+  const shed: string[] = [];
+  afterEach(() => {
+    shed.length = 0;
+  });
+  const holder = (name: string): Holder => ({ shed: () => shed.push(name) });
+
+  it('is kept by those that began first and are not finished', () => {
+    const held = new HeldBytes();
+    const [whole, first, second, third] = ['whole', 'first', 'second', 'third'].map(holder) as [
+      Holder,
+      Holder,
+      Holder,
+      Holder,
+    ];
+    held.note(whole, 10 * MEBIBYTE, false);
+    for (const each of [first, second, third]) held.note(each, 4 * MEBIBYTE, true);
+    held.note(third, 12 * MEBIBYTE, true);
+    expect(shed).toEqual([]);
+    held.note(third, 18 * MEBIBYTE, true);
+    expect(shed).toEqual(['first']);
+    held.note(third, 23 * MEBIBYTE, true);
+    expect(shed).toEqual(['first', 'second', 'third']);
+  });
+
+  it('is given back', () => {
+    const held = new HeldBytes();
+    for (let n = 0; n < 1000; n += 1) {
+      const one = holder(`${n}`);
+      held.note(one, 16 * MEBIBYTE, true);
+      held.note(one, 16 * MEBIBYTE, false);
+      held.note(one, 0, false);
+    }
+    expect(shed).toEqual([]);
+  });
+
+  it('leaves small requests alone', () => {
+    const held = new HeldBytes();
+    held.note(holder('whole'), 100 * MEBIBYTE, false);
+    held.note(holder('small'), 16_384, true);
+    held.note(holder('large'), 16_385, true);
+    expect(shed).toEqual(['large']);
+  });
+});
+
+describe('of bodies that do not end', () => {
+  const clients: (Socket & { heard: string })[] = [];
+  afterEach(() => {
+    for (const socket of clients.splice(0)) socket.destroy();
+    stopAllListening();
+  });
+
+  function send({ port }: Listening, text: string): Socket & { heard: string } {
+    const socket = Object.assign(connect(port, '127.0.0.1'), { heard: '' });
+    socket
+      .on('error', () => undefined)
+      .on('data', (data: Buffer) => (socket.heard += String(data)));
+    socket.write(text);
+    clients.push(socket);
+    return socket;
+  }
+
+  const unfinished = [
+    `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: ${MAX_BODY_BYTES}\r\n\r\n`,
+    'a'.repeat(MAX_BODY_BYTES - 1),
+  ].join('');
+
+  it('the oldest are turned away, small requests go on, and all is given back', async () => {
+    const listening = await startListening();
+    const { nodes, events } = listening;
+    const [first, second] = [nodes.connect(), nodes.connect()];
+    for (let n = 0; n < 300; n += 1) send(listening, unfinished);
+    await until('most are turned away', () => clients.filter(({ closed }) => closed).length >= 150);
+    const refused = clients.filter(({ heard }) => heard !== '');
+    expect(refused.every(({ heard }) => heard.startsWith('HTTP/1.1 503 '))).toBe(true);
+    expect(refused.every(({ heard }) => heard.includes('Connection: close'))).toBe(true);
+
+    const small = await exchangeOf(listening, killRequest(first, '\r\nConnection: close'));
+    expect(small).toMatch(/^HTTP\/1.1 200 /);
+    for (const socket of clients) socket.destroy();
+    await until(
+      'all are logged',
+      () => events.filter(({ message }) => message === 'request').length >= 301,
+    );
+
+    const large = killRequest(second, '\r\nConnection: close').replace(
+      /\{/,
+      `${' '.repeat(200_000)}{`,
+    );
+    const [head = '', body = ''] = large.split('\r\n\r\n');
+    const socket = send(
+      listening,
+      head.replace(/Content-Length: \d+/, `Content-Length: ${body.length}`),
+    );
+    socket.write(`\r\n\r\n${body.slice(0, 150_000)}`);
+    await new Promise(setImmediate);
+    socket.write(body.slice(150_000));
+    await until('it is answered', () => socket.heard.includes('HTTP/1.1 200 '));
+    expect(nodes.kills).toEqual([first, second]);
+  });
+
+  it('a pipelined one behind a request under way is thrown away, and the request is answered', async () => {
+    const listening = await startListening();
+    const { nodes } = listening;
+    const id = nodes.connect();
+    let goOn: (() => void) | undefined;
+    const withConnection = nodes.withConnection.bind(nodes);
+    nodes.withConnection = async (node, deadline, work) => {
+      await new Promise<void>((resolve) => (goOn = resolve));
+      return withConnection(node, deadline, work);
+    };
+    const owed = send(listening, killRequest(id));
+    await until('it is under way', () => goOn !== undefined);
+    owed.write(killRequest(id).repeat(500));
+    await until('they have come', () => owed.bytesWritten > 100_000 && owed.writableLength === 0);
+    for (let n = 0; n < 300; n += 1) send(listening, unfinished);
+    await until('most are turned away', () => clients.filter(({ closed }) => closed).length >= 150);
+
+    goOn?.();
+    await until('it is closed', () => owed.closed);
+    expect(owed.heard.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200']);
+    expect(owed.heard).toMatch(/^connection: close\r$/im);
+    expect(nodes.kills).toEqual([id]);
+  });
+
+  async function exchangeOf(listening: Listening, text: string): Promise<string> {
+    const socket = send(listening, text);
+    await until('it is answered', () => socket.closed);
+    return socket.heard;
+  }
+});

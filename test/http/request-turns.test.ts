@@ -1,0 +1,211 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { selfSigned, type Certificate } from '../support/certificates.ts';
+import { processesPath } from '../support/ids.ts';
+import { exchange, killRequest, startListening, stopAllListening } from '../support/listening.ts';
+import { until } from '../support/until.ts';
+
+afterEach(stopAllListening);
+
+let certificate: Certificate;
+beforeAll(async () => {
+  certificate = await selfSigned('localhost');
+});
+
+const ODD_CODING = 'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n';
+const CLOSE = 'Connection: close';
+
+describe('of the requests that come over one connection', () => {
+  it.each([
+    ['in the clear', false],
+    ['over TLS', true],
+  ])('one at a time is read, and each is answered in its turn: %s', async (_where, isTls) => {
+    const listening = await startListening(isTls ? { tls: certificate } : {});
+    const { server } = listening;
+    const urls: (string | undefined)[] = [];
+    let [underWay, most] = [0, 0];
+    server.on('request', ({ url }: IncomingMessage, res: ServerResponse) => {
+      urls.push(url);
+      underWay += 1;
+      most = Math.max(most, underWay);
+      res.prependOnceListener('close', () => (underWay -= 1));
+    });
+    const paths = Array.from({ length: 1000 }, (_, n) => `/${n}`);
+    const pipelined = paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join('');
+
+    const answers = await exchange(listening, `${pipelined}GET / HTTP/1.0\r\n\r\n`);
+
+    expect(answers.match(/HTTP\/1.1 404/g)).toHaveLength(1001);
+    expect(urls).toEqual([...paths, '/']);
+    expect(most).toBe(1);
+  });
+
+  it('one behind a body is read when its turn comes, wherever the bytes are cut', async () => {
+    const { port, nodes } = await startListening();
+    const ids = Array.from({ length: 4 }, () => nodes.connect());
+    const [first = 0n, second = 0n, third = 0n, fourth = 0n] = ids;
+    const chunked = killRequest(second)
+      .replace(/Content-Length: \d+/, 'Transfer-Encoding: chunked')
+      .replace(
+        /\{.*$/,
+        (body) =>
+          `5\r\n${body.slice(0, 5)}\r\n${(body.length - 5).toString(16)}\r\n${body.slice(5)}\r\n0\r\nX: y\r\n\r\n`,
+      );
+    const bytes = `${killRequest(first)}${chunked}\r\n${killRequest(third)}${killRequest(fourth, '\r\nConnection: close')}`;
+    const socket = connect(port, '127.0.0.1');
+    let answers = '';
+    socket.setNoDelay().on('data', (data: Buffer) => (answers += String(data)));
+    for (const byte of bytes) {
+      socket.write(byte);
+      await new Promise(setImmediate);
+    }
+    await until('all are answered', () => socket.closed || answers.split('HTTP/1.1 ').length > 4);
+    expect(answers.match(/HTTP\/1.1 \d+/g)).toEqual(Array(4).fill('HTTP/1.1 200'));
+    expect(nodes.kills).toEqual(ids);
+  });
+
+  it('none is parsed while the answer before it is not taken', async () => {
+    const { server, port } = await startListening();
+    const come: ServerResponse[] = [];
+    server.on('request', (_req, res: ServerResponse) => come.push(res));
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    socket.pause();
+    socket.write('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(200));
+    await until('an answer waits for its client', () => come.at(-1)?.writableNeedDrain === true);
+    expect(come.length).toBeLessThan(200);
+    expect(come.slice(0, -1).every(({ closed }) => closed)).toBe(true);
+    socket.resetAndDestroy();
+    await until('all have closed', () => come.every(({ closed }) => closed));
+  });
+
+  it('none that waits keeps the end of its connection from being noticed when it is alone', async () => {
+    const { server, port } = await startListening();
+    const come: ServerResponse[] = [];
+    server.prependListener('request', (_req, res: ServerResponse) => come.push(res));
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{`);
+    await until('it has come', () => come.length === 1);
+    socket.resetAndDestroy();
+    await until('it has closed', () => come[0]?.closed === true);
+  });
+});
+
+describe('behind an answer that closes the connection nothing is carried out:', () => {
+  const delayed = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\nX: `;
+
+  it.each([
+    [
+      'an odd Transfer-Encoding',
+      400,
+      `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\n${ODD_CODING}`,
+    ],
+    [
+      'an odd Transfer-Encoding of a probe',
+      200,
+      `GET /healthz HTTP/1.1\r\nHost: a\r\n${ODD_CODING}`,
+    ],
+    [
+      'an odd Transfer-Encoding of what there is not',
+      400,
+      `GET /x HTTP/1.1\r\nHost: a\r\n${ODD_CODING}`,
+    ],
+    [
+      'chunked in HTTP/1.0',
+      400,
+      `DELETE ${processesPath()} HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    ],
+    ['another version', 400, 'GET / HTTP/2.0\r\nHost: a\r\n\r\n'],
+    ['no HTTP', 400, 'hello\r\n\r\n'],
+    [
+      'two lengths',
+      400,
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    ['HTTP/1.0', 404, 'GET / HTTP/1.0\r\n\r\n'],
+    ['a close that was asked for', 404, `GET / HTTP/1.1\r\nHost: a\r\n${CLOSE}\r\n\r\n`],
+    [
+      'a body that is too large',
+      413,
+      `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\n${CLOSE}\r\nContent-Length: 999999\r\n\r\n`,
+    ],
+    [
+      'headers that are too large',
+      431,
+      `GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(70_000)}\r\n\r\n`,
+    ],
+    ['too many headers', 431, `GET / HTTP/1.1\r\nHost: a\r\n${'X: y\r\n'.repeat(200)}\r\n`],
+    [
+      'too many headers of a probe',
+      200,
+      `GET /healthz HTTP/1.1\r\nHost: a\r\n${'X: y\r\n'.repeat(200)}\r\n`,
+    ],
+    [
+      'a length behind too many headers',
+      431,
+      `POST / HTTP/1.1\r\nHost: a\r\n${'X: y\r\n'.repeat(2000)}Content-Length: 4\r\n\r\nbody`,
+    ],
+    [
+      'an unknown expectation',
+      404,
+      `GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n${CLOSE}\r\n\r\n`,
+    ],
+    [
+      'an upgrade',
+      404,
+      `GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n\r\n`,
+    ],
+    ['a CONNECT', 405, 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ])('%s', async (_what, status, bytes) => {
+    const listening = await startListening();
+    const { nodes } = listening;
+    const id = nodes.connect();
+
+    const answer = await exchange(listening, bytes + killRequest(id), killRequest(id));
+
+    expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual([`HTTP/1.1 ${status}`]);
+    expect(answer).toMatch(/^connection: close\r$/im);
+    expect(nodes.kills).toEqual([]);
+  });
+
+  it.each([
+    ['headers that come too slowly', (id: bigint) => [delayed('/x'), `\r\n\r\n${killRequest(id)}`]],
+    [
+      'a DELETE whose headers come too slowly',
+      (id: bigint) => [killRequest(id).slice(0, 80), killRequest(id).slice(80)],
+    ],
+    [
+      'a DELETE whose body comes too slowly',
+      (id: bigint) => [killRequest(id).slice(0, -3), killRequest(id).slice(-3)],
+    ],
+    [
+      'a DELETE whose chunks come too slowly',
+      (id: bigint) => {
+        const [head = '', body = ''] = killRequest(id).split('\r\n\r\n');
+        const coded = head.replace(/Content-Length: \d+/, 'Transfer-Encoding: chunked');
+        return [`${coded}\r\n\r\n${body.length.toString(16)}\r\n${body}`, '\r\n0\r\n\r\n'];
+      },
+    ],
+  ])('%s', async (_what, parts) => {
+    const listening = await startListening({ requestTimeoutMs: 300 });
+    const { nodes, events } = listening;
+    const id = nodes.connect();
+    const [first = '', rest = ''] = parts(id);
+
+    const answer = await exchange(listening, first, rest + killRequest(id));
+
+    expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 408']);
+    expect(nodes.kills).toEqual([]);
+    expect(events.filter(({ message }) => message === 'kill')).toEqual([]);
+  });
+
+  it('an upgrade that is not made leaves the connection as it is', async () => {
+    const listening = await startListening();
+    const { nodes } = listening;
+    const id = nodes.connect();
+    const upgrade = 'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n';
+    const answer = await exchange(listening, upgrade + killRequest(id, `\r\n${CLOSE}`));
+    expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 200']);
+    expect(nodes.kills).toEqual([id]);
+  });
+});

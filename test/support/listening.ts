@@ -1,0 +1,82 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { connect as connectTls, Server as TlsServer } from 'node:tls';
+import { promisify } from 'node:util';
+import { createListener, type ListenerSettings } from '../../src/http/listener.ts';
+import { FakeNodes } from './fake-nodes.ts';
+import { fakeNode, processesPath } from './ids.ts';
+import { createService, TOKEN, type LoggedEvent, type ServiceSettings } from './service.ts';
+import { until } from './until.ts';
+
+/** A listener in this process on a node in memory. */
+export interface Listening {
+  readonly server: Server;
+  readonly port: number;
+  readonly nodes: FakeNodes;
+  /** Everything that was logged. */
+  readonly events: readonly LoggedEvent[];
+}
+
+const running: Server[] = [];
+
+/** Listens on a free port. */
+export async function startListening(
+  settings: Partial<ListenerSettings> = {},
+  service: Partial<ServiceSettings> = {},
+): Promise<Listening> {
+  const nodes = new FakeNodes();
+  const { app, events } = createService({ registry: [fakeNode], nodes, ...service });
+  const server = createListener(app, {
+    requestTimeoutMs: 30_000,
+    log: { log: (level, message, fields) => events.push({ level, message, fields }) },
+    ...settings,
+  });
+  running.push(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return { server, port: (server.address() as AddressInfo).port, nodes, events };
+}
+
+/** Stops all that listen. */
+export function stopAllListening(): void {
+  for (const server of running.splice(0)) {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+/** Sends `first`, and each later part behind an answer; what came back, once the service has closed the connection. */
+export async function exchange(
+  { server, port }: Listening,
+  first: string,
+  ...later: string[]
+): Promise<string> {
+  const where = { port, host: '127.0.0.1', allowHalfOpen: true };
+  const isTls = server instanceof TlsServer;
+  const socket = isTls ? connectTls({ ...where, rejectUnauthorized: false }) : connect(where);
+  socket.on('error', () => undefined).write(first);
+  socket.on('data', () => {
+    const next = later.shift();
+    if (next !== undefined) socket.write(next);
+  });
+  const answers = await text(socket);
+  const count = promisify(server.getConnections.bind(server));
+  // What came too late could be carried out until then.
+  await until('the connection has closed', async () => (await count()) === 0);
+  socket.destroy();
+  return answers;
+}
+
+/** A DELETE of this session as bytes; `more` is a header line behind a line end. */
+export function killRequest(id: bigint, more = ''): string {
+  const body = `{"processes":[${id}]}`;
+  const head = [
+    `DELETE ${processesPath()} HTTP/1.1`,
+    'Host: a',
+    `X-Auth-Token: ${TOKEN}`,
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+  ];
+  return `${head.join('\r\n')}${more}\r\n\r\n${body}`;
+}

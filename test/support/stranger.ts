@@ -1,0 +1,117 @@
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { json, text } from 'node:stream/consumers';
+import { openSession } from './client-session.ts';
+import { processesPath } from './ids.ts';
+import { servers, type Server } from './server.ts';
+import { ServiceProcess } from './service-process.ts';
+import { ACCESS_KEY } from './sign.ts';
+import { until } from './until.ts';
+
+const TOKEN = 'token-of-the-caller';
+const [server] = servers as [Server];
+
+/** A service in a process of its own on a real node, with a caller at 127.0.0.1 and strangers at other addresses. */
+export class BesiegedService {
+  readonly process = new ServiceProcess();
+  readonly #strangers = new Set<Socket>();
+  #port = 0;
+
+  /** Starts the service; `more` is added to its configuration. */
+  async start(more: { readonly server?: string; readonly service?: string } = {}): Promise<void> {
+    const { access, secret, user, projectId } = ACCESS_KEY;
+    this.process.configure(server, TOKEN, {
+      ...more,
+      identity: `  access_keys:
+    - { access: ${access}, secret: ${secret}, user: ${user}, project_id: ${projectId}, actions: ["*"] }`,
+    });
+    this.process.start({ NODE_PASSWORD: server.control.password });
+    this.#port = Number(new URL(await this.process.url()).port);
+  }
+
+  stop(): void {
+    for (const socket of this.#strangers) socket.destroy();
+    this.process.remove();
+  }
+
+  /** Connects from an address that is not the caller's; reads nothing until the socket is resumed. */
+  stranger(address = '127.0.0.2'): Socket {
+    const socket = connect({ port: this.#port, host: '127.0.0.1', localAddress: address });
+    this.#strangers.add(socket);
+    socket.pause().on('error', () => undefined);
+    socket.once('close', () => this.#strangers.delete(socket));
+    return socket;
+  }
+
+  /** How many connections of strangers are open on this side. */
+  get strangers(): number {
+    return this.#strangers.size;
+  }
+
+  /** Sends this from a stranger's address; what came back until the service closed. */
+  async exchange(bytes: string, address?: string): Promise<string> {
+    const socket = this.stranger(address);
+    socket.write(bytes);
+    return text(socket);
+  }
+
+  /** The caller ends a session and asks `/healthz`, over new connections. Rejects if either fails; returns the milliseconds. */
+  async serve(): Promise<number> {
+    const session = await openSession(server);
+    const begun = performance.now();
+    const [killed, health] = await Promise.all([
+      this.#call('DELETE', processesPath(), `{"processes":[${session.id}]}`),
+      this.#call('GET', '/healthz'),
+    ]);
+    const took = performance.now() - begun;
+    const wanted = [{ processes_killed: [Number(session.id)], processes_not_found: [] }];
+    const answers = JSON.stringify([killed, health]);
+    if (answers !== JSON.stringify([...wanted, { status: 'ok' }])) throw new Error(answers);
+    await until('the session has ended', () => session.hasEnded());
+    return took;
+  }
+
+  /** The bytes of memory that the process holds. */
+  memory(): number {
+    const status = readFileSync(`/proc/${this.process.processId}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  }
+
+  /** The number of sockets that the process holds. */
+  sockets(): number {
+    const folder = `/proc/${this.process.processId}/fd`;
+    return readdirSync(folder).filter((fd) => {
+      try {
+        return readlinkSync(`${folder}/${fd}`).startsWith('socket:');
+      } catch {
+        // Closed since the folder was read.
+        return false;
+      }
+    }).length;
+  }
+
+  /** The number of requests that were carried out for an address, by the log. */
+  carriedOut(address = '127.0.0.2'): number {
+    // The last line can be incomplete, and there can be a hundred thousand.
+    return this.process.output.split(`"address":"${address}"`).length - 1;
+  }
+
+  #call(method: string, path: string, body?: string): Promise<unknown> {
+    const headers = {
+      'X-Auth-Token': TOKEN,
+      ...(body !== undefined && {
+        'Content-Type': 'application/json',
+        'Content-Length': body.length,
+      }),
+    };
+    const options = { port: this.#port, host: '127.0.0.1', method, path, headers, agent: false };
+    return new Promise((resolve, reject) => {
+      request(options, (res) => {
+        json(res).then(resolve, reject);
+      })
+        .on('error', reject)
+        .end(body);
+    });
+  }
+}
