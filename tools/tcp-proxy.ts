@@ -3,6 +3,8 @@ import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
 import { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 
+/** A server that was sent a FIN has this long to send its own. */
+const LINGER_MS = 1000;
 /** A narrow line is written to this often. */
 const PIECE_SECONDS = 0.02;
 
@@ -134,7 +136,9 @@ export class TcpProxy {
       else if (fault.kind === 'cut') for (const side of sides) side.end();
       else if (fault.kind === 'reset') {
         client.resetAndDestroy();
-        server.destroySoon();
+        // Destroyed with an answer unread in it, the socket would send a RST to the server too.
+        server.end();
+        void pause(LINGER_MS).then(() => server.destroy());
       } else {
         flow.isHeld = true;
         if (fault.kind !== 'black hole') sender.end();
