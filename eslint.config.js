@@ -7,8 +7,13 @@ const ARROWS = {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
     packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
   },
-  'src/mysql/**': {
-    local: '^\\.\\./(?!domain/|errors\\.ts$)',
+  'src/mysql/*': {
+    local:
+      '^\\.\\./(?!domain/|errors\\.ts$)|/driver/(?!(driver-connection|list-reader|open-connection)\\.ts$)',
+    packages: '^(?!node:|\\.)',
+  },
+  'src/mysql/driver/**': {
+    local: '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|server-errors\\.ts$)',
     packages: '^(?!node:|\\.|mysql2(/|$))',
   },
   'src/registry/**': {
@@ -118,6 +123,22 @@ export default tseslint.config(
     files: ['src/**'],
     ignores: ['src/main.ts', 'src/cli/main.ts'],
     rules: NO_PROCESS,
+  },
+  {
+    files: ['src/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^mysql2(/|$)',
+              message: 'Only src/mysql/driver imports mysql2 (its README).',
+            },
+          ],
+        },
+      ],
+    },
   },
   Object.entries(ARROWS).map(([files, { local, packages }]) => ({
     files: [files],

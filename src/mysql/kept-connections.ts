@@ -1,6 +1,6 @@
 import { isIP, type LookupFunction } from 'node:net';
 import type { ControlConnection, Node } from '../domain/node.ts';
-import { lookUpName } from './connection.ts';
+import { lookUpName } from './driver/open-connection.ts';
 import type { NodeCounts } from './node-counts.ts';
 import type { OwnConnections } from './own-connections.ts';
 import type { SharedConnection } from './shared-connection.ts';

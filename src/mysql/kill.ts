@@ -1,7 +1,7 @@
 import type { KillLimits, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import type { Flavour } from './identity.ts';
 import { nodeTrouble, NotSentError, serverErrorNumber } from './server-errors.ts';
 
@@ -21,7 +21,7 @@ const ENDED_MEANWHILE: ReadonlySet<number> = new Set([
  * OK from the server means that it marked the session; it can still be rolling back.
  */
 export async function killSession(
-  connected: Connected,
+  connected: DriverConnection,
   session: Session,
   flavour: Flavour,
   node: Node,
@@ -51,7 +51,7 @@ export async function killSession(
  * returns those that were surely not sent. Where OK says nothing or a procedure is called, each KILL waits for the answer to the last.
  */
 export async function killSessionsAhead(
-  connected: Connected,
+  connected: DriverConnection,
   sessions: readonly Session[],
   flavour: Flavour,
   node: Node,
@@ -83,7 +83,7 @@ export async function killSessionsAhead(
 }
 
 async function killOneByOne(
-  connected: Connected,
+  connected: DriverConnection,
   sessions: readonly Session[],
   flavour: Flavour,
   node: Node,

@@ -4,7 +4,7 @@ import type { Deadline } from '../domain/deadline.ts';
 import { countCutHosts, type Guard } from '../domain/internal-threads.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
-import { openConnection, type Address } from './connection.ts';
+import { openConnection, type Address } from './driver/open-connection.ts';
 import { missingGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import { NodeIdentity, pinOf, type Port } from './node-identity.ts';
@@ -12,7 +12,7 @@ import { readProcessList } from './process-list.ts';
 import { codeOf, DeadlineError, nodeTrouble, serverErrorNumber } from './server-errors.ts';
 import type { KnownOfNode } from './shared-connection.ts';
 import { ServerThreads } from './server-threads.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import { readTransactions } from './transactions.ts';
 
 interface Seen {
@@ -74,7 +74,7 @@ async function enter(
   deadline: Deadline,
   { lookup }: KnownOfNode,
 ): Promise<Seen> {
-  let connected: Connected | undefined;
+  let connected: DriverConnection | undefined;
   try {
     connected = await openConnection(node, address, deadline, lookup);
     const identity = await identify(connected, node, deadline);
@@ -93,7 +93,7 @@ async function enter(
 }
 
 async function look(
-  connected: Connected,
+  connected: DriverConnection,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
@@ -125,18 +125,22 @@ function causeOf(error: unknown): string | undefined {
   return error.cause === undefined ? error.message || codeOf(error) : causeOf(error.cause);
 }
 
-function lineOf(connected: Connected, { tls }: Node): ServerFacts['line'] {
+function lineOf(connected: DriverConnection, { tls }: Node): ServerFacts['line'] {
   if (!connected.isEncrypted()) return 'plain';
   return typeof tls === 'object' ? 'verified' : 'encrypted';
 }
 
-async function askAccount(connected: Connected, node: Node, deadline: Deadline): Promise<string> {
+async function askAccount(
+  connected: DriverConnection,
+  node: Node,
+  deadline: Deadline,
+): Promise<string> {
   const { rows } = await connected.query('SELECT CURRENT_USER()', node.listTimeoutMs, deadline);
   return String(rows[0]?.[0]);
 }
 
 async function canReadThreads(
-  connected: Connected,
+  connected: DriverConnection,
   node: Node,
   deadline: Deadline,
 ): Promise<boolean> {
@@ -158,7 +162,7 @@ function guardOf({ user, internalUsers }: Node, ownId: bigint): Guard {
 
 /** Returns whether there is a procedure mysql.rds_kill that the control account may execute. Throws the driver's error. */
 export async function hasProcedure(
-  connected: Connected,
+  connected: DriverConnection,
   node: Node,
   deadline: Deadline,
 ): Promise<boolean> {

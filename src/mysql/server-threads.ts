@@ -1,8 +1,8 @@
 import type { Node } from '../domain/node.ts';
 import { servesClient, type ServerThread } from '../domain/server-thread.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ServerIdentity } from './identity.ts';
-import type { ListedThread } from './list-reader.ts';
+import type { ListedThread } from './driver/list-reader.ts';
 import { serverErrorNumber } from './server-errors.ts';
 
 /** From this many ids on, the whole table is read as fast as its rows are found by id (MySQL 9.7, measured). */
@@ -15,7 +15,7 @@ const MAX_STALE = 1000;
  * changes, and no id is given twice in an incarnation. An idle session of the X Protocol has none, and instances can be lost.
  */
 export class ServerThreads {
-  readonly #connected: Connected;
+  readonly #connected: DriverConnection;
   readonly #ownId: string;
   readonly #node: Node;
   /** By the decimal id of its session. */
@@ -23,7 +23,7 @@ export class ServerThreads {
   #isReadable: boolean;
   #hasAnswered = false;
 
-  constructor(connected: Connected, { ownId, flavour }: ServerIdentity, node: Node) {
+  constructor(connected: DriverConnection, { ownId, flavour }: ServerIdentity, node: Node) {
     [this.#connected, this.#ownId, this.#node] = [connected, ownId.toString(), node];
     this.#isReadable = flavour !== 'tidb';
   }

@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { by, limitReached, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, OwnSessions, ProcessList } from '../domain/node.ts';
-import { openConnection, type Address } from './connection.ts';
+import { openConnection, type Address } from './driver/open-connection.ts';
 import { requireGrants, type Grants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
@@ -14,7 +14,7 @@ import { LookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
 import { nodeTrouble } from './server-errors.ts';
 import { ServerThreads } from './server-threads.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import { readTransactions } from './transactions.ts';
 
 /** What all connections to a node have in common. */
@@ -24,7 +24,7 @@ export interface KnownOfNode {
 }
 
 interface Opened {
-  readonly connected: Connected;
+  readonly connected: DriverConnection;
   readonly identity: ServerIdentity;
   readonly grants: Grants;
   readonly node: Node;
@@ -37,7 +37,7 @@ export class SharedConnection {
   readonly identity: ServerIdentity;
   /** Whether it came in by the spare way, which is to be given back. */
   readonly isSpare: boolean;
-  readonly connected: Connected;
+  readonly connected: DriverConnection;
   /** Where it was opened to: a name may lead elsewhere by now. */
   readonly host: string;
   readonly #node: Node;

@@ -1,12 +1,11 @@
-import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Connection, FieldPacket } from 'mysql2';
-import { leftUntil, limitReached, type Deadline } from '../domain/deadline.ts';
-import type { Connected, Greeting, ResultSet } from './connected.ts';
-import type { Driver } from './driver.ts';
+import { leftUntil, limitReached, type Deadline } from '../../domain/deadline.ts';
+import type { DriverConnection, Greeting, ResultSet } from './driver-connection.ts';
+import { internalsOf, streamOf } from './mysql2-internals.ts';
 import { readList, type List } from './list-reader.ts';
 import { pipeline } from './pipeline.ts';
-import { connectionLost, DeadlineError, NotSentError } from './server-errors.ts';
+import { connectionLost, DeadlineError, NotSentError } from '../server-errors.ts';
 
 interface Waiting {
   readonly send: () => Promise<void>;
@@ -14,7 +13,7 @@ interface Waiting {
 }
 
 /** Sends one statement at a time: what waits here has surely not been sent. */
-export class StatementQueue implements Connected {
+export class StatementQueue implements DriverConnection {
   readonly greeting: Greeting;
   readonly #connection: Connection;
   readonly #waiting = new Set<Waiting>();
@@ -23,7 +22,7 @@ export class StatementQueue implements Connected {
 
   constructor(connection: Connection) {
     this.#connection = connection;
-    const { _handshakePacket: packet } = connection as unknown as Driver;
+    const { _handshakePacket: packet } = internalsOf(connection);
     this.greeting = { threadId: connection.threadId, version: packet?.serverVersion ?? '' };
     this.holdProcess(false);
     streamOf(connection).once('close', () => {
@@ -226,11 +225,6 @@ export class StatementQueue implements Connected {
       Math.max(1, Math.ceil(latest - performance.now())),
     );
   }
-}
-
-/** The socket of a connection: public in the driver, but missing from its types. */
-export function streamOf(connection: Connection): Socket {
-  return (connection as unknown as { stream: Socket }).stream;
 }
 
 function resultOf(result: unknown, fields: readonly FieldPacket[]) {
