@@ -8,6 +8,7 @@ type Row = Record<string, string | null>;
 
 /** What the driver's side of a server has besides its types. */
 interface Writer {
+  writeEof: () => void;
   writeColumns(columns: readonly object[]): void;
   writeTextRow(values: readonly (string | null)[]): void;
 }
@@ -108,6 +109,26 @@ describe('a process list', () => {
     const [one, other] = [await list(), await list()];
     expect(one.id).toBe(other.id);
     expect(lists).toBe(3);
+    nodes.close();
+  });
+
+  it('without the packet that ends its columns is none, so no first row is lost', async () => {
+    const node = await scriptedNode((sql, connection) => {
+      if (sql !== 'SHOW PROCESSLIST') {
+        ordinary()(sql, connection);
+        return;
+      }
+      const server = connection as unknown as Writer;
+      const writeEof = server.writeEof.bind(server);
+      server.writeEof = () => undefined;
+      server.writeColumns(columns(COLUMNS));
+      server.writeEof = writeEof;
+      for (const row of [client(1), own(), client(2)]) server.writeTextRow(Object.values(row));
+      server.writeEof();
+    });
+    const nodes = new MysqlNodes();
+    const listing = nodes.withConnection(node, Infinity, (connection) => connection.list(Infinity));
+    await expect(listing).rejects.toMatchObject({ code: 'node_unavailable' });
     nodes.close();
   });
 

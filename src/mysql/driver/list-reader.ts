@@ -40,6 +40,8 @@ export function readList(connection: Connection, sql: string): Promise<List> {
     }
     function column(packet: Packet): boolean {
       if (left === 0) {
+        // A server that agreed to DEPRECATE_EOF sends the first row here.
+        if (!isEof(packet)) throw new Error('No EOF packet ends the columns of a list');
         read = rowReader(columns);
         next = row;
         return false;

@@ -98,8 +98,8 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
     // 0 would mean 16,000: half a megabyte a connection.
     maxPreparedStatements: 1,
     multipleStatements: false,
-    // Without attributes a statement is its text alone: see pipeline.ts.
-    flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES'],
+    // Without attributes a statement is its text alone: see pipeline.ts. list-reader.ts needs the EOF packet behind the columns.
+    flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES', '-DEPRECATE_EOF'],
     trace: false,
     charset: 'utf8mb4',
     connectAttributes: { program_name: 'session-control' },
