@@ -24,6 +24,14 @@ async function listOf(rows: readonly Row[]): Promise<ProcessList['rows']> {
   return list.rows.slice(1).map(inFull);
 }
 
+/** Sends columns without the packet that ends them. */
+function writeColumnsAlone(server: Writer, names: readonly string[]): void {
+  const writeEof = server.writeEof.bind(server);
+  server.writeEof = () => undefined;
+  server.writeColumns(columns(names));
+  server.writeEof = writeEof;
+}
+
 /** Everything in it, made now. */
 function inFull({
   id,
@@ -119,10 +127,7 @@ describe('a process list', () => {
         return;
       }
       const server = connection as unknown as Writer;
-      const writeEof = server.writeEof.bind(server);
-      server.writeEof = () => undefined;
-      server.writeColumns(columns(COLUMNS));
-      server.writeEof = writeEof;
+      writeColumnsAlone(server, COLUMNS);
       for (const row of [client(1), own(), client(2)]) server.writeTextRow(Object.values(row));
       server.writeEof();
     });
@@ -142,4 +147,30 @@ describe('a process list', () => {
     await expect(listing).rejects.toMatchObject({ code: 'node_unavailable' });
     nodes.close();
   });
+});
+
+describe('an answer without the packet that ends its columns', () => {
+  it.each(['SELECT CONNECTION_ID()', 'SHOW GRANTS'])(
+    'breaks the connection, and the next request gets another one: %s',
+    async (asked) => {
+      let isOdd = true;
+      const node = await scriptedNode((sql, connection) => {
+        if (!isOdd || !sql.startsWith(asked)) {
+          ordinary()(sql, connection);
+          return;
+        }
+        const server = connection as unknown as Writer;
+        writeColumnsAlone(server, ['a']);
+        server.writeTextRow(['b']);
+        server.writeEof();
+      });
+      const nodes = new MysqlNodes();
+      const list = () =>
+        nodes.withConnection(node, Infinity, (connection) => connection.list(Infinity));
+      await expect(list()).rejects.toMatchObject({ code: 'node_unavailable' });
+      isOdd = false;
+      expect((await list()).rows).toHaveLength(3);
+      nodes.close();
+    },
+  );
 });

@@ -110,7 +110,11 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
   try {
     await new Promise<void>((resolve, reject) => {
       // Stays for good: a second 'error' without a listener would end the process.
-      connection.on('error', reject);
+      connection.on('error', (error: Error) => {
+        reject(error);
+        // After an odd answer the driver leaves the connection open.
+        streamOf(connection).destroy();
+      });
       connection.once('connect', () => {
         resolve();
       });

@@ -1,6 +1,7 @@
 import { TLSSocket } from 'node:tls';
 import type { Connection, FieldPacket } from 'mysql2';
 import { leftUntil, limitReached, type Deadline } from '../../domain/deadline.ts';
+import type { ServiceError } from '../../errors.ts';
 import type { DriverConnection, Greeting, ResultSet } from './driver-connection.ts';
 import { internalsOf, streamOf } from './mysql2-internals.ts';
 import { readList, type List } from './list-reader.ts';
@@ -18,6 +19,8 @@ export class StatementQueue implements DriverConnection {
   readonly #connection: Connection;
   readonly #waiting = new Set<Waiting>();
   #sentAt: number | undefined;
+  /** Rejects the statement under way. The driver drops a statement without a word if its answer is odd. */
+  #fail: ((error: ServiceError) => void) | undefined;
   readonly #listeners: (() => void)[] = [];
 
   constructor(connection: Connection) {
@@ -26,6 +29,7 @@ export class StatementQueue implements DriverConnection {
     this.greeting = { threadId: connection.threadId, version: packet?.serverVersion ?? '' };
     this.holdProcess(false);
     streamOf(connection).once('close', () => {
+      this.#fail?.(connectionLost());
       this.#giveUpAll();
     });
   }
@@ -207,6 +211,10 @@ export class StatementQueue implements DriverConnection {
   #answered(sql: string, latest: Deadline): Promise<ResultSet & { readonly warningCount: number }> {
     return new Promise((resolve, reject) => {
       const limit = this.#breakAt(latest);
+      this.#fail = (error) => {
+        clearTimeout(limit);
+        reject(error);
+      };
       this.#connection.query(sql, (error, rows: unknown, fields: FieldPacket[] | undefined) => {
         clearTimeout(limit);
         if (error) reject(error);
