@@ -12,6 +12,11 @@ const ARROWS = {
       '^\\.\\./(?!domain/|errors\\.ts$)|/driver/(?!(driver-connection|list-reader|open-connection)\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
+  'src/mysql/pool/**': {
+    local:
+      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(identity|node-counts|server-errors|shared-connection)\\.ts$|driver/(driver-connection|open-connection)\\.ts$)',
+    packages: '^(?!node:|\\.)',
+  },
   'src/mysql/driver/**': {
     local: '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|server-errors\\.ts$)',
     packages: '^(?!node:|\\.|mysql2(/|$))',

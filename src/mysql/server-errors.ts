@@ -75,8 +75,8 @@ export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceEr
 }
 
 /** Whether the way in is shut, so that another one is to be tried: not when who we are, or who is there, is the trouble. */
-export function isDoorShut(found: unknown): boolean {
-  const error = errorAtDoor(found);
+export function isEndpointUnavailable(found: unknown): boolean {
+  const error = mainPortError(found);
   if (error instanceof ServiceError || error === undefined) return false;
   const number = serverErrorNumber(error);
   if (number !== undefined)
@@ -90,11 +90,11 @@ export function isDoorShut(found: unknown): boolean {
 
 /** Whether the node has no connection left. */
 export function isFull(error: unknown): boolean {
-  return BY_ERRNO[serverErrorNumber(errorAtDoor(error)) ?? 0] === SENTENCES.full;
+  return BY_ERRNO[serverErrorNumber(mainPortError(error)) ?? 0] === SENTENCES.full;
 }
 
 /** Returns the main port's own error, also if the spare port's trouble is reported in its place. */
-function errorAtDoor(error: unknown): unknown {
+function mainPortError(error: unknown): unknown {
   return error instanceof ServiceError ? error.cause : error;
 }
 

@@ -94,7 +94,7 @@ export class SharedConnection {
   }
 
   /** As one request sees it; `onList` hears of each list that it got. */
-  lend(ours: () => OwnSessions, onList: () => void): ControlConnection {
+  lease(ours: () => OwnSessions, onList: () => void): ControlConnection {
     const { ownId, flavour, incarnation } = this.identity;
     const [node, connected] = [this.#node, this.connected];
     const refusals = new KillRefusals(connected, this.identity, node, this.#grants);

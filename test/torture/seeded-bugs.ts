@@ -80,7 +80,11 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
   {
     name: 'a KILL without an answer is sent again, on whatever connection can be had',
     replacements: [
-      ['mysql/breaker.ts', 'if (this.#failures < FAILURES || leftMs <= 0) return;', 'return;'],
+      [
+        'mysql/pool/circuit-breaker.ts',
+        'if (this.#failures < FAILURES || leftMs <= 0) return;',
+        'return;',
+      ],
       [
         'domain/sweep.ts',
         'if (!isOlderThanRequest || !isTheSame) throw',

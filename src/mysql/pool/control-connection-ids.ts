@@ -1,13 +1,13 @@
-import { isSameRun, type Incarnation } from '../domain/incarnation.ts';
-import type { OwnSessions } from '../domain/node.ts';
-import type { DriverConnection } from './driver/driver-connection.ts';
-import type { ServerIdentity } from './identity.ts';
+import { isSameRun, type Incarnation } from '../../domain/incarnation.ts';
+import type { OwnSessions } from '../../domain/node.ts';
+import type { DriverConnection } from '../driver/driver-connection.ts';
+import type { ServerIdentity } from '../identity.ts';
 
 /** How long a node may go on listing a connection that was closed. */
 const LINGER_MS = 10_000;
 
 /** The session ids of this process's control connections, by node. */
-export class OwnConnections {
+export class ControlConnectionIds {
   readonly #found = new Map<string, Map<DriverConnection, ServerIdentity>>();
 
   readonly #opening = new Map<string, number>();
