@@ -14,7 +14,7 @@ const ARROWS = {
   },
   'src/mysql/pool/**': {
     local:
-      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(identity|node-counts|server-errors|shared-connection)\\.ts$|driver/(driver-connection|open-connection)\\.ts$)',
+      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|identity|node-counts|server-errors)\\.ts$|driver/(driver-connection|open-connection)\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/mysql/driver/**': {

@@ -8,7 +8,7 @@ import { ControlConnectionIds } from './pool/control-connection-ids.ts';
 import { NodePool } from './pool/node-pool.ts';
 import { SlowNodeBulkhead } from './pool/slow-node-bulkhead.ts';
 import { probe } from './probe.ts';
-import type { KnownOfNode } from './shared-connection.ts';
+import type { KnownOfNode } from './control-connection.ts';
 
 /** How many nodes are connected to at once when all are to be warm. */
 const WARMED_AT_ONCE = 32;

@@ -10,7 +10,7 @@ import { identify, type ServerIdentity } from './identity.ts';
 import { NodeIdentity, pinOf, type Port } from './node-identity.ts';
 import { readProcessList } from './process-list.ts';
 import { codeOf, DeadlineError, nodeTrouble, serverErrorNumber } from './server-errors.ts';
-import type { KnownOfNode } from './shared-connection.ts';
+import type { KnownOfNode } from './control-connection.ts';
 import { ServerThreads } from './server-threads.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import { readTransactions } from './transactions.ts';

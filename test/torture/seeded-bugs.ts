@@ -128,7 +128,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     name: 'a KILL is sent over another connection than the list was read on',
     replacements: [
       [
-        'mysql/shared-connection.ts',
+        'mysql/control-connection.ts',
         '? killSession(connected, session, flavour, node, limits)',
         `? (async () => {
       const { deadline } = limits;

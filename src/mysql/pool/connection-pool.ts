@@ -2,7 +2,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import type { ControlConnection, Node } from '../../domain/node.ts';
 import { lookUpName } from '../driver/open-connection.ts';
 import type { NodeCounts } from '../node-counts.ts';
-import type { SharedConnection } from '../shared-connection.ts';
+import type { SharedControlConnection } from '../control-connection.ts';
 import type { ControlConnectionIds } from './control-connection-ids.ts';
 
 /** A second one is opened beside one that is slow to answer. */
@@ -11,7 +11,7 @@ const SHORTEST_PING_MS = 15_000;
 
 /** A connection that stays open for more than one request. */
 export interface PooledConnection {
-  readonly shared: SharedConnection;
+  readonly shared: SharedControlConnection;
   users: number;
   timer: NodeJS.Timeout | undefined;
   /** Whether the name that it was opened to leads elsewhere by now. */
@@ -68,7 +68,7 @@ export class ConnectionPool {
   }
 
   /** Adds a new connection. */
-  add(shared: SharedConnection): PooledConnection {
+  add(shared: SharedControlConnection): PooledConnection {
     const pooled: PooledConnection = { shared, users: 0, timer: undefined, hasMoved: false };
     this.#connections.add(pooled);
     this.#ids.opened(this.#node.nodeId, shared.connected, shared.identity);

@@ -3,7 +3,7 @@ import type { ControlConnection, Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
 import type { NodeCounts, NodeEvents } from '../node-counts.ts';
 import { isEndpointUnavailable, isFull, nodeTrouble } from '../server-errors.ts';
-import type { KnownOfNode } from '../shared-connection.ts';
+import type { KnownOfNode } from '../control-connection.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { connectWithFallback } from './connect-with-fallback.ts';
 import { busyMs, ConnectionPool, type PooledConnection } from './connection-pool.ts';

@@ -33,7 +33,7 @@ interface Opened {
 }
 
 /** A control connection that several requests share. */
-export class SharedConnection {
+export class SharedControlConnection {
   readonly identity: ServerIdentity;
   /** Whether it came in by the spare way, which is to be given back. */
   readonly isSpare: boolean;
@@ -42,7 +42,7 @@ export class SharedConnection {
   readonly host: string;
   readonly #node: Node;
   readonly #nodeIdentity: NodeIdentity;
-  /** With which it logged in. */
+  /** The grants with which it logged in. */
   readonly #grants: Grants;
   readonly #lookUp: LookUp;
   readonly #threads: ServerThreads;
@@ -75,13 +75,20 @@ export class SharedConnection {
     address: Address,
     deadline: Deadline,
     { identity: nodeIdentity, lookup }: KnownOfNode,
-  ): Promise<SharedConnection> {
+  ): Promise<SharedControlConnection> {
     const connected = await openConnection(node, address, deadline, lookup);
     try {
       const found = await identify(connected, node, deadline);
       const identity = nodeIdentity.accept(found, address === node ? 'main' : 'spare', node);
       const grants = await requireGrants(connected, identity, node, deadline);
-      return new SharedConnection({ connected, identity, grants, node, address, nodeIdentity });
+      return new SharedControlConnection({
+        connected,
+        identity,
+        grants,
+        node,
+        address,
+        nodeIdentity,
+      });
     } catch (error) {
       connected.close();
       throw error;
@@ -93,7 +100,7 @@ export class SharedConnection {
     return this.#nodeIdentity.isCurrent(this.identity.incarnation);
   }
 
-  /** As one request sees it; `onList` hears of each list that it got. */
+  /** Returns the connection as one request sees it. Calls `onList` for each list that the request gets. */
   lease(ours: () => OwnSessions, onList: () => void): ControlConnection {
     const { ownId, flavour, incarnation } = this.identity;
     const [node, connected] = [this.#node, this.connected];
@@ -123,11 +130,11 @@ export class SharedConnection {
     });
   }
 
-  /** Who asks while a list is being read gets the next one, which is not older than the question. */
+  /** A caller that arrives during a read gets the next list, never one older than its request. */
   #list(wanted: readonly bigint[] | undefined): Promise<ProcessList> {
     if (wanted === undefined) this.#isAllWanted = true;
     else for (const id of wanted) this.#wanted.add(id);
-    // Who is alone need not wait for others to come.
+    // A request that is alone need not wait for others.
     if (this.#reading === undefined && this.#nextReading === undefined) return this.#begin();
     this.#nextReading ??= this.#beginNext();
     return this.#nextReading;
