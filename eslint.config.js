@@ -9,16 +9,16 @@ const ARROWS = {
   },
   'src/mysql/*': {
     local:
-      '^\\.\\./(?!domain/|errors\\.ts$)|/driver/(?!(driver-connection|list-reader|open-connection)\\.ts$)',
+      '^\\.\\./(?!domain/|errors\\.ts$)|/driver/(?!(driver-connection|driver-errors|list-reader|open-connection)\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/mysql/pool/**': {
     local:
-      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|identity|node-counts|server-errors)\\.ts$|driver/(driver-connection|open-connection)\\.ts$)',
+      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|identity|node-counts|node-trouble)\\.ts$|driver/(driver-connection|open-connection)\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/mysql/driver/**': {
-    local: '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|server-errors\\.ts$)',
+    local: '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$))',
     packages: '^(?!node:|\\.|mysql2(/|$))',
   },
   'src/registry/**': {
@@ -59,7 +59,7 @@ const ARROWS = {
   },
   'src/commands/check*.ts': {
     local:
-      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(probe|server-errors)\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
+      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(node-trouble|probe)\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
     packages: '^(?!node:|\\.|cli-table3$)',
   },
   'src/app.ts': {

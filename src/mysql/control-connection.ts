@@ -12,7 +12,7 @@ import { KillRefusals } from './kill-refusals.ts';
 import { killSession, killSessionsAhead } from './kill.ts';
 import { LookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
-import { nodeTrouble } from './server-errors.ts';
+import { nodeTrouble } from './node-trouble.ts';
 import { ServerThreads } from './server-threads.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import { readTransactions } from './transactions.ts';

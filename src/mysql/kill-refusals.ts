@@ -7,7 +7,8 @@ import { grantMissing, readGrants, type Grants } from './grants.ts';
 import type { ServerIdentity } from './identity.ts';
 import { isDenial, procedureMissing } from './kill.ts';
 import { hasProcedure } from './probe.ts';
-import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
+import { serverErrorNumber } from './server-errors.ts';
+import { nodeTrouble } from './node-trouble.ts';
 import { sessionsOfSystemUsers } from './system-users.ts';
 
 /** A control connection without its prediction of refusals. */

@@ -4,12 +4,14 @@ import type { Deadline } from '../domain/deadline.ts';
 import { countCutHosts, type Guard } from '../domain/internal-threads.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
+import { codeOf, DeadlineError } from './driver/driver-errors.ts';
 import { openConnection, type Address } from './driver/open-connection.ts';
 import { missingGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import { NodeIdentity, pinOf, type Port } from './node-identity.ts';
 import { readProcessList } from './process-list.ts';
-import { codeOf, DeadlineError, nodeTrouble, serverErrorNumber } from './server-errors.ts';
+import { nodeTrouble } from './node-trouble.ts';
+import { isServerError, serverErrorNumber } from './server-errors.ts';
 import type { KnownOfNode } from './control-connection.ts';
 import { ServerThreads } from './server-threads.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
@@ -83,7 +85,8 @@ async function enter(
   } catch (error) {
     const { detail } = nodeTrouble(error, node.connectTimeoutMs);
     // MySQL's admin_port asks for a privilege of its own before anything is said.
-    const isDenied = connected === undefined && serverErrorNumber(error) === ACCESS_DENIED;
+    const isDenied =
+      connected === undefined && isServerError(error, 'ER_SPECIFIC_ACCESS_DENIED_ERROR');
     const grants = isDenied ? ['SERVICE_CONNECTION_ADMIN ON *.*'] : [];
     const found = { cause: causeOf(error), server: undefined, identity: undefined, grants };
     return { trouble: detail ?? UNKNOWN, ...found };
@@ -170,8 +173,5 @@ export async function hasProcedure(
     "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME = 'rds_kill'";
   return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
 }
-
-/** ER_SPECIFIC_ACCESS_DENIED_ERROR */
-const ACCESS_DENIED = 1227;
 
 const UNKNOWN: Sentence = { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' };

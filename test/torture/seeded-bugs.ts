@@ -69,8 +69,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       ...NO_LIST_CHECK,
       [
         'mysql/kill.ts',
-        `if (number === NO_SUCH_THREAD) return { outcome: 'not_found' };`,
-        `if (number === NO_SUCH_THREAD) return { outcome: 'killed' };`,
+        `if (isServerError(error, 'ER_NO_SUCH_THREAD')) return { outcome: 'not_found' };`,
+        `if (isServerError(error, 'ER_NO_SUCH_THREAD')) return { outcome: 'killed' };`,
       ],
     ],
     server: 'mariadb',

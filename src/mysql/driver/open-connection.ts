@@ -1,9 +1,9 @@
 import { connect as connectSocket, isIP, type LookupFunction } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { authPlugins, createConnection, type AuthPlugin, type SslOptions } from 'mysql2';
-import type { Deadline } from '../../domain/deadline.ts';
+import { limitReached, type Deadline } from '../../domain/deadline.ts';
 import { isLoopback, type Node } from '../../domain/node.ts';
-import { CertificateError, codeOf, KeylessError, timeFor } from '../server-errors.ts';
+import { CertificateError, codeOf, KeylessError } from './driver-errors.ts';
 import type { DriverConnection } from './driver-connection.ts';
 import { streamOf } from './mysql2-internals.ts';
 import { sharedLookup } from './shared-lookup.ts';
@@ -127,6 +127,13 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
     throw isUnverified && typeof node.tls === 'object' ? new CertificateError(error) : error;
   }
   return new StatementQueue(connection);
+}
+
+/** How long connecting may take, in whole milliseconds, at least one. Throws `node_unavailable` when the deadline has passed. */
+function timeFor(limitMs: number, deadline: Deadline): number {
+  const left = Math.ceil(deadline - performance.now());
+  if (left <= 0) throw limitReached();
+  return Math.min(limitMs, left);
 }
 
 /**

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline } from '../../domain/deadline.ts';
 import type { Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
-import { isEndpointUnavailable, isFull } from '../server-errors.ts';
+import { isEndpointUnavailable, isFull } from '../node-trouble.ts';
 import { SharedControlConnection, type KnownOfNode } from '../control-connection.ts';
 
 /** On a full node each login that is turned away takes the last connection for a moment. */

@@ -2,7 +2,7 @@ import { by, limitReached, type Deadline } from '../../domain/deadline.ts';
 import type { ControlConnection, Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
 import type { NodeCounts, NodeEvents } from '../node-counts.ts';
-import { isEndpointUnavailable, isFull, nodeTrouble } from '../server-errors.ts';
+import { isEndpointUnavailable, isFull, nodeTrouble } from '../node-trouble.ts';
 import type { KnownOfNode } from '../control-connection.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { connectWithFallback } from './connect-with-fallback.ts';
