@@ -7,7 +7,7 @@ import type { ControlConnection, Node, NodeKey, OwnSessions } from './node.ts';
 import type { NodeRegistry, Nodes, ProcessList } from './node.ts';
 import { sessionOf, type ProcessListRow, type Session } from './session.ts';
 import { RecentLists } from './recent-lists.ts';
-import { Sweep } from './sweep.ts';
+import { KillBatch } from './kill-batch.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
 import type { UserSessions } from './user-sessions.ts';
 
@@ -103,7 +103,7 @@ export class SessionService {
   async terminate(key: NodeKey, request: TerminationRequest): Promise<Termination> {
     const node = this.#find(key);
     const { nodes, audit, now, stopping, onWaited, onTerminated } = this.#parts;
-    const sweep = new Sweep(request, {
+    const batch = new KillBatch(request, {
       node,
       nodes,
       audit,
@@ -112,7 +112,7 @@ export class SessionService {
       stopping,
       onWaited,
     });
-    const termination = await sweep.run();
+    const termination = await batch.run();
     onTerminated(termination);
     return termination;
   }

@@ -22,7 +22,7 @@ export interface SeededBug {
 
 const NO_LIST_CHECK: readonly Replacement[] = [
   [
-    'domain/findings.ts',
+    'domain/batch-outcomes.ts',
     'const session = sessions.get(id);',
     `const session = { user: '', host: '', db: '', command: '', time: 0n, state: '', info: '', ...sessions.get(id), id };`,
   ],
@@ -86,22 +86,22 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
         'return;',
       ],
       [
-        'domain/sweep.ts',
+        'domain/kill-batch.ts',
         'if (!isOlderThanRequest || !isTheSame) throw',
         'if (this.#first === undefined && !(isOlderThanRequest && isTheSame)) throw',
       ],
       [
-        'domain/sweep.ts',
+        'domain/kill-batch.ts',
         'const result = await sessions.end(session, this.#request.deadline);',
         'const result = await connection.kill(session, { sendBy: Infinity, deadline: this.#request.deadline });',
       ],
       [
-        'domain/sweep.ts',
+        'domain/kill-batch.ts',
         'this.#doubts.push({ session, sentOver: connection, list: sessions.list });',
         'this.#pending.unshift(session);',
       ],
       [
-        'domain/sweep.ts',
+        'domain/kill-batch.ts',
         '        break;\n      }\n      if (this.#isLate()) break;',
         '        connections = 0;\n        await new Promise((again) => setTimeout(again, 50));\n      }\n      if (this.#isLate()) break;',
       ],

@@ -1,6 +1,6 @@
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { Audit } from './audit.ts';
-import { Findings } from './findings.ts';
+import { BatchOutcomes } from './batch-outcomes.ts';
 import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
 import { isSameIncarnation } from './incarnation.ts';
 import { limitReached } from './deadline.ts';
@@ -16,8 +16,8 @@ const MAX_CONNECTIONS = 4;
 /** So few are killed one by one: a line that breaks then leaves a single one in doubt. */
 const FEW = 8;
 
-/** What the sweep needs besides the request. */
-export interface SweepParts {
+/** What a kill batch needs besides the request. */
+export interface KillBatchParts {
   readonly node: Node;
   readonly nodes: Nodes;
   readonly audit: Audit;
@@ -31,10 +31,10 @@ export interface SweepParts {
 }
 
 /** One request that ends sessions, from the first process list to the answer; over several connections if they break. */
-export class Sweep {
+export class KillBatch {
   readonly #request: TerminationRequest;
-  readonly #parts: SweepParts;
-  readonly #findings: Findings;
+  readonly #parts: KillBatchParts;
+  readonly #outcomes: BatchOutcomes;
   /** To be killed, in the order of the request. A session leaves this list before its KILL is sent, and never comes back. */
   readonly #pending: Session[] = [];
   readonly #doubts: Doubt[] = [];
@@ -47,10 +47,10 @@ export class Sweep {
   #hasDoubted = false;
   #trouble: ServiceError | undefined;
 
-  constructor(request: TerminationRequest, parts: SweepParts) {
+  constructor(request: TerminationRequest, parts: KillBatchParts) {
     this.#request = request;
     this.#parts = parts;
-    this.#findings = new Findings(request.ids);
+    this.#outcomes = new BatchOutcomes(request.ids);
     this.#departures = new Departures(parts.now, this.#record.bind(this));
   }
 
@@ -103,7 +103,7 @@ export class Sweep {
       wanted,
     );
     if (this.#first === undefined) {
-      const chosen = this.#findings.choose(sessions, this.#request);
+      const chosen = this.#outcomes.choose(sessions, this.#request);
       if (this.#request.isDryRun) await this.#predict(connection, chosen);
       else this.#pending.push(...chosen);
       await this.#putOnRecord();
@@ -158,7 +158,7 @@ export class Sweep {
     if (this.#recorded.length === 0) return;
     const outcomes = this.#recorded.map((id) => ({
       id,
-      outcome: this.#findings.outcomeOf(id),
+      outcome: this.#outcomes.outcomeOf(id),
     }));
     const { audit, node } = this.#parts;
     audit.conclude({ origin: this.#request.origin, node, outcomes });
@@ -166,15 +166,15 @@ export class Sweep {
 
   /** Kills what is pending; false when the connection is of no more use. */
   async #kill(connection: ControlConnection, sessions: FreshSessions): Promise<boolean> {
-    // A batch that came back whole with this list would come back whole again.
+    // Sessions that all came back with this list would all come back again.
     let handedBackWith: ProcessList | undefined;
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
       if (this.#isLate()) {
         this.#note(limitReached());
         return false;
       }
-      const isBatch = this.#pending.length > FEW && !this.#hasDoubted;
-      if (isBatch && sessions.list !== handedBackWith) {
+      const isMany = this.#pending.length > FEW && !this.#hasDoubted;
+      if (isMany && sessions.list !== handedBackWith) {
         const before = this.#pending.length;
         await this.#killAhead(connection, sessions);
         if (this.#doubts.length > 0) return false;
@@ -205,9 +205,9 @@ export class Sweep {
 
   /** Sends many before it is known what came of the first. Those that were surely not sent are pending again. */
   async #killAhead(connection: ControlConnection, sessions: FreshSessions): Promise<void> {
-    const batch = this.#pending.splice(0);
+    const many = this.#pending.splice(0);
     this.#mayHaveSent = true;
-    const unsent = await sessions.endAhead(batch, this.#request.deadline, (session, result) => {
+    const unsent = await sessions.endAhead(many, this.#request.deadline, (session, result) => {
       this.#take(session, result, connection, sessions);
     });
     this.#pending.push(...unsent);
@@ -235,7 +235,7 @@ export class Sweep {
   }
 
   #conclude(id: bigint, outcome: Outcome): void {
-    const session = this.#findings.conclude(id, outcome);
+    const session = this.#outcomes.conclude(id, outcome);
     if (outcome === 'killed' && session !== undefined) this.#departures.expect(session);
   }
 
@@ -251,7 +251,7 @@ export class Sweep {
     }
     this.#concludeRecord();
     return {
-      entries: this.#findings.entries((id) => this.#departures.fateOf(id)),
+      entries: this.#outcomes.entries((id) => this.#departures.fateOf(id)),
       isDryRun: this.#request.isDryRun,
       mayHaveSent: this.#mayHaveSent,
       trouble: this.#trouble,
