@@ -1,4 +1,4 @@
-import type { FreshSessions } from './fresh-sessions.ts';
+import type { SessionSnapshot } from './session-snapshot.ts';
 import type { Session } from './session.ts';
 import { isExpected, type Entry, type Outcome, type TerminationRequest } from './termination.ts';
 
@@ -19,7 +19,7 @@ export class BatchOutcomes {
    * Finds the session of each id, or none, from the first list: whom the caller can have meant.
    * Returns the sessions to kill, in the order of the request.
    */
-  choose(sessions: FreshSessions, { expected }: Pick<TerminationRequest, 'expected'>): Session[] {
+  choose(sessions: SessionSnapshot, { expected }: Pick<TerminationRequest, 'expected'>): Session[] {
     const expectations = new Map(expected.map((expectation) => [expectation.id, expectation]));
     const chosen: Session[] = [];
     for (const [id, known] of this.#outcomes) {

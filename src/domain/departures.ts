@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { FreshSessions } from './fresh-sessions.ts';
+import type { SessionSnapshot } from './session-snapshot.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillResult } from './node.ts';
 import { isSameEndpoint, type Session } from './session.ts';
@@ -49,7 +49,7 @@ export class Departures {
    */
   async watch(
     connection: ControlConnection,
-    sessions: FreshSessions,
+    sessions: SessionSnapshot,
     { waitMs = 0, deadline }: Pick<TerminationRequest, 'waitMs' | 'deadline'>,
     stopping: AbortSignal,
   ): Promise<void> {
@@ -80,7 +80,7 @@ export class Departures {
 
   async #look(
     connection: ControlConnection,
-    sessions: FreshSessions,
+    sessions: SessionSnapshot,
     deadline: Deadline,
   ): Promise<void> {
     await sessions.readAgain(deadline);

@@ -1,7 +1,7 @@
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { Audit } from './audit.ts';
 import { BatchOutcomes } from './batch-outcomes.ts';
-import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
+import { SessionSnapshot, type SelectSessions } from './session-snapshot.ts';
 import { isSameIncarnation } from './incarnation.ts';
 import { limitReached } from './deadline.ts';
 import type { ControlConnection, KillResult } from './node.ts';
@@ -95,7 +95,7 @@ export class KillBatch {
     const { deadline } = this.#request;
     const usedAt = now();
     const wanted = this.#first === undefined ? this.#request.ids : undefined;
-    const sessions = await FreshSessions.read(
+    const sessions = await SessionSnapshot.read(
       connection,
       select(connection),
       now,
@@ -165,7 +165,7 @@ export class KillBatch {
   }
 
   /** Kills what is pending; false when the connection is of no more use. */
-  async #kill(connection: ControlConnection, sessions: FreshSessions): Promise<boolean> {
+  async #kill(connection: ControlConnection, sessions: SessionSnapshot): Promise<boolean> {
     // Sessions that all came back with this list would all come back again.
     let handedBackWith: ProcessList | undefined;
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
@@ -204,7 +204,7 @@ export class KillBatch {
   }
 
   /** Sends many before it is known what came of the first. Those that were surely not sent are pending again. */
-  async #killAhead(connection: ControlConnection, sessions: FreshSessions): Promise<void> {
+  async #killAhead(connection: ControlConnection, sessions: SessionSnapshot): Promise<void> {
     const many = this.#pending.splice(0);
     this.#mayHaveSent = true;
     const unsent = await sessions.endAhead(many, this.#request.deadline, (session, result) => {
@@ -217,7 +217,7 @@ export class KillBatch {
     session: Session,
     { outcome, trouble }: KillResult,
     connection: ControlConnection,
-    sessions: FreshSessions,
+    sessions: SessionSnapshot,
   ): void {
     if (outcome !== 'not_found') this.#record(session, { outcome, trouble });
     if (outcome === 'unknown' || outcome === 'refused') this.#note(trouble);

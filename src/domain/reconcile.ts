@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Audit, Origin } from './audit.ts';
-import { MAX_LIST_AGE_MS } from './fresh-sessions.ts';
+import { MAX_LIST_AGE_MS } from './session-snapshot.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillOutcome, KillResult } from './node.ts';
 import type { Node, ProcessList } from './node.ts';

@@ -27,7 +27,7 @@ const NO_LIST_CHECK: readonly Replacement[] = [
     `const session = { user: '', host: '', db: '', command: '', time: 0n, state: '', info: '', ...sessions.get(id), id };`,
   ],
   [
-    'domain/fresh-sessions.ts',
+    'domain/session-snapshot.ts',
     'return present !== undefined && isSameSession(present, session);',
     'return present?.id !== 0n;',
   ],
