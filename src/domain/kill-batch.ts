@@ -7,7 +7,7 @@ import { limitReached } from './deadline.ts';
 import type { ControlConnection, KillResult } from './node.ts';
 import type { Node, Nodes, ProcessList } from './node.ts';
 import { Departures } from './departures.ts';
-import { settle, type Doubt } from './reconcile.ts';
+import { resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.ts';
 import type { Session } from './session.ts';
 import type { Outcome, Termination, TerminationRequest } from './termination.ts';
 
@@ -37,14 +37,14 @@ export class KillBatch {
   readonly #outcomes: BatchOutcomes;
   /** To be killed, in the order of the request. A session leaves this list before its KILL is sent, and never comes back. */
   readonly #pending: Session[] = [];
-  readonly #doubts: Doubt[] = [];
+  readonly #unanswered: UnansweredKill[] = [];
   readonly #departures: Departures;
   #first: Parameters<typeof isSameIncarnation>[0] | undefined;
   /** The ids that the audit has, with their sessions. */
   #recorded: readonly bigint[] = [];
   #mayHaveSent = false;
   /** A line that broke can break again: then the next ones go one by one, so that less is in doubt. */
-  #hasDoubted = false;
+  #hadUnanswered = false;
   #trouble: ServiceError | undefined;
 
   constructor(request: TerminationRequest, parts: KillBatchParts) {
@@ -82,7 +82,7 @@ export class KillBatch {
   }
 
   #isUnfinished(): boolean {
-    return this.#first === undefined || this.#pending.length > 0 || this.#doubts.length > 0;
+    return this.#first === undefined || this.#pending.length > 0 || this.#unanswered.length > 0;
   }
 
   #isLate(): boolean {
@@ -112,7 +112,7 @@ export class KillBatch {
     }
     if (this.#request.isDryRun) return;
     if (!(await this.#kill(connection, sessions))) return;
-    if (this.#doubts.length > 0) await this.#settle(connection);
+    if (this.#unanswered.length > 0) await this.#resolveUnanswered(connection);
     if (this.#request.waitMs !== undefined) {
       const begun = now();
       await this.#departures.watch(connection, sessions, this.#request, stopping);
@@ -173,11 +173,11 @@ export class KillBatch {
         this.#note(limitReached());
         return false;
       }
-      const isMany = this.#pending.length > FEW && !this.#hasDoubted;
+      const isMany = this.#pending.length > FEW && !this.#hadUnanswered;
       if (isMany && sessions.list !== handedBackWith) {
         const before = this.#pending.length;
         await this.#killAhead(connection, sessions);
-        if (this.#doubts.length > 0) return false;
+        if (this.#unanswered.length > 0) return false;
         if (this.#pending.length < before) continue;
         handedBackWith = sessions.list;
       }
@@ -194,11 +194,12 @@ export class KillBatch {
     return true;
   }
 
-  async #settle(connection: ControlConnection): Promise<void> {
+  async #resolveUnanswered(connection: ControlConnection): Promise<void> {
     const { origin, deadline } = this.#request;
     const record = this.#record.bind(this);
     const parts = { ...this.#parts, record, origin, deadline };
-    for (const { id, outcome } of await settle(this.#doubts.splice(0), connection, parts)) {
+    const kills = this.#unanswered.splice(0);
+    for (const { id, outcome } of await resolveUnansweredKills(kills, connection, parts)) {
       this.#conclude(id, outcome);
     }
   }
@@ -222,8 +223,8 @@ export class KillBatch {
     if (outcome !== 'not_found') this.#record(session, { outcome, trouble });
     if (outcome === 'unknown' || outcome === 'refused') this.#note(trouble);
     if (outcome === 'unknown') {
-      this.#hasDoubted = true;
-      this.#doubts.push({ session, sentOver: connection, list: sessions.list });
+      this.#hadUnanswered = true;
+      this.#unanswered.push({ session, sentOver: connection, list: sessions.list });
     } else {
       const isFailure = outcome === 'refused' || outcome === 'not_sent';
       this.#conclude(session.id, isFailure ? 'failed' : outcome);
@@ -244,7 +245,7 @@ export class KillBatch {
   }
 
   #termination(): Termination {
-    for (const { session } of this.#doubts) this.#conclude(session.id, 'unknown');
+    for (const { session } of this.#unanswered) this.#conclude(session.id, 'unknown');
     for (const session of this.#pending) {
       this.#conclude(session.id, 'failed');
       this.#record(session, { outcome: 'not_sent', trouble: this.#trouble });

@@ -97,7 +97,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       ],
       [
         'domain/kill-batch.ts',
-        'this.#doubts.push({ session, sentOver: connection, list: sessions.list });',
+        'this.#unanswered.push({ session, sentOver: connection, list: sessions.list });',
         'this.#pending.unshift(session);',
       ],
       [
