@@ -47,12 +47,12 @@ export class BatchOutcomes {
   }
 
   /** An entry for each id, in the order of the request. */
-  entries(fateOf: (id: bigint) => Entry['fate']): Entry[] {
+  entries(stateOf: (id: bigint) => Entry['fate']): Entry[] {
     return [...this.#outcomes].map(([id, { outcome = 'unknown', session }]) => ({
       id,
       outcome,
       session,
-      fate: outcome === 'killed' ? fateOf(id) : undefined,
+      fate: outcome === 'killed' ? stateOf(id) : undefined,
     }));
   }
 }

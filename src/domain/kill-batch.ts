@@ -6,7 +6,7 @@ import { isSameIncarnation } from './incarnation.ts';
 import { limitReached } from './deadline.ts';
 import type { ControlConnection, KillResult } from './node.ts';
 import type { Node, Nodes, ProcessList } from './node.ts';
-import { Departures } from './departures.ts';
+import { ExitWatcher } from './exit-watcher.ts';
 import { resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.ts';
 import type { Session } from './session.ts';
 import type { Outcome, Termination, TerminationRequest } from './termination.ts';
@@ -38,7 +38,7 @@ export class KillBatch {
   /** To be killed, in the order of the request. A session leaves this list before its KILL is sent, and never comes back. */
   readonly #pending: Session[] = [];
   readonly #unanswered: UnansweredKill[] = [];
-  readonly #departures: Departures;
+  readonly #exits: ExitWatcher;
   #first: Parameters<typeof isSameIncarnation>[0] | undefined;
   /** The ids that the audit has, with their sessions. */
   #recorded: readonly bigint[] = [];
@@ -51,7 +51,7 @@ export class KillBatch {
     this.#request = request;
     this.#parts = parts;
     this.#outcomes = new BatchOutcomes(request.ids);
-    this.#departures = new Departures(parts.now, this.#record.bind(this));
+    this.#exits = new ExitWatcher(parts.now, this.#record.bind(this));
   }
 
   /** Throws only when nothing was sent: `node_unavailable`, `audit_unavailable`. */
@@ -115,7 +115,7 @@ export class KillBatch {
     if (this.#unanswered.length > 0) await this.#resolveUnanswered(connection);
     if (this.#request.waitMs !== undefined) {
       const begun = now();
-      await this.#departures.watch(connection, sessions, this.#request, stopping);
+      await this.#exits.watch(connection, sessions, this.#request, stopping);
       onWaited(now() - begun);
     }
   }
@@ -237,7 +237,7 @@ export class KillBatch {
 
   #conclude(id: bigint, outcome: Outcome): void {
     const session = this.#outcomes.conclude(id, outcome);
-    if (outcome === 'killed' && session !== undefined) this.#departures.expect(session);
+    if (outcome === 'killed' && session !== undefined) this.#exits.expect(session);
   }
 
   #note(trouble: ServiceError | undefined): void {
@@ -252,7 +252,7 @@ export class KillBatch {
     }
     this.#concludeRecord();
     return {
-      entries: this.#outcomes.entries((id) => this.#departures.fateOf(id)),
+      entries: this.#outcomes.entries((id) => this.#exits.stateOf(id)),
       isDryRun: this.#request.isDryRun,
       mayHaveSent: this.#mayHaveSent,
       trouble: this.#trouble,
