@@ -6,7 +6,7 @@ import type { Deadline } from './deadline.ts';
 import type { ControlConnection, Node, NodeKey, OwnSessions } from './node.ts';
 import type { NodeRegistry, Nodes, ProcessList } from './node.ts';
 import { sessionOf, type ProcessListRow, type Session } from './session.ts';
-import { RecentLists } from './recent-lists.ts';
+import { PageCache } from './page-cache.ts';
 import { KillBatch } from './kill-batch.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
 import type { UserSessions } from './user-sessions.ts';
@@ -47,7 +47,7 @@ export interface SessionServiceParts {
 export class SessionService {
   readonly #parts: Required<SessionServiceParts>;
   readonly #internals = new KnownInternals();
-  readonly #pages = new RecentLists();
+  readonly #pages = new PageCache();
   /** Many requests can share a list, and come for it one after the other. */
   #looked: UserSessions | undefined;
 
