@@ -1,4 +1,4 @@
-import type { ListedRow } from './user-sessions.ts';
+import type { ListedRow } from './client-filter.ts';
 
 const MAX_AGE_MS = 2000;
 

@@ -2,7 +2,7 @@ import { ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillResult, ProcessList } from './node.ts';
 import { isSameSession, type Session } from './session.ts';
-import type { UserSessions } from './user-sessions.ts';
+import type { UserSessions } from './client-filter.ts';
 
 /** Promise 1: a KILL goes out only for what a process list of at most this age shows. */
 export const MAX_LIST_AGE_MS = 2000;

@@ -6,7 +6,7 @@ import type { ControlConnection, KillOutcome, KillResult } from './node.ts';
 import type { Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Outcome } from './termination.ts';
-import type { ListedRow } from './user-sessions.ts';
+import type { ListedRow } from './client-filter.ts';
 
 /** A KILL that was sent and not answered. */
 export interface UnansweredKill {

@@ -1,7 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import type { Capabilities, ServerFacts } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
-import { countCutHosts, type Guard } from '../domain/internal-threads.ts';
+import { countCutHosts, type ClientFilter } from '../domain/client-filter.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import { codeOf, DeadlineError } from './driver/driver-errors.ts';
@@ -115,7 +115,7 @@ async function look(
     canSeeRollbacks: transactions !== undefined,
     hasSecondOpinion: await canReadThreads(connected, node, deadline),
     // Without PROCESS a list has only our own sessions.
-    cutHosts: missing.length > 0 ? undefined : countCutHosts(rows, guardOf(node, ownId)),
+    cutHosts: missing.length > 0 ? undefined : countCutHosts(rows, filterOf(node, ownId)),
     lacksProcedure:
       node.killWith === 'rds_kill' && !(await hasProcedure(connected, node, deadline)),
   };
@@ -158,7 +158,7 @@ async function canReadThreads(
   }
 }
 
-function guardOf({ user, internalUsers }: Node, ownId: bigint): Guard {
+function filterOf({ user, internalUsers }: Node, ownId: bigint): ClientFilter {
   const ownIds = new Set([ownId]);
   return { ownIds, controlAccount: user, internalUsers, requireClientPort: true };
 }

@@ -2,7 +2,7 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { KillResult, Node } from '../../src/domain/node.ts';
 import { sessionOf, type Session } from '../../src/domain/session.ts';
-import type { ListedRow } from '../../src/domain/user-sessions.ts';
+import type { ListedRow } from '../../src/domain/client-filter.ts';
 import { SessionSnapshot, MAX_LIST_AGE_MS } from '../../src/domain/session-snapshot.ts';
 import type { ProcessList } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';

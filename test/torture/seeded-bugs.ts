@@ -111,14 +111,14 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     rules: ['a bystander died', 'an internal thread died'],
   },
   {
-    name: 'the guard spares neither what has no port nor what connects',
+    name: 'the client filter spares neither what has no port nor what connects',
     replacements: [
       [
-        'domain/internal-threads.ts',
+        'domain/client-filter.ts',
         `if (clientPort(host ?? '') !== undefined) return true;`,
         `if (host !== '') return true;`,
       ],
-      ['domain/internal-threads.ts', `  'connect',\n`, ''],
+      ['domain/internal-names.ts', `  'connect',\n`, ''],
     ],
     server: 'mariadb',
     acts: ['pause'],
