@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
 import type { AnswerStore, Remembered, Reservation } from './answer-store.ts';
-import { by, type Deadline } from './deadline.ts';
+import { withDeadline, type Deadline } from './deadline.ts';
 
 /** Past its limit a request gets so long to put its answer down, before it counts as dead. */
 const GRACE_MS = 1000;
@@ -72,7 +72,7 @@ export class IdempotentResponses {
         throw error;
       }
       // The answer is due, whether the store has it or not.
-      await this.#by(deadline, this.#complete(made, answer)).catch(this.#onTrouble);
+      await this.#withDeadline(deadline, this.#complete(made, answer)).catch(this.#onTrouble);
       return answer;
     }
   }
@@ -102,7 +102,7 @@ export class IdempotentResponses {
   ): Promise<Remembered | undefined> {
     const reserving = this.#store.reserve(reservation);
     try {
-      return await this.#by(deadline, reserving);
+      return await this.#withDeadline(deadline, reserving);
     } catch (error) {
       // It can be made yet, and nothing will be done for it.
       void reserving.then(
@@ -113,8 +113,8 @@ export class IdempotentResponses {
     }
   }
 
-  #by<T>(deadline: Deadline, work: Promise<T>): Promise<T> {
-    return by(performance.now() + deadline - this.#now(), work);
+  #withDeadline<T>(deadline: Deadline, work: Promise<T>): Promise<T> {
+    return withDeadline(performance.now() + deadline - this.#now(), work);
   }
 
   // A new signature beside an old Idempotency-Key: alone, it must not do the work either.

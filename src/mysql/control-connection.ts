@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { by, limitReached, type Deadline } from '../domain/deadline.ts';
+import { limitReached, withDeadline, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, OwnSessions, ProcessList } from '../domain/node.ts';
 import { openConnection, type Address } from './driver/open-connection.ts';
 import { requireGrants, type Grants } from './grants.ts';
@@ -113,7 +113,7 @@ export class SharedControlConnection {
       ours,
       list: async (deadline, wanted) => {
         if (deadline <= performance.now()) throw limitReached();
-        const list = await orTrouble(node, by(deadline, this.#list(wanted)));
+        const list = await orTrouble(node, withDeadline(deadline, this.#list(wanted)));
         onList();
         return list;
       },

@@ -1,4 +1,4 @@
-import { by, limitReached, type Deadline } from '../../domain/deadline.ts';
+import { limitReached, withDeadline, type Deadline } from '../../domain/deadline.ts';
 import type { ControlConnection, Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
 import type { NodeCounts, NodeEvents } from '../node-counts.ts';
@@ -82,7 +82,7 @@ export class NodePool implements BulkheadMember {
     if (best === undefined) return false;
     // Cut short, it would take the connection from the others.
     const answer = best.shared.connected.query('DO 0', listTimeoutMs, Infinity, { sendBy });
-    return by(sendBy, answer).then(
+    return withDeadline(sendBy, answer).then(
       () => true,
       () => false,
     );
@@ -175,7 +175,7 @@ export class NodePool implements BulkheadMember {
     const release = best && this.#pool.retain(best);
     try {
       const first = best === undefined ? opening : Promise.race([opening, answering(best)]);
-      const pooled = await by(deadline, first);
+      const pooled = await withDeadline(deadline, first);
       return { pooled, wasWarm: pooled === best };
     } catch (error) {
       if (best === undefined || best.shared.connected.isBroken()) throw error;
