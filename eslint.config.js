@@ -7,8 +7,18 @@ const ARROWS = {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
     packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
   },
-  'src/mysql/**': {
-    local: '^\\.\\./(?!domain/|errors\\.ts$)',
+  'src/mysql/*': {
+    local:
+      '^\\.\\./(?!domain/|errors\\.ts$)|/driver/(?!(driver-connection|driver-errors|list-reader|open-connection)\\.ts$)',
+    packages: '^(?!node:|\\.)',
+  },
+  'src/mysql/pool/**': {
+    local:
+      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|identity|node-counts|node-trouble)\\.ts$|driver/(driver-connection|open-connection)\\.ts$)',
+    packages: '^(?!node:|\\.)',
+  },
+  'src/mysql/driver/**': {
+    local: '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$))',
     packages: '^(?!node:|\\.|mysql2(/|$))',
   },
   'src/registry/**': {
@@ -49,7 +59,7 @@ const ARROWS = {
   },
   'src/commands/check*.ts': {
     local:
-      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(probe|server-errors)\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
+      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(node-trouble|probe)\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
     packages: '^(?!node:|\\.|cli-table3$)',
   },
   'src/app.ts': {
@@ -118,6 +128,22 @@ export default tseslint.config(
     files: ['src/**'],
     ignores: ['src/main.ts', 'src/cli/main.ts'],
     rules: NO_PROCESS,
+  },
+  {
+    files: ['src/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^mysql2(/|$)',
+              message: 'Only src/mysql/driver imports mysql2 (its README).',
+            },
+          ],
+        },
+      ],
+    },
   },
   Object.entries(ARROWS).map(([files, { local, packages }]) => ({
     files: [files],

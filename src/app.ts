@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import express, { type Request, type Response } from 'express';
 import type { Audit } from './domain/audit.ts';
-import type { FirstAnswers } from './domain/first-answers.ts';
+import type { IdempotentResponses } from './domain/idempotent-responses.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { limitAtOnce } from './http/admission.ts';
@@ -33,7 +33,7 @@ export interface AppParts {
   readonly identity: Identity;
   readonly limits: RequestLimits;
   readonly log: EventLog;
-  readonly firstAnswers: FirstAnswers;
+  readonly idempotentResponses: IdempotentResponses;
   readonly audit: Audit;
   readonly readiness: () => Promise<Readiness>;
   /** Where requests are counted; in memory by default. */
@@ -50,7 +50,7 @@ export function createApp({
   identity,
   limits,
   log: events,
-  firstAnswers,
+  idempotentResponses,
   audit,
   readiness,
   makeCounters,
@@ -88,7 +88,7 @@ export function createApp({
       }, next);
     });
   });
-  addApiRoutes(app, sessions, identity, limits, log, firstAnswers, makeCounters);
+  addApiRoutes(app, sessions, identity, limits, log, idempotentResponses, makeCounters);
   app.use(docsRoutes());
   app.use(noSuchApi);
   app.use(answerError(audit));

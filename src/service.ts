@@ -3,7 +3,7 @@ import { createApp } from './app.ts';
 import { FileAudit } from './audit/file-audit.ts';
 import { LineFile } from './audit/line-file.ts';
 import { NO_AUDIT } from './domain/audit.ts';
-import { FirstAnswers } from './domain/first-answers.ts';
+import { IdempotentResponses } from './domain/idempotent-responses.ts';
 import { SessionService } from './domain/session-service.ts';
 import { createListener, replaceTls, stopListening } from './http/listener.ts';
 import { AccessKeys } from './identity/access-keys.ts';
@@ -116,7 +116,7 @@ export function startService(
     sessions,
     identity: metrics ? meteredIdentity(authenticator, metrics.stages) : authenticator,
     log,
-    firstAnswers: new FirstAnswers(answers, (error) =>
+    idempotentResponses: new IdempotentResponses(answers, (error) =>
       log.warn('an answer could not be remembered', { error }),
     ),
     audit: record,

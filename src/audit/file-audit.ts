@@ -1,7 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import { stringify } from 'lossless-json';
 import type { Audit, Conclusion, Denial, Intent } from '../domain/audit.ts';
-import { by, type Deadline } from '../domain/deadline.ts';
+import { withDeadline, type Deadline } from '../domain/deadline.ts';
 import type { NodeKey } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import { plainLine } from '../plain-line.ts';
@@ -57,7 +57,11 @@ export class FileAudit implements Audit {
     };
     const patienceMs = this.#trouble === undefined ? SLOW_MS : PATIENCE_MS;
     try {
-      await by(Math.min(deadline, performance.now() + patienceMs), this.#append(record), tooSlow);
+      await withDeadline(
+        Math.min(deadline, performance.now() + patienceMs),
+        this.#append(record),
+        tooSlow,
+      );
     } catch (cause) {
       throw unavailable(cause);
     }
@@ -103,12 +107,12 @@ export class FileAudit implements Audit {
       () => false,
     );
     const looking = this.#looking.finally(() => (this.#looking = undefined));
-    const isFull = await by(performance.now() + SLOW_MS, looking).catch(() => undefined);
+    const isFull = await withDeadline(performance.now() + SLOW_MS, looking).catch(() => undefined);
     if (isFull === undefined) return 'ETIMEDOUT';
     if (isFull) return 'ENOSPC';
     if (this.#trouble !== undefined) this.#probe ??= this.#try({ record: 'resumed', time: now() });
     if (this.#probe !== undefined)
-      await by(performance.now() + SLOW_MS, this.#probe).catch(() => undefined);
+      await withDeadline(performance.now() + SLOW_MS, this.#probe).catch(() => undefined);
     return this.#trouble;
   }
 

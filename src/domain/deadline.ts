@@ -19,8 +19,8 @@ export function leftUntil(deadline: Deadline): number {
   return Math.min(Math.max(deadline - performance.now(), 0), LONGEST_MS);
 }
 
-/** What the work comes to, or `late()` thrown at the deadline; the work itself goes on then. */
-export function by<T>(
+/** Returns the result of the work, or throws `late()` at the deadline. The work itself goes on. */
+export function withDeadline<T>(
   deadline: Deadline,
   work: Promise<T>,
   late: () => Error = limitReached,

@@ -1,15 +1,15 @@
 import { ServiceError } from '../errors.ts';
-import type { Capabilities } from './capabilities.ts';
 import { NO_AUDIT, type Audit } from './audit.ts';
-import { KnownInternals } from './known-internals.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { UserSessions } from './client-filter.ts';
 import type { Deadline } from './deadline.ts';
+import { InternalThreadHistory } from './internal-thread-history.ts';
+import { KillBatch } from './kill-batch.ts';
 import type { ControlConnection, Node, NodeKey, OwnSessions } from './node.ts';
 import type { NodeRegistry, Nodes, ProcessList } from './node.ts';
+import { PageCache } from './page-cache.ts';
 import { sessionOf, type ProcessListRow, type Session } from './session.ts';
-import { RecentLists } from './recent-lists.ts';
-import { Sweep } from './sweep.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
-import type { UserSessions } from './user-sessions.ts';
 
 /** A page of the user sessions of a node. */
 export interface SessionPage {
@@ -46,8 +46,8 @@ export interface SessionServiceParts {
 /** Lists and ends the user sessions of nodes. */
 export class SessionService {
   readonly #parts: Required<SessionServiceParts>;
-  readonly #internals = new KnownInternals();
-  readonly #pages = new RecentLists();
+  readonly #history = new InternalThreadHistory();
+  readonly #pages = new PageCache();
   /** Many requests can share a list, and come for it one after the other. */
   #looked: UserSessions | undefined;
 
@@ -103,7 +103,7 @@ export class SessionService {
   async terminate(key: NodeKey, request: TerminationRequest): Promise<Termination> {
     const node = this.#find(key);
     const { nodes, audit, now, stopping, onWaited, onTerminated } = this.#parts;
-    const sweep = new Sweep(request, {
+    const batch = new KillBatch(request, {
       node,
       nodes,
       audit,
@@ -112,7 +112,7 @@ export class SessionService {
       stopping,
       onWaited,
     });
-    const termination = await sweep.run();
+    const termination = await batch.run();
     onTerminated(termination);
     return termination;
   }
@@ -126,13 +126,13 @@ export class SessionService {
   #select(node: Node, connection: ControlConnection, list: ProcessList): UserSessions {
     const { rules, onSharedAccount } = this.#parts;
     const ours = connection.ours();
-    const guard = {
+    const filter = {
       ownIds: new Set([...ours.ids, connection.id]),
       controlAccount: node.user,
       internalUsers: [...rules.internalUsers, ...node.internalUsers],
       requireClientPort: rules.requireClientPort,
     };
-    const selected = this.#internals.select(node.nodeId, connection, list, guard);
+    const selected = this.#history.select(node.nodeId, connection, list, filter);
     if (this.#looked !== selected) {
       this.#looked = selected;
       // Under the control account nobody is a user session.

@@ -42,7 +42,7 @@ export interface Kill extends KillResult {
 export type Outcome = 'killed' | 'not_found' | 'failed' | 'unknown';
 
 /** What is left of a killed session: nothing, itself on its way out, or its transaction. */
-export type Fate = 'gone' | 'leaving' | 'rolling_back';
+export type ExitState = 'gone' | 'leaving' | 'rolling_back';
 
 /** What became of one id. */
 export interface Entry {
@@ -51,7 +51,7 @@ export interface Entry {
   /** The user session that was seen, if there was one. */
   readonly session: Session | undefined;
   /** Of a killed one, where it was looked for. */
-  readonly fate: Fate | undefined;
+  readonly fate: ExitState | undefined;
 }
 
 /** What became of a request: every distinct id once, in the order of the request. */

@@ -1,4 +1,4 @@
-import { by } from '../domain/deadline.ts';
+import { withDeadline } from '../domain/deadline.ts';
 import { authorize, type Action, type Identity } from '../domain/caller.ts';
 import { ServiceError } from '../errors.ts';
 import type { Step } from './in-turn.ts';
@@ -21,7 +21,7 @@ export function authenticate(identity: Identity, limitMs: number): Step {
     });
     const caller =
       proving instanceof Promise
-        ? await by(facts(res).receivedAt + limitMs, proving, tooLate)
+        ? await withDeadline(facts(res).receivedAt + limitMs, proving, tooLate)
         : proving;
     facts(res).caller = caller;
     keepHash(req, res, caller, body);

@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Origin } from '../domain/audit.ts';
-import { Unkept, type FirstAnswers } from '../domain/first-answers.ts';
+import { NotCacheable, type IdempotentResponses } from '../domain/idempotent-responses.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import type { Termination } from '../domain/termination.ts';
 import { nodeKey, type PathIds } from './path-ids.ts';
@@ -24,7 +24,7 @@ export function endSessions(
   sessions: SessionService,
   { requestTimeoutMs, maxWaitSeconds }: RequestLimits,
   log: EventLog,
-  firstAnswers: FirstAnswers,
+  idempotentResponses: IdempotentResponses,
 ): RequestHandler<PathIds, unknown, ProcessesBody> {
   const withinReason = limitWaits();
   return async (req, res) => {
@@ -63,10 +63,10 @@ export function endSessions(
       isRepeated = false;
       const termination = await terminate();
       const text = remember(termination, wanted);
-      if (isInVain(termination)) throw new Unkept(text);
+      if (isInVain(termination)) throw new NotCacheable(text);
       return text;
     };
-    const told = await firstAnswers.once(reservations, terminateFirst, receivedAt + limitMs);
+    const told = await idempotentResponses.once(reservations, terminateFirst, receivedAt + limitMs);
     facts(res).isRepeated = isRepeated;
     const termination = told === undefined ? allUnknown(processes, isDryRun) : recall(told);
     sendTermination(res, termination, wanted.isRepresentationWanted);

@@ -2,7 +2,7 @@ import type { IRouter, Request, Response } from 'express';
 import { matchedData } from 'express-validator';
 import type { Action, Identity } from '../domain/caller.ts';
 import type { Deadline } from '../domain/deadline.ts';
-import type { FirstAnswers } from '../domain/first-answers.ts';
+import type { IdempotentResponses } from '../domain/idempotent-responses.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
 import { authenticate, permit } from './authenticate.ts';
@@ -31,7 +31,7 @@ export function addApiRoutes(
   identity: Identity,
   limits: RequestLimits,
   log: EventLog,
-  firstAnswers: FirstAnswers,
+  idempotentResponses: IdempotentResponses,
   makeCounters?: MakeCounters,
 ): void {
   const whole = [inTurn(refuseContradictoryOverride, limitUri), readBody(limits.maxBodyBytes)];
@@ -65,7 +65,7 @@ export function addApiRoutes(
     .delete(
       ...whole,
       inTurn(...mayKill, requireJsonObject, validKill),
-      endSessions(sessions, limits, log, firstAnswers),
+      endSessions(sessions, limits, log, idempotentResponses),
     )
     .all(methodNotAllowed);
   router

@@ -1,7 +1,7 @@
 import type { Deadline } from '../domain/deadline.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ServerIdentity } from './identity.ts';
 
 /** What the control account may do, as SHOW GRANTS has it. */
@@ -18,7 +18,7 @@ export interface Grants {
 
 /** Returns the grants. Throws `node_unavailable`, with the first GRANT that is missing, unless the control account may see and end other accounts' sessions. */
 export async function requireGrants(
-  connected: Connected,
+  connected: DriverConnection,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
@@ -31,7 +31,7 @@ export async function requireGrants(
 
 /** What the control account lacks, as `PROCESS ON *.*`. */
 export async function missingGrants(
-  connected: Connected,
+  connected: DriverConnection,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
@@ -44,7 +44,7 @@ export async function missingGrants(
  * SHOW GRANTS has what the account's active roles bring; a role that is no default role is not active.
  */
 export async function readGrants(
-  connected: Connected,
+  connected: DriverConnection,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,

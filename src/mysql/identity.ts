@@ -2,7 +2,7 @@ import type { Deadline } from '../domain/deadline.ts';
 import type { Incarnation } from '../domain/incarnation.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import { serverErrorNumber } from './server-errors.ts';
 
 /** What a connection proves about the server behind it. */
@@ -32,7 +32,7 @@ type AskRow = (sql: string) => Promise<Row>;
  * The session id is asked for, since the greeting holds 32 bits and TiDB's ids have 64.
  */
 export async function identify(
-  connected: Connected,
+  connected: DriverConnection,
   node: Node,
   deadline: Deadline,
 ): Promise<ServerIdentity> {

@@ -2,12 +2,13 @@ import type { Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import { grantMissing, readGrants, type Grants } from './grants.ts';
 import type { ServerIdentity } from './identity.ts';
 import { isDenial, procedureMissing } from './kill.ts';
 import { hasProcedure } from './probe.ts';
-import { nodeTrouble, serverErrorNumber } from './server-errors.ts';
+import { serverErrorNumber } from './server-errors.ts';
+import { nodeTrouble } from './node-trouble.ts';
 import { sessionsOfSystemUsers } from './system-users.ts';
 
 /** A control connection without its prediction of refusals. */
@@ -15,14 +16,14 @@ type Connection = Omit<ControlConnection, 'predictRefusals'>;
 
 /** Why a node refuses KILLs over the connection of one request. Reads the grants at most once after the first refusal. */
 export class KillRefusals {
-  readonly #connected: Connected;
+  readonly #connected: DriverConnection;
   readonly #identity: ServerIdentity;
   readonly #node: Node;
   readonly #atLogin: Grants;
   #grants: Promise<Grants> | undefined;
 
   /** `atLogin` are the grants with which the connection logged in. */
-  constructor(connected: Connected, identity: ServerIdentity, node: Node, atLogin: Grants) {
+  constructor(connected: DriverConnection, identity: ServerIdentity, node: Node, atLogin: Grants) {
     [this.#connected, this.#identity, this.#node] = [connected, identity, node];
     this.#atLogin = atLogin;
   }

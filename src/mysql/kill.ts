@@ -1,27 +1,18 @@
 import type { KillLimits, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
-import type { Connected } from './connected.ts';
+import { NotSentError } from './driver/driver-errors.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import type { Flavour } from './identity.ts';
-import { nodeTrouble, NotSentError, serverErrorNumber } from './server-errors.ts';
-
-const NO_SUCH_THREAD = 1094;
-const KILL_DENIED = 1095;
-/** TiDB's KILL without the privilege. */
-const ACCESS_DENIED = 1227;
-const NO_SUCH_PROCEDURE = 1305;
-
-/** Our own connection or the KILL was ended, or the server is going: what it did with the KILL before cannot be told from these. */
-const ENDED_MEANWHILE: ReadonlySet<number> = new Set([
-  1053, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 1969, 4031,
-]);
+import { nodeTrouble } from './node-trouble.ts';
+import { isServerError, mayKillHaveRun, serverErrorNumber } from './server-errors.ts';
 
 /**
  * Ends one listed session. Takes a `Session`, not an id, so that nothing can be killed that was not read from a process list.
  * OK from the server means that it marked the session; it can still be rolling back.
  */
 export async function killSession(
-  connected: Connected,
+  connected: DriverConnection,
   session: Session,
   flavour: Flavour,
   node: Node,
@@ -51,7 +42,7 @@ export async function killSession(
  * returns those that were surely not sent. Where OK says nothing or a procedure is called, each KILL waits for the answer to the last.
  */
 export async function killSessionsAhead(
-  connected: Connected,
+  connected: DriverConnection,
   sessions: readonly Session[],
   flavour: Flavour,
   node: Node,
@@ -83,7 +74,7 @@ export async function killSessionsAhead(
 }
 
 async function killOneByOne(
-  connected: Connected,
+  connected: DriverConnection,
   sessions: readonly Session[],
   flavour: Flavour,
   node: Node,
@@ -100,9 +91,11 @@ async function killOneByOne(
 
 /** Returns whether the node refused a KILL for a reason that the grants can explain. */
 export function isDenial({ outcome, trouble }: KillResult, { killWith }: Node): boolean {
-  const number = outcome === 'refused' ? serverErrorNumber(trouble?.cause) : undefined;
-  if (killWith === 'rds_kill') return number !== undefined && number !== NO_SUCH_PROCEDURE;
-  return number === KILL_DENIED || number === ACCESS_DENIED;
+  const cause = outcome === 'refused' ? trouble?.cause : undefined;
+  if (killWith === 'rds_kill') {
+    return serverErrorNumber(cause) !== undefined && !isServerError(cause, 'ER_SP_DOES_NOT_EXIST');
+  }
+  return isServerError(cause, 'ER_KILL_DENIED_ERROR', 'ER_SPECIFIC_ACCESS_DENIED_ERROR');
 }
 
 // No placeholder: servers make a text of it or cannot prepare it. A bigint prints as digits only.
@@ -114,19 +107,20 @@ function killSql({ id }: Session, flavour: Flavour, { killWith }: Node): string 
 }
 
 function resultOf(error: unknown, node: Node): KillResult {
-  const number = serverErrorNumber(error);
-  if (number === NO_SUCH_THREAD) return { outcome: 'not_found' };
-  if (number === undefined || ENDED_MEANWHILE.has(number)) {
+  if (isServerError(error, 'ER_NO_SUCH_THREAD')) return { outcome: 'not_found' };
+  if (mayKillHaveRun(error)) {
     return { outcome: 'unknown', trouble: nodeTrouble(error, node.connectTimeoutMs) };
   }
   const isCalled = node.killWith === 'rds_kill';
-  if (isCalled && number === NO_SUCH_PROCEDURE) {
+  if (isCalled && isServerError(error, 'ER_SP_DOES_NOT_EXIST')) {
     return { outcome: 'refused', trouble: procedureMissing(error) };
   }
-  const isDenied = isCalled || number === KILL_DENIED;
+  const isDenied = isCalled || isServerError(error, 'ER_KILL_DENIED_ERROR');
   return {
     outcome: 'refused',
-    trouble: isDenied ? denied(error, number) : nodeTrouble(error, node.connectTimeoutMs),
+    trouble: isDenied
+      ? denied(error, serverErrorNumber(error))
+      : nodeTrouble(error, node.connectTimeoutMs),
   };
 }
 

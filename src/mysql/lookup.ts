@@ -1,7 +1,7 @@
 import type { Node, ProcessList } from '../domain/node.ts';
 import { servesClient } from '../domain/server-thread.ts';
 import { clientPort, type ProcessListRow } from '../domain/session.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ServerIdentity } from './identity.ts';
 import { serverErrorNumber } from './server-errors.ts';
 import { threadOf } from './server-threads.ts';
@@ -15,12 +15,12 @@ const ROWS_AN_ID = 16;
  * Looks single sessions up in what MySQL's `performance_schema` has of the process list, by its primary key, with the thread of each.
  */
 export class LookUp {
-  readonly #connected: Connected;
+  readonly #connected: DriverConnection;
   readonly #ownId: string;
   readonly #node: Node;
   #isDenied: boolean;
 
-  constructor(connected: Connected, { ownId, flavour }: ServerIdentity, node: Node) {
+  constructor(connected: DriverConnection, { ownId, flavour }: ServerIdentity, node: Node) {
     [this.#connected, this.#ownId, this.#node] = [connected, ownId.toString(), node];
     // Elsewhere it does not exist, or is slower than the whole list.
     this.#isDenied = flavour !== 'mysql';

@@ -2,22 +2,22 @@ import type { LookupFunction } from 'node:net';
 import type { Capabilities } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
-import { Crowd } from './crowd.ts';
-import { NodeConnections } from './node-connections.ts';
 import { noCounts, type NodeCounts, type NodeEvents } from './node-counts.ts';
 import { NodeIdentity } from './node-identity.ts';
-import type { KnownOfNode } from './shared-connection.ts';
-import { OwnConnections } from './own-connections.ts';
+import { ControlConnectionIds } from './pool/control-connection-ids.ts';
+import { NodePool } from './pool/node-pool.ts';
+import { SlowNodeBulkhead } from './pool/slow-node-bulkhead.ts';
 import { probe } from './probe.ts';
+import type { KnownOfNode } from './control-connection.ts';
 
 /** How many nodes are connected to at once when all are to be warm. */
 const WARMED_AT_ONCE = 32;
 
 /** Nodes over the MySQL protocol, each with its own connections: a sick one takes no more than its share. */
 export class MysqlNodes implements Nodes {
-  readonly #own = new OwnConnections();
-  readonly #crowd = new Crowd();
-  readonly #connections = new Map<string, NodeConnections>();
+  readonly #ids = new ControlConnectionIds();
+  readonly #bulkhead = new SlowNodeBulkhead();
+  readonly #pools = new Map<string, NodePool>();
   readonly #known = new Map<string, { readonly place: string; readonly known: KnownOfNode }>();
   #retained: ReadonlyMap<string, Node> | undefined;
   readonly #events: NodeEvents | undefined;
@@ -38,14 +38,14 @@ export class MysqlNodes implements Nodes {
   }
 
   async probe(node: Node, deadline: Deadline): Promise<Capabilities> {
-    const connections = this.#of(node);
+    const pool = this.#of(node);
     const [found, isConnected] = await Promise.all([
-      probe(node, deadline, connections.known),
-      connections.answers(deadline),
+      probe(node, deadline, pool.known),
+      pool.answers(deadline),
     ]);
-    // What the main port proved just now can part it from the server that a kept connection reaches.
-    connections.dropStale();
-    return { ...found, isConnected: isConnected && connections.isWarm() };
+    // What the main port proved just now can part it from the server that a pooled connection reaches.
+    pool.dropStale();
+    return { ...found, isConnected: isConnected && pool.isWarm() };
   }
 
   /** Connects to each of these nodes, some at a time. Never throws; those that cannot be reached are tried again later. */
@@ -59,26 +59,26 @@ export class MysqlNodes implements Nodes {
     await Promise.all(Array.from({ length: WARMED_AT_ONCE }, warmNext));
   }
 
-  /** Lets go of all nodes but these; one that changed counts as another. The connections of the others stay. */
+  /** Drops all nodes but these; one that changed counts as another. The connections of the others stay. */
   retain(nodes: readonly Node[]): void {
     this.#retained = new Map(nodes.map((node) => [node.nodeId, node]));
     for (const nodeId of this.#known.keys()) {
       if (!this.#retained.has(nodeId)) this.#known.delete(nodeId);
     }
-    for (const [nodeId, connections] of this.#connections) {
-      if (this.#isRetained(connections.node)) {
-        void connections.recheck();
+    for (const [nodeId, pool] of this.#pools) {
+      if (this.#isRetained(pool.node)) {
+        void pool.recheck();
         continue;
       }
-      this.#connections.delete(nodeId);
-      connections.close();
+      this.#pools.delete(nodeId);
+      pool.close();
     }
   }
 
   /** What there is at all nodes together. */
   counts(): NodeCounts {
     const counts = noCounts();
-    for (const connections of this.#connections.values()) connections.addTo(counts);
+    for (const pool of this.#pools.values()) pool.addTo(counts);
     return counts;
   }
 
@@ -86,22 +86,22 @@ export class MysqlNodes implements Nodes {
     this.retain([]);
   }
 
-  #of(node: Node): NodeConnections {
-    const there = this.#connections.get(node.nodeId);
+  #of(node: Node): NodePool {
+    const there = this.#pools.get(node.nodeId);
     if (there !== undefined && isSame(node, there.node)) {
       there.node = node;
       return there;
     }
     const known = this.#knownOf(node);
-    const connections = new NodeConnections(node, this.#own, this.#crowd, this.#events, known);
+    const pool = new NodePool(node, this.#ids, this.#bulkhead, this.#events, known);
     if (this.#isRetained(node)) {
       there?.close();
-      this.#connections.set(node.nodeId, connections);
+      this.#pools.set(node.nodeId, pool);
     } else {
       // A request that began before a reload can still have the old one: what it opens does not stay.
-      connections.close();
+      pool.close();
     }
-    return connections;
+    return pool;
   }
 
   // A reload that changes a password does not change which server the node is.

@@ -1,18 +1,20 @@
 import { isNativeError } from 'node:util/types';
 import type { Capabilities, ServerFacts } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
-import { countCutHosts, type Guard } from '../domain/internal-threads.ts';
+import { countCutHosts, type ClientFilter } from '../domain/client-filter.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
-import { openConnection, type Address } from './connection.ts';
+import { codeOf, DeadlineError } from './driver/driver-errors.ts';
+import { openConnection, type Address } from './driver/open-connection.ts';
 import { missingGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import { NodeIdentity, pinOf, type Port } from './node-identity.ts';
 import { readProcessList } from './process-list.ts';
-import { codeOf, DeadlineError, nodeTrouble, serverErrorNumber } from './server-errors.ts';
-import type { KnownOfNode } from './shared-connection.ts';
+import { nodeTrouble } from './node-trouble.ts';
+import { isServerError, serverErrorNumber } from './server-errors.ts';
+import type { KnownOfNode } from './control-connection.ts';
 import { ServerThreads } from './server-threads.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import { readTransactions } from './transactions.ts';
 
 interface Seen {
@@ -74,7 +76,7 @@ async function enter(
   deadline: Deadline,
   { lookup }: KnownOfNode,
 ): Promise<Seen> {
-  let connected: Connected | undefined;
+  let connected: DriverConnection | undefined;
   try {
     connected = await openConnection(node, address, deadline, lookup);
     const identity = await identify(connected, node, deadline);
@@ -83,7 +85,8 @@ async function enter(
   } catch (error) {
     const { detail } = nodeTrouble(error, node.connectTimeoutMs);
     // MySQL's admin_port asks for a privilege of its own before anything is said.
-    const isDenied = connected === undefined && serverErrorNumber(error) === ACCESS_DENIED;
+    const isDenied =
+      connected === undefined && isServerError(error, 'ER_SPECIFIC_ACCESS_DENIED_ERROR');
     const grants = isDenied ? ['SERVICE_CONNECTION_ADMIN ON *.*'] : [];
     const found = { cause: causeOf(error), server: undefined, identity: undefined, grants };
     return { trouble: detail ?? UNKNOWN, ...found };
@@ -93,7 +96,7 @@ async function enter(
 }
 
 async function look(
-  connected: Connected,
+  connected: DriverConnection,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
@@ -112,7 +115,7 @@ async function look(
     canSeeRollbacks: transactions !== undefined,
     hasSecondOpinion: await canReadThreads(connected, node, deadline),
     // Without PROCESS a list has only our own sessions.
-    cutHosts: missing.length > 0 ? undefined : countCutHosts(rows, guardOf(node, ownId)),
+    cutHosts: missing.length > 0 ? undefined : countCutHosts(rows, filterOf(node, ownId)),
     lacksProcedure:
       node.killWith === 'rds_kill' && !(await hasProcedure(connected, node, deadline)),
   };
@@ -125,18 +128,22 @@ function causeOf(error: unknown): string | undefined {
   return error.cause === undefined ? error.message || codeOf(error) : causeOf(error.cause);
 }
 
-function lineOf(connected: Connected, { tls }: Node): ServerFacts['line'] {
+function lineOf(connected: DriverConnection, { tls }: Node): ServerFacts['line'] {
   if (!connected.isEncrypted()) return 'plain';
   return typeof tls === 'object' ? 'verified' : 'encrypted';
 }
 
-async function askAccount(connected: Connected, node: Node, deadline: Deadline): Promise<string> {
+async function askAccount(
+  connected: DriverConnection,
+  node: Node,
+  deadline: Deadline,
+): Promise<string> {
   const { rows } = await connected.query('SELECT CURRENT_USER()', node.listTimeoutMs, deadline);
   return String(rows[0]?.[0]);
 }
 
 async function canReadThreads(
-  connected: Connected,
+  connected: DriverConnection,
   node: Node,
   deadline: Deadline,
 ): Promise<boolean> {
@@ -151,14 +158,14 @@ async function canReadThreads(
   }
 }
 
-function guardOf({ user, internalUsers }: Node, ownId: bigint): Guard {
+function filterOf({ user, internalUsers }: Node, ownId: bigint): ClientFilter {
   const ownIds = new Set([ownId]);
   return { ownIds, controlAccount: user, internalUsers, requireClientPort: true };
 }
 
 /** Returns whether there is a procedure mysql.rds_kill that the control account may execute. Throws the driver's error. */
 export async function hasProcedure(
-  connected: Connected,
+  connected: DriverConnection,
   node: Node,
   deadline: Deadline,
 ): Promise<boolean> {
@@ -166,8 +173,5 @@ export async function hasProcedure(
     "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME = 'rds_kill'";
   return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
 }
-
-/** ER_SPECIFIC_ACCESS_DENIED_ERROR */
-const ACCESS_DENIED = 1227;
 
 const UNKNOWN: Sentence = { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' };

@@ -1,8 +1,8 @@
 import type { Node, ProcessList } from '../domain/node.ts';
 import type { ProcessListRow } from '../domain/session.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
-import type { Connected } from './connected.ts';
-import type { ListedThread } from './list-reader.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
+import type { ListedThread } from './driver/list-reader.ts';
 
 /**
  * The process list as this connection sees it. Throws `node_unavailable` when the answer is not what servers give, or does
@@ -10,7 +10,7 @@ import type { ListedThread } from './list-reader.ts';
  * Plain SHOW PROCESSLIST, never FULL: one of the few statements that every server and version answers, and the node cuts the texts.
  */
 export async function readProcessList(
-  connection: Connected,
+  connection: DriverConnection,
   ownId: bigint,
   node: Node,
 ): Promise<ProcessList & { readonly rows: readonly ListedThread[] }> {

@@ -1,111 +1,17 @@
 import { isNativeError } from 'node:util/types';
-import { limitReached, type Deadline } from '../domain/deadline.ts';
-import { ServiceError, type Sentence } from '../errors.ts';
+import type { Sentence } from '../errors.ts';
+import { LOST } from './driver/driver-errors.ts';
 
-/** A statement that the node did not answer in time. */
-export class DeadlineError extends Error {
-  readonly code = 'DEADLINE';
-  readonly timeoutMs: number;
-
-  constructor(timeoutMs: number) {
-    super(`No answer within ${timeoutMs} ms`);
-    this.timeoutMs = timeoutMs;
-  }
+interface ServerError {
+  readonly number: number;
+  /** Undefined if the caller gets the number alone, or the statement that failed decides what it means. */
+  readonly meaning?: keyof typeof MEANINGS;
+  /** Our connection or the KILL was ended: a KILL that got this error may have run. Every other error means that it did not. */
+  readonly mayKillHaveRun?: true;
 }
 
-/** A node whose certificate is not the one that it should have. */
-export class CertificateError extends Error {
-  readonly code = 'CERTIFICATE';
-
-  constructor(cause: unknown) {
-    super('The certificate cannot be verified', { cause });
-  }
-}
-
-/** A password that the node asks for and that is not sent without TLS. */
-export class KeylessError extends Error {
-  constructor() {
-    super('The password would go over a line without TLS, under a key of whoever asks');
-  }
-}
-
-/** A statement that was surely not sent, and why. */
-export class NotSentError extends Error {
-  readonly trouble: ServiceError;
-
-  constructor(trouble: ServiceError) {
-    super(trouble.message);
-    this.trouble = trouble;
-  }
-}
-
-/** The line broke. */
-export function connectionLost(): ServiceError {
-  return new ServiceError('node_unavailable', SENTENCES.lost);
-}
-
-/** The error's code: Node's (`ECONNREFUSED`), the driver's (`PROTOCOL_…`) or the server's symbol (`ER_…`). */
-export function codeOf(error: unknown): string | undefined {
-  return isNativeError(error) && 'code' in error ? String(error.code) : undefined;
-}
-
-/** The number of an error that the server itself answered; undefined when the trouble is with the line. */
-export function serverErrorNumber(error: unknown): number | undefined {
-  if (!isNativeError(error) || !('errno' in error) || !('sqlState' in error)) return undefined;
-  return typeof error.errno === 'number' && error.errno > 0 ? error.errno : undefined;
-}
-
-/**
- * How long connecting may take that has this limit of its own, in whole milliseconds, at least one.
- * Throws `node_unavailable` when the deadline has passed.
- */
-export function timeFor(limitMs: number, deadline: Deadline): number {
-  const left = Math.ceil(deadline - performance.now());
-  if (left <= 0) throw limitReached();
-  return Math.min(limitMs, left);
-}
-
-/** Why a node could not be spoken to, as the caller may hear it. `connectTimeoutMs` is what the connection was given. */
-export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceError {
-  if (error instanceof ServiceError) return error;
-  if (error instanceof NotSentError) return error.trouble;
-  return new ServiceError('node_unavailable', sentenceFor(error, connectTimeoutMs), {
-    cause: error,
-  });
-}
-
-/** Whether the way in is shut, so that another one is to be tried: not when who we are, or who is there, is the trouble. */
-export function isDoorShut(found: unknown): boolean {
-  const error = errorAtDoor(found);
-  if (error instanceof ServiceError || error === undefined) return false;
-  const number = serverErrorNumber(error);
-  if (number !== undefined)
-    return isFull(error) || number === 1129 || BY_ERRNO[number] === SENTENCES.lost;
-  return (
-    !(error instanceof CertificateError) &&
-    codeOf(error) !== 'HANDSHAKE_NO_SSL_SUPPORT' &&
-    !isPluginTrouble(error)
-  );
-}
-
-/** Whether the node has no connection left. */
-export function isFull(error: unknown): boolean {
-  return BY_ERRNO[serverErrorNumber(errorAtDoor(error)) ?? 0] === SENTENCES.full;
-}
-
-/** Returns the main port's own error, also if the spare port's trouble is reported in its place. */
-function errorAtDoor(error: unknown): unknown {
-  return error instanceof ServiceError ? error.cause : error;
-}
-
-/** Whether the node does not let the control account in, for whatever reason. */
-export function isAccountRefused(trouble: Sentence): boolean {
-  return trouble === SENTENCES.refused;
-}
-
-const SENTENCES = {
-  unreachable: { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' },
-  lost: { 'en-us': 'The connection to the node was lost.', 'zh-cn': '与节点的连接已断开。' },
+/** What an error of a server means to the caller. */
+export const MEANINGS = {
   full: {
     'en-us': 'The node has no connection left for the control account.',
     'zh-cn': '节点连接数已满，控制账号无法连接。',
@@ -123,87 +29,74 @@ const SENTENCES = {
     'en-us': 'The control account lacks a privilege on the node.',
     'zh-cn': '控制账号在节点上缺少权限。',
   },
-  plaintext: {
-    'en-us':
-      'The node offers no TLS. Without it the password of the control account is sent over the loopback interface only, and only where the configuration does not ask for TLS.',
-    'zh-cn':
-      '节点不支持TLS。没有TLS时，控制账号的密码仅在本机回环接口上且配置未要求TLS时才会发送。',
-  },
-  keyless: {
-    'en-us':
-      'The node asks for the password of the control account, which is not sent without TLS: give the node TLS.',
-    'zh-cn': '节点要求提供控制账号的密码，而没有TLS时不会发送密码：请为节点启用TLS。',
-  },
-  plugin: {
-    'en-us':
-      'The control account has an authentication plugin that is not supported: give it mysql_native_password, caching_sha2_password or sha256_password.',
-    'zh-cn':
-      '不支持控制账号的认证插件：请改用mysql_native_password、caching_sha2_password或sha256_password。',
-  },
-  certificate: {
-    'en-us': "The node's TLS certificate cannot be verified.",
-    'zh-cn': '无法验证节点的TLS证书。',
-  },
+  lost: LOST,
 } satisfies Record<string, Sentence>;
 
-const BY_ERRNO: Readonly<Record<number, Sentence>> = {
-  1040: SENTENCES.full,
-  1203: SENTENCES.full,
-  1226: SENTENCES.full,
-  3032: SENTENCES.full,
-  1129: SENTENCES.blocked,
-  1044: SENTENCES.refused,
-  1045: SENTENCES.refused,
-  1130: SENTENCES.refused,
-  1698: SENTENCES.refused,
-  3118: SENTENCES.refused,
-  3159: SENTENCES.refused,
-  1053: SENTENCES.lost,
-  1152: SENTENCES.lost,
-  1158: SENTENCES.lost,
-  1159: SENTENCES.lost,
-  1160: SENTENCES.lost,
-  1161: SENTENCES.lost,
-  1184: SENTENCES.lost,
-  1317: SENTENCES.lost,
-  1927: SENTENCES.lost,
-  4031: SENTENCES.lost,
-  1142: SENTENCES.privilege,
-  1227: SENTENCES.privilege,
-};
+/** Every error that the service treats in a way of its own, by the server's symbol. */
+const SERVER_ERRORS = {
+  ER_CON_COUNT_ERROR: { number: 1040, meaning: 'full' },
+  ER_TOO_MANY_USER_CONNECTIONS: { number: 1203, meaning: 'full' },
+  ER_USER_LIMIT_REACHED: { number: 1226, meaning: 'full' },
+  ER_SERVER_OFFLINE_MODE: { number: 3032, meaning: 'full' },
+  ER_HOST_IS_BLOCKED: { number: 1129, meaning: 'blocked' },
+  ER_DBACCESS_DENIED_ERROR: { number: 1044, meaning: 'refused' },
+  ER_ACCESS_DENIED_ERROR: { number: 1045, meaning: 'refused' },
+  ER_HOST_NOT_PRIVILEGED: { number: 1130, meaning: 'refused' },
+  ER_ACCESS_DENIED_NO_PASSWORD_ERROR: { number: 1698, meaning: 'refused' },
+  ER_ACCOUNT_HAS_BEEN_LOCKED: { number: 3118, meaning: 'refused' },
+  ER_SECURE_TRANSPORT_REQUIRED: { number: 3159, meaning: 'refused' },
+  ER_TABLEACCESS_DENIED_ERROR: { number: 1142, meaning: 'privilege' },
+  // Also TiDB's KILL without the privilege.
+  ER_SPECIFIC_ACCESS_DENIED_ERROR: { number: 1227, meaning: 'privilege' },
+  ER_SERVER_SHUTDOWN: { number: 1053, meaning: 'lost', mayKillHaveRun: true },
+  ER_ABORTING_CONNECTION: { number: 1152, meaning: 'lost', mayKillHaveRun: true },
+  ER_NET_READ_ERROR: { number: 1158, meaning: 'lost', mayKillHaveRun: true },
+  ER_NET_READ_INTERRUPTED: { number: 1159, meaning: 'lost', mayKillHaveRun: true },
+  ER_NET_ERROR_ON_WRITE: { number: 1160, meaning: 'lost', mayKillHaveRun: true },
+  ER_NET_WRITE_INTERRUPTED: { number: 1161, meaning: 'lost', mayKillHaveRun: true },
+  ER_NEW_ABORTING_CONNECTION: { number: 1184, meaning: 'lost', mayKillHaveRun: true },
+  ER_QUERY_INTERRUPTED: { number: 1317, meaning: 'lost', mayKillHaveRun: true },
+  // MariaDB.
+  ER_CONNECTION_KILLED: { number: 1927, meaning: 'lost', mayKillHaveRun: true },
+  ER_CLIENT_INTERACTION_TIMEOUT: { number: 4031, meaning: 'lost', mayKillHaveRun: true },
+  // MariaDB.
+  ER_STATEMENT_TIMEOUT: { number: 1969, mayKillHaveRun: true },
+  ER_NO_SUCH_THREAD: { number: 1094 },
+  ER_KILL_DENIED_ERROR: { number: 1095 },
+  ER_SP_DOES_NOT_EXIST: { number: 1305 },
+  ER_BAD_DB_ERROR: { number: 1049 },
+  ER_BAD_FIELD_ERROR: { number: 1054 },
+  ER_PARSE_ERROR: { number: 1064 },
+  ER_COLUMNACCESS_DENIED_ERROR: { number: 1143 },
+  ER_NO_SUCH_TABLE: { number: 1146 },
+} satisfies Record<string, ServerError>;
 
-function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
-  if (error instanceof DeadlineError) return noAnswerWithin(error.timeoutMs);
+/** The server's name for an error. */
+export type ServerErrorSymbol = keyof typeof SERVER_ERRORS;
+
+const BY_NUMBER: ReadonlyMap<number | undefined, ServerError> = new Map(
+  Object.values<ServerError>(SERVER_ERRORS).map((error) => [error.number, error]),
+);
+
+/** The number of an error that the server itself answered; undefined when the trouble is with the line. */
+export function serverErrorNumber(error: unknown): number | undefined {
+  if (!isNativeError(error) || !('errno' in error) || !('sqlState' in error)) return undefined;
+  return typeof error.errno === 'number' && error.errno > 0 ? error.errno : undefined;
+}
+
+/** True if the server itself answered with one of these errors. */
+export function isServerError(error: unknown, ...symbols: readonly ServerErrorSymbol[]): boolean {
   const number = serverErrorNumber(error);
-  if (number !== undefined) return BY_ERRNO[number] ?? answeredWith(number);
-  const code = codeOf(error) ?? '';
-  if (code === 'ETIMEDOUT') return noAnswerWithin(connectTimeoutMs);
-  if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return SENTENCES.plaintext;
-  if (error instanceof CertificateError) return SENTENCES.certificate;
-  if (error instanceof KeylessError) return SENTENCES.keyless;
-  if (isPluginTrouble(error)) return SENTENCES.plugin;
-  if (code === 'PROTOCOL_CONNECTION_LOST' || code === 'ECONNRESET' || code === 'EPIPE') {
-    return SENTENCES.lost;
-  }
-  return SENTENCES.unreachable;
+  return symbols.some((symbol) => SERVER_ERRORS[symbol].number === number);
 }
 
-/** True if the login failed in the driver, before the node judged it. */
-function isPluginTrouble(error: unknown): boolean {
-  const code = codeOf(error) ?? '';
-  return ['AUTH_SWITCH_PLUGIN_ERROR', 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED'].includes(code);
+/** True if a KILL that failed with this error may have run. An error of the connection says nothing of the KILL. */
+export function mayKillHaveRun(error: unknown): boolean {
+  const number = serverErrorNumber(error);
+  return number === undefined || BY_NUMBER.get(number)?.mayKillHaveRun === true;
 }
 
-function answeredWith(number: number): Sentence {
-  return {
-    'en-us': `The node answered with error ${number}.`,
-    'zh-cn': `节点返回错误${number}。`,
-  };
-}
-
-function noAnswerWithin(timeoutMs: number): Sentence {
-  return {
-    'en-us': `The node did not answer within ${timeoutMs} ms.`,
-    'zh-cn': `节点在${timeoutMs}毫秒内没有响应。`,
-  };
+/** Returns what an error of the server means; undefined for other errors, and if the table has no meaning for it. */
+export function meaningOf(error: unknown): keyof typeof MEANINGS | undefined {
+  return BY_NUMBER.get(serverErrorNumber(error))?.meaning;
 }

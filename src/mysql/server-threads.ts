@@ -1,9 +1,9 @@
 import type { Node } from '../domain/node.ts';
 import { servesClient, type ServerThread } from '../domain/server-thread.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ServerIdentity } from './identity.ts';
-import type { ListedThread } from './list-reader.ts';
-import { serverErrorNumber } from './server-errors.ts';
+import type { ListedThread } from './driver/list-reader.ts';
+import { isServerError, serverErrorNumber, type ServerErrorSymbol } from './server-errors.ts';
 
 /** From this many ids on, the whole table is read as fast as its rows are found by id (MySQL 9.7, measured). */
 const MANY_IDS = 50;
@@ -15,7 +15,7 @@ const MAX_STALE = 1000;
  * changes, and no id is given twice in an incarnation. An idle session of the X Protocol has none, and instances can be lost.
  */
 export class ServerThreads {
-  readonly #connected: Connected;
+  readonly #connected: DriverConnection;
   readonly #ownId: string;
   readonly #node: Node;
   /** By the decimal id of its session. */
@@ -23,7 +23,7 @@ export class ServerThreads {
   #isReadable: boolean;
   #hasAnswered = false;
 
-  constructor(connected: Connected, { ownId, flavour }: ServerIdentity, node: Node) {
+  constructor(connected: DriverConnection, { ownId, flavour }: ServerIdentity, node: Node) {
     [this.#connected, this.#ownId, this.#node] = [connected, ownId.toString(), node];
     this.#isReadable = flavour !== 'tidb';
   }
@@ -60,9 +60,8 @@ export class ServerThreads {
         rows.map(([id, name, type]) => [String(id), threadOf(String(name), type)] as const),
       );
     } catch (error) {
-      const number = serverErrorNumber(error);
-      if (number === undefined) throw error;
-      if (NOT_READABLE.has(number)) this.#isReadable = false;
+      if (serverErrorNumber(error) === undefined) throw error;
+      if (isServerError(error, ...NOT_READABLE)) this.#isReadable = false;
       return new Map();
     }
   }
@@ -78,8 +77,16 @@ export function threadOf(name: string, connectionType: unknown): ServerThread {
   return { name, connectionType: typeof connectionType === 'string' ? connectionType : null };
 }
 
-/** Access denied to database, table or column; unknown database, column or table; not understood. */
-const NOT_READABLE: ReadonlySet<number> = new Set([1044, 1142, 1143, 1049, 1054, 1146, 1064]);
+/** The account may not read the table or a column of it, or the server does not have it. */
+const NOT_READABLE: readonly ServerErrorSymbol[] = [
+  'ER_DBACCESS_DENIED_ERROR',
+  'ER_TABLEACCESS_DENIED_ERROR',
+  'ER_COLUMNACCESS_DENIED_ERROR',
+  'ER_BAD_DB_ERROR',
+  'ER_BAD_FIELD_ERROR',
+  'ER_NO_SUCH_TABLE',
+  'ER_PARSE_ERROR',
+];
 
 function isId(id: string | null): id is string {
   return id !== null && /^[1-9]\d{0,19}$/.test(id);

@@ -2,7 +2,7 @@ import type { Deadline } from '../domain/deadline.ts';
 import type { Node } from '../domain/node.ts';
 import { clientPort, type Session } from '../domain/session.ts';
 import { hostFit, type HostFit } from './account-host.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import { serverErrorNumber } from './server-errors.ts';
 
 interface Account {
@@ -23,7 +23,7 @@ interface Accounts {
  * Throws the driver's error if the connection breaks.
  */
 export async function sessionsOfSystemUsers(
-  connected: Connected,
+  connected: DriverConnection,
   node: Node,
   sessions: readonly Session[],
   deadline: Deadline,
@@ -122,7 +122,7 @@ function hostOf(host: string): string {
 
 /** Undefined when the server refuses to answer, as to an account that may not read. */
 async function askIfAllowed(
-  connected: Connected,
+  connected: DriverConnection,
   sql: string,
   node: Node,
   deadline: Deadline,

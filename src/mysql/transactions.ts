@@ -1,6 +1,6 @@
 import { limitReached, type Deadline } from '../domain/deadline.ts';
 import type { Node, TransactionState } from '../domain/node.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import type { Flavour } from './identity.ts';
 import { serverErrorNumber } from './server-errors.ts';
 
@@ -10,7 +10,7 @@ import { serverErrorNumber } from './server-errors.ts';
  * Returns undefined if the server does not show them to the account. Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
 export async function readTransactions(
-  connected: Connected,
+  connected: DriverConnection,
   flavour: Flavour,
   node: Node,
   deadline: Deadline,

@@ -84,7 +84,7 @@ describe('a profile', () => {
         frame(1, '(idle)', ''),
         frame(4, 'emit', 'node:events'),
         frame(2, 'next', 'file:///x/node_modules/express/lib/router.js'),
-        frame(3, 'run', 'file:///x/dist/domain/sweep.js', 4),
+        frame(3, 'run', 'file:///x/dist/domain/kill-batch.js', 4),
       ],
       startTime: 1000,
       samples: [2, 1, 2, 4, 2],
@@ -101,7 +101,7 @@ describe('a profile', () => {
       ],
       users: [
         { name: 'express', percent: 75 },
-        { name: 'ours: domain/sweep.js', percent: 25 },
+        { name: 'ours: domain/kill-batch.js', percent: 25 },
       ],
       busyMs: 0.4,
     });

@@ -1,4 +1,4 @@
-import type { Guard, InternalReason } from '../../src/domain/internal-threads.ts';
+import type { ClientFilter, InternalReason } from '../../src/domain/client-filter.ts';
 import type { ProcessListRow } from '../../src/domain/session.ts';
 
 export type Classification = 'user session' | InternalReason;
@@ -9,8 +9,8 @@ export interface RowCase {
   /** Where it was seen or is described. */
   readonly source: string;
   readonly row: ProcessListRow;
-  /** What differs from the strictest guard. */
-  readonly guard?: Partial<Guard>;
+  /** What differs from the strictest filter. */
+  readonly filter?: Partial<ClientFilter>;
   readonly is: Classification;
 }
 
@@ -39,7 +39,7 @@ export function client(differently: Partial<ProcessListRow> = {}): ProcessListRo
   return { ...row, ...differently };
 }
 
-const SOCKETS_TOO: Partial<Guard> = { requireClientPort: false };
+const SOCKETS_TOO: Partial<ClientFilter> = { requireClientPort: false };
 
 const MYSQL_56 = 'MySQL 5.6.24, measured';
 const MYSQL_97 = 'MySQL 9.7.4, measured';
@@ -253,7 +253,7 @@ const DEFINER_ROUTINES: readonly RowCase[] = [
     shows: 'a socket client in a routine whose definer may come from anywhere',
     source: MARIADB_1011,
     row: printed('| 61 | a1 | % | d2 | Query | 0 | User sleep | do sleep(3) |'),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'no_client_endpoint',
   },
   {
@@ -281,14 +281,14 @@ const SOCKET_CLIENTS: readonly RowCase[] = [
     shows: 'a client of the Unix socket, where they count',
     source: MYSQL_97,
     row: printed('| 147 | v6 | localhost | NULL | Query | 0 | init | show processlist |'),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'user session',
   },
   {
     shows: 'an idle client of the Unix socket, where they count',
     source: MARIADB_1011,
     row: printed('| 11 | v6 | localhost | NULL | Sleep | 5 | | NULL |'),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'user session',
   },
   {
@@ -297,7 +297,7 @@ const SOCKET_CLIENTS: readonly RowCase[] = [
     row: printed(
       '| 3123 | stefan | localhost | apollon | Query | 0 | NULL | SHOW FULL PROCESSLIST |',
     ),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'user session',
   },
   {
@@ -310,28 +310,28 @@ const SOCKET_CLIENTS: readonly RowCase[] = [
     shows: 'an X Protocol client of the Unix socket, where they count',
     source: MYSQL_97,
     row: printed('| 172 | xu | localhost | NULL | Sleep | 0 | NULL | PLUGIN |'),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'user session',
   },
   {
     shows: 'a client over TCP, where those of the socket count as well',
     source: MYSQL_97,
     row: client(),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'user session',
   },
   {
     shows: 'localhost in capitals, which no server writes',
     source: LIST_80,
     row: client({ host: 'LOCALHOST' }),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'no_client_endpoint',
   },
   {
     shows: 'the binlog dump of a tool at the Unix socket, where they count',
     source: LIST_80,
     row: client({ user: 'canal', host: 'localhost', command: 'Binlog Dump' }),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'internal_command',
   },
   {
@@ -340,14 +340,14 @@ const SOCKET_CLIENTS: readonly RowCase[] = [
     row: printed(
       '| 1 | event_scheduler | localhost | NULL | Daemon | 4 | Waiting on empty queue | NULL |',
     ),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'internal_user',
   },
   {
     shows: 'a bare address, where clients of the socket count',
     source: TIDB,
     row: client({ host: '127.0.0.1' }),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'no_client_endpoint',
   },
 ];
@@ -387,7 +387,7 @@ const EVENTS: readonly RowCase[] = [
     shows: 'an event worker of app@localhost, where clients of the socket count',
     source: MARIADB_1011,
     row: printed('| 16 | app | localhost | d2 | Connect | 15 | User sleep | do sleep(30) |'),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'internal_command',
   },
   {
@@ -573,7 +573,7 @@ const REPLICATION: readonly RowCase[] = [
     row: printed(
       '| 14 | app | localhost | d2 | Slave_SQL | 2 | User sleep | insert into d2.n values(8) |',
     ),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'internal_command',
   },
   {
@@ -582,7 +582,7 @@ const REPLICATION: readonly RowCase[] = [
     row: printed(
       '| 9 | app | localhost | d2 | Slave_worker | 2 | User sleep | insert into d2.n values(7) |',
     ),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'internal_command',
   },
   {
@@ -591,7 +591,7 @@ const REPLICATION: readonly RowCase[] = [
     row: printed(
       '| 57 | app | localhost | d | Connect | 13 | User sleep | insert into d.t values (5) |',
     ),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'internal_command',
   },
   {
@@ -616,7 +616,7 @@ const REPLICATION: readonly RowCase[] = [
     row: printed(
       '| 48 | app | % | NULL | Query | 1 | Replica has read all relay log; waiting for more updates | NULL |',
     ),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'no_client_endpoint',
   },
   {
@@ -1063,7 +1063,7 @@ const OTHER_INTERNAL_THREADS: readonly RowCase[] = [
     row: printed(
       '| 29 | delayed | localhost | d2 | Delayed insert | NULL | Waiting for INSERT | m |',
     ),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'internal_user',
   },
   {
@@ -1105,7 +1105,7 @@ const KILLED: readonly RowCase[] = [
     shows: 'a killed event worker of a definer at localhost',
     source: MARIADB_1011,
     row: client({ host: 'localhost', command: 'Killed' }),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'no_client_endpoint',
   },
   {
@@ -1173,7 +1173,7 @@ const TIDB_ROWS: readonly RowCase[] = [
     shows: 'a system process, where clients of the socket count',
     source: 'TiDB domain/sysproctrack, GetSysProcessList',
     row: printed('| 2097156 | | | | Sleep | 0 | autocommit | NULL |'),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'internal_user',
   },
 ];
@@ -1197,14 +1197,14 @@ const OURS: readonly RowCase[] = [
     shows: 'our own connection with a 64-bit id',
     source: TIDB_IDS,
     row: client({ id: '5857102839209263511' }),
-    guard: { ownIds: new Set([5857102839209263511n]) },
+    filter: { ownIds: new Set([5857102839209263511n]) },
     is: 'own_connection',
   },
   {
     shows: 'a neighbour of our id, the same as a double',
     source: TIDB_IDS,
     row: client({ id: '5857102839209263513' }),
-    guard: { ownIds: new Set([5857102839209263511n]) },
+    filter: { ownIds: new Set([5857102839209263511n]) },
     is: 'user session',
   },
   {
@@ -1229,7 +1229,7 @@ const OURS: readonly RowCase[] = [
     shows: 'the control account at the Unix socket',
     source: MARIADB_1011,
     row: client({ user: 'session_control', host: 'localhost' }),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'control_account',
   },
   {
@@ -1242,7 +1242,7 @@ const OURS: readonly RowCase[] = [
     shows: 'the control account, configured in other letters',
     source: LIST_MARIADB,
     row: client({ user: 'session_control' }),
-    guard: { controlAccount: 'SESSION_control' },
+    filter: { controlAccount: 'SESSION_control' },
     is: 'control_account',
   },
   {
@@ -1255,28 +1255,28 @@ const OURS: readonly RowCase[] = [
     shows: 'a configured account',
     source: 'Percona XtraBackup documentation, backup account',
     row: client({ user: 'backup' }),
-    guard: { internalUsers: ['monitor', 'backup'] },
+    filter: { internalUsers: ['monitor', 'backup'] },
     is: 'internal_user',
   },
   {
     shows: 'a configured account in other letters',
     source: 'Percona Monitoring and Management documentation, pmm account',
     row: client({ user: 'PMM' }),
-    guard: { internalUsers: ['pmm'] },
+    filter: { internalUsers: ['pmm'] },
     is: 'internal_user',
   },
   {
     shows: 'an account that is configured in other letters',
     source: ALIBABA,
     row: client({ user: 'aurora' }),
-    guard: { internalUsers: ['Aurora'] },
+    filter: { internalUsers: ['Aurora'] },
     is: 'internal_user',
   },
   {
     shows: 'a client whose account only begins like a configured one',
     source: MYSQL_97,
     row: client({ user: 'backup_reader' }),
-    guard: { internalUsers: ['backup'] },
+    filter: { internalUsers: ['backup'] },
     is: 'user session',
   },
   {
@@ -1378,7 +1378,7 @@ const MISSING_COLUMNS: readonly RowCase[] = [
     shows: 'an empty user at the Unix socket, where clients of it count',
     source: TIDB,
     row: client({ user: '', host: 'localhost' }),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'internal_user',
   },
   {
@@ -1391,7 +1391,7 @@ const MISSING_COLUMNS: readonly RowCase[] = [
     shows: 'a NULL host, where clients of the socket count',
     source: LIST_MARIADB,
     row: client({ host: null }),
-    guard: SOCKETS_TOO,
+    filter: SOCKETS_TOO,
     is: 'no_client_endpoint',
   },
   {

@@ -8,6 +8,7 @@ type Row = Record<string, string | null>;
 
 /** What the driver's side of a server has besides its types. */
 interface Writer {
+  writeEof: () => void;
   writeColumns(columns: readonly object[]): void;
   writeTextRow(values: readonly (string | null)[]): void;
 }
@@ -21,6 +22,14 @@ async function listOf(rows: readonly Row[]): Promise<ProcessList['rows']> {
   );
   nodes.close();
   return list.rows.slice(1).map(inFull);
+}
+
+/** Sends columns without the packet that ends them. */
+function writeColumnsAlone(server: Writer, names: readonly string[]): void {
+  const writeEof = server.writeEof.bind(server);
+  server.writeEof = () => undefined;
+  server.writeColumns(columns(names));
+  server.writeEof = writeEof;
 }
 
 /** Everything in it, made now. */
@@ -111,6 +120,23 @@ describe('a process list', () => {
     nodes.close();
   });
 
+  it('without the packet that ends its columns is none, so no first row is lost', async () => {
+    const node = await scriptedNode((sql, connection) => {
+      if (sql !== 'SHOW PROCESSLIST') {
+        ordinary()(sql, connection);
+        return;
+      }
+      const server = connection as unknown as Writer;
+      writeColumnsAlone(server, COLUMNS);
+      for (const row of [client(1), own(), client(2)]) server.writeTextRow(Object.values(row));
+      server.writeEof();
+    });
+    const nodes = new MysqlNodes();
+    const listing = nodes.withConnection(node, Infinity, (connection) => connection.list(Infinity));
+    await expect(listing).rejects.toMatchObject({ code: 'node_unavailable' });
+    nodes.close();
+  });
+
   it('that has no columns is none', async () => {
     const node = await scriptedNode((sql, connection) => {
       if (sql === 'SHOW PROCESSLIST') connection.writeOk();
@@ -121,4 +147,30 @@ describe('a process list', () => {
     await expect(listing).rejects.toMatchObject({ code: 'node_unavailable' });
     nodes.close();
   });
+});
+
+describe('an answer without the packet that ends its columns', () => {
+  it.each(['SELECT CONNECTION_ID()', 'SHOW GRANTS'])(
+    'breaks the connection, and the next request gets another one: %s',
+    async (asked) => {
+      let isOdd = true;
+      const node = await scriptedNode((sql, connection) => {
+        if (!isOdd || !sql.startsWith(asked)) {
+          ordinary()(sql, connection);
+          return;
+        }
+        const server = connection as unknown as Writer;
+        writeColumnsAlone(server, ['a']);
+        server.writeTextRow(['b']);
+        server.writeEof();
+      });
+      const nodes = new MysqlNodes();
+      const list = () =>
+        nodes.withConnection(node, Infinity, (connection) => connection.list(Infinity));
+      await expect(list()).rejects.toMatchObject({ code: 'node_unavailable' });
+      isOdd = false;
+      expect((await list()).rows).toHaveLength(3);
+      nodes.close();
+    },
+  );
 });

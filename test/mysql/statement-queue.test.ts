@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { afterEach, expect, it, jest } from '@jest/globals';
 import type { Connection } from 'mysql2';
-import { StatementQueue } from '../../src/mysql/statement-queue.ts';
+import { StatementQueue } from '../../src/mysql/driver/statement-queue.ts';
 
 afterEach(() => {
   jest.restoreAllMocks();

@@ -2,8 +2,8 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { KillResult, Node } from '../../src/domain/node.ts';
 import { sessionOf, type Session } from '../../src/domain/session.ts';
-import type { ListedRow } from '../../src/domain/user-sessions.ts';
-import { FreshSessions, MAX_LIST_AGE_MS } from '../../src/domain/fresh-sessions.ts';
+import type { ListedRow } from '../../src/domain/client-filter.ts';
+import { SessionSnapshot, MAX_LIST_AGE_MS } from '../../src/domain/session-snapshot.ts';
 import type { ProcessList } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import {
@@ -444,7 +444,7 @@ describe('a KILL', () => {
       const select = ({ rows }: ProcessList): Map<bigint, Session> =>
         new Map(rows.map((row) => [BigInt(row.id ?? 0), sessionOf({ ...row, id: row.id ?? '' })]));
       const now = () => performance.now();
-      const sessions = await FreshSessions.read(connection, select, now, Infinity);
+      const sessions = await SessionSnapshot.read(connection, select, now, Infinity);
       const [first, second] = [sessions.get(1n), sessions.get(2n)];
       if (first === undefined || second === undefined) throw new Error('They are not listed');
       const before = heard.length;

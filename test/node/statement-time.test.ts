@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NodeIdentity } from '../../src/mysql/node-identity.ts';
-import { SharedConnection } from '../../src/mysql/shared-connection.ts';
+import { SharedControlConnection } from '../../src/mysql/control-connection.ts';
 import { asRoot, nodeOn, servers, type Server } from '../support/server.ts';
 
 const account = { user: 'sc_in_a_hurry', password: 'sc_in_a_hurry' };
@@ -22,9 +22,14 @@ const found = servers.filter(({ flavour }) => flavour === 'mariadb');
   // A KILL can wait for 2 s when others kill at that moment (docs/faq.md), after it has marked its session: cut off, it would tell as failed who dies.
   it('has no limit for its statements, whatever the account has', async () => {
     const node = nodeOn(server, account);
-    const { connected } = await SharedConnection.open(node, node, performance.now() + 10_000, {
-      identity: new NodeIdentity(),
-    });
+    const { connected } = await SharedControlConnection.open(
+      node,
+      node,
+      performance.now() + 10_000,
+      {
+        identity: new NodeIdentity(),
+      },
+    );
     try {
       const { rows } = await connected.query('SELECT @@max_statement_time', 5000, Infinity);
       expect(Number(rows[0]?.[0])).toBe(0);

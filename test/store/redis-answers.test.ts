@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { FirstAnswers } from '../../src/domain/first-answers.ts';
+import { IdempotentResponses } from '../../src/domain/idempotent-responses.ts';
 import { RedisAnswers } from '../../src/store/redis-answers.ts';
 import { startRedis, type RedisServer } from '../../tools/redis-server.ts';
 import { until } from '../support/until.ts';
@@ -14,7 +14,7 @@ import { closeAll, connected, describeRedis, ready, type Told } from './redis.ts
 
 interface Replica extends Told {
   readonly store: RedisAnswers;
-  readonly answers: FirstAnswers;
+  readonly answers: IdempotentResponses;
   readonly troubles: unknown[];
 }
 
@@ -42,7 +42,7 @@ async function replica(bytesAnOwner?: number): Promise<Replica> {
   const told = await connected(server);
   const troubles: unknown[] = [];
   const store = new RedisAnswers(told.redis, bytesAnOwner);
-  const answers = new FirstAnswers(store, (error) => troubles.push(error));
+  const answers = new IdempotentResponses(store, (error) => troubles.push(error));
   return { ...told, store, answers, troubles };
 }
 

@@ -7,7 +7,7 @@ import { NO_AUDIT, type Audit } from '../../src/domain/audit.ts';
 import type { AnswerStore } from '../../src/domain/answer-store.ts';
 import type { App } from '../../src/http/messages.ts';
 import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
-import { FirstAnswers } from '../../src/domain/first-answers.ts';
+import { IdempotentResponses } from '../../src/domain/idempotent-responses.ts';
 import { SessionService } from '../../src/domain/session-service.ts';
 import { AccessKeys, type AccessKey } from '../../src/identity/access-keys.ts';
 import { Authenticator } from '../../src/identity/authenticator.ts';
@@ -105,9 +105,12 @@ export function createService(settings: ServiceSettings): TestService {
         maxWaitSeconds: settings.maxWaitSeconds ?? 60,
       },
       log: { log: (level, message, fields) => events.push({ level, message, fields }) },
-      firstAnswers: new FirstAnswers(settings.answers ?? new MemoryAnswers(), (error) => {
-        throw error;
-      }),
+      idempotentResponses: new IdempotentResponses(
+        settings.answers ?? new MemoryAnswers(),
+        (error) => {
+          throw error;
+        },
+      ),
       audit,
       readiness: () => Promise.resolve({ isReady: true, parts: {} }),
       trustProxy: settings.trustProxy ?? false,

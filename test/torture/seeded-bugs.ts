@@ -22,12 +22,12 @@ export interface SeededBug {
 
 const NO_LIST_CHECK: readonly Replacement[] = [
   [
-    'domain/findings.ts',
+    'domain/batch-outcomes.ts',
     'const session = sessions.get(id);',
     `const session = { user: '', host: '', db: '', command: '', time: 0n, state: '', info: '', ...sessions.get(id), id };`,
   ],
   [
-    'domain/fresh-sessions.ts',
+    'domain/session-snapshot.ts',
     'return present !== undefined && isSameSession(present, session);',
     'return present?.id !== 0n;',
   ],
@@ -69,8 +69,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       ...NO_LIST_CHECK,
       [
         'mysql/kill.ts',
-        `if (number === NO_SUCH_THREAD) return { outcome: 'not_found' };`,
-        `if (number === NO_SUCH_THREAD) return { outcome: 'killed' };`,
+        `if (isServerError(error, 'ER_NO_SUCH_THREAD')) return { outcome: 'not_found' };`,
+        `if (isServerError(error, 'ER_NO_SUCH_THREAD')) return { outcome: 'killed' };`,
       ],
     ],
     server: 'mariadb',
@@ -80,24 +80,28 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
   {
     name: 'a KILL without an answer is sent again, on whatever connection can be had',
     replacements: [
-      ['mysql/breaker.ts', 'if (this.#failures < FAILURES || leftMs <= 0) return;', 'return;'],
       [
-        'domain/sweep.ts',
+        'mysql/pool/circuit-breaker.ts',
+        'if (this.#failures < FAILURES || leftMs <= 0) return;',
+        'return;',
+      ],
+      [
+        'domain/kill-batch.ts',
         'if (!isOlderThanRequest || !isTheSame) throw',
         'if (this.#first === undefined && !(isOlderThanRequest && isTheSame)) throw',
       ],
       [
-        'domain/sweep.ts',
+        'domain/kill-batch.ts',
         'const result = await sessions.end(session, this.#request.deadline);',
         'const result = await connection.kill(session, { sendBy: Infinity, deadline: this.#request.deadline });',
       ],
       [
-        'domain/sweep.ts',
-        'this.#doubts.push({ session, sentOver: connection, list: sessions.list });',
+        'domain/kill-batch.ts',
+        'this.#unanswered.push({ session, sentOver: connection, list: sessions.list });',
         'this.#pending.unshift(session);',
       ],
       [
-        'domain/sweep.ts',
+        'domain/kill-batch.ts',
         '        break;\n      }\n      if (this.#isLate()) break;',
         '        connections = 0;\n        await new Promise((again) => setTimeout(again, 50));\n      }\n      if (this.#isLate()) break;',
       ],
@@ -107,14 +111,14 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     rules: ['a bystander died', 'an internal thread died'],
   },
   {
-    name: 'the guard spares neither what has no port nor what connects',
+    name: 'the client filter spares neither what has no port nor what connects',
     replacements: [
       [
-        'domain/internal-threads.ts',
+        'domain/client-filter.ts',
         `if (clientPort(host ?? '') !== undefined) return true;`,
         `if (host !== '') return true;`,
       ],
-      ['domain/internal-threads.ts', `  'connect',\n`, ''],
+      ['domain/internal-names.ts', `  'connect',\n`, ''],
     ],
     server: 'mariadb',
     acts: ['pause'],
@@ -124,7 +128,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     name: 'a KILL is sent over another connection than the list was read on',
     replacements: [
       [
-        'mysql/shared-connection.ts',
+        'mysql/control-connection.ts',
         '? killSession(connected, session, flavour, node, limits)',
         `? (async () => {
       const { deadline } = limits;

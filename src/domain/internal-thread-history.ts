@@ -1,11 +1,11 @@
+import { isAtRest, reasonOfUser, userSessions } from './client-filter.ts';
+import type { ClientFilter, UserSessions } from './client-filter.ts';
 import { isSameRun, type Incarnation } from './incarnation.ts';
-import { isAtRest, isInternalCommand, reasonOfUser } from './internal-threads.ts';
-import { userSessions, type Guard } from './internal-threads.ts';
+import { isInternalCommand } from './internal-names.ts';
 import type { ControlConnection, ProcessList } from './node.ts';
 import { isReplicating } from './replication-states.ts';
 import { isServerThread, servesClient } from './server-thread.ts';
 import { clientPort, isCutHost, type ProcessListRow } from './session.ts';
-import type { UserSessions } from './user-sessions.ts';
 
 interface Known {
   readonly incarnation: Incarnation;
@@ -23,7 +23,7 @@ interface Selection {
   readonly sessions: UserSessions;
 }
 
-type Rules = Omit<Guard, 'knownInternal' | 'ofInternalUsers'>;
+type Rules = Omit<ClientFilter, 'knownInternal' | 'ofInternalUsers'>;
 
 /**
  * Which ids were proven internal on each node, as long as its incarnation lasts: an applier or an event worker can show itself as an
@@ -34,7 +34,7 @@ type Rules = Omit<Guard, 'knownInternal' | 'ofInternalUsers'>;
  * Any other account can be that of a routine's definer, whom a client shows only until the routine ends; likewise a host without
  * a port. Such a row is internal by itself, and leaves no trace.
  */
-export class KnownInternals {
+export class InternalThreadHistory {
   /** The last two runs of each, the last one first: where another server stands in for a while, what was known of the first holds again after. */
   readonly #known = new Map<string, readonly Known[]>();
   /** Many requests can share a list, and come for it one after the other. Only the last: what a weak map holds lives through collections. */

@@ -1,4 +1,4 @@
-import { ServiceError } from '../errors.ts';
+import { ServiceError } from '../../errors.ts';
 
 /** Requests that may be held by nodes that are slow to answer, all together: about half of those that are let in at once. */
 const MAX_AT_SLOW_NODES = 512;
@@ -9,31 +9,31 @@ const MAX_AT_ONE = 256;
 const RECOUNT_MS = 50;
 
 /** A node as far as others are concerned. */
-export interface Crowded {
+export interface BulkheadMember {
   /** Requests that use it or wait for it. */
   readonly users: number;
-  /** Whether who comes now waits for something that is overdue. */
+  /** True if a new request would queue behind an overdue statement. */
   isSlow(): boolean;
 }
 
 /** Keeps nodes that are slow to answer from taking the places of requests to the others. */
-export class Crowd {
-  readonly #busy = new Set<Crowded>();
+export class SlowNodeBulkhead {
+  readonly #busy = new Set<BulkheadMember>();
   #held = 0;
   #countedAt = -Infinity;
 
   /** Notes that a node has its first user. */
-  begin(node: Crowded): void {
+  begin(node: BulkheadMember): void {
     this.#busy.add(node);
   }
 
   /** Notes that a node has none any more. */
-  end(node: Crowded): void {
+  end(node: BulkheadMember): void {
     this.#busy.delete(node);
   }
 
   /** Throws `overloaded` when this node is slow, and it holds as many requests as it may, or such nodes do together. */
-  requireRoom(node: Crowded): void {
+  requireRoom(node: BulkheadMember): void {
     if (!node.isSlow()) return;
     if (performance.now() - this.#countedAt > RECOUNT_MS) this.#count();
     if (node.users >= MAX_AT_ONE || this.#held >= MAX_AT_SLOW_NODES)

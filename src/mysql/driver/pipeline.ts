@@ -1,5 +1,6 @@
 import type { Connection } from 'mysql2';
-import { packetOf, type Driver, type Packet } from './driver.ts';
+import { internalsOf, packetOf } from './mysql2-internals.ts';
+import type { Mysql2Internals, Packet } from './mysql2-internals.ts';
 
 /** So many statements are under way at once: with the connection, what came of so many is lost at most. */
 const WINDOW = 64;
@@ -21,7 +22,7 @@ export interface Pipelined {
 export function pipeline(connection: Connection, { next, answered }: Pipelined): Promise<void> {
   return new Promise((resolve, reject) => {
     let unanswered = 0;
-    const fill = (driver: Driver): void => {
+    const fill = (driver: Mysql2Internals): void => {
       // A few at a time, not each in a packet of the network of its own.
       if (unanswered > WINDOW / 2) return;
       const packets: Buffer[] = [];
@@ -35,7 +36,7 @@ export function pipeline(connection: Connection, { next, answered }: Pipelined):
     };
     const command = {
       onResult: reject,
-      execute(packet: Packet | undefined, driver: Driver): boolean {
+      execute(packet: Packet | undefined, driver: Mysql2Internals): boolean {
         if (packet !== undefined) {
           unanswered -= 1;
           answered(answerIn(packet, driver));
@@ -48,12 +49,12 @@ export function pipeline(connection: Connection, { next, answered }: Pipelined):
         return true;
       },
     };
-    (connection as unknown as Driver).addCommand(command);
+    internalsOf(connection).addCommand(command);
   });
 }
 
 /** Throws when it is neither OK nor an error: the driver then breaks the connection. */
-function answerIn(packet: Packet, driver: Driver): Error | undefined {
+function answerIn(packet: Packet, driver: Mysql2Internals): Error | undefined {
   if (packet.isError()) return packet.asError(driver.clientEncoding);
   if (packet.peekByte() !== OK)
     throw new Error('A statement without rows had another answer than OK');

@@ -1,7 +1,8 @@
 import type { Connection } from 'mysql2';
-import type { ServerThread } from '../domain/server-thread.ts';
-import type { ProcessListRow } from '../domain/session.ts';
-import { packetOf, type Driver, type Packet } from './driver.ts';
+import type { ServerThread } from '../../domain/server-thread.ts';
+import type { ProcessListRow } from '../../domain/session.ts';
+import { internalsOf, isEof, packetOf } from './mysql2-internals.ts';
+import type { Mysql2Internals, Packet } from './mysql2-internals.ts';
 
 /** What a statement returned. */
 export interface List {
@@ -18,7 +19,6 @@ export interface ListedThread extends ProcessListRow {
 const NULL = 0xfb;
 const TWO_BYTES = 0xfc;
 const THREE_BYTES = 0xfd;
-const EOF = 0xfe;
 
 /**
  * Reads the rows of a process list. The driver would make an array of each first, of which a row is made then: for ten thousand sessions
@@ -40,6 +40,8 @@ export function readList(connection: Connection, sql: string): Promise<List> {
     }
     function column(packet: Packet): boolean {
       if (left === 0) {
+        // A server that agreed to DEPRECATE_EOF sends the first row here.
+        if (!isEof(packet)) throw new Error('No EOF packet ends the columns of a list');
         read = rowReader(columns);
         next = row;
         return false;
@@ -49,16 +51,16 @@ export function readList(connection: Connection, sql: string): Promise<List> {
       return false;
     }
     function row(packet: Packet): boolean {
-      if (packet.peekByte() !== EOF || packet.length() >= 13) {
+      if (!isEof(packet)) {
         rows.push(read(packet));
         return false;
       }
       resolve({ columns, rows });
       return true;
     }
-    (connection as unknown as Driver).addCommand({
+    internalsOf(connection).addCommand({
       onResult: reject,
-      execute(packet: Packet | undefined, driver: Driver): boolean {
+      execute(packet: Packet | undefined, driver: Mysql2Internals): boolean {
         if (packet === undefined) {
           driver.write(packetOf(sql));
           driver.sequenceId = 1;

@@ -1,10 +1,14 @@
+import { isInternalCommand, isInternalUser } from './internal-names.ts';
 import { isReplicating } from './replication-states.ts';
 import { isOverNetwork, servesClient } from './server-thread.ts';
-import { clientPort, isCutHost, type ProcessListRow } from './session.ts';
-import { compareIds, UserSessions, type ListedRow } from './user-sessions.ts';
+import { clientPort, isCutHost, sessionOf } from './session.ts';
+import type { ProcessListRow, Session } from './session.ts';
 
-/** What the guard must know besides the row. */
-export interface Guard {
+/** A row whose id is a decimal integer without zeros in front. */
+export type ListedRow = ProcessListRow & { readonly id: string };
+
+/** The settings by which rows of a process list are judged: only what is provably a client's session passes. */
+export interface ClientFilter {
   /** The ids of our control connections, the one included that read the list: after a reload some can be under another account. */
   readonly ownIds: ReadonlySet<bigint>;
   /** The account of the control connection: every session under it is ours, from whichever host. */
@@ -32,60 +36,26 @@ export type InternalReason =
   | 'second_opinion';
 
 /**
- * Accounts that serve no client: the servers' own, and those of the clouds that host them.
- * `root` and `aurora` are people on most fleets, so they are not here.
- * Sources: sql_show.cc of MySQL and MariaDB for the first three; the servers' reserved accounts;
- * the clouds' documentation for the rest.
- */
-const INTERNAL_USERS: ReadonlySet<string> = new Set([
-  ...['system user', 'event_scheduler', 'unauthenticated user', 'delayed', 'mariadb.sys'],
-  ...['rdsadmin', 'rdsrepladmin', 'rdsrepladmin_priv_checks_user', 'rdsgrprepladmin'],
-  ...['rdsproxyadmin', 'rdstopmgr', 'rdshm'],
-  ...['rdsbackup', 'rdsmetric', 'rdsrepl', 'rdsproxy', 'dsc_readonly', 'drsfull', 'drsincremental'],
-  ...['aliyun_root', 'aurora_proxy', 'rds_service', 'replicator'],
-  ...['ociadmin', 'ocimonitor', 'ocirpl', 'ocidbm', 'ocirest', 'oracle-cloud-agent', 'rrhhuser'],
-  ...['azure_superuser', 'cloudsqladmin', 'cloudsqlreplica', 'cloudsqlapplier'],
-  ...['cloudsqlimport', 'cloudsqlexport', 'cloudsqloneshot', 'cloudsqlobservabilityadmin'],
-]);
-
-/** MySQL and Percona name their own accounts so: `mysql.session`, `mysql.infoschema`, `mysql.pxc.sst.user`. */
-const INTERNAL_USER_PREFIX = 'mysql.';
-
-const INTERNAL_COMMANDS: ReadonlySet<string> = new Set([
-  'daemon',
-  'connect',
-  'connect out',
-  'table dump',
-  'delayed insert',
-  'clone',
-]);
-
-const INTERNAL_COMMAND_PREFIXES = [
-  'binlog dump',
-  'slave',
-  'replica',
-  'register ',
-  'group replication',
-] as const;
-
-/**
  * Why a row is an internal thread, or undefined when it is provably a user session: the one question that decides
  * what may be killed. What it cannot make sense of is internal.
  */
-export function internalReason(row: ProcessListRow, guard: Guard): InternalReason | undefined {
+export function internalReason(
+  row: ProcessListRow,
+  filter: ClientFilter,
+): InternalReason | undefined {
   if (!hasNumber(row) || row.id.startsWith('0')) return 'bad_id';
-  return judgeOf(guard)(row);
+  return judgeOf(filter)(row);
 }
 
 /**
  * Says of rows of a list, by ascending id, why they are internal, as `internalReason` does; accounts and commands that come again are
  * judged once.
  */
-function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
-  const isOurs = among([...guard.ownIds].map((id) => id.toString()));
-  const isKnown = among([...(guard.knownInternal ?? [])]);
-  const isOfInternalUser = among([...(guard.ofInternalUsers ?? [])]);
-  const byUser = cached((user) => reasonOfUser(user.toLowerCase(), guard));
+function judgeOf(filter: ClientFilter): (row: ListedRow) => InternalReason | undefined {
+  const isOurs = among([...filter.ownIds].map((id) => id.toString()));
+  const isKnown = among([...(filter.knownInternal ?? [])]);
+  const isOfInternalUser = among([...(filter.ofInternalUsers ?? [])]);
+  const byUser = cached((user) => reasonOfUser(user.toLowerCase(), filter));
   const byCommand = cached((command) => isInternalCommand(command.toLowerCase()));
   return (row) => {
     const { id } = row;
@@ -96,7 +66,7 @@ function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
     const reason = byUser(row.user ?? '');
     if (reason !== undefined) return reason;
     if (byCommand(row.command ?? '')) return 'internal_command';
-    if (!isClientEndpoint(row, guard)) return 'no_client_endpoint';
+    if (!isClientEndpoint(row, filter)) return 'no_client_endpoint';
     if (!isAtRest(row) && isReplicating(row)) return 'replication_state';
     if (row.thread !== undefined && !servesClient(row.thread)) return 'second_opinion';
     return undefined;
@@ -104,15 +74,44 @@ function judgeOf(guard: Guard): (row: ListedRow) => InternalReason | undefined {
 }
 
 /** Returns how many rows of a list are internal only because the node has cut their host, and with it their port. */
-export function countCutHosts(rows: readonly ProcessListRow[], guard: Guard): number {
+export function countCutHosts(rows: readonly ProcessListRow[], filter: ClientFilter): number {
   return rows.filter(
-    (row) => isCutHost(row.host ?? '') && internalReason(row, guard) === 'no_client_endpoint',
+    (row) => isCutHost(row.host ?? '') && internalReason(row, filter) === 'no_client_endpoint',
   ).length;
 }
 
+/** The user sessions of a process list. Lists are long and few of their sessions asked for: each is made when it is. */
+export class UserSessions {
+  /** All of them by ascending id, as rows. */
+  readonly ascending: readonly ListedRow[];
+  /** What else the list shows. */
+  readonly others: readonly ProcessListRow[];
+
+  /** The first by ascending id, no id twice. */
+  constructor(ascending: readonly ListedRow[], others: readonly ProcessListRow[]) {
+    this.ascending = ascending;
+    this.others = others;
+  }
+
+  get(id: bigint): Session | undefined {
+    const wanted = id.toString();
+    let [low, high] = [0, this.ascending.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const row = this.ascending[middle];
+      if (row === undefined) return undefined;
+      const order = compareIds(wanted, row.id);
+      if (order === 0) return sessionOf(row);
+      if (order < 0) high = middle;
+      else low = middle + 1;
+    }
+    return undefined;
+  }
+}
+
 /** The user sessions of a process list. An id that the list shows twice is nobody's: neither row is a session. */
-export function userSessions(rows: readonly ProcessListRow[], guard: Guard): UserSessions {
-  const judge = judgeOf(guard);
+export function userSessions(rows: readonly ProcessListRow[], filter: ClientFilter): UserSessions {
+  const judge = judgeOf(filter);
   const others: ProcessListRow[] = [];
   const numbered: ListedRow[] = [];
   const withZeros = new Set<string>();
@@ -142,6 +141,25 @@ export function userSessions(rows: readonly ProcessListRow[], guard: Guard): Use
   return new UserSessions(found, others);
 }
 
+/** Returns why an account, in lower case, is internal; undefined if it is an ordinary one. */
+export function reasonOfUser(
+  user: string,
+  filter: Pick<ClientFilter, 'controlAccount' | 'internalUsers'>,
+): InternalReason | undefined {
+  if (user === filter.controlAccount.toLowerCase()) return 'control_account';
+  if (isInternalUser(user)) return 'internal_user';
+  const isConfigured = filter.internalUsers.some((internal) => internal.toLowerCase() === user);
+  return isConfigured ? 'internal_user' : undefined;
+}
+
+/**
+ * True if a session waits for its next statement. Then it is in no routine, and shows its own account; nor is it in a state of
+ * replication, which takes longer to read.
+ */
+export function isAtRest({ command }: ProcessListRow): boolean {
+  return command?.toLowerCase() === 'sleep';
+}
+
 function hasNumber(row: ProcessListRow): row is ListedRow {
   return row.id !== null && isNumber(row.id);
 }
@@ -164,6 +182,13 @@ function among(ids: string[]): (id: string) => boolean {
   };
 }
 
+/** Below 0, 0 or above: how two decimal integers without zeros in front compare. */
+function compareIds(one: string, other: string): number {
+  if (one.length !== other.length) return one.length - other.length;
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}
+
 /** Whether it is 1 to 20 digits. One by one: a regular expression takes longer, and long lists have ten thousand ids. */
 function isNumber(id: string): boolean {
   if (id.length === 0 || id.length > 20) return false;
@@ -174,36 +199,12 @@ function isNumber(id: string): boolean {
   return true;
 }
 
-/** Returns why an account, in lower case, is internal; undefined if it is an ordinary one. */
-export function reasonOfUser(
-  user: string,
-  guard: Pick<Guard, 'controlAccount' | 'internalUsers'>,
-): InternalReason | undefined {
-  if (user === guard.controlAccount.toLowerCase()) return 'control_account';
-  if (user === '' || user.startsWith(INTERNAL_USER_PREFIX) || INTERNAL_USERS.has(user)) {
-    return 'internal_user';
-  }
-  const isConfigured = guard.internalUsers.some((internal) => internal.toLowerCase() === user);
-  return isConfigured ? 'internal_user' : undefined;
-}
-
-/**
- * True if a session waits for its next statement. Then it is in no routine, and shows its own account; nor is it in a state of
- * replication, which takes longer to read.
- */
-export function isAtRest({ command }: ProcessListRow): boolean {
-  return command?.toLowerCase() === 'sleep';
-}
-
-/** True if a command, in lower case, is one that no client session has. */
-export function isInternalCommand(command: string): boolean {
-  if (command === '' || INTERNAL_COMMANDS.has(command)) return true;
-  return INTERNAL_COMMAND_PREFIXES.some((prefix) => command.startsWith(prefix));
-}
-
-function isClientEndpoint({ host, command, thread }: ProcessListRow, guard: Guard): boolean {
+function isClientEndpoint(
+  { host, command, thread }: ProcessListRow,
+  filter: ClientFilter,
+): boolean {
   // `Killed` hides the command that would tell an event worker of a definer at localhost from a client of the socket.
-  if (host === 'localhost') return !guard.requireClientPort && command?.toLowerCase() !== 'killed';
+  if (host === 'localhost') return !filter.requireClientPort && command?.toLowerCase() !== 'killed';
   if (clientPort(host ?? '') !== undefined) return true;
   // An event worker's definer can have such a host too: only its thread shows that it serves no client.
   return isCutHost(host ?? '') && thread !== undefined && isOverNetwork(thread);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { KnownInternals } from '../../src/domain/known-internals.ts';
+import { InternalThreadHistory } from '../../src/domain/internal-thread-history.ts';
 import type { ProcessListRow } from '../../src/domain/session.ts';
 import { client, printed } from './process-list-rows.ts';
 
@@ -14,7 +14,7 @@ const RUN = { server: 'one', startedAt: 1000, begunBy: 0, seenAt: 0 };
 
 /** Whether the last of these rows, each in a list of its own and all of one id, counts as a user session. */
 function isSession(rows: readonly ProcessListRow[], rules: typeof RULES): boolean {
-  const known = new KnownInternals();
+  const known = new InternalThreadHistory();
   const counts = rows.map((row, index) => {
     const list = { rows: [row], askedAt: index };
     return known.select('n', { incarnation: RUN }, list, rules).get(8n) !== undefined;

@@ -1,12 +1,12 @@
-import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Connection, FieldPacket } from 'mysql2';
-import { leftUntil, limitReached, type Deadline } from '../domain/deadline.ts';
-import type { Connected, Greeting, ResultSet } from './connected.ts';
-import type { Driver } from './driver.ts';
+import { leftUntil, limitReached, type Deadline } from '../../domain/deadline.ts';
+import type { ServiceError } from '../../errors.ts';
+import { connectionLost, DeadlineError, NotSentError } from './driver-errors.ts';
+import type { DriverConnection, Greeting, ResultSet } from './driver-connection.ts';
+import { internalsOf, streamOf } from './mysql2-internals.ts';
 import { readList, type List } from './list-reader.ts';
 import { pipeline } from './pipeline.ts';
-import { connectionLost, DeadlineError, NotSentError } from './server-errors.ts';
 
 interface Waiting {
   readonly send: () => Promise<void>;
@@ -14,19 +14,22 @@ interface Waiting {
 }
 
 /** Sends one statement at a time: what waits here has surely not been sent. */
-export class StatementQueue implements Connected {
+export class StatementQueue implements DriverConnection {
   readonly greeting: Greeting;
   readonly #connection: Connection;
   readonly #waiting = new Set<Waiting>();
   #sentAt: number | undefined;
+  /** Rejects the statement under way. The driver drops a statement without a word if its answer is odd. */
+  #fail: ((error: ServiceError) => void) | undefined;
   readonly #listeners: (() => void)[] = [];
 
   constructor(connection: Connection) {
     this.#connection = connection;
-    const { _handshakePacket: packet } = connection as unknown as Driver;
+    const { _handshakePacket: packet } = internalsOf(connection);
     this.greeting = { threadId: connection.threadId, version: packet?.serverVersion ?? '' };
     this.holdProcess(false);
     streamOf(connection).once('close', () => {
+      this.#fail?.(connectionLost());
       this.#giveUpAll();
     });
   }
@@ -208,6 +211,10 @@ export class StatementQueue implements Connected {
   #answered(sql: string, latest: Deadline): Promise<ResultSet & { readonly warningCount: number }> {
     return new Promise((resolve, reject) => {
       const limit = this.#breakAt(latest);
+      this.#fail = (error) => {
+        clearTimeout(limit);
+        reject(error);
+      };
       this.#connection.query(sql, (error, rows: unknown, fields: FieldPacket[] | undefined) => {
         clearTimeout(limit);
         if (error) reject(error);
@@ -226,11 +233,6 @@ export class StatementQueue implements Connected {
       Math.max(1, Math.ceil(latest - performance.now())),
     );
   }
-}
-
-/** The socket of a connection: public in the driver, but missing from its types. */
-export function streamOf(connection: Connection): Socket {
-  return (connection as unknown as { stream: Socket }).stream;
 }
 
 function resultOf(result: unknown, fields: readonly FieldPacket[]) {

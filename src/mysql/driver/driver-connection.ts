@@ -1,4 +1,4 @@
-import type { Deadline } from '../domain/deadline.ts';
+import type { Deadline } from '../../domain/deadline.ts';
 import type { List } from './list-reader.ts';
 
 /** What a statement returned: the column names, and the rows in their order. */
@@ -18,7 +18,7 @@ export interface Greeting {
 }
 
 /** A connection of the driver, with a deadline for each statement; after an error of the line it stays broken. */
-export interface Connected {
+export interface DriverConnection {
   /**
    * Sends a statement when it is its turn. Rejects with a NotSentError when that does not come by the deadline or by `sendBy`, or the
    * connection breaks before; with the driver's error; or with a DeadlineError when no answer comes within `limitMs` and by the deadline: then the connection is broken.

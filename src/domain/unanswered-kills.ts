@@ -1,23 +1,23 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Audit, Origin } from './audit.ts';
-import { MAX_LIST_AGE_MS } from './fresh-sessions.ts';
+import { MAX_LIST_AGE_MS } from './session-snapshot.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillOutcome, KillResult } from './node.ts';
 import type { Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Outcome } from './termination.ts';
-import type { ListedRow } from './user-sessions.ts';
+import type { ListedRow } from './client-filter.ts';
 
 /** A KILL that was sent and not answered. */
-export interface Doubt {
+export interface UnansweredKill {
   readonly session: Session;
   readonly sentOver: Pick<ControlConnection, 'id'>;
   /** A list that the connection read: it shows that connection. */
   readonly list: ProcessList;
 }
 
-/** What settling needs besides the connection. */
-export interface SettleParts {
+/** What resolving needs besides the connection. */
+export interface ResolveParts {
   readonly node: Node;
   readonly audit: Audit;
   readonly origin: Origin;
@@ -42,34 +42,34 @@ const OUTCOMES: Readonly<Record<KillOutcome, Outcome>> = {
  * one, so each is ended first: the one exception to "never an internal thread". Then a session that is gone or `Killed` was
  * killed by ours, and one that lives got nothing. Never throws; what cannot be found out is unknown.
  */
-export async function settle(
-  doubts: readonly Doubt[],
+export async function resolveUnansweredKills(
+  kills: readonly UnansweredKill[],
   connection: ControlConnection,
-  parts: SettleParts,
+  parts: ResolveParts,
 ): Promise<readonly { readonly id: bigint; readonly outcome: Outcome }[]> {
-  const settled: { readonly id: bigint; readonly outcome: Outcome }[] = [];
-  // The next connection can be lost as well before the first is settled, and each may hold a KILL.
-  let left = doubts;
+  const resolved: { readonly id: bigint; readonly outcome: Outcome }[] = [];
+  // The next connection can be lost as well before the first is resolved, and each may hold a KILL.
+  let left = kills;
   for (let [first] = left; first !== undefined; [first] = left) {
     const { sentOver } = first;
     const list = await listWithoutOld(first, connection, parts);
-    for (const doubt of left.filter((other) => other.sentOver.id === sentOver.id)) {
-      const outcome = list === undefined ? 'unknown' : judge(doubt, connection, list);
-      settled.push({ id: doubt.session.id, outcome });
+    for (const kill of left.filter((other) => other.sentOver.id === sentOver.id)) {
+      const outcome = list === undefined ? 'unknown' : judge(kill, connection, list);
+      resolved.push({ id: kill.session.id, outcome });
     }
     left = left.filter((other) => other.sentOver.id !== sentOver.id);
   }
-  return settled;
+  return resolved;
 }
 
 /** A list read after the old connection had ended; undefined when that, or a list, cannot be had. */
 async function listWithoutOld(
-  doubt: Doubt,
+  kill: UnansweredKill,
   connection: ControlConnection,
-  parts: SettleParts,
+  parts: ResolveParts,
 ): Promise<ProcessList | undefined> {
   try {
-    if (!(await endOldConnection(doubt, connection, parts))) return undefined;
+    if (!(await endOldConnection(kill, connection, parts))) return undefined;
     return await connection.list(parts.deadline);
   } catch {
     return undefined;
@@ -78,9 +78,9 @@ async function listWithoutOld(
 
 /** True once no list shows the old connection any more. */
 async function endOldConnection(
-  { sentOver, list }: Doubt,
+  { sentOver, list }: UnansweredKill,
   connection: ControlConnection,
-  { node, audit, origin, now, deadline, record }: SettleParts,
+  { node, audit, origin, now, deadline, record }: ResolveParts,
 ): Promise<boolean> {
   const host = rowOf(list, sentOver.id)?.host;
   const isOurs = (row: ProcessListRow): boolean =>
@@ -119,7 +119,11 @@ async function endOldConnection(
   }
 }
 
-function judge({ session }: Doubt, connection: ControlConnection, list: ProcessList): Outcome {
+function judge(
+  { session }: UnansweredKill,
+  connection: ControlConnection,
+  list: ProcessList,
+): Outcome {
   const row = rowOf(list, session.id);
   if (row === undefined || row.command?.toLowerCase() === 'killed') return 'killed';
   // An id that was given anew: the session that was meant is gone.

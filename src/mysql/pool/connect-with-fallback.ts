@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Deadline } from '../domain/deadline.ts';
-import type { Node } from '../domain/node.ts';
-import { ServiceError } from '../errors.ts';
-import { isDoorShut, isFull } from './server-errors.ts';
-import { SharedConnection, type KnownOfNode } from './shared-connection.ts';
+import type { Deadline } from '../../domain/deadline.ts';
+import type { Node } from '../../domain/node.ts';
+import { ServiceError } from '../../errors.ts';
+import { isEndpointUnavailable, isFull } from '../node-trouble.ts';
+import { SharedControlConnection, type KnownOfNode } from '../control-connection.ts';
 
 /** On a full node each login that is turned away takes the last connection for a moment. */
 const FULL_PATIENCE_MS = 1000;
@@ -13,19 +13,19 @@ const FULL_PAUSE_MS = 50;
  * Opens a control connection over the main port, or over the spare port if the main port is shut. Retries a full node for 1 s. Throws the
  * main port's error; if the spare port answers but must not be used, throws why, with the main port's error as the cause.
  */
-export async function openThroughAnyDoor(
+export async function connectWithFallback(
   node: Node,
   known: KnownOfNode,
-): Promise<SharedConnection> {
+): Promise<SharedControlConnection> {
   const begun = performance.now();
   const limit = (): Deadline => performance.now() + node.connectTimeoutMs + node.listTimeoutMs;
   for (;;) {
     try {
-      return await SharedConnection.open(node, node, limit(), known);
+      return await SharedControlConnection.open(node, node, limit(), known);
     } catch (error) {
-      if (!isDoorShut(error)) throw error;
+      if (!isEndpointUnavailable(error)) throw error;
       const spare = await openSpare(node, limit(), known);
-      if (spare instanceof SharedConnection) return spare;
+      if (spare instanceof SharedControlConnection) return spare;
       if (!isFull(error) || performance.now() - begun > FULL_PATIENCE_MS) {
         throw spare === undefined
           ? error
@@ -41,10 +41,10 @@ async function openSpare(
   node: Node,
   deadline: Deadline,
   known: KnownOfNode,
-): Promise<SharedConnection | ServiceError | undefined> {
+): Promise<SharedControlConnection | ServiceError | undefined> {
   if (node.admin === undefined) return undefined;
   try {
-    return await SharedConnection.open(node, node.admin, deadline, known);
+    return await SharedControlConnection.open(node, node.admin, deadline, known);
   } catch (error) {
     return error instanceof ServiceError ? error : undefined;
   }

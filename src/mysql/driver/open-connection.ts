@@ -1,12 +1,13 @@
 import { connect as connectSocket, isIP, type LookupFunction } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { authPlugins, createConnection, type AuthPlugin, type SslOptions } from 'mysql2';
-import type { Deadline } from '../domain/deadline.ts';
-import { isLoopback, type Node } from '../domain/node.ts';
-import { CertificateError, codeOf, KeylessError, timeFor } from './server-errors.ts';
-import type { Connected } from './connected.ts';
+import { limitReached, type Deadline } from '../../domain/deadline.ts';
+import { isLoopback, type Node } from '../../domain/node.ts';
+import { CertificateError, codeOf, KeylessError } from './driver-errors.ts';
+import type { DriverConnection } from './driver-connection.ts';
+import { streamOf } from './mysql2-internals.ts';
 import { sharedLookup } from './shared-lookup.ts';
-import { StatementQueue, streamOf } from './statement-queue.ts';
+import { StatementQueue } from './statement-queue.ts';
 
 /** Looks names up for connections. */
 export const lookUpName = sharedLookup();
@@ -23,7 +24,7 @@ export async function openConnection(
   address: Address,
   deadline: Deadline,
   lookup: LookupFunction = lookUpName,
-): Promise<Connected> {
+): Promise<DriverConnection> {
   const connected = await logIn({ node, address, deadline, lookup });
   try {
     await connected.query(SESSION_SETTINGS, node.listTimeoutMs, deadline);
@@ -49,7 +50,7 @@ const SESSION_SETTINGS = [
   '/*!50708 , max_execution_time = 0 */ /*M!100101 , max_statement_time = 0 */',
 ].join(' ');
 
-async function logIn(to: Target): Promise<Connected> {
+async function logIn(to: Target): Promise<DriverConnection> {
   const { node, address } = to;
   if (node.tls === 'disabled') return connect(to, undefined);
   if (node.tls !== 'offered') return connect(to, verifying(to, node.tls.ca));
@@ -77,7 +78,7 @@ function certificateName({ node, address }: Target): string {
   return (typeof node.tls === 'object' ? node.tls.serverName : undefined) ?? address.host;
 }
 
-async function connect(to: Target, ssl: SslOptions | undefined): Promise<Connected> {
+async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverConnection> {
   const { node, address, deadline, lookup } = to;
   const { host, port } = address;
   const connection = createConnection({
@@ -97,8 +98,8 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<Connect
     // 0 would mean 16,000: half a megabyte a connection.
     maxPreparedStatements: 1,
     multipleStatements: false,
-    // Without attributes a statement is its text alone: see pipeline.ts.
-    flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES'],
+    // Without attributes a statement is its text alone: see pipeline.ts. list-reader.ts needs the EOF packet behind the columns.
+    flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES', '-DEPRECATE_EOF'],
     trace: false,
     charset: 'utf8mb4',
     connectAttributes: { program_name: 'session-control' },
@@ -109,7 +110,11 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<Connect
   try {
     await new Promise<void>((resolve, reject) => {
       // Stays for good: a second 'error' without a listener would end the process.
-      connection.on('error', reject);
+      connection.on('error', (error: Error) => {
+        reject(error);
+        // After an odd answer the driver leaves the connection open.
+        streamOf(connection).destroy();
+      });
       connection.once('connect', () => {
         resolve();
       });
@@ -122,6 +127,13 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<Connect
     throw isUnverified && typeof node.tls === 'object' ? new CertificateError(error) : error;
   }
   return new StatementQueue(connection);
+}
+
+/** How long connecting may take, in whole milliseconds, at least one. Throws `node_unavailable` when the deadline has passed. */
+function timeFor(limitMs: number, deadline: Deadline): number {
+  const left = Math.ceil(deadline - performance.now());
+  if (left <= 0) throw limitReached();
+  return Math.min(limitMs, left);
 }
 
 /**

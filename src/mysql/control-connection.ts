@@ -1,8 +1,8 @@
 import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { by, limitReached, type Deadline } from '../domain/deadline.ts';
+import { limitReached, withDeadline, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, OwnSessions, ProcessList } from '../domain/node.ts';
-import { openConnection, type Address } from './connection.ts';
+import { openConnection, type Address } from './driver/open-connection.ts';
 import { requireGrants, type Grants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
@@ -12,9 +12,9 @@ import { KillRefusals } from './kill-refusals.ts';
 import { killSession, killSessionsAhead } from './kill.ts';
 import { LookUp } from './lookup.ts';
 import { readProcessList } from './process-list.ts';
-import { nodeTrouble } from './server-errors.ts';
+import { nodeTrouble } from './node-trouble.ts';
 import { ServerThreads } from './server-threads.ts';
-import type { Connected } from './connected.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import { readTransactions } from './transactions.ts';
 
 /** What all connections to a node have in common. */
@@ -24,7 +24,7 @@ export interface KnownOfNode {
 }
 
 interface Opened {
-  readonly connected: Connected;
+  readonly connected: DriverConnection;
   readonly identity: ServerIdentity;
   readonly grants: Grants;
   readonly node: Node;
@@ -33,16 +33,16 @@ interface Opened {
 }
 
 /** A control connection that several requests share. */
-export class SharedConnection {
+export class SharedControlConnection {
   readonly identity: ServerIdentity;
   /** Whether it came in by the spare way, which is to be given back. */
   readonly isSpare: boolean;
-  readonly connected: Connected;
+  readonly connected: DriverConnection;
   /** Where it was opened to: a name may lead elsewhere by now. */
   readonly host: string;
   readonly #node: Node;
   readonly #nodeIdentity: NodeIdentity;
-  /** With which it logged in. */
+  /** The grants with which it logged in. */
   readonly #grants: Grants;
   readonly #lookUp: LookUp;
   readonly #threads: ServerThreads;
@@ -75,13 +75,20 @@ export class SharedConnection {
     address: Address,
     deadline: Deadline,
     { identity: nodeIdentity, lookup }: KnownOfNode,
-  ): Promise<SharedConnection> {
+  ): Promise<SharedControlConnection> {
     const connected = await openConnection(node, address, deadline, lookup);
     try {
       const found = await identify(connected, node, deadline);
       const identity = nodeIdentity.accept(found, address === node ? 'main' : 'spare', node);
       const grants = await requireGrants(connected, identity, node, deadline);
-      return new SharedConnection({ connected, identity, grants, node, address, nodeIdentity });
+      return new SharedControlConnection({
+        connected,
+        identity,
+        grants,
+        node,
+        address,
+        nodeIdentity,
+      });
     } catch (error) {
       connected.close();
       throw error;
@@ -93,8 +100,8 @@ export class SharedConnection {
     return this.#nodeIdentity.isCurrent(this.identity.incarnation);
   }
 
-  /** As one request sees it; `onList` hears of each list that it got. */
-  lend(ours: () => OwnSessions, onList: () => void): ControlConnection {
+  /** Returns the connection as one request sees it. Calls `onList` for each list that the request gets. */
+  lease(ours: () => OwnSessions, onList: () => void): ControlConnection {
     const { ownId, flavour, incarnation } = this.identity;
     const [node, connected] = [this.#node, this.connected];
     const refusals = new KillRefusals(connected, this.identity, node, this.#grants);
@@ -106,7 +113,7 @@ export class SharedConnection {
       ours,
       list: async (deadline, wanted) => {
         if (deadline <= performance.now()) throw limitReached();
-        const list = await orTrouble(node, by(deadline, this.#list(wanted)));
+        const list = await orTrouble(node, withDeadline(deadline, this.#list(wanted)));
         onList();
         return list;
       },
@@ -123,11 +130,11 @@ export class SharedConnection {
     });
   }
 
-  /** Who asks while a list is being read gets the next one, which is not older than the question. */
+  /** A caller that arrives during a read gets the next list, never one older than its request. */
   #list(wanted: readonly bigint[] | undefined): Promise<ProcessList> {
     if (wanted === undefined) this.#isAllWanted = true;
     else for (const id of wanted) this.#wanted.add(id);
-    // Who is alone need not wait for others to come.
+    // A request that is alone need not wait for others.
     if (this.#reading === undefined && this.#nextReading === undefined) return this.#begin();
     this.#nextReading ??= this.#beginNext();
     return this.#nextReading;

@@ -1,14 +1,14 @@
-import { isSameRun, type Incarnation } from '../domain/incarnation.ts';
-import type { OwnSessions } from '../domain/node.ts';
-import type { Connected } from './connected.ts';
-import type { ServerIdentity } from './identity.ts';
+import { isSameRun, type Incarnation } from '../../domain/incarnation.ts';
+import type { OwnSessions } from '../../domain/node.ts';
+import type { DriverConnection } from '../driver/driver-connection.ts';
+import type { ServerIdentity } from '../identity.ts';
 
 /** How long a node may go on listing a connection that was closed. */
 const LINGER_MS = 10_000;
 
 /** The session ids of this process's control connections, by node. */
-export class OwnConnections {
-  readonly #found = new Map<string, Map<Connected, ServerIdentity>>();
+export class ControlConnectionIds {
+  readonly #found = new Map<string, Map<DriverConnection, ServerIdentity>>();
 
   readonly #opening = new Map<string, number>();
 
@@ -24,12 +24,12 @@ export class OwnConnections {
     };
   }
 
-  opened(nodeId: string, connected: Connected, identity: ServerIdentity): void {
-    const found = this.#found.get(nodeId) ?? new Map<Connected, ServerIdentity>();
+  opened(nodeId: string, connected: DriverConnection, identity: ServerIdentity): void {
+    const found = this.#found.get(nodeId) ?? new Map<DriverConnection, ServerIdentity>();
     this.#found.set(nodeId, found.set(connected, identity));
   }
 
-  closed(nodeId: string, connected: Connected): void {
+  closed(nodeId: string, connected: DriverConnection): void {
     setTimeout(() => {
       const found = this.#found.get(nodeId);
       found?.delete(connected);

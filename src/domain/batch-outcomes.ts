@@ -1,32 +1,32 @@
-import type { FreshSessions } from './fresh-sessions.ts';
+import type { SessionSnapshot } from './session-snapshot.ts';
 import type { Session } from './session.ts';
 import { isExpected, type Entry, type Outcome, type TerminationRequest } from './termination.ts';
 
-interface Finding {
+interface IdOutcome {
   outcome: Outcome | undefined;
   session: Session | undefined;
 }
 
 /** What is known of each id of a request: its session, and what became of it. */
-export class Findings {
-  readonly #findings: ReadonlyMap<bigint, Finding>;
+export class BatchOutcomes {
+  readonly #outcomes: ReadonlyMap<bigint, IdOutcome>;
 
   constructor(ids: readonly bigint[]) {
-    this.#findings = new Map(ids.map((id) => [id, { outcome: undefined, session: undefined }]));
+    this.#outcomes = new Map(ids.map((id) => [id, { outcome: undefined, session: undefined }]));
   }
 
   /**
    * Finds the session of each id, or none, from the first list: whom the caller can have meant.
    * Returns the sessions to kill, in the order of the request.
    */
-  choose(sessions: FreshSessions, { expected }: Pick<TerminationRequest, 'expected'>): Session[] {
+  choose(sessions: SessionSnapshot, { expected }: Pick<TerminationRequest, 'expected'>): Session[] {
     const expectations = new Map(expected.map((expectation) => [expectation.id, expectation]));
     const chosen: Session[] = [];
-    for (const [id, finding] of this.#findings) {
+    for (const [id, known] of this.#outcomes) {
       const session = sessions.get(id);
-      finding.session = session;
+      known.session = session;
       if (session === undefined || !isExpected(session, expectations.get(id) ?? { id })) {
-        finding.outcome = 'not_found';
+        known.outcome = 'not_found';
       } else {
         chosen.push(session);
       }
@@ -36,23 +36,23 @@ export class Findings {
 
   /** Notes what became of an id, unless that is known; returns its session if this is news. */
   conclude(id: bigint, outcome: Outcome): Session | undefined {
-    const finding = this.#findings.get(id);
-    if (finding === undefined || finding.outcome !== undefined) return undefined;
-    finding.outcome = outcome;
-    return finding.session;
+    const known = this.#outcomes.get(id);
+    if (known === undefined || known.outcome !== undefined) return undefined;
+    known.outcome = outcome;
+    return known.session;
   }
 
   outcomeOf(id: bigint): Outcome {
-    return this.#findings.get(id)?.outcome ?? 'unknown';
+    return this.#outcomes.get(id)?.outcome ?? 'unknown';
   }
 
   /** An entry for each id, in the order of the request. */
-  entries(fateOf: (id: bigint) => Entry['fate']): Entry[] {
-    return [...this.#findings].map(([id, { outcome = 'unknown', session }]) => ({
+  entries(stateOf: (id: bigint) => Entry['fate']): Entry[] {
+    return [...this.#outcomes].map(([id, { outcome = 'unknown', session }]) => ({
       id,
       outcome,
       session,
-      fate: outcome === 'killed' ? fateOf(id) : undefined,
+      fate: outcome === 'killed' ? stateOf(id) : undefined,
     }));
   }
 }

@@ -1,13 +1,13 @@
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { Audit } from './audit.ts';
-import { Findings } from './findings.ts';
-import { FreshSessions, type SelectSessions } from './fresh-sessions.ts';
+import { BatchOutcomes } from './batch-outcomes.ts';
+import { SessionSnapshot, type SelectSessions } from './session-snapshot.ts';
 import { isSameIncarnation } from './incarnation.ts';
 import { limitReached } from './deadline.ts';
 import type { ControlConnection, KillResult } from './node.ts';
 import type { Node, Nodes, ProcessList } from './node.ts';
-import { Departures } from './departures.ts';
-import { settle, type Doubt } from './reconcile.ts';
+import { ExitWatcher } from './exit-watcher.ts';
+import { resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.ts';
 import type { Session } from './session.ts';
 import type { Outcome, Termination, TerminationRequest } from './termination.ts';
 
@@ -16,8 +16,8 @@ const MAX_CONNECTIONS = 4;
 /** So few are killed one by one: a line that breaks then leaves a single one in doubt. */
 const FEW = 8;
 
-/** What the sweep needs besides the request. */
-export interface SweepParts {
+/** What a kill batch needs besides the request. */
+export interface KillBatchParts {
   readonly node: Node;
   readonly nodes: Nodes;
   readonly audit: Audit;
@@ -31,27 +31,27 @@ export interface SweepParts {
 }
 
 /** One request that ends sessions, from the first process list to the answer; over several connections if they break. */
-export class Sweep {
+export class KillBatch {
   readonly #request: TerminationRequest;
-  readonly #parts: SweepParts;
-  readonly #findings: Findings;
+  readonly #parts: KillBatchParts;
+  readonly #outcomes: BatchOutcomes;
   /** To be killed, in the order of the request. A session leaves this list before its KILL is sent, and never comes back. */
   readonly #pending: Session[] = [];
-  readonly #doubts: Doubt[] = [];
-  readonly #departures: Departures;
+  readonly #unanswered: UnansweredKill[] = [];
+  readonly #exits: ExitWatcher;
   #first: Parameters<typeof isSameIncarnation>[0] | undefined;
   /** The ids that the audit has, with their sessions. */
   #recorded: readonly bigint[] = [];
   #mayHaveSent = false;
   /** A line that broke can break again: then the next ones go one by one, so that less is in doubt. */
-  #hasDoubted = false;
+  #hadUnanswered = false;
   #trouble: ServiceError | undefined;
 
-  constructor(request: TerminationRequest, parts: SweepParts) {
+  constructor(request: TerminationRequest, parts: KillBatchParts) {
     this.#request = request;
     this.#parts = parts;
-    this.#findings = new Findings(request.ids);
-    this.#departures = new Departures(parts.now, this.#record.bind(this));
+    this.#outcomes = new BatchOutcomes(request.ids);
+    this.#exits = new ExitWatcher(parts.now, this.#record.bind(this));
   }
 
   /** Throws only when nothing was sent: `node_unavailable`, `audit_unavailable`. */
@@ -82,7 +82,7 @@ export class Sweep {
   }
 
   #isUnfinished(): boolean {
-    return this.#first === undefined || this.#pending.length > 0 || this.#doubts.length > 0;
+    return this.#first === undefined || this.#pending.length > 0 || this.#unanswered.length > 0;
   }
 
   #isLate(): boolean {
@@ -95,7 +95,7 @@ export class Sweep {
     const { deadline } = this.#request;
     const usedAt = now();
     const wanted = this.#first === undefined ? this.#request.ids : undefined;
-    const sessions = await FreshSessions.read(
+    const sessions = await SessionSnapshot.read(
       connection,
       select(connection),
       now,
@@ -103,7 +103,7 @@ export class Sweep {
       wanted,
     );
     if (this.#first === undefined) {
-      const chosen = this.#findings.choose(sessions, this.#request);
+      const chosen = this.#outcomes.choose(sessions, this.#request);
       if (this.#request.isDryRun) await this.#predict(connection, chosen);
       else this.#pending.push(...chosen);
       await this.#putOnRecord();
@@ -112,10 +112,10 @@ export class Sweep {
     }
     if (this.#request.isDryRun) return;
     if (!(await this.#kill(connection, sessions))) return;
-    if (this.#doubts.length > 0) await this.#settle(connection);
+    if (this.#unanswered.length > 0) await this.#resolveUnanswered(connection);
     if (this.#request.waitMs !== undefined) {
       const begun = now();
-      await this.#departures.watch(connection, sessions, this.#request, stopping);
+      await this.#exits.watch(connection, sessions, this.#request, stopping);
       onWaited(now() - begun);
     }
   }
@@ -158,26 +158,26 @@ export class Sweep {
     if (this.#recorded.length === 0) return;
     const outcomes = this.#recorded.map((id) => ({
       id,
-      outcome: this.#findings.outcomeOf(id),
+      outcome: this.#outcomes.outcomeOf(id),
     }));
     const { audit, node } = this.#parts;
     audit.conclude({ origin: this.#request.origin, node, outcomes });
   }
 
   /** Kills what is pending; false when the connection is of no more use. */
-  async #kill(connection: ControlConnection, sessions: FreshSessions): Promise<boolean> {
-    // A batch that came back whole with this list would come back whole again.
+  async #kill(connection: ControlConnection, sessions: SessionSnapshot): Promise<boolean> {
+    // Sessions that all came back with this list would all come back again.
     let handedBackWith: ProcessList | undefined;
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
       if (this.#isLate()) {
         this.#note(limitReached());
         return false;
       }
-      const isBatch = this.#pending.length > FEW && !this.#hasDoubted;
-      if (isBatch && sessions.list !== handedBackWith) {
+      const isMany = this.#pending.length > FEW && !this.#hadUnanswered;
+      if (isMany && sessions.list !== handedBackWith) {
         const before = this.#pending.length;
         await this.#killAhead(connection, sessions);
-        if (this.#doubts.length > 0) return false;
+        if (this.#unanswered.length > 0) return false;
         if (this.#pending.length < before) continue;
         handedBackWith = sessions.list;
       }
@@ -194,20 +194,21 @@ export class Sweep {
     return true;
   }
 
-  async #settle(connection: ControlConnection): Promise<void> {
+  async #resolveUnanswered(connection: ControlConnection): Promise<void> {
     const { origin, deadline } = this.#request;
     const record = this.#record.bind(this);
     const parts = { ...this.#parts, record, origin, deadline };
-    for (const { id, outcome } of await settle(this.#doubts.splice(0), connection, parts)) {
+    const kills = this.#unanswered.splice(0);
+    for (const { id, outcome } of await resolveUnansweredKills(kills, connection, parts)) {
       this.#conclude(id, outcome);
     }
   }
 
   /** Sends many before it is known what came of the first. Those that were surely not sent are pending again. */
-  async #killAhead(connection: ControlConnection, sessions: FreshSessions): Promise<void> {
-    const batch = this.#pending.splice(0);
+  async #killAhead(connection: ControlConnection, sessions: SessionSnapshot): Promise<void> {
+    const many = this.#pending.splice(0);
     this.#mayHaveSent = true;
-    const unsent = await sessions.endAhead(batch, this.#request.deadline, (session, result) => {
+    const unsent = await sessions.endAhead(many, this.#request.deadline, (session, result) => {
       this.#take(session, result, connection, sessions);
     });
     this.#pending.push(...unsent);
@@ -217,13 +218,13 @@ export class Sweep {
     session: Session,
     { outcome, trouble }: KillResult,
     connection: ControlConnection,
-    sessions: FreshSessions,
+    sessions: SessionSnapshot,
   ): void {
     if (outcome !== 'not_found') this.#record(session, { outcome, trouble });
     if (outcome === 'unknown' || outcome === 'refused') this.#note(trouble);
     if (outcome === 'unknown') {
-      this.#hasDoubted = true;
-      this.#doubts.push({ session, sentOver: connection, list: sessions.list });
+      this.#hadUnanswered = true;
+      this.#unanswered.push({ session, sentOver: connection, list: sessions.list });
     } else {
       const isFailure = outcome === 'refused' || outcome === 'not_sent';
       this.#conclude(session.id, isFailure ? 'failed' : outcome);
@@ -235,8 +236,8 @@ export class Sweep {
   }
 
   #conclude(id: bigint, outcome: Outcome): void {
-    const session = this.#findings.conclude(id, outcome);
-    if (outcome === 'killed' && session !== undefined) this.#departures.expect(session);
+    const session = this.#outcomes.conclude(id, outcome);
+    if (outcome === 'killed' && session !== undefined) this.#exits.expect(session);
   }
 
   #note(trouble: ServiceError | undefined): void {
@@ -244,14 +245,14 @@ export class Sweep {
   }
 
   #termination(): Termination {
-    for (const { session } of this.#doubts) this.#conclude(session.id, 'unknown');
+    for (const { session } of this.#unanswered) this.#conclude(session.id, 'unknown');
     for (const session of this.#pending) {
       this.#conclude(session.id, 'failed');
       this.#record(session, { outcome: 'not_sent', trouble: this.#trouble });
     }
     this.#concludeRecord();
     return {
-      entries: this.#findings.entries((id) => this.#departures.fateOf(id)),
+      entries: this.#outcomes.entries((id) => this.#exits.stateOf(id)),
       isDryRun: this.#request.isDryRun,
       mayHaveSent: this.#mayHaveSent,
       trouble: this.#trouble,

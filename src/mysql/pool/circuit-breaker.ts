@@ -1,4 +1,4 @@
-import { ServiceError } from '../errors.ts';
+import { ServiceError } from '../../errors.ts';
 
 /** So many attempts in a row must have failed before requests are turned away. */
 const FAILURES = 3;
@@ -7,7 +7,7 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 5000;
 
 /** Keeps requests from waiting for a node that cannot be reached: for a while after the third failure in a row, then one may try. */
-export class Breaker {
+export class CircuitBreaker {
   #failures = 0;
   #openUntil = 0;
 

@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
 import type { AnswerStore, Remembered, Reservation } from './answer-store.ts';
-import { by, type Deadline } from './deadline.ts';
+import { withDeadline, type Deadline } from './deadline.ts';
 
 /** Past its limit a request gets so long to put its answer down, before it counts as dead. */
 const GRACE_MS = 1000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 250;
 
-/** What became of the request that came first: its answer, or no answer any more, or it did nothing and let go. */
-type First = { readonly answer: string } | 'died' | 'let go';
+/** What became of the request that came first: its answer, or no answer any more, or it did nothing and released its keys. */
+type First = { readonly answer: string } | 'died' | 'released';
 
 /** Thrown by work that has an answer for its own request alone: nothing was done, so the next one is to try again. */
-export class Unkept extends Error {
+export class NotCacheable extends Error {
   readonly answer: string;
 
   constructor(answer: string) {
@@ -22,7 +22,7 @@ export class Unkept extends Error {
 }
 
 /** Lets a request that comes twice be done once: the second gets the answer of the first, on whichever replica. */
-export class FirstAnswers {
+export class IdempotentResponses {
   readonly #store: AnswerStore;
   readonly #onTrouble: (error: unknown) => void;
   readonly #pause: (milliseconds: number) => Promise<unknown>;
@@ -43,7 +43,7 @@ export class FirstAnswers {
 
   /**
    * Does the work once for these keys, all reserved beforehand, and remembers its answer; who comes with one of them, meanwhile or later,
-   * gets that answer. Without keys the work is just done. When the work throws, nothing was sent: the keys are free again, also when it throws an answer as `Unkept`.
+   * gets that answer. Without keys the work is just done. When the work throws, nothing was sent: the keys are free again, also when it throws an answer as `NotCacheable`.
    * Undefined: the first request died before it could answer, or has not answered by the deadline of this one, so it cannot be said what it did.
    * Throws `parameter_wrong` when a key was used for something else, `too_many_requests`, `overloaded` and `store_unavailable`: then no work was done.
    *
@@ -59,7 +59,7 @@ export class FirstAnswers {
       let answer: string;
       try {
         const first = await this.#reserve(reservations, deadline, made);
-        if (first === 'let go') {
+        if (first === 'released') {
           await this.#release(made);
           continue;
         }
@@ -68,11 +68,11 @@ export class FirstAnswers {
         answer = first?.answer ?? (await work());
       } catch (error) {
         await this.#release(made);
-        if (error instanceof Unkept) return error.answer;
+        if (error instanceof NotCacheable) return error.answer;
         throw error;
       }
       // The answer is due, whether the store has it or not.
-      await this.#by(deadline, this.#complete(made, answer)).catch(this.#onTrouble);
+      await this.#withDeadline(deadline, this.#complete(made, answer)).catch(this.#onTrouble);
       return answer;
     }
   }
@@ -90,7 +90,7 @@ export class FirstAnswers {
         continue;
       }
       const first = await this.#follow(reservation, deadline, there);
-      if (first !== 'let go') await this.#reserveFree(reservations.slice(index + 1), made);
+      if (first !== 'released') await this.#reserveFree(reservations.slice(index + 1), made);
       return first;
     }
     return undefined;
@@ -102,7 +102,7 @@ export class FirstAnswers {
   ): Promise<Remembered | undefined> {
     const reserving = this.#store.reserve(reservation);
     try {
-      return await this.#by(deadline, reserving);
+      return await this.#withDeadline(deadline, reserving);
     } catch (error) {
       // It can be made yet, and nothing will be done for it.
       void reserving.then(
@@ -113,8 +113,8 @@ export class FirstAnswers {
     }
   }
 
-  #by<T>(deadline: Deadline, work: Promise<T>): Promise<T> {
-    return by(performance.now() + deadline - this.#now(), work);
+  #withDeadline<T>(deadline: Deadline, work: Promise<T>): Promise<T> {
+    return withDeadline(performance.now() + deadline - this.#now(), work);
   }
 
   // A new signature beside an old Idempotency-Key: alone, it must not do the work either.
@@ -144,7 +144,7 @@ export class FirstAnswers {
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
       now = await this.#store.read(key);
     }
-    return 'let go';
+    return 'released';
   }
 
   async #complete(made: readonly Reservation[], answer: string): Promise<void> {

@@ -2,7 +2,7 @@ import { ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillResult, ProcessList } from './node.ts';
 import { isSameSession, type Session } from './session.ts';
-import type { UserSessions } from './user-sessions.ts';
+import type { UserSessions } from './client-filter.ts';
 
 /** Promise 1: a KILL goes out only for what a process list of at most this age shows. */
 export const MAX_LIST_AGE_MS = 2000;
@@ -11,7 +11,7 @@ export const MAX_LIST_AGE_MS = 2000;
 export type SelectSessions = (list: ProcessList) => Pick<UserSessions, 'get'>;
 
 /** The user sessions of a node over one control connection, from a list that is read again before it is too old to kill by. */
-export class FreshSessions {
+export class SessionSnapshot {
   readonly #connection: ControlConnection;
   readonly #select: SelectSessions;
   readonly #now: () => number;
@@ -38,8 +38,8 @@ export class FreshSessions {
     now: () => number,
     deadline: Deadline,
     wanted?: readonly bigint[],
-  ): Promise<FreshSessions> {
-    return new FreshSessions(connection, select, now, await connection.list(deadline, wanted));
+  ): Promise<SessionSnapshot> {
+    return new SessionSnapshot(connection, select, now, await connection.list(deadline, wanted));
   }
 
   /** All threads of the last list. */

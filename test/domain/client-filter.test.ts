@@ -5,13 +5,13 @@ import {
   countCutHosts,
   internalReason,
   userSessions,
-  type Guard,
-} from '../../src/domain/internal-threads.ts';
+  type ClientFilter,
+} from '../../src/domain/client-filter.ts';
 import { sessionOf, type ProcessListRow, type Session } from '../../src/domain/session.ts';
-import type { UserSessions } from '../../src/domain/user-sessions.ts';
+import type { UserSessions } from '../../src/domain/client-filter.ts';
 import { client, printed, PROCESS_LIST_ROWS } from './process-list-rows.ts';
 
-const STRICT: Guard = {
+const STRICT: ClientFilter = {
   ownIds: new Set([4n]),
   controlAccount: 'session_control',
   internalUsers: [],
@@ -27,19 +27,19 @@ function idsOf(sessions: UserSessions): bigint[] {
 }
 
 describe('a row of the process list', () => {
-  const cases = PROCESS_LIST_ROWS.map(({ shows, source, row, guard, is }) => ({
+  const cases = PROCESS_LIST_ROWS.map(({ shows, source, row, filter, is }) => ({
     name:
       is === 'user session'
         ? `counts ${shows} as a user session (${source})`
         : `leaves out ${shows}: ${is} (${source})`,
     row,
-    guard: { ...STRICT, ...guard },
+    filter: { ...STRICT, ...filter },
     is,
   }));
 
-  it.each(cases)('$name', ({ row, guard, is }) => {
-    expect(internalReason(row, guard) ?? 'user session').toBe(is);
-    expect(allOf(userSessions([row], guard))).toStrictEqual(
+  it.each(cases)('$name', ({ row, filter, is }) => {
+    expect(internalReason(row, filter) ?? 'user session').toBe(is);
+    expect(allOf(userSessions([row], filter))).toStrictEqual(
       is === 'user session' ? [shown(row)] : [],
     );
   });
@@ -138,8 +138,8 @@ describe('hosts that were cut off', () => {
 describe('any row at all', () => {
   it('that counts as a user session is provably one', () => {
     fc.assert(
-      fc.property(anyRow(), anyGuard(), (row, guard) => {
-        if (internalReason(row, guard) === undefined) expectProvableClient(row, guard);
+      fc.property(anyRow(), anyFilter(), (row, filter) => {
+        if (internalReason(row, filter) === undefined) expectProvableClient(row, filter);
       }),
       { numRuns: 5_000 },
     );
@@ -147,21 +147,21 @@ describe('any row at all', () => {
 
   it('counts the same alone as in a list of distinct ids', () => {
     fc.assert(
-      fc.property(fc.array(anyRow()), anyGuard(), (rows, guard) => {
-        const sessions = userSessions(rows, guard);
+      fc.property(fc.array(anyRow()), anyFilter(), (rows, filter) => {
+        const sessions = userSessions(rows, filter);
         for (const id of idsOf(sessions)) {
           const [row, ...others] = rows.filter(
             (each) => isNumber(each.id) && BigInt(each.id) === id,
           );
           expect(others).toStrictEqual([]);
-          expect(row && internalReason(row, guard)).toBeUndefined();
+          expect(row && internalReason(row, filter)).toBeUndefined();
           expect(sessions.get(id)).toStrictEqual(row && shown(row));
         }
         const ids = idsOf(sessions);
         const listed = rows.flatMap(({ id }) => (isNumber(id) ? [BigInt(id)] : []));
         for (const id of listed)
           expect(sessions.get(id)?.id).toBe(ids.find((found) => found === id));
-        const expected = rows.filter((row) => internalReason(row, guard) === undefined);
+        const expected = rows.filter((row) => internalReason(row, filter) === undefined);
         const isListedOnce = (row: ProcessListRow) =>
           rows.filter(({ id }) => isNumber(id) && BigInt(id) === BigInt(row.id ?? 0)).length === 1;
         expect(sessions.ascending).toHaveLength(expected.filter(isListedOnce).length);
@@ -188,12 +188,16 @@ function isNumber(text: string | null): text is string {
   return text !== null && /^[0-9]+$/.test(text);
 }
 
-/** What the guard promises, in other words than its own. */
-function expectProvableClient(row: ProcessListRow, guard: Guard): void {
+/** What the filter promises, in other words than its own. */
+function expectProvableClient(row: ProcessListRow, filter: ClientFilter): void {
   expect(row.id).toMatch(/^[1-9][0-9]*$/);
-  expect(guard.ownIds.has(BigInt(row.id ?? 0))).toBe(false);
-  expect(guard.knownInternal?.has(row.id ?? '')).not.toBe(true);
-  const namesThatAreNotClients = [...NAMES.internal, ...guard.internalUsers, guard.controlAccount];
+  expect(filter.ownIds.has(BigInt(row.id ?? 0))).toBe(false);
+  expect(filter.knownInternal?.has(row.id ?? '')).not.toBe(true);
+  const namesThatAreNotClients = [
+    ...NAMES.internal,
+    ...filter.internalUsers,
+    filter.controlAccount,
+  ];
   expect(row.user).toBeTruthy();
   expect(namesThatAreNotClients.map((name) => name.toLowerCase())).not.toContain(
     row.user?.toLowerCase(),
@@ -204,7 +208,7 @@ function expectProvableClient(row: ProcessListRow, guard: Guard): void {
   expect(row.command).not.toMatch(
     /^(daemon|connect|connect out|table dump|delayed insert|clone)$/i,
   );
-  if (row.host === 'localhost' && !guard.requireClientPort) return;
+  if (row.host === 'localhost' && !filter.requireClientPort) return;
   const [, address, port] = /^([^]+):([1-9][0-9]{0,4})$/.exec(row.host ?? '') ?? [];
   expect(Number(port)).toBeLessThanOrEqual(65535);
   expect(isIPv6(row.host ?? '')).toBe(false);
@@ -250,7 +254,7 @@ function anyRow(): fc.Arbitrary<ProcessListRow> {
   });
 }
 
-function anyGuard(): fc.Arbitrary<Guard> {
+function anyFilter(): fc.Arbitrary<ClientFilter> {
   return fc.record({
     ownIds: fc.array(fc.bigInt({ min: 1n, max: 12n }), { maxLength: 3 }).map((ids) => new Set(ids)),
     controlAccount: fc.constantFrom('session_control', 'ROOT'),

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { FreshSessions } from './fresh-sessions.ts';
+import type { SessionSnapshot } from './session-snapshot.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillResult } from './node.ts';
 import { isSameEndpoint, type Session } from './session.ts';
-import type { Fate, TerminationRequest } from './termination.ts';
+import type { ExitState, TerminationRequest } from './termination.ts';
 
 const FIRST_POLL_MS = 20;
 const LAST_POLL_MS = 500;
@@ -12,16 +12,16 @@ const STALE_MS = 150;
 /** Both servers' sources admit that a session can sleep through a KILL; a second one wakes it. */
 const WAKE_AFTER_MS = 1000;
 
-interface Departure {
+interface Exit {
   readonly session: Session;
   readonly killedAt: number;
-  fate: Fate;
+  state: ExitState;
   isWoken: boolean;
 }
 
 /** The sessions that were killed in one request, until they have left. */
-export class Departures {
-  readonly #departures = new Map<bigint, Departure>();
+export class ExitWatcher {
+  readonly #exits = new Map<bigint, Exit>();
   readonly #now: () => number;
   readonly #record: (session: Session, result: KillResult) => void;
   #isWatched = false;
@@ -35,12 +35,12 @@ export class Departures {
   /** This session was killed. */
   expect(session: Session): void {
     const killedAt = this.#now();
-    this.#departures.set(session.id, { session, killedAt, fate: 'leaving', isWoken: false });
+    this.#exits.set(session.id, { session, killedAt, state: 'leaving', isWoken: false });
   }
 
   /** What was last seen of a killed session; undefined when nobody looked. */
-  fateOf(id: bigint): Fate | undefined {
-    return this.#isWatched ? this.#departures.get(id)?.fate : undefined;
+  stateOf(id: bigint): ExitState | undefined {
+    return this.#isWatched ? this.#exits.get(id)?.state : undefined;
   }
 
   /**
@@ -49,7 +49,7 @@ export class Departures {
    */
   async watch(
     connection: ControlConnection,
-    sessions: FreshSessions,
+    sessions: SessionSnapshot,
     { waitMs = 0, deadline }: Pick<TerminationRequest, 'waitMs' | 'deadline'>,
     stopping: AbortSignal,
   ): Promise<void> {
@@ -75,33 +75,33 @@ export class Departures {
   }
 
   #allGone(): boolean {
-    return [...this.#departures.values()].every(({ fate }) => fate === 'gone');
+    return [...this.#exits.values()].every(({ state }) => state === 'gone');
   }
 
   async #look(
     connection: ControlConnection,
-    sessions: FreshSessions,
+    sessions: SessionSnapshot,
     deadline: Deadline,
   ): Promise<void> {
     await sessions.readAgain(deadline);
     const transactions = await connection.transactions(deadline);
     const rows = new Map(sessions.list.rows.map((row) => [row.id, row]));
-    for (const [id, departure] of this.#departures) {
+    for (const [id, exit] of this.#exits) {
       const row = rows.get(id.toString());
-      const isListed = row !== undefined && isSameEndpoint(row.host ?? '', departure.session.host);
+      const isListed = row !== undefined && isSameEndpoint(row.host ?? '', exit.session.host);
       const isDying = row?.command?.toLowerCase() === 'killed';
       const transaction = transactions?.get(id);
       if (transaction === 'rolling_back' || (isListed && /rollback/i.test(row.state ?? ''))) {
-        departure.fate = 'rolling_back';
+        exit.state = 'rolling_back';
       } else if (isListed || transactions === undefined || transaction !== undefined) {
-        departure.fate = 'leaving';
+        exit.state = 'leaving';
       } else {
-        departure.fate = 'gone';
+        exit.state = 'gone';
       }
-      const isAsleep = isListed && !isDying && this.#now() - departure.killedAt >= WAKE_AFTER_MS;
-      if (isAsleep && !departure.isWoken && !connection.listsTheDying) {
-        departure.isWoken = true;
-        this.#record(departure.session, await sessions.end(departure.session, deadline));
+      const isAsleep = isListed && !isDying && this.#now() - exit.killedAt >= WAKE_AFTER_MS;
+      if (isAsleep && !exit.isWoken && !connection.listsTheDying) {
+        exit.isWoken = true;
+        this.#record(exit.session, await sessions.end(exit.session, deadline));
       }
     }
   }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { AnswerStore, Reservation } from '../../src/domain/answer-store.ts';
-import { FirstAnswers } from '../../src/domain/first-answers.ts';
+import { IdempotentResponses } from '../../src/domain/idempotent-responses.ts';
 import { ServiceError } from '../../src/errors.ts';
 import { MemoryAnswers } from '../../src/store/memory-answers.ts';
 
@@ -21,8 +21,8 @@ describe('first answers', () => {
   let memory: MemoryAnswers;
   let done: string[];
 
-  const answersIn = (store: AnswerStore): FirstAnswers =>
-    new FirstAnswers(
+  const answersIn = (store: AnswerStore): IdempotentResponses =>
+    new IdempotentResponses(
       store,
       (error) => troubles.push(error),
       async (milliseconds) => {
@@ -166,7 +166,7 @@ describe('first answers', () => {
   });
 
   it('lets many wait, and one of them take over when the first fails', async () => {
-    const answers = new FirstAnswers(memory, (error) => troubles.push(error));
+    const answers = new IdempotentResponses(memory, (error) => troubles.push(error));
     let fail = (): void => undefined;
     const first = answers.once([KEY, SIGNATURE], async () => {
       await new Promise<void>((resolve) => (fail = resolve));

@@ -1,35 +1,35 @@
-import type { ListedRow } from './user-sessions.ts';
+import type { ListedRow } from './client-filter.ts';
 
 const MAX_AGE_MS = 2000;
 
-interface Recent {
+interface Cached {
   readonly sessions: readonly ListedRow[];
   readonly askedAt: number;
 }
 
 /** What readers were last shown, for a moment, so that their pages fit together and cost the node one list. Never for kills. */
-export class RecentLists {
+export class PageCache {
   /** In the order of their lists. */
-  readonly #recent = new Map<string, Recent>();
+  readonly #cached = new Map<string, Cached>();
 
   /** The sessions that this reader was shown, if that was a moment ago. */
   of(reader: string, now: number): readonly ListedRow[] | undefined {
     this.#forgetOld(now);
-    const recent = this.#recent.get(reader);
+    const cached = this.#cached.get(reader);
     // A list that took long is old, and can stand behind younger ones.
-    return recent !== undefined && now - recent.askedAt <= MAX_AGE_MS ? recent.sessions : undefined;
+    return cached !== undefined && now - cached.askedAt <= MAX_AGE_MS ? cached.sessions : undefined;
   }
 
   keep(reader: string, sessions: readonly ListedRow[], askedAt: number): void {
-    this.#recent.delete(reader);
-    this.#recent.set(reader, { sessions, askedAt });
+    this.#cached.delete(reader);
+    this.#cached.set(reader, { sessions, askedAt });
     this.#forgetOld(askedAt);
   }
 
   #forgetOld(now: number): void {
-    for (const [reader, { askedAt }] of this.#recent) {
+    for (const [reader, { askedAt }] of this.#cached) {
       if (now - askedAt <= MAX_AGE_MS) return;
-      this.#recent.delete(reader);
+      this.#cached.delete(reader);
     }
   }
 }

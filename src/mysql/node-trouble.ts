@@ -1,0 +1,105 @@
+import { ServiceError, type Sentence } from '../errors.ts';
+import { CertificateError, codeOf, DeadlineError } from './driver/driver-errors.ts';
+import { KeylessError, LOST, NotSentError } from './driver/driver-errors.ts';
+import { MEANINGS, meaningOf, serverErrorNumber } from './server-errors.ts';
+
+/** Why a node could not be spoken to, as the caller may hear it. `connectTimeoutMs` is what the connection was given. */
+export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceError {
+  if (error instanceof ServiceError) return error;
+  if (error instanceof NotSentError) return error.trouble;
+  return new ServiceError('node_unavailable', sentenceFor(error, connectTimeoutMs), {
+    cause: error,
+  });
+}
+
+/** Whether the way in is shut, so that another one is to be tried: not when who we are, or who is there, is the trouble. */
+export function isEndpointUnavailable(found: unknown): boolean {
+  const error = mainPortError(found);
+  if (error instanceof ServiceError || error === undefined) return false;
+  if (serverErrorNumber(error) !== undefined) {
+    return ['full', 'blocked', 'lost'].includes(meaningOf(error) ?? '');
+  }
+  return (
+    !(error instanceof CertificateError) &&
+    codeOf(error) !== 'HANDSHAKE_NO_SSL_SUPPORT' &&
+    !isPluginTrouble(error)
+  );
+}
+
+/** Whether the node has no connection left. */
+export function isFull(error: unknown): boolean {
+  return meaningOf(mainPortError(error)) === 'full';
+}
+
+/** Returns the main port's own error, also if the spare port's trouble is reported in its place. */
+function mainPortError(error: unknown): unknown {
+  return error instanceof ServiceError ? error.cause : error;
+}
+
+/** Whether the node does not let the control account in, for whatever reason. */
+export function isAccountRefused(trouble: Sentence): boolean {
+  return trouble === MEANINGS.refused;
+}
+
+const SENTENCES = {
+  unreachable: { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' },
+  plaintext: {
+    'en-us':
+      'The node offers no TLS. Without it the password of the control account is sent over the loopback interface only, and only where the configuration does not ask for TLS.',
+    'zh-cn':
+      '节点不支持TLS。没有TLS时，控制账号的密码仅在本机回环接口上且配置未要求TLS时才会发送。',
+  },
+  keyless: {
+    'en-us':
+      'The node asks for the password of the control account, which is not sent without TLS: give the node TLS.',
+    'zh-cn': '节点要求提供控制账号的密码，而没有TLS时不会发送密码：请为节点启用TLS。',
+  },
+  plugin: {
+    'en-us':
+      'The control account has an authentication plugin that is not supported: give it mysql_native_password, caching_sha2_password or sha256_password.',
+    'zh-cn':
+      '不支持控制账号的认证插件：请改用mysql_native_password、caching_sha2_password或sha256_password。',
+  },
+  certificate: {
+    'en-us': "The node's TLS certificate cannot be verified.",
+    'zh-cn': '无法验证节点的TLS证书。',
+  },
+} satisfies Record<string, Sentence>;
+
+function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
+  if (error instanceof DeadlineError) return noAnswerWithin(error.timeoutMs);
+  const number = serverErrorNumber(error);
+  const meaning = meaningOf(error);
+  if (meaning !== undefined) return MEANINGS[meaning];
+  if (number !== undefined) return answeredWith(number);
+  const code = codeOf(error) ?? '';
+  if (code === 'ETIMEDOUT') return noAnswerWithin(connectTimeoutMs);
+  if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return SENTENCES.plaintext;
+  if (error instanceof CertificateError) return SENTENCES.certificate;
+  if (error instanceof KeylessError) return SENTENCES.keyless;
+  if (isPluginTrouble(error)) return SENTENCES.plugin;
+  if (code === 'PROTOCOL_CONNECTION_LOST' || code === 'ECONNRESET' || code === 'EPIPE') {
+    return LOST;
+  }
+  return SENTENCES.unreachable;
+}
+
+/** True if the login failed in the driver, before the node judged it. */
+function isPluginTrouble(error: unknown): boolean {
+  const code = codeOf(error) ?? '';
+  return ['AUTH_SWITCH_PLUGIN_ERROR', 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED'].includes(code);
+}
+
+function answeredWith(number: number): Sentence {
+  return {
+    'en-us': `The node answered with error ${number}.`,
+    'zh-cn': `节点返回错误${number}。`,
+  };
+}
+
+function noAnswerWithin(timeoutMs: number): Sentence {
+  return {
+    'en-us': `The node did not answer within ${timeoutMs} ms.`,
+    'zh-cn': `节点在${timeoutMs}毫秒内没有响应。`,
+  };
+}

@@ -1,0 +1,204 @@
+import { isIP, type LookupFunction } from 'node:net';
+import type { ControlConnection, Node } from '../../domain/node.ts';
+import { lookUpName } from '../driver/open-connection.ts';
+import type { NodeCounts } from '../node-counts.ts';
+import type { SharedControlConnection } from '../control-connection.ts';
+import type { ControlConnectionIds } from './control-connection-ids.ts';
+
+/** A second one is opened beside one that is slow to answer. */
+const MAX_CONNECTIONS = 2;
+const SHORTEST_PING_MS = 15_000;
+
+/** A connection that stays open for more than one request. */
+export interface PooledConnection {
+  readonly shared: SharedControlConnection;
+  users: number;
+  timer: NodeJS.Timeout | undefined;
+  /** Whether the name that it was opened to leads elsewhere by now. */
+  hasMoved: boolean;
+}
+
+/** The open control connections of one node: shared by all requests, pinged, and forgotten when they break. */
+export class ConnectionPool {
+  readonly #node: Node;
+  readonly #ids: ControlConnectionIds;
+  readonly #onBroken: () => void;
+  readonly #lookup: LookupFunction;
+  readonly #connections = new Set<PooledConnection>();
+  #isClosed = false;
+
+  /** `onBroken` hears when one has broken or was closed, and is forgotten. */
+  constructor(
+    node: Node,
+    ids: ControlConnectionIds,
+    onBroken: () => void,
+    lookup: LookupFunction = lookUpName,
+  ) {
+    [this.#node, this.#ids, this.#onBroken, this.#lookup] = [node, ids, onBroken, lookup];
+  }
+
+  isEmpty(): boolean {
+    return this.#connections.size === 0;
+  }
+
+  /** Whether there may be no more beside those that work. */
+  isFull(): boolean {
+    const usable = [...this.#connections].filter(isUsable);
+    return usable.length >= MAX_CONNECTIONS;
+  }
+
+  /** The one that is quickest to answer, as far as can be told, if one works. */
+  best(): PooledConnection | undefined {
+    let best: PooledConnection | undefined;
+    for (const pooled of this.#connections) {
+      if (!isUsable(pooled)) continue;
+      if (best === undefined || busyMs(pooled) < busyMs(best)) best = pooled;
+    }
+    return best;
+  }
+
+  /** Adds these connections; returns how many requests use them. */
+  addTo(connections: NodeCounts['connections']): number {
+    let served = 0;
+    for (const { shared, users } of this.#connections) {
+      connections[shared.isSpare ? 'spare' : users > 0 ? 'in_use' : 'idle'] += 1;
+      served += users;
+    }
+    return served;
+  }
+
+  /** Adds a new connection. */
+  add(shared: SharedControlConnection): PooledConnection {
+    const pooled: PooledConnection = { shared, users: 0, timer: undefined, hasMoved: false };
+    this.#connections.add(pooled);
+    this.#ids.opened(this.#node.nodeId, shared.connected, shared.identity);
+    shared.connected.onceBroken(() => {
+      this.#remove(pooled);
+      this.#onBroken();
+    });
+    this.#pingLater(pooled);
+    return pooled;
+  }
+
+  /** Works over one of them; `onList` hears of each list that it gives. */
+  async use<T>(
+    pooled: PooledConnection,
+    work: (connection: ControlConnection) => Promise<T>,
+    onList: () => void,
+  ): Promise<T> {
+    const { shared } = pooled;
+    pooled.users += 1;
+    shared.connected.holdProcess(true);
+    try {
+      const ours = () => this.#ids.of(this.#node.nodeId, shared.identity.incarnation);
+      return await work(shared.lease(ours, onList));
+    } finally {
+      this.#leave(pooled);
+    }
+  }
+
+  /** Keeps a connection open until the returned function is called and its callers have begun to use the connection. */
+  retain(pooled: PooledConnection): () => void {
+    pooled.users += 1;
+    return () => {
+      setImmediate(() => {
+        this.#leave(pooled);
+      });
+    };
+  }
+
+  /** Closes an unused connection that is not to stay. Requests that wait for it use it first. */
+  release(pooled: PooledConnection): void {
+    this.retain(pooled)();
+  }
+
+  /** Closes what is not in use, and the rest when it no longer is. */
+  close(): void {
+    this.#isClosed = true;
+    for (const pooled of this.#connections) this.#closeIfUnneeded(pooled);
+  }
+
+  /** Closes connections that must not be used any more, at once or when their last user leaves. */
+  dropStale(): void {
+    for (const pooled of this.#connections) if (!isUsable(pooled)) this.#closeIfUnneeded(pooled);
+  }
+
+  /** Looks where the names of the node lead now, and drops the connections to other addresses. */
+  async recheck(): Promise<void> {
+    await Promise.all([...this.#connections].map((pooled) => this.#recheckAddress(pooled)));
+    this.dropStale();
+  }
+
+  async #recheckAddress(pooled: PooledConnection): Promise<void> {
+    const { host, connected } = pooled.shared;
+    const address = connected.remoteAddress;
+    if (isIP(host) !== 0 || address === undefined) return;
+    const addresses = await addressesOf(host, this.#lookup);
+    // A name server that does not answer moves no node.
+    if (addresses.length > 0) pooled.hasMoved = !addresses.includes(address);
+  }
+
+  #leave(pooled: PooledConnection): void {
+    pooled.users -= 1;
+    if (pooled.users > 0) return;
+    pooled.shared.connected.holdProcess(false);
+    this.#closeIfUnneeded(pooled);
+  }
+
+  #closeIfUnneeded(pooled: PooledConnection): void {
+    if (pooled.users > 0) return;
+    if (this.#isClosed || pooled.shared.isSpare || !isUsable(pooled)) this.#close(pooled);
+  }
+
+  #close(pooled: PooledConnection): void {
+    this.#remove(pooled);
+    pooled.shared.connected.close();
+  }
+
+  #remove(pooled: PooledConnection): void {
+    clearTimeout(pooled.timer);
+    if (this.#connections.delete(pooled))
+      this.#ids.closed(this.#node.nodeId, pooled.shared.connected);
+  }
+
+  #pingLater(pooled: PooledConnection): void {
+    pooled.timer = setTimeout(
+      () => {
+        void this.#ping(pooled);
+      },
+      SHORTEST_PING_MS * (1 + Math.random()),
+    ).unref();
+  }
+
+  async #ping(pooled: PooledConnection): Promise<void> {
+    const [first] = this.#connections;
+    if (pooled.users === 0 && pooled !== first) {
+      this.#close(pooled);
+      return;
+    }
+    // A line on which nothing comes back is broken by this.
+    await pooled.shared.connected
+      .query('DO 0', this.#node.listTimeoutMs, Infinity)
+      .catch(() => undefined);
+    await this.#recheckAddress(pooled);
+    this.dropStale();
+    if (this.#connections.has(pooled)) this.#pingLater(pooled);
+  }
+}
+
+function addressesOf(host: string, lookup: LookupFunction): Promise<readonly string[]> {
+  return new Promise((resolve) => {
+    lookup(host, { all: true }, (_error, found) => {
+      resolve(Array.isArray(found) ? found.map(({ address }) => address) : []);
+    });
+  });
+}
+
+function isUsable({ shared, hasMoved }: PooledConnection): boolean {
+  return !hasMoved && !shared.connected.isBroken() && shared.isCurrent();
+}
+
+/** For how many milliseconds its present statement has waited for an answer. */
+export function busyMs({ shared }: PooledConnection): number {
+  return shared.connected.busyMs();
+}
