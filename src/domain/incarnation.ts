@@ -2,8 +2,10 @@
 export interface Incarnation {
   /** `server_uuid`, or `hostname:port:server_id`: which server it is, the same after a restart. */
   readonly server: string;
-  /** When it started, in whole seconds of the node's own clock. */
+  /** When it started, in whole seconds of the node's own clock, which can step. */
   readonly startedAt: number;
+  /** The same number for connections that are proven to have reached the same run. */
+  readonly run: number;
   /** In milliseconds of `performance.now()`: it had begun by then at the latest. */
   readonly begunBy: number;
   /** When the connection had found it, in the same milliseconds. */
@@ -29,7 +31,7 @@ export function isSameIncarnation(
   return isOfIt && isSameRun(earlier.incarnation, later.incarnation);
 }
 
-/** The same without the ids, for what need not be sure: the start is told in whole seconds and can be off by one. */
+/** Returns whether two connections are proven to have reached the same run. */
 export function isSameRun(one: Incarnation, other: Incarnation): boolean {
-  return one.server === other.server && Math.abs(one.startedAt - other.startedAt) <= 1;
+  return one.server === other.server && one.run === other.run;
 }

@@ -7,8 +7,10 @@ import { serverErrorNumber } from './server-errors.ts';
 
 /** What a connection proves about the server behind it. */
 export interface ServerIdentity {
-  /** The session id of this connection. */
+  /** The session id of this connection, as CONNECTION_ID() returns it. */
   readonly ownId: bigint;
+  /** The thread id of the greeting: the low 32 bits of the session id, unless a proxy greets. */
+  readonly greetingId: bigint;
   readonly flavour: Flavour;
   /** The version of MySQL or MariaDB that VERSION() claims, as a number: 804 is 8.4. TiDB claims one of MySQL. */
   readonly version: number;
@@ -28,7 +30,7 @@ type Row = readonly (string | null)[];
 type AskRow = (sql: string) => Promise<Row>;
 
 /**
- * Asks the server who it is. Throws `node_unavailable` if a proxy answers in its place, or if the answer makes no sense.
+ * Asks the server who it is. Throws `node_unavailable` if the answer makes no sense.
  * The session id is asked for, since the greeting holds 32 bits and TiDB's ids have 64.
  */
 export async function identify(
@@ -48,12 +50,11 @@ export async function identify(
   if (!/^[1-9]\d*$/.test(id ?? '') || release === undefined || address == null) throw oddAnswer();
   if (!/^\d+(\.\d+)?$/.test(now ?? '') || !/^\d+$/.test(uptime ?? '')) throw oddAnswer();
   const ownId = BigInt(id ?? 0);
-  // MaxScale and ProxySQL greet with ids of their own, and take the number of a KILL for one of these.
-  if (BigInt.asUintN(32, ownId) !== BigInt(threadId)) throw proxyBetween();
   // A clock that stepped back behind the server's start makes it negative, printed without a sign.
   const seconds = Number(BigInt.asIntN(64, BigInt(uptime ?? 0)));
   return {
     ownId,
+    greetingId: BigInt(threadId),
     flavour: flavourOf(version ?? ''),
     version: release,
     productVersion: productVersionIn(version ?? ''),
@@ -65,6 +66,8 @@ export async function identify(
       // Uptime is cut to whole seconds, so the start can be up to a second later than it says.
       begunBy: Math.min(seenAt, seenAt - seconds * 1000 + 1000),
       seenAt,
+      // NodeIdentity numbers the runs.
+      run: 0,
     },
   };
 }
@@ -124,14 +127,5 @@ function oddAnswer(): ServiceError {
   return new ServiceError('node_unavailable', {
     'en-us': 'The node does not answer as MySQL, MariaDB or TiDB do.',
     'zh-cn': '节点的应答不符合MySQL、MariaDB或TiDB。',
-  });
-}
-
-function proxyBetween(): ServiceError {
-  return new ServiceError('node_unavailable', {
-    'en-us':
-      "A proxy that has session ids of its own answers in the node's place, so a KILL could end another session. Give the registry the node's own address.",
-    'zh-cn':
-      '应答的是使用自有会话ID的代理而非节点，KILL可能终止其他会话。请在注册表中填写节点自身的地址。',
   });
 }

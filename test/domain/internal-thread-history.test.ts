@@ -10,7 +10,7 @@ const RULES = {
   requireClientPort: true,
 };
 const SOCKETS_TOO = { ...RULES, requireClientPort: false };
-const RUN = { server: 'one', startedAt: 1000, begunBy: 0, seenAt: 0 };
+const RUN = { server: 'one', startedAt: 1000, run: 1, begunBy: 0, seenAt: 0 };
 
 /** Whether the last of these rows, each in a list of its own and all of one id, counts as a user session. */
 function isSession(rows: readonly ProcessListRow[], rules: typeof RULES): boolean {

@@ -7,13 +7,27 @@ const DAY_MS = 86_400_000;
 
 /** What a connection found at `seenAt`: a run that had begun by `begunBy`, as its uptime says. */
 function run(changes: Partial<Incarnation> = {}): Incarnation {
-  return { server: 'a:3306:1', startedAt: 1000, begunBy: -DAY_MS, seenAt: 10, ...changes };
+  const startedAt = 1000;
+  return { server: 'a:3306:1', startedAt, begunBy: -DAY_MS, seenAt: 10, run: 0, ...changes };
 }
 
-function accept(identity: NodeIdentity, incarnation: Incarnation, port: Port = 'main') {
+let lastId = 100n;
+
+interface Changes {
+  readonly ownId?: bigint;
+  readonly greetingId?: bigint;
+}
+
+/** Has a connection accepted whose session id is higher than those before, unless it is given. */
+function accept(
+  identity: NodeIdentity,
+  incarnation: Incarnation,
+  port: Port = 'main',
+  { ownId = (lastId += 1n), greetingId = ownId }: Changes = {},
+): Incarnation {
   const { server: address } = incarnation;
   const version = { version: 1011, productVersion: '10.11' };
-  const found = { ownId: 1n, flavour: 'mariadb', uuid: undefined, address } as const;
+  const found = { ownId, greetingId, flavour: 'mariadb', uuid: undefined, address } as const;
   return identity.accept({ ...found, ...version, incarnation }, port, fakeNode).incarnation;
 }
 
@@ -26,7 +40,7 @@ describe('the start of a run', () => {
     const identity = new NodeIdentity();
     accept(identity, run({ begunBy: 0 }));
     expect(accept(identity, run({ begunBy: -DAY_MS, seenAt: 20 })).begunBy).toBe(0);
-    expect(accept(identity, run({ begunBy: 500, seenAt: 600 })).begunBy).toBe(0);
+    expect(accept(identity, run({ begunBy: 15, seenAt: 600 })).begunBy).toBe(0);
   });
 
   it.each<[string, Partial<Incarnation>]>([
@@ -41,6 +55,67 @@ describe('the start of a run', () => {
       expect(accept(identity, run({ ...change, seenAt: 30 })).begunBy).toBe(20);
     },
   );
+});
+
+describe('a run', () => {
+  const first = { seenAt: 10_000 };
+
+  it.each<[string, Partial<Incarnation>, Changes]>([
+    ['had begun before the last look, as far as its uptime says', { begunBy: 9_000 }, {}],
+    ['says a start that is a second off', { startedAt: 1001 }, {}],
+  ])('is the same if it %s', (_, changes, ids) => {
+    const identity = new NodeIdentity();
+    const { run: number } = accept(identity, run(first));
+    const later = run({ seenAt: 20_000, ...changes });
+    expect(accept(identity, later, 'main', ids).run).toBe(number);
+  });
+
+  it.each<[string, Partial<Incarnation>, Changes]>([
+    [
+      'may have begun after the last look: a server can start twice in a second',
+      { begunBy: 10_001 },
+      {},
+    ],
+    ['has given out no higher id: its clock can stand still while it is off', {}, { ownId: 50n }],
+    ['says another start', { startedAt: 1002 }, {}],
+  ])('is another one, begun when it is seen, if it %s', (_, changes, ids) => {
+    const identity = new NodeIdentity();
+    const { run: number } = accept(identity, run(first));
+    const later = accept(identity, run({ seenAt: 20_000, ...changes }), 'main', ids);
+    expect(later.run).not.toBe(number);
+    expect(later.begunBy).toBe(20_000);
+  });
+
+  it('is still known after another server stood in for a while', () => {
+    const identity = new NodeIdentity();
+    const { run: number } = accept(identity, run(first));
+    accept(identity, run({ server: 'b:3306:1', seenAt: 20_000 }));
+    expect(accept(identity, run({ seenAt: 30_000 })).run).toBe(number);
+  });
+});
+
+describe('a proxy', () => {
+  const refusal = { code: 'node_unavailable' };
+
+  it('that meets the id of its connection by chance is refused all the same', () => {
+    const identity = new NodeIdentity();
+    for (const greetingId of [28n, 29n, 30n, 31n, 32n, 31n, 31n]) {
+      expect(() => accept(identity, run(), 'main', { ownId: 31n, greetingId })).toThrow(
+        expect.objectContaining(refusal),
+      );
+    }
+  });
+
+  it('that was taken away is forgotten after three connections that agree, and nothing kept before is used', () => {
+    const identity = new NodeIdentity();
+    const kept = accept(identity, run());
+    expect(() => accept(identity, run(), 'main', { greetingId: 1n })).toThrow();
+    expect(identity.isCurrent(kept)).toBe(false);
+    for (let connections = 0; connections < 2; connections += 1) {
+      expect(() => accept(identity, run())).toThrow(expect.objectContaining(refusal));
+    }
+    expect(identity.isCurrent(accept(identity, run({ seenAt: 20 })))).toBe(true);
+  });
 });
 
 describe('the spare port', () => {
@@ -77,5 +152,12 @@ describe('a connection', () => {
     expect(identity.isCurrent(first)).toBe(true);
     accept(identity, run({ server: 'b:3306:1', seenAt: 30 }));
     expect(identity.isCurrent(first)).toBe(false);
+  });
+
+  it('stays current although an older look ends late', () => {
+    const identity = new NodeIdentity();
+    const newer = accept(identity, run({ server: 'b:3306:1', seenAt: 30 }));
+    accept(identity, run({ seenAt: 20 }));
+    expect(identity.isCurrent(newer)).toBe(true);
   });
 });

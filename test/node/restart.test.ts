@@ -104,6 +104,29 @@ function testRestarts(flavour: Server['flavour']): void {
     await expectAlive(reused as unknown as ClientSession);
   }, 60_000);
 
+  it('a moment after another one: the session that has the id now lives', async () => {
+    let reused: ClientSession | undefined;
+    let id: bigint | undefined;
+    const mysql = new MysqlNodes();
+    const nodes: Nodes = {
+      probe: (node, deadline) => mysql.probe(node, deadline),
+      async withConnection(node, deadline, work) {
+        if (id !== undefined) reused ??= await restartAndReuse(id);
+        return mysql.withConnection(node, deadline, work);
+      },
+    };
+    const service = createService({ registry: [nodeOn(server)], nodes });
+    await own.restart();
+    await until('it is seen again', async () => (await service.list()).status === 200);
+    id = await victim();
+
+    const { status } = await service.kill([id]);
+
+    expect([500, 503]).toContain(status);
+    await expectAlive(reused as unknown as ClientSession);
+    mysql.close();
+  }, 60_000);
+
   it('between the list and the KILL: the session that has the id now lives, and nothing is claimed', async () => {
     const id = await victim();
     let reused: ClientSession | undefined;

@@ -26,7 +26,7 @@ import { createService, TOKEN, type Answer, type TestService } from '../support/
 import { until } from '../support/until.ts';
 
 const OTHER_SPARE =
-  'The spare port leads to another server than the main port, so it is not used. Correct admin_host or admin_port in the registry.';
+  'The spare port leads to another server than the main port, so it is not used. Correct admin_host or admin_port in the registry, or wait until the main port answers.';
 const UNPROVEN_SPARE =
   'The main port lets nobody in, and nothing proves that the spare port leads to the same server. Run session-control check while the main port answers, and add the line that it prints to the registry.';
 const NOT_PINNED =
@@ -129,7 +129,7 @@ function testIdentity(server: Server): void {
       });
       expect(await capabilities(service, 'zh-cn')).toMatchObject({
         admin_port:
-          '备用端口与主端口指向不同的服务器，因此不予使用。请更正注册表中的admin_host或admin_port。',
+          '备用端口与主端口指向不同的服务器，因此不予使用。请更正注册表中的admin_host或admin_port，或等待主端口可用。',
       });
     });
 
@@ -221,7 +221,7 @@ function testIdentity(server: Server): void {
     beforeEach(async () => {
       leadsTo = '127.0.0.1';
       elsewhere = await TcpProxy.start(other.host, other.port, {
-        host: '127.0.0.2',
+        host: '127.77.0.1',
         port: main.port,
       });
       nodes = new MysqlNodes(undefined, lookup);
@@ -238,7 +238,7 @@ function testIdentity(server: Server): void {
       nodes.retain([node]);
       expect((await service.find([here.id])).body).toMatchObject({ processes_killed: [here.id] });
 
-      leadsTo = '127.0.0.2';
+      leadsTo = '127.77.0.1';
       nodes.retain([node]);
       await until('the connection is closed', () => main.open === 0);
       await until('there is one to the other server', () => nodes.counts().connections.idle === 1);
@@ -255,7 +255,7 @@ function testIdentity(server: Server): void {
       await nodes.withConnection(node, Infinity, async (connection) => {
         const { rows } = await connection.list(Infinity);
         const row = rows.find(({ id }) => id === here.id.toString());
-        leadsTo = '127.0.0.2';
+        leadsTo = '127.77.0.1';
         expect(await capabilities(service)).toMatchObject({ reachable: true, connected: false });
         const session = sessionOf(row as ProcessListRow & { id: string });
         const result = await connection.kill(session, { sendBy: Infinity, deadline: Infinity });

@@ -164,7 +164,7 @@ export class FakeNodes implements Nodes {
     };
     return {
       id,
-      incarnation: { server, startedAt, begunBy, seenAt },
+      incarnation: { server, startedAt, run: startedAt, begunBy, seenAt },
       listsTheDying: this.listsTheDying,
       hidesRollbacks: false,
       ours: () => ({ ids: new Set([id]), areAll: true }),

@@ -153,12 +153,12 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'mysql/node-identity.ts',
-        `if (port === 'spare') this.#requireSameAsMain(identity, node);`,
+        `if (port === 'spare') this.#requireSameAsMain(incarnation, identity, node);`,
         '',
       ],
       [
         'mysql/node-identity.ts',
-        'return this.#main === undefined || isSameServer(this.#main, incarnation);',
+        'return this.#main === undefined || isSameServer(this.#main, incarnation, incarnation.begunBy);',
         'return incarnation !== undefined;',
       ],
     ],
@@ -171,9 +171,9 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     name: 'a proxy answers KILL',
     replacements: [
       [
-        'mysql/identity.ts',
-        'if (BigInt.asUintN(32, ownId) !== BigInt(threadId)) throw proxyBetween();',
-        '',
+        'mysql/node-identity.ts',
+        'if (BigInt.asUintN(32, ownId) !== greetingId) this.#agreed = new Set();',
+        'if (greetingId < 0n) this.#agreed = new Set();',
       ],
     ],
     server: 'mysql',
