@@ -65,6 +65,9 @@ function judgeOf(filter: ClientFilter): (row: ListedRow) => InternalReason | und
     if (isOfInternalUser(id) && !isAtRest(row)) return 'known_internal';
     const reason = byUser(row.user ?? '');
     if (reason !== undefined) return reason;
+    const login = loginUserOf(row);
+    const reasonOfLogin = login === undefined ? undefined : byUser(login);
+    if (reasonOfLogin !== undefined) return reasonOfLogin;
     if (byCommand(row.command ?? '')) return 'internal_command';
     if (!isClientEndpoint(row, filter)) return 'no_client_endpoint';
     if (!isAtRest(row) && isReplicating(row)) return 'replication_state';
@@ -158,6 +161,16 @@ export function reasonOfUser(
  */
 export function isAtRest({ command }: ProcessListRow): boolean {
   return command?.toLowerCase() === 'sleep';
+}
+
+/**
+ * Returns the account with which a session logged in, or undefined if neither its row nor its thread shows it. A busy session can show
+ * the definer of a routine instead; a thread that was read before can show the account before a COM_CHANGE_USER.
+ */
+export function loginUserOf(row: ProcessListRow): string | undefined {
+  if (isAtRest(row)) return row.user ?? '';
+  const login = row.thread?.loginUser ?? '';
+  return login === '' ? undefined : login;
 }
 
 function hasNumber(row: ProcessListRow): row is ListedRow {

@@ -1,4 +1,4 @@
-import { isAtRest, reasonOfUser, userSessions } from './client-filter.ts';
+import { isAtRest, loginUserOf, reasonOfUser, userSessions } from './client-filter.ts';
 import type { ClientFilter, UserSessions } from './client-filter.ts';
 import { isSameRun, type Incarnation } from './incarnation.ts';
 import { isInternalCommand } from './internal-names.ts';
@@ -30,7 +30,8 @@ type Rules = Omit<ClientFilter, 'knownInternal' | 'ofInternalUsers'>;
  * ordinary account for a while (pt-kill's trick). Only reasons that last are remembered:
  * - what a thread is: one of our own connections; a command or a state that no client has; a `system user` without a client's
  *   endpoint; a thread that serves no client in `performance_schema`. No thread becomes a client's later, so these hold for its life.
- * - a session's own account, which it shows between two statements. It holds until the session rests under another account.
+ * - a session's own account, which it shows between two statements and its thread shows always. It holds until the session rests under
+ *   another account.
  * Any other account can be that of a routine's definer, whom a client shows only until the routine ends; likewise a host without
  * a port. Such a row is internal by itself, and leaves no trace.
  */
@@ -84,19 +85,24 @@ function provenIn(
   const ownIds = new Set([...rules.ownIds].map(String));
   const [threads, sessions] = [new Set<string>(), new Set<string>()];
   for (const row of rows) {
-    const { id, user } = row;
+    const { id } = row;
     if (id === null) continue;
     if (before?.threads.has(id) === true || ownIds.has(id) || isProvenThread(row, rules)) {
       threads.add(id);
     } else if (
-      isAtRest(row)
-        ? reasonOfUser(user?.toLowerCase() ?? '', rules) !== undefined
-        : before?.sessions.has(id) === true
+      hasInternalLogin(row, rules) ||
+      (!isAtRest(row) && before?.sessions.has(id) === true)
     ) {
       sessions.add(id);
     }
   }
   return { threads, sessions };
+}
+
+/** True if a row shows that its session logged in with an internal account. */
+function hasInternalLogin(row: ProcessListRow, rules: Rules): boolean {
+  const login = loginUserOf(row);
+  return login !== undefined && reasonOfUser(login.toLowerCase(), rules) !== undefined;
 }
 
 /** True if a row proves that its thread serves no client. */

@@ -4,6 +4,8 @@ export interface ServerThread {
   readonly name: string;
   /** How its client has connected, such as `TCP/IP`; null for a thread that serves no client. */
   readonly connectionType: string | null;
+  /** The account that its client logged in with, also inside a routine of another account; null for a thread that serves no client. */
+  readonly loginUser?: string | null;
 }
 
 /** What a slash is followed by in the names of threads that serve no client: `thread/sql/replica_worker`, `thread/group_rpl/…`. */

@@ -63,7 +63,7 @@ export class LookUp {
 }
 
 const SELECT =
-  'SELECT p.ID, p.USER, p.HOST, p.DB, p.COMMAND, p.TIME, p.STATE, LEFT(p.INFO, 100) AS INFO, t.NAME, t.CONNECTION_TYPE ' +
+  'SELECT p.ID, p.USER, p.HOST, p.DB, p.COMMAND, p.TIME, p.STATE, LEFT(p.INFO, 100) AS INFO, t.NAME, t.CONNECTION_TYPE, t.PROCESSLIST_USER ' +
   'FROM performance_schema.processlist p LEFT JOIN performance_schema.threads t ON t.PROCESSLIST_ID =';
 
 // An X Protocol client has no port here, so the whole list decides.
@@ -75,7 +75,7 @@ function isDecided({ host, thread }: ProcessListRow): boolean {
 function rowOf(values: readonly unknown[]): ProcessListRow {
   const texts = values.map((value) => (typeof value === 'string' ? value : null));
   const [id = null, user = null, host = null, db = null, command = null, ...more] = texts;
-  const [time = null, state = null, info = null, name = null, type = null] = more;
-  const thread = name === null ? undefined : threadOf(name, type);
+  const [time = null, state = null, info = null, name = null, ...ofThread] = more;
+  const thread = name === null ? undefined : threadOf(name, ...ofThread);
   return { id, user, host, db, command, time, state, info, thread };
 }

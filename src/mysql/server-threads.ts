@@ -1,3 +1,4 @@
+import { isAtRest } from '../domain/client-filter.ts';
 import type { Node } from '../domain/node.ts';
 import { servesClient, type ServerThread } from '../domain/server-thread.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
@@ -11,8 +12,8 @@ const MANY_IDS = 50;
 const MAX_STALE = 1000;
 
 /**
- * The server threads behind a process list, as `performance_schema.threads` shows them. The thread of a client is read once: its kind never
- * changes, and no id is given twice in an incarnation. An idle session of the X Protocol has none, and instances can be lost.
+ * The server threads behind a process list, as `performance_schema.threads` shows them. The kind of a client's thread never changes,
+ * and no id is given twice in an incarnation. Its account can change (COM_CHANGE_USER): it is read each time that the session is busy. An idle session of the X Protocol has none, and instances can be lost.
  */
 export class ServerThreads {
   readonly #connected: DriverConnection;
@@ -35,12 +36,13 @@ export class ServerThreads {
     const unknown: ListedThread[] = [];
     for (const row of rows) {
       row.thread = row.id === null ? undefined : this.#ofClients.get(row.id);
-      if (row.thread === undefined && isId(row.id) && row.id !== this.#ownId) unknown.push(row);
+      const isKnown = row.thread !== undefined && isAtRest(row);
+      if (!isKnown && isId(row.id) && row.id !== this.#ownId) unknown.push(row);
     }
     if (unknown.length === 0) return;
     const threads = await this.#read(unknown.map(({ id }) => id ?? ''));
     for (const row of unknown) {
-      row.thread = threads.get(row.id ?? '');
+      row.thread = threads.get(row.id ?? '') ?? row.thread;
       if (row.id !== null && row.thread !== undefined && servesClient(row.thread)) {
         this.#ofClients.set(row.id, row.thread);
       }
@@ -50,14 +52,14 @@ export class ServerThreads {
   async #read(ids: readonly string[]): Promise<ReadonlyMap<string, ServerThread>> {
     const isWhole = ids.length >= MANY_IDS || !this.#hasAnswered;
     const wanted = isWhole ? 'IS NOT NULL' : `IN (${ids.join(', ')})`;
-    const sql = `SELECT PROCESSLIST_ID, NAME, CONNECTION_TYPE FROM performance_schema.threads WHERE PROCESSLIST_ID ${wanted}`;
+    const sql = `SELECT PROCESSLIST_ID, NAME, CONNECTION_TYPE, PROCESSLIST_USER FROM performance_schema.threads WHERE PROCESSLIST_ID ${wanted}`;
     try {
       const { rows } = await this.#connected.query(sql, this.#node.listTimeoutMs, Infinity);
       // Without the performance schema the table is empty: else it has at least our own thread.
       if (isWhole && rows.length === 0) this.#isReadable = false;
       this.#hasAnswered = true;
       return new Map(
-        rows.map(([id, name, type]) => [String(id), threadOf(String(name), type)] as const),
+        rows.map(([id, name, ...more]) => [String(id), threadOf(String(name), ...more)] as const),
       );
     } catch (error) {
       if (serverErrorNumber(error) === undefined) throw error;
@@ -73,8 +75,13 @@ export class ServerThreads {
 }
 
 /** Returns what a row of `performance_schema.threads` shows. */
-export function threadOf(name: string, connectionType: unknown): ServerThread {
-  return { name, connectionType: typeof connectionType === 'string' ? connectionType : null };
+export function threadOf(
+  name: string,
+  connectionType?: unknown,
+  loginUser?: unknown,
+): ServerThread {
+  const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+  return { name, connectionType: textOf(connectionType), loginUser: textOf(loginUser) };
 }
 
 /** The account may not read the table or a column of it, or the server does not have it. */

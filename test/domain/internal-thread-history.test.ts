@@ -129,6 +129,18 @@ describe('an internal thread', () => {
 
 describe('a session of an internal account', () => {
   it.each(['batch', 'BATCH', 'session_control', 'rdsadmin'])(
+    'of %s, which only its thread shows, stays one inside a routine of an ordinary account',
+    (loginUser) => {
+      const thread = { name: 'thread/sql/one_connection', connectionType: 'TCP/IP', loginUser };
+      const row = { ...within('app', '%:51358'), thread };
+      expect(isSession([row], RULES)).toBe(false);
+      expect(isSession([row, within('app', '%:51358')], RULES)).toBe(false);
+      expect(isSession([row, idle, busy], RULES)).toBe(true);
+      expect(isSession([{ ...idle, thread }], RULES)).toBe(true);
+    },
+  );
+
+  it.each(['batch', 'BATCH', 'session_control', 'rdsadmin'])(
     'of %s stays one inside a routine of an ordinary account',
     (user) => {
       const resting = client({ user });

@@ -11,7 +11,12 @@ import {
 } from '../support/scripted-node.ts';
 import { createService, type Answer } from '../support/service.ts';
 
-const CLIENT = { NAME: 'thread/sql/one_connection', CONNECTION_TYPE: 'TCP/IP' };
+const CLIENT = {
+  NAME: 'thread/sql/one_connection',
+  CONNECTION_TYPE: 'TCP/IP',
+  PROCESSLIST_USER: 'app',
+};
+const NO_THREAD = { NAME: null, CONNECTION_TYPE: null, PROCESSLIST_USER: null };
 const COLUMNS = ['ID', 'USER', 'HOST', 'DB', 'COMMAND', 'TIME', 'STATE', 'INFO'];
 const MANY = Array.from({ length: 600 }, (_, index) => client(index + 1000));
 
@@ -57,9 +62,9 @@ describe('sessions of a long list that are looked up', () => {
       const wanted = rows.filter(({ ID: id }) => askedIds(sql).includes(id ?? ''));
       const hasOwnOpinion = !sql.includes('IF(p.ID = 77, NULL, p.ID)');
       const told = wanted.map((row) =>
-        row['ID'] === '77' && !hasOwnOpinion ? { ...row, NAME: null, CONNECTION_TYPE: null } : row,
+        row['ID'] === '77' && !hasOwnOpinion ? { ...row, ...NO_THREAD } : row,
       );
-      connection.writeTextResult(told, columns([...COLUMNS, 'NAME', 'CONNECTION_TYPE']));
+      connection.writeTextResult(told, columns([...COLUMNS, ...Object.keys(CLIENT)]));
     };
   const killed = { processes_killed: [1001n], processes_not_found: [] };
   const notFound = { processes_killed: [], processes_not_found: [1001n] };
@@ -92,6 +97,16 @@ describe('sessions of a long list that are looked up', () => {
     expect(heard).toEqual(['SELECT', 'KILL CONNECTION 1001', 'SELECT']);
   });
 
+  it('are not ended when their thread shows the login of an internal account', async () => {
+    const row = seen(
+      { ...client(1001), Command: 'Query' },
+      { ...CLIENT, PROCESSLIST_USER: 'rdsadmin' },
+    );
+    const { heard, answers } = await kill(1001, shows(seen(own()), row));
+    expect(answers.map(({ body }) => body)).toEqual([notFound, notFound]);
+    expect(heard).toEqual(['SELECT', 'SELECT']);
+  });
+
   it.each<[string, Row]>([
     ['another name', { ...CLIENT, NAME: 'thread/sql/replica_worker' }],
     ['no line', { ...CLIENT, CONNECTION_TYPE: null }],
@@ -120,10 +135,7 @@ describe('sessions of a long list that are looked up', () => {
       'shows our own id with another statement',
       shows(seen({ ...own(), Info: 'SELECT 1' }), seen(client(1001))),
     ],
-    [
-      'has no second opinion of it',
-      shows(seen(own()), seen(client(1001), { NAME: null, CONNECTION_TYPE: null })),
-    ],
+    ['has no second opinion of it', shows(seen(own()), seen(client(1001), NO_THREAD))],
     ['shows one twice', shows(seen(own()), seen(client(1001)), seen(client(1001)))],
     [
       'shows one more than it was asked for',

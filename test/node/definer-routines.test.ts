@@ -31,7 +31,9 @@ function testRoutines(flavour: Server['flavour']): void {
   const opened: ClientSession[] = [];
 
   beforeAll(async () => {
-    own = await startServer(flavour);
+    own = await startServer(flavour, {
+      ...(flavour === 'mariadb' && { arguments: ['--performance-schema=ON'] }),
+    });
     server = await createAccounts(own);
     const { user } = server.app;
     await asRoot(server, async (root) => {
@@ -186,4 +188,30 @@ function testRoutines(flavour: Server['flavour']): void {
     await untilShown(session, BATCH.user, 'Sleep');
     expect(session.hasEnded()).toBe(false);
   });
+
+  it.each(['logged in as it', 'became it, known before under another'])(
+    'of an ordinary account does not lay an internal account open that %s, with the grant on threads',
+    async (how) => {
+      const grant = `SELECT ON performance_schema.threads`;
+      await asRoot(server, (root) => root.query(`GRANT ${grant} TO ${server.control.user}@'%'`));
+      const service = serve();
+      const session = await open(how === 'logged in as it' ? BATCH : server.app);
+      if (how !== 'logged in as it') {
+        expect(await isListed(service, session)).toBe(true);
+        await session.connection.changeUser(BATCH);
+      }
+      await enter(session, 'app', server.app.user);
+      expect(await isListed(service, session)).toBe(false);
+      expect((await service.kill([session.id])).body).toEqual({
+        processes_killed: [],
+        processes_not_found: [session.id],
+      });
+      await leave(session);
+      await untilShown(session, BATCH.user, 'Sleep');
+      expect(session.hasEnded()).toBe(false);
+      await session.connection.changeUser(server.app);
+      await untilShown(session, server.app.user, 'Sleep');
+      await expectKilled(service, session);
+    },
+  );
 }

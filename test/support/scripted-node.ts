@@ -137,7 +137,10 @@ export function ordinary(
       const shown = (threads ?? []).filter(
         ({ PROCESSLIST_ID: id }) => wanted?.includes(id ?? '') ?? true,
       );
-      connection.writeTextResult(shown, columns(['PROCESSLIST_ID', 'NAME', 'CONNECTION_TYPE']));
+      connection.writeTextResult(
+        shown,
+        columns(['PROCESSLIST_ID', 'NAME', 'CONNECTION_TYPE', 'PROCESSLIST_USER']),
+      );
     } else exceptions(sql, connection);
   };
 }
