@@ -3,7 +3,7 @@ import type { ClientFilter, UserSessions } from './client-filter.ts';
 import { isSameRun, type Incarnation } from './incarnation.ts';
 import { isInternalCommand } from './internal-names.ts';
 import type { ControlConnection, ProcessList } from './node.ts';
-import { isReplicating } from './replication-states.ts';
+import { isProvenReplicating } from './replication-states.ts';
 import { isServerThread, servesClient } from './server-thread.ts';
 import { clientPort, isCutHost, type ProcessListRow } from './session.ts';
 
@@ -112,7 +112,7 @@ function isProvenThread(row: ProcessListRow, { requireClientPort }: Rules): bool
   const user = row.user?.toLowerCase();
   const command = row.command?.toLowerCase() ?? '';
   if (thread !== undefined && isServerThread(thread.name)) return true;
-  if (!isAtRest(row) && isReplicating(row)) return true;
+  if (!isAtRest(row) && isProvenReplicating(row)) return true;
   const isOverNetwork = clientPort(host) !== undefined || isCutHost(host);
   const isSocketClient = host === 'localhost' && !requireClientPort;
   // Event workers stay in it, and clients pass through it while they log in.

@@ -1,3 +1,4 @@
+import { servesClient } from './server-thread.ts';
 import type { ProcessListRow } from './session.ts';
 
 /**
@@ -5,12 +6,14 @@ import type { ProcessListRow } from './session.ts';
  * differently. A client that waits for a replica has others, such as `waiting for the slave sql thread to advance position`.
  * Sources: the stages in mysqld.cc of MySQL 5.6 to 9.7 and of MariaDB 10.5 to 11.8; both manuals, replication thread states.
  */
-const REPLICATION_STATES = [
-  // The source's side.
+const SOURCE_STATES = [
   ...['master has sent all binlog to slave', 'has sent all binlog to slave'],
   ...['sending binlog event to slave', 'finished reading one binlog; switching to next binlog'],
   ...['waiting to finalize termination', 'connection delegated to group replication'],
   ...['waiting for semi-sync slave connection', 'reading semi-sync ack from slave'],
+] as const;
+
+const REPLICA_STATES = [
   // The receiver.
   ...['waiting for master update', 'connecting to master', 'checking master version'],
   ...['registering slave on master', 'requesting binlog dump', 'waiting for master to send event'],
@@ -39,19 +42,45 @@ const REPLICATION_STATES = [
   ...['waiting for parallel replication deadlock handling to complete'],
 ] as const;
 
-/** The same in the later spelling, `replica` for `slave` and `source` for `master`, too. */
-const REPLICATION_STATE = new RegExp(
-  `^(?:${REPLICATION_STATES.join('|')
-    .replaceAll('(', '\\(')
-    .replaceAll('slave', '(?:slave|replica)')
-    .replaceAll('master', '(?:master|source)')})`,
+const SOURCE_STATE = patternOf(SOURCE_STATES);
+const REPLICA_STATE = patternOf(REPLICA_STATES);
+
+/** White space and comments; each has one way to match, so that no text takes long. */
+const BLANKS = String.raw`(?:\s|/\*(?:[^*]|\*(?!/))*\*/|(?:#|--(?=\s))[^\n]*\n)*`;
+/** A client that plays back what mysqlbinlog printed applies rows as a worker does. */
+const PLAYS_BINLOG = new RegExp(String.raw`^${BLANKS}binlog\b`, 'i');
+/** A text that ends before its first word does: within a comment, or within `binlog`. */
+const ENDS_EARLY = new RegExp(
+  String.raw`^${BLANKS}(?:/|-|--|/\*(?:[^*]|\*(?!/))*|(?:#|--(?=\s))[^\n]*|b|bi|bin|binl|binlo)?$`,
   'i',
 );
+/** A node shows at most this many characters of a statement. */
+const CUT_TEXT = 100;
 
-/** A client that plays back what mysqlbinlog printed applies rows as a worker does. */
-const PLAYS_BINLOG = /^(?:\s|\/\*.*?\*\/)*binlog\b/is;
+/**
+ * True if a row is in a state that no client session can have. The thread of a binlog dump is that of a client, so its states count
+ * whatever its thread is.
+ */
+export function isReplicating({ state, info, thread }: ProcessListRow): boolean {
+  const shown = state ?? '';
+  if (SOURCE_STATE.test(shown)) return true;
+  if (thread !== undefined && servesClient(thread)) return false;
+  return REPLICA_STATE.test(shown) && !PLAYS_BINLOG.test(info ?? '');
+}
 
-/** True if a row is in a state that no client session can have. */
-export function isReplicating({ state, info }: ProcessListRow): boolean {
-  return REPLICATION_STATE.test(state ?? '') && !PLAYS_BINLOG.test(info ?? '');
+/** True if a row is in such a state, and its text leaves no doubt: comments can hide the BINLOG of a client behind the cut. */
+export function isProvenReplicating(row: ProcessListRow): boolean {
+  if (!isReplicating(row)) return false;
+  const info = row.info ?? '';
+  return info.length < CUT_TEXT || !ENDS_EARLY.test(info);
+}
+
+/** Returns what matches these states, in their later spelling too: `replica` for `slave` and `source` for `master`. */
+function patternOf(states: readonly string[]): RegExp {
+  const either = states
+    .join('|')
+    .replaceAll('(', '\\(')
+    .replaceAll('slave', '(?:slave|replica)')
+    .replaceAll('master', '(?:master|source)');
+  return new RegExp(`^(?:${either})`, 'i');
 }

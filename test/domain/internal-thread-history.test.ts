@@ -41,6 +41,16 @@ describe('a client', () => {
       'two routines, one after the other',
       [within('batch', '%:51358'), within('rdsadmin', '%:51358')],
     ],
+    ...['# at 157\n#', '-- ', '/* ', '/**/ --\n# '].map((start): [string, ProcessListRow[]] => [
+      `a BINLOG behind the cut of ${JSON.stringify(start)}`,
+      [
+        {
+          ...busy,
+          state: 'Applying batch of row changes (write)',
+          info: start.padEnd(100, 'server id 1 '),
+        },
+      ],
+    ]),
     ['a list that showed its id twice', [busy, { ...busy, id: '08' }]],
     ['a command that was not shown', [client({ command: null })]],
     ['a login', [client({ user: 'unauthenticated user', command: 'Connect' })]],
@@ -108,6 +118,17 @@ describe('an internal thread', () => {
         command: 'Connect',
         thread: { name: 'thread/sql/event_worker', connectionType: null },
       }),
+    ],
+    [
+      'a worker that shows a statement behind a comment',
+      {
+        ...privileged('Applying batch of row changes (write)'),
+        info: '/* a service */ UPDATE t SET a = 1 '.padEnd(100, '# '),
+      },
+    ],
+    [
+      'a worker that shows a short comment',
+      { ...privileged('Applying batch of row changes (write)'), info: '# at 157' },
     ],
     ['a daemon', client({ command: 'Daemon' })],
     ['a binlog dump', client({ command: 'Binlog Dump GTID' })],

@@ -819,6 +819,38 @@ const WITH_THREADS: readonly RowCase[] = [
     is: 'replication_state',
   },
   {
+    shows: 'a client that plays a BINLOG which its list does not show',
+    source: THREADS_97,
+    row: client({
+      command: 'Query',
+      state: 'Applying batch of row changes (write)',
+      info: `# ${'at 157 '.repeat(14)}`,
+      thread: { name: 'thread/sql/one_connection', connectionType: 'SSL/TLS' },
+    }),
+    is: 'user session',
+  },
+  {
+    shows: 'an applier that shows the comment of a statement',
+    source: DEFENSIVE,
+    row: client({
+      command: 'Query',
+      state: 'Applying batch of row changes (write)',
+      info: `/* ${'service '.repeat(12)} `,
+    }),
+    is: 'replication_state',
+  },
+  {
+    shows: 'an applier, whose thread serves no client, that shows a comment',
+    source: THREADS_97,
+    row: client({
+      command: 'Query',
+      state: 'Applying batch of row changes (write)',
+      info: '# at 157\nINSERT INTO t VALUES (1)',
+      thread: { name: 'thread/sql/replica_worker', connectionType: null },
+    }),
+    is: 'replication_state',
+  },
+  {
     shows: 'the control account over X Protocol',
     source: THREADS_97,
     row: client({
@@ -979,6 +1011,14 @@ const CLIENTS_AND_REPLICATION: readonly RowCase[] = (
       "BINLOG 'AtIMaxMBAAAA",
       'MariaDB 10.11.19, measured: playing mysqlbinlog back',
     ],
+    ...['# at 157\n', '#\n-- played back\n\n', '--\n', '/* a * b */ /**/ # c\n'].map(
+      (comment) =>
+        [
+          'Applying batch of row changes (write)',
+          `${comment}BINLOG 'INIMaxMBAAAA`,
+          'MySQL 9.7.4, measured: mysqlbinlog played back by mysql --comments',
+        ] as const,
+    ),
     ['User sleep', 'SELECT SLEEP(9) -- Replica has read all relay log', MYSQL_97],
   ] as const
 ).map(([state, info, source]): RowCase => ({
