@@ -212,15 +212,19 @@ function isNumber(id: string): boolean {
   return true;
 }
 
-function isClientEndpoint(
-  { host, command, thread }: ProcessListRow,
-  filter: ClientFilter,
-): boolean {
-  // `Killed` hides the command that would tell an event worker of a definer at localhost from a client of the socket.
-  if (host === 'localhost') return !filter.requireClientPort && command?.toLowerCase() !== 'killed';
+function isClientEndpoint(row: ProcessListRow, filter: ClientFilter): boolean {
+  const { host, command } = row;
   if (clientPort(host ?? '') !== undefined) return true;
-  // An event worker's definer can have such a host too: only its thread shows that it serves no client.
-  return isCutHost(host ?? '') && thread !== undefined && isOverNetwork(thread);
+  // MariaDB drops the port of a long name, and MySQL's `performance_schema` has none of an X Protocol client.
+  if (isNetworkClient(row)) return true;
+  // `Killed` hides the command that would tell an event worker of a definer at localhost from a client of the socket.
+  return host === 'localhost' && !filter.requireClientPort && command?.toLowerCase() !== 'killed';
+}
+
+/** True if a thread proves a client over the network behind a host that may have no port. */
+export function isNetworkClient({ host, thread }: ProcessListRow): boolean {
+  // An event worker's definer can have any host: only its thread shows that it serves no client.
+  return (host ?? '') !== '' && thread !== undefined && isOverNetwork(thread);
 }
 
 function cached<T>(judge: (text: string) => T): (text: string) => T {

@@ -1,4 +1,10 @@
-import { isAtRest, loginUserOf, reasonOfUser, userSessions } from './client-filter.ts';
+import {
+  isAtRest,
+  isNetworkClient,
+  loginUserOf,
+  reasonOfUser,
+  userSessions,
+} from './client-filter.ts';
 import type { ClientFilter, UserSessions } from './client-filter.ts';
 import { isSameRun, type Incarnation } from './incarnation.ts';
 import { isInternalCommand } from './internal-names.ts';
@@ -113,7 +119,7 @@ function isProvenThread(row: ProcessListRow, { requireClientPort }: Rules): bool
   const command = row.command?.toLowerCase() ?? '';
   if (thread !== undefined && isServerThread(thread.name)) return true;
   if (!isAtRest(row) && isProvenReplicating(row)) return true;
-  const isOverNetwork = clientPort(host) !== undefined || isCutHost(host);
+  const isOverNetwork = clientPort(host) !== undefined || isCutHost(host) || isNetworkClient(row);
   const isSocketClient = host === 'localhost' && !requireClientPort;
   // Event workers stay in it, and clients pass through it while they log in.
   const isLoggingIn = command === 'connect' && (isOverNetwork || isSocketClient);

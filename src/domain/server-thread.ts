@@ -12,7 +12,9 @@ export interface ServerThread {
 const SERVER_THREAD =
   /\/(?:binlog|bootstrap|clone|compress_gtid|delayed|event|group_rpl|main$|manager|replica|rpl|semisync|signal|slave)/i;
 
-/** MySQL Enterprise's thread pool. Other threads of clients are `thread/sql/one_connection` (other pools, too) and `thread/mysqlx/worker`. */
+/** Threads of clients: of the classic protocol (most thread pools, too) and of the X Protocol. */
+const CLIENT_THREADS: readonly string[] = ['thread/sql/one_connection', 'thread/mysqlx/worker'];
+/** Those of MySQL Enterprise's thread pool. */
 const POOL_THREAD = 'thread/thread_pool/tp_one_connection';
 
 /** True if a thread serves a client: the server knows how that client has connected. */
@@ -26,7 +28,8 @@ export function isServerThread(name: string): boolean {
   return SERVER_THREAD.test(name);
 }
 
-/** True if a thread serves a client that has not come over the Unix socket. */
-export function isOverNetwork(thread: ServerThread): boolean {
-  return servesClient(thread) && /^(?:TCP\/IP|SSL\/TLS)$/.test(thread.connectionType ?? '');
+/** True if a thread proves that it serves a client that has not come over the Unix socket. */
+export function isOverNetwork({ name, connectionType }: ServerThread): boolean {
+  const isOfClient = name === POOL_THREAD || CLIENT_THREADS.includes(name);
+  return isOfClient && /^(?:TCP\/IP|SSL\/TLS)$/.test(connectionType ?? '');
 }

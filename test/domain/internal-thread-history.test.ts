@@ -51,6 +51,15 @@ describe('a client', () => {
         },
       ],
     ]),
+    [
+      'a routine of an account named system user, over X Protocol',
+      [
+        {
+          ...within('system user', '%'),
+          thread: { name: 'thread/mysqlx/worker', connectionType: 'SSL/TLS' },
+        },
+      ],
+    ],
     ['a list that showed its id twice', [busy, { ...busy, id: '08' }]],
     ['a command that was not shown', [client({ command: null })]],
     ['a login', [client({ user: 'unauthenticated user', command: 'Connect' })]],

@@ -851,6 +851,25 @@ const WITH_THREADS: readonly RowCase[] = [
     is: 'replication_state',
   },
   {
+    shows: 'a busy X Protocol client in a list of performance_schema, which has no ports',
+    source: THREADS_97,
+    row: client({
+      host: 'localhost',
+      command: 'Query',
+      thread: { name: 'thread/mysqlx/worker', connectionType: 'SSL/TLS' },
+    }),
+    is: 'user session',
+  },
+  {
+    shows: 'a thread of an unknown kind without a port',
+    source: DEFENSIVE,
+    row: client({
+      host: '10.0.0.5',
+      thread: { name: 'thread/some_plugin/some_thread', connectionType: 'TCP/IP' },
+    }),
+    is: 'no_client_endpoint',
+  },
+  {
     shows: 'the control account over X Protocol',
     source: THREADS_97,
     row: client({
@@ -875,9 +894,16 @@ const CUT_HOSTS: readonly RowCase[] = (
     ['h'.repeat(63), 'TCP/IP', 'user session'],
     ['h'.repeat(63), 'Socket', 'no_client_endpoint'],
     ['h'.repeat(63), null, 'no_client_endpoint'],
-    ['h'.repeat(62), 'TCP/IP', 'no_client_endpoint'],
-    [`${'h'.repeat(57)}:`, 'TCP/IP', 'no_client_endpoint'],
-    ['h'.repeat(64), 'TCP/IP', 'no_client_endpoint'],
+    ['h'.repeat(62), undefined, 'no_client_endpoint'],
+    ['h'.repeat(64), undefined, 'no_client_endpoint'],
+    ['h'.repeat(62), 'TCP/IP', 'user session'],
+    [`${'h'.repeat(57)}:`, undefined, 'no_client_endpoint'],
+    [`${'h'.repeat(57)}:`, 'TCP/IP', 'user session'],
+    ['h'.repeat(64), 'TCP/IP', 'user session'],
+    ['localhost', 'SSL/TLS', 'user session'],
+    ['localhost', 'Socket', 'no_client_endpoint'],
+    ['%', 'Socket', 'no_client_endpoint'],
+    ['', 'TCP/IP', 'no_client_endpoint'],
   ] as const
 ).map(([host, connectionType, is]): RowCase => ({
   shows: `the host ${host}, ${connectionType === undefined ? 'its thread not shown' : String(connectionType)}`,

@@ -124,6 +124,33 @@ function testX(): void {
     await endThree(service);
     nodes.close();
   });
+
+  it('are listed and ended while they are busy, where the list shows no ports', async () => {
+    const show = 'SET GLOBAL performance_schema_show_processlist =';
+    const [ended, spared] = [await openX(), await openX()];
+    await asRoot(server, (root) => root.query(`${show} ON`));
+    try {
+      for (const { session, id } of [ended, spared]) {
+        session.run('DO SLEEP(600)');
+        await until(`session ${id} runs its statement`, async () =>
+          (await xRows()).some((row) => row.id === id && row.state === 'User sleep'),
+        );
+      }
+      const nodes = new MysqlNodes();
+      const service = createService({ registry: [nodeOn(server)], nodes });
+      expect(await listed(service)).toEqual(expect.arrayContaining([ended.id, spared.id]));
+      expect((await service.kill([ended.id])).body).toEqual({
+        processes_killed: [ended.id],
+        processes_not_found: [],
+      });
+      await until('it has ended', () => ended.session.hasEnded());
+      expect(spared.session.hasEnded()).toBe(false);
+      expect(await listed(service)).toContain(spared.id);
+      nodes.close();
+    } finally {
+      await asRoot(server, (root) => root.query(`${show} OFF`));
+    }
+  });
 }
 
 async function freePort(): Promise<number> {
