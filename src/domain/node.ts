@@ -47,8 +47,8 @@ export interface NodeRegistry {
 /** Lends control connections to nodes. Implemented over MySQL in src/mysql. */
 export interface Nodes {
   /**
-   * Runs `work` with a control connection, which others may use at the same time. One that was warm and breaks before it gave a list is
-   * followed by a new one, with which `work` begins again.
+   * Runs `work` with a control connection, which others may use at the same time. If a warm one breaks before it gave a list, or no longer
+   * reaches the node, `work` begins again with a new one.
    * Throws `node_unavailable` when the node cannot be reached in time, which ends at the deadline at the latest, or refuses the control account;
    * `overloaded` when too many wait for this node, or it could not be reached lately.
    */
@@ -85,7 +85,7 @@ export interface ControlConnection {
   /**
    * Reads the process list, once for all who ask while another one is being read: it was asked for after each of them did.
    * It may be a part, if that shows all the `wanted` ones and this very connection.
-   * Throws `node_unavailable`, also when the list does not show this very connection.
+   * Throws `node_unavailable`, also when the list does not show this very connection, or the node's main port reaches another server.
    */
   list(deadline: Deadline, wanted?: readonly bigint[]): Promise<ProcessList>;
   /** Sends KILL for a listed session, and tells what came of it. Never throws. */

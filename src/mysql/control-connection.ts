@@ -113,7 +113,7 @@ export class SharedControlConnection {
       ours,
       list: async (deadline, wanted) => {
         if (deadline <= performance.now()) throw limitReached();
-        const list = await orTrouble(node, withDeadline(deadline, this.#list(wanted)));
+        const list = await this.#whileCurrent(() => withDeadline(deadline, this.#list(wanted)));
         onList();
         return list;
       },
@@ -126,8 +126,16 @@ export class SharedControlConnection {
           ? killSessionsAhead(connected, sessions, flavour, node, limits, told)
           : Promise.resolve(sessions),
       transactions: (deadline) =>
-        orTrouble(node, readTransactions(connected, flavour, node, deadline)),
+        this.#whileCurrent(() => readTransactions(connected, flavour, node, deadline)),
     });
+  }
+
+  /** Returns the answer to a read. Throws `node_unavailable` if the main port reaches another server by the time of the answer. */
+  async #whileCurrent<T>(read: () => Promise<T>): Promise<T> {
+    if (!this.isCurrent()) throw movedAway();
+    const answer = await orTrouble(this.#node, read());
+    if (!this.isCurrent()) throw movedAway();
+    return answer;
   }
 
   /** A caller that arrives during a read gets the next list, never one older than its request. */

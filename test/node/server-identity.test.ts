@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import type { Node } from '../../src/domain/node.ts';
+import { NO_AUDIT, type Audit } from '../../src/domain/audit.ts';
+import type { Node, Nodes } from '../../src/domain/node.ts';
 import { sessionOf, type ProcessListRow } from '../../src/domain/session.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
@@ -31,6 +32,9 @@ const UNPROVEN_SPARE =
   'The main port lets nobody in, and nothing proves that the spare port leads to the same server. Run session-control check while the main port answers, and add the line that it prints to the registry.';
 const NOT_PINNED =
   'Another server than the one that server_uuid or server_identity names answers at the address of the node.';
+const OTHER_SERVER =
+  "Another server answers at the node's address by now, so nothing more is sent to the one before.";
+const moved = { code: 'node_unavailable', message: OTHER_SERVER };
 const PROXY =
   "A proxy that has session ids of its own answers in the node's place, so a KILL could end another session. Give the registry the node's own address.";
 
@@ -220,9 +224,17 @@ function testIdentity(server: Server): void {
     };
     beforeEach(async () => {
       leadsTo = '127.0.0.1';
-      elsewhere = await TcpProxy.start(other.host, other.port, {
-        host: '127.77.0.1',
-        port: main.port,
+      // On a busy machine another socket can have the port of the first address at the second.
+      await until('a port is free at both addresses', async () => {
+        const listen = { host: '127.77.0.1', port: main.port };
+        const proxy = await TcpProxy.start(other.host, other.port, listen).catch(() => undefined);
+        if (proxy !== undefined) {
+          elsewhere = proxy;
+          return true;
+        }
+        await main.close();
+        main = await TcpProxy.start(server.host, server.port);
+        return false;
       });
       nodes = new MysqlNodes(undefined, lookup);
     });
@@ -264,6 +276,86 @@ function testIdentity(server: Server): void {
       expect((await service.find([there.id])).body).toMatchObject({ processes_killed: [there.id] });
       expect((await liveIds(server)).has(here.id)).toBe(true);
       await until('the connection is closed', () => main.open === 0);
+    });
+
+    it('that leads to another server ends a DELETE under way with a reason, after at most 5 lists', async () => {
+      const [here, there] = [await open(server), await open(other)];
+      const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
+      let lists = 0;
+      const counting: Nodes = {
+        probe: (...args) => nodes.probe(...args),
+        withConnection: (to, deadline, work) =>
+          nodes.withConnection(to, deadline, (connection) =>
+            work({
+              ...connection,
+              list: (...args) => {
+                lists += 1;
+                return connection.list(...args);
+              },
+            }),
+          ),
+      };
+      const audit: Audit = {
+        ...NO_AUDIT,
+        intend: async () => {
+          leadsTo = '127.77.0.1';
+          expect(await nodes.probe(node, Infinity)).toMatchObject({ isConnected: false });
+        },
+      };
+      const service = createService({
+        registry: [node],
+        nodes: counting,
+        audit,
+        requestTimeoutMs: 3000,
+      });
+      const answer = await service.kill([here.id]);
+      expect([answer.status, answer.body]).toEqual([
+        500,
+        {
+          error_code: 'DBS.200005',
+          error_msg: `Server failure. 0 killed, 0 not found, 1 failed, 0 unknown. Failed: ${here.id}. ${OTHER_SERVER}`,
+          processes_killed: [],
+          processes_not_found: [],
+          processes_failed: [here.id],
+          processes_unknown: [],
+        },
+      ]);
+      expect(lists).toBeLessThanOrEqual(5);
+      expect((await liveIds(server)).has(here.id)).toBe(true);
+      expect((await liveIds(other)).has(there.id)).toBe(true);
+    });
+
+    it('that leads to another server before the first list has the request begin again there', async () => {
+      const there = await open(other);
+      const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
+      await nodes.warm([node]);
+      const listed = await nodes.withConnection(node, Infinity, async (connection) => {
+        if (leadsTo === '127.0.0.1') {
+          leadsTo = '127.77.0.1';
+          await nodes.probe(node, Infinity);
+          await expect(connection.transactions(Infinity)).rejects.toMatchObject(moved);
+        }
+        return connection.list(Infinity);
+      });
+      expect(listed.rows.map(({ id }) => id)).toContain(there.id.toString());
+      await until('the connection is closed', () => main.open === 0);
+    });
+
+    it('that leads to another server while a list is being read fails that list', async () => {
+      const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
+      await nodes.withConnection(node, Infinity, async (connection) => {
+        await connection.list(Infinity);
+        main.strike('to client', { kind: 'black hole' });
+        const listed = expect(connection.list(Infinity)).rejects.toMatchObject(moved);
+        leadsTo = '127.77.0.1';
+        await until('a slow list has a second connection opened', () =>
+          nodes.withConnection(node, Infinity, ({ incarnation }) =>
+            Promise.resolve(incarnation.server !== connection.incarnation.server),
+          ),
+        );
+        main.heal({ flush: true });
+        await listed;
+      });
     });
 
     it('that nobody can look up just now changes nothing', async () => {

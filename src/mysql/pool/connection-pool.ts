@@ -194,7 +194,8 @@ function addressesOf(host: string, lookup: LookupFunction): Promise<readonly str
   });
 }
 
-function isUsable({ shared, hasMoved }: PooledConnection): boolean {
+/** Returns whether a connection works and still reaches the node. */
+export function isUsable({ shared, hasMoved }: PooledConnection): boolean {
   return !hasMoved && !shared.connected.isBroken() && shared.isCurrent();
 }
 

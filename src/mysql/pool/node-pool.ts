@@ -6,7 +6,7 @@ import { isEndpointUnavailable, isFull, nodeTrouble } from '../node-trouble.ts';
 import type { KnownOfNode } from '../control-connection.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { connectWithFallback } from './connect-with-fallback.ts';
-import { busyMs, ConnectionPool, type PooledConnection } from './connection-pool.ts';
+import { busyMs, ConnectionPool, isUsable, type PooledConnection } from './connection-pool.ts';
 import type { ControlConnectionIds } from './control-connection-ids.ts';
 import type { BulkheadMember, SlowNodeBulkhead } from './slow-node-bulkhead.ts';
 
@@ -115,8 +115,8 @@ export class NodePool implements BulkheadMember {
         try {
           return await this.#pool.use(pooled, work, () => (lists.given += 1));
         } catch (error) {
-          // It can have died unnoticed long ago; nothing was done over it.
-          if (!wasWarm || lists.given > 0 || !pooled.shared.connected.isBroken()) throw error;
+          // It can have died unnoticed, or another server has taken the node's place; nothing was done over it.
+          if (!wasWarm || lists.given > 0 || isUsable(pooled)) throw error;
         }
       }
     } finally {
@@ -178,7 +178,7 @@ export class NodePool implements BulkheadMember {
       const pooled = await withDeadline(deadline, first);
       return { pooled, wasWarm: pooled === best };
     } catch (error) {
-      if (best === undefined || best.shared.connected.isBroken()) throw error;
+      if (best === undefined || !isUsable(best)) throw error;
       return { pooled: best, wasWarm: true };
     } finally {
       release?.();
@@ -228,12 +228,12 @@ export class NodePool implements BulkheadMember {
   }
 }
 
-/** Resolves when it has answered what it was slow to answer; never if it broke. */
+/** Resolves when it has answered what it was slow to answer; never if it must not be used any more. */
 function answering(pooled: PooledConnection): Promise<PooledConnection> {
   const { connected } = pooled.shared;
   return new Promise((resolve) => {
     connected.onceAnswered(() => {
-      if (!connected.isBroken()) resolve(pooled);
+      if (isUsable(pooled)) resolve(pooled);
     });
   });
 }
