@@ -104,6 +104,7 @@ export class SharedControlConnection {
   lease(ours: () => OwnSessions, onList: () => void): ControlConnection {
     const { ownId, flavour, incarnation } = this.identity;
     const [node, connected] = [this.#node, this.connected];
+    const unless = (): ServiceError | undefined => this.#otherServer();
     const refusals = new KillRefusals(connected, this.identity, node, this.#grants);
     return refusals.explainedBy({
       id: ownId,
@@ -118,13 +119,9 @@ export class SharedControlConnection {
         return list;
       },
       kill: (session, limits) =>
-        this.isCurrent()
-          ? killSession(connected, session, flavour, node, limits)
-          : Promise.resolve({ outcome: 'not_sent', trouble: movedAway() }),
+        killSession(connected, session, flavour, node, { ...limits, unless }),
       killAhead: (sessions, limits, told) =>
-        this.isCurrent()
-          ? killSessionsAhead(connected, sessions, flavour, node, limits, told)
-          : Promise.resolve(sessions),
+        killSessionsAhead(connected, sessions, flavour, node, { ...limits, unless }, told),
       transactions: (deadline) =>
         this.#whileCurrent(() => readTransactions(connected, flavour, node, deadline)),
     });
@@ -132,10 +129,16 @@ export class SharedControlConnection {
 
   /** Returns the answer to a read. Throws `node_unavailable` if the main port reaches another server by the time of the answer. */
   async #whileCurrent<T>(read: () => Promise<T>): Promise<T> {
-    if (!this.isCurrent()) throw movedAway();
+    const before = this.#otherServer();
+    if (before !== undefined) throw before;
     const answer = await orTrouble(this.#node, read());
-    if (!this.isCurrent()) throw movedAway();
+    const after = this.#otherServer();
+    if (after !== undefined) throw after;
     return answer;
+  }
+
+  #otherServer(): ServiceError | undefined {
+    return this.isCurrent() ? undefined : new ServiceError('node_unavailable', OTHER_SERVER);
   }
 
   /** A caller that arrives during a read gets the next list, never one older than its request. */
@@ -186,10 +189,6 @@ export class SharedControlConnection {
 
 function isUnder(account: string, { user }: ProcessListRow): boolean {
   return user?.toLowerCase() === account.toLowerCase();
-}
-
-function movedAway(): ServiceError {
-  return new ServiceError('node_unavailable', OTHER_SERVER);
 }
 
 async function orTrouble<T>(node: Node, answer: Promise<T>): Promise<T> {

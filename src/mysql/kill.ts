@@ -2,10 +2,15 @@ import type { KillLimits, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import { NotSentError } from './driver/driver-errors.ts';
-import type { DriverConnection } from './driver/driver-connection.ts';
+import type { DriverConnection, Unless } from './driver/driver-connection.ts';
 import type { Flavour } from './identity.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import { isServerError, mayKillHaveRun, serverErrorNumber } from './server-errors.ts';
+
+/** The limits of a KILL, with what forbids it at the moment when it would be sent. */
+interface SendLimits extends KillLimits {
+  readonly unless: Unless;
+}
 
 /**
  * Ends one listed session. Takes a `Session`, not an id, so that nothing can be killed that was not read from a process list.
@@ -16,14 +21,14 @@ export async function killSession(
   session: Session,
   flavour: Flavour,
   node: Node,
-  { sendBy, deadline }: KillLimits,
+  { sendBy, deadline, unless }: SendLimits,
 ): Promise<KillResult> {
   try {
     const { warnings } = await connected.query(
       killSql(session, flavour, node),
       node.killTimeoutMs,
       deadline,
-      { sendBy, areWarningsRead: flavour === 'tidb' },
+      { sendBy, areWarningsRead: flavour === 'tidb', unless },
     );
     // TiDB says OK whatever happened, and what went wrong in a warning.
     if (warnings.length === 0) return { outcome: 'killed' };
@@ -46,7 +51,7 @@ export async function killSessionsAhead(
   sessions: readonly Session[],
   flavour: Flavour,
   node: Node,
-  limits: KillLimits,
+  limits: SendLimits,
   told: (session: Session, result: KillResult) => void,
 ): Promise<readonly Session[]> {
   if (flavour === 'tidb' || node.killWith !== 'kill') {
@@ -78,7 +83,7 @@ async function killOneByOne(
   sessions: readonly Session[],
   flavour: Flavour,
   node: Node,
-  limits: KillLimits,
+  limits: SendLimits,
   told: (session: Session, result: KillResult) => void,
 ): Promise<readonly Session[]> {
   for (const [index, session] of sessions.entries()) {

@@ -2,6 +2,8 @@ import type { Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import type { KillLimits } from '../../src/domain/node.ts';
 import { sessionOf } from '../../src/domain/session.ts';
+import { ServiceError } from '../../src/errors.ts';
+import { openConnection } from '../../src/mysql/driver/open-connection.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import {
   answerLate,
@@ -138,6 +140,29 @@ describe('many KILLs at once', () => {
     expect(told.length).toBeLessThan(200);
     expect(unsent).toBe(200 - told.length);
     expect(isUsable).toBe(true);
+  });
+
+  it('are no longer sent once something forbids it, and those on the way are told', async () => {
+    const node = await scriptedNode(
+      ordinary((_sql, connection) => {
+        connection.writeOk();
+      }),
+    );
+    const connected = await openConnection(node, node, Infinity);
+    const told: unknown[] = [];
+    const unless = () => (told.length < 100 ? undefined : new ServiceError('node_unavailable'));
+    const statements = ids.map((id) => `KILL CONNECTION ${id}`);
+    const { sent, trouble } = await connected.queryAhead(
+      statements,
+      1000,
+      { ...SOON, unless },
+      (error) => told.push(error),
+    );
+    expect(trouble).toBeUndefined();
+    expect(sent).toBeGreaterThanOrEqual(100);
+    expect(sent).toBeLessThan(200);
+    expect(told).toEqual(Array.from({ length: sent }, () => undefined));
+    connected.close();
   });
 });
 

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { NO_AUDIT, type Audit } from '../../src/domain/audit.ts';
-import type { Node, Nodes } from '../../src/domain/node.ts';
-import { sessionOf, type ProcessListRow } from '../../src/domain/session.ts';
+import type { ControlConnection, Node, Nodes } from '../../src/domain/node.ts';
+import { sessionOf, type ProcessListRow, type Session } from '../../src/domain/session.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { SessionProxy } from '../../tools/session-proxy.ts';
 import { TcpProxy } from '../../tools/tcp-proxy.ts';
 import { checkNode } from '../support/checked-node.ts';
-import { openSession, type ClientSession } from '../support/client-session.ts';
+import { openSession, openSessions, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
 import {
   asRoot,
@@ -108,6 +108,15 @@ function testIdentity(server: Server): void {
     for (const { connection } of alive) {
       await expect(connection.query('SELECT 1')).resolves.toBeDefined();
     }
+  }
+
+  /** Resolves once the slow connection has a second one beside it, to another server. */
+  async function untilMoved(node: Node, slow: ControlConnection): Promise<void> {
+    await until('there is a connection to another server', () =>
+      nodes.withConnection(node, Infinity, ({ incarnation }) =>
+        Promise.resolve(incarnation.server !== slow.incarnation.server),
+      ),
+    );
   }
 
   async function capabilities(service: TestService, language = 'en-us'): Promise<object> {
@@ -329,14 +338,16 @@ function testIdentity(server: Server): void {
       const there = await open(other);
       const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
       await nodes.warm([node]);
+      let refusal: unknown;
       const listed = await nodes.withConnection(node, Infinity, async (connection) => {
         if (leadsTo === '127.0.0.1') {
           leadsTo = '127.77.0.1';
           await nodes.probe(node, Infinity);
-          await expect(connection.transactions(Infinity)).rejects.toMatchObject(moved);
+          refusal = await connection.transactions(Infinity).catch((error: unknown) => error);
         }
         return connection.list(Infinity);
       });
+      expect(refusal).toMatchObject(moved);
       expect(listed.rows.map(({ id }) => id)).toContain(there.id.toString());
       await until('the connection is closed', () => main.open === 0);
     });
@@ -348,14 +359,39 @@ function testIdentity(server: Server): void {
         main.strike('to client', { kind: 'black hole' });
         const listed = expect(connection.list(Infinity)).rejects.toMatchObject(moved);
         leadsTo = '127.77.0.1';
-        await until('a slow list has a second connection opened', () =>
-          nodes.withConnection(node, Infinity, ({ incarnation }) =>
-            Promise.resolve(incarnation.server !== connection.incarnation.server),
-          ),
-        );
+        await untilMoved(node, connection);
         main.heal({ flush: true });
         await listed;
       });
+    });
+
+    it('that leads to another server has a KILL that waits for its turn stay unsent', async () => {
+      const victims = [await open(server), ...(await openSessions(server, 3))];
+      opened.push(...victims.slice(1));
+      const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
+      const limits = { sendBy: Infinity, deadline: Infinity };
+      await nodes.withConnection(node, Infinity, async (connection) => {
+        const { rows } = await connection.list(Infinity);
+        const sessions = victims.map(({ id }) => {
+          const row = rows.find((one) => one.id === id.toString());
+          return sessionOf(row as ProcessListRow & { id: string });
+        });
+        main.strike('to client', { kind: 'black hole' });
+        const first = connection.list(Infinity).catch((error: unknown) => error);
+        const [one, ...others] = sessions as [Session, ...Session[]];
+        const kill = connection.kill(one, limits);
+        const heard: unknown[] = [];
+        const unsent = connection.killAhead(others, limits, (...told) => heard.push(told));
+        leadsTo = '127.77.0.1';
+        await untilMoved(node, connection);
+        main.heal({ flush: true });
+        const { outcome, trouble } = await kill;
+        expect([outcome, trouble?.message]).toEqual(['not_sent', OTHER_SERVER]);
+        expect([await unsent, heard]).toEqual([others, []]);
+        await first;
+      });
+      const alive = await liveIds(server);
+      expect(victims.filter(({ id }) => !alive.has(id))).toEqual([]);
     });
 
     it('that nobody can look up just now changes nothing', async () => {

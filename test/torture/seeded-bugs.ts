@@ -129,8 +129,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'mysql/control-connection.ts',
-        '? killSession(connected, session, flavour, node, limits)',
-        `? (async () => {
+        'killSession(connected, session, flavour, node, { ...limits, unless })',
+        `(async () => {
       const { deadline } = limits;
       for (;;) {
         const other = await openConnection(node, node, deadline).catch(() => undefined);
@@ -138,7 +138,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
           await new Promise((again) => setTimeout(again, 50));
           continue;
         }
-        return killSession(other ?? connected, session, flavour, node, limits).finally(() => other?.close());
+        return killSession(other ?? connected, session, flavour, node, { ...limits, unless }).finally(() => other?.close());
       }
     })()`,
       ],

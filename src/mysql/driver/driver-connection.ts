@@ -1,4 +1,5 @@
 import type { Deadline } from '../../domain/deadline.ts';
+import type { ServiceError } from '../../errors.ts';
 import type { List } from './list-reader.ts';
 
 /** What a statement returned: the column names, and the rows in their order. */
@@ -17,29 +18,37 @@ export interface Greeting {
   readonly version: string;
 }
 
+/** Returns why a statement must not be sent; undefined if it may be. The queue calls this when the turn of the statement comes. */
+export type Unless = () => ServiceError | undefined;
+
 /** A connection of the driver, with a deadline for each statement; after an error of the line it stays broken. */
 export interface DriverConnection {
   /**
-   * Sends a statement when it is its turn. Rejects with a NotSentError when that does not come by the deadline or by `sendBy`, or the
-   * connection breaks before; with the driver's error; or with a DeadlineError when no answer comes within `limitMs` and by the deadline: then the connection is broken.
+   * Sends a statement when it is its turn. Rejects with a NotSentError when that does not come by the deadline or by `sendBy`, the
+   * connection breaks before, or `unless` returns an error; with the driver's error; or with a DeadlineError when no answer comes within
+   * `limitMs` and by the deadline: then the connection is broken.
    */
   query(
     sql: string,
     limitMs: number,
     deadline: Deadline,
-    options?: { readonly sendBy?: Deadline; readonly areWarningsRead?: boolean },
+    options?: {
+      readonly sendBy?: Deadline;
+      readonly areWarningsRead?: boolean;
+      readonly unless?: Unless;
+    },
   ): Promise<ResultSet>;
   /** The rows of a process list, by a statement that gives one; as `query` otherwise. */
   list(sql: string, limitMs: number, deadline: Deadline): Promise<List>;
   /**
-   * Sends statements that return no rows, in one turn, none after `sendBy` and many before those in front are answered. `answered` hears of
-   * each answer, in their order: the driver's error, or undefined for OK. Resolves when no more will come, with how many were sent,
-   * and the error of the line if it broke.
+   * Sends statements that return no rows, in one turn, none after `sendBy` and many before those in front are answered. Calls `unless`
+   * before each, and sends no more once it returns an error. `answered` hears of each answer, in their order: the driver's error, or
+   * undefined for OK. Resolves when no more will come, with how many were sent, and the error of the line if it broke.
    */
   queryAhead(
     statements: readonly string[],
     limitMs: number,
-    until: { readonly sendBy: Deadline; readonly deadline: Deadline },
+    until: { readonly sendBy: Deadline; readonly deadline: Deadline; readonly unless?: Unless },
     answered: (error: unknown) => void,
   ): Promise<{ readonly sent: number; readonly trouble?: unknown }>;
   readonly greeting: Greeting;

@@ -3,7 +3,7 @@ import type { Connection, FieldPacket } from 'mysql2';
 import { leftUntil, limitReached, type Deadline } from '../../domain/deadline.ts';
 import type { ServiceError } from '../../errors.ts';
 import { connectionLost, DeadlineError, NotSentError } from './driver-errors.ts';
-import type { DriverConnection, Greeting, ResultSet } from './driver-connection.ts';
+import type { DriverConnection, Greeting, ResultSet, Unless } from './driver-connection.ts';
 import { internalsOf, streamOf } from './mysql2-internals.ts';
 import { readList, type List } from './list-reader.ts';
 import { pipeline } from './pipeline.ts';
@@ -38,11 +38,17 @@ export class StatementQueue implements DriverConnection {
     sql: string,
     limitMs: number,
     deadline: Deadline,
-    { sendBy = deadline, areWarningsRead = false } = {},
+    {
+      sendBy = deadline,
+      areWarningsRead = false,
+      unless = always,
+    }: { sendBy?: Deadline; areWarningsRead?: boolean; unless?: Unless } = {},
   ): Promise<ResultSet> {
-    return this.#inTurn(Math.min(sendBy, deadline), () =>
-      this.#send(sql, limitMs, deadline, areWarningsRead),
-    );
+    return this.#inTurn(Math.min(sendBy, deadline), () => {
+      const trouble = unless();
+      if (trouble !== undefined) return Promise.reject(new NotSentError(trouble));
+      return this.#send(sql, limitMs, deadline, areWarningsRead);
+    });
   }
 
   list(sql: string, limitMs: number, deadline: Deadline): Promise<List> {
@@ -59,7 +65,11 @@ export class StatementQueue implements DriverConnection {
   async queryAhead(
     statements: readonly string[],
     limitMs: number,
-    { sendBy, deadline }: { readonly sendBy: Deadline; readonly deadline: Deadline },
+    {
+      sendBy,
+      deadline,
+      unless = always,
+    }: { readonly sendBy: Deadline; readonly deadline: Deadline; readonly unless?: Unless },
     answered: (error: unknown) => void,
   ): Promise<{ readonly sent: number; readonly trouble?: unknown }> {
     const latestTurn = Math.min(sendBy, deadline);
@@ -76,6 +86,7 @@ export class StatementQueue implements DriverConnection {
         return pipeline(this.#connection, {
           next: () => {
             if (sent === statements.length || performance.now() >= latestTurn) return undefined;
+            if (unless() !== undefined) return undefined;
             sent += 1;
             return statements[sent - 1];
           },
@@ -233,6 +244,11 @@ export class StatementQueue implements DriverConnection {
       Math.max(1, Math.ceil(latest - performance.now())),
     );
   }
+}
+
+/** Every statement may be sent. */
+function always(): undefined {
+  return undefined;
 }
 
 function resultOf(result: unknown, fields: readonly FieldPacket[]) {
