@@ -111,7 +111,8 @@ export class MysqlNodes implements Nodes {
     const before = this.#known.get(node.nodeId);
     if (before?.place === place) return before.known;
     const known = { identity: new NodeIdentity(), lookup: this.#lookup };
-    this.#known.set(node.nodeId, { place, known });
+    // A request from before a reload must not replace what is known of the present node.
+    if (this.#isRetained(node)) this.#known.set(node.nodeId, { place, known });
     return known;
   }
 

@@ -180,6 +180,20 @@ function testIdentity(server: Server): void {
     });
   });
 
+  it('is still known after a request with the node from before a reload', async () => {
+    const victim = await open(server);
+    const [before, present] = [nodeWith(undefined), nodeWith(server)];
+    nodes.retain([present]);
+    expect((await start(present).list()).status).toBe(200);
+    expect((await start(before).list()).status).toBe(200);
+
+    const next = { ...present, internalUsers: ['backup'] };
+    nodes.retain([next]);
+    shutMain();
+    const answer = await start(next).kill([victim.id]);
+    expect(answer.body).toEqual({ processes_killed: [victim.id], processes_not_found: [] });
+  });
+
   describe('check', () => {
     const folder = mkdtempSync(join(tmpdir(), 'session-control-identity-'));
     afterAll(() => {
