@@ -91,6 +91,8 @@ export class KillRefusals {
     if (grants.missingToKill !== undefined) {
       return { outcome: 'refused', trouble: grantMissing(grants.missingToKill, cause) };
     }
+    // The procedure is the provider's own: its errors do not show what the node itself protects.
+    if (this.#node.killWith === 'rds_kill') return result;
     if (!this.#hasSystemUsers() || this.#atLogin.hasSystemUser) {
       // TiDB's Security Enhanced Mode asks for privileges of its own.
       if (this.#identity.flavour === 'tidb') return result;

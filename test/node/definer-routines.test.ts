@@ -189,6 +189,24 @@ function testRoutines(flavour: Server['flavour']): void {
     expect(session.hasEnded()).toBe(false);
   });
 
+  it('that ends sessions, and may not, is no protection by the node itself', async () => {
+    const { user } = server.control;
+    await asRoot(server, async (root) => {
+      await root.query(`CREATE DEFINER=batch@'%' PROCEDURE mysql.rds_kill(IN id BIGINT) KILL id`);
+      await root.query(`GRANT EXECUTE ON PROCEDURE mysql.rds_kill TO batch@'%'`);
+      await root.query(`GRANT EXECUTE ON PROCEDURE mysql.rds_kill TO ${user}@'%'`);
+    });
+    const node = nodeOn(server, { killWith: 'rds_kill' });
+    const session = await open();
+    const { id } = session;
+    const { body } = await createService({ registry: [node] }).kill([id]);
+    expect(body).toMatchObject({
+      error_msg: `Server failure. 0 killed, 0 not found, 1 failed, 0 unknown. Failed: ${id}. The node does not let the control account end a session (error 1095): it is protected, or a privilege is missing.`,
+      processes_failed: [id],
+    });
+    expect(session.hasEnded()).toBe(false);
+  });
+
   it.each(['logged in as it', 'became it, known before under another'])(
     'of an ordinary account does not lay an internal account open that %s, with the grant on threads',
     async (how) => {
