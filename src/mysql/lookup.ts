@@ -4,7 +4,7 @@ import { clientPort, type ProcessListRow } from '../domain/session.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ServerIdentity } from './identity.ts';
 import { serverErrorNumber } from './server-errors.ts';
-import { threadOf } from './server-threads.ts';
+import { RETRY_AFTER_MS, threadOf } from './server-threads.ts';
 
 /** Below so many rows SHOW PROCESSLIST takes no longer. */
 const LONG_LIST = 500;
@@ -18,17 +18,27 @@ export class LookUp {
   readonly #connected: DriverConnection;
   readonly #ownId: string;
   readonly #node: Node;
-  #isDenied: boolean;
+  readonly #now: () => number;
+  /** In monotonic milliseconds. */
+  #readableFrom: number;
 
-  constructor(connected: DriverConnection, { ownId, flavour }: ServerIdentity, node: Node) {
+  /** `now` is a monotonic clock, in milliseconds. */
+  constructor(
+    connected: DriverConnection,
+    { ownId, flavour }: ServerIdentity,
+    node: Node,
+    now = () => performance.now(),
+  ) {
     [this.#connected, this.#ownId, this.#node] = [connected, ownId.toString(), node];
+    this.#now = now;
     // Elsewhere it does not exist, or is slower than the whole list.
-    this.#isDenied = flavour !== 'mysql';
+    this.#readableFrom = flavour === 'mysql' ? -Infinity : Infinity;
   }
 
   /** Whether it can be asked, and looking up so many ids is quicker than reading a list that had so many rows. */
   isWorthwhile(ids: number, rows: number): boolean {
-    return !this.#isDenied && rows >= LONG_LIST && ids * ROWS_AN_ID <= rows;
+    const isReadable = this.#now() >= this.#readableFrom;
+    return isReadable && rows >= LONG_LIST && ids * ROWS_AN_ID <= rows;
   }
 
   /**
@@ -51,7 +61,7 @@ export class LookUp {
       return areDecided && wanted.size === 0 ? { rows: found, askedAt, isPart: true } : undefined;
     } catch (error) {
       if (serverErrorNumber(error) === undefined) throw error;
-      this.#isDenied = true;
+      this.#readableFrom = this.#now() + RETRY_AFTER_MS;
       return undefined;
     }
   }

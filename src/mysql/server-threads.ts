@@ -10,6 +10,8 @@ import { isServerError, serverErrorNumber, type ServerErrorSymbol } from './serv
 const MANY_IDS = 50;
 /** Ids of sessions that ended are dropped once there are this many more than the list has rows. */
 const MAX_STALE = 1000;
+/** After so many milliseconds a view that could not be read is tried again: a GRANT holds on open connections too. */
+export const RETRY_AFTER_MS = 60_000;
 
 /**
  * The server threads behind a process list, as `performance_schema.threads` shows them. The kind of a client's thread never changes,
@@ -21,17 +23,26 @@ export class ServerThreads {
   readonly #node: Node;
   /** By the decimal id of its session. */
   readonly #ofClients = new Map<string, ServerThread>();
-  #isReadable: boolean;
+  readonly #now: () => number;
+  /** In monotonic milliseconds. */
+  #readableFrom: number;
   #hasAnswered = false;
 
-  constructor(connected: DriverConnection, { ownId, flavour }: ServerIdentity, node: Node) {
+  /** `now` is a monotonic clock, in milliseconds. */
+  constructor(
+    connected: DriverConnection,
+    { ownId, flavour }: ServerIdentity,
+    node: Node,
+    now = () => performance.now(),
+  ) {
     [this.#connected, this.#ownId, this.#node] = [connected, ownId.toString(), node];
-    this.#isReadable = flavour !== 'tidb';
+    this.#now = now;
+    this.#readableFrom = flavour === 'tidb' ? Infinity : -Infinity;
   }
 
   /** Adds its thread to each row of a whole process list, where the node shows one. Throws the driver's error if the connection breaks. */
   async addTo(rows: readonly ListedThread[]): Promise<void> {
-    if (!this.#isReadable) return;
+    if (this.#now() < this.#readableFrom) return;
     if (this.#ofClients.size > rows.length + MAX_STALE) this.#forgetAllBut(rows);
     const unknown: ListedThread[] = [];
     for (const row of rows) {
@@ -56,14 +67,16 @@ export class ServerThreads {
     try {
       const { rows } = await this.#connected.query(sql, this.#node.listTimeoutMs, Infinity);
       // Without the performance schema the table is empty: else it has at least our own thread.
-      if (isWhole && rows.length === 0) this.#isReadable = false;
+      if (isWhole && rows.length === 0) this.#readableFrom = this.#now() + RETRY_AFTER_MS;
       this.#hasAnswered = true;
       return new Map(
         rows.map(([id, name, ...more]) => [String(id), threadOf(String(name), ...more)] as const),
       );
     } catch (error) {
       if (serverErrorNumber(error) === undefined) throw error;
-      if (isServerError(error, ...NOT_READABLE)) this.#isReadable = false;
+      if (isServerError(error, ...NOT_READABLE)) {
+        this.#readableFrom = this.#now() + RETRY_AFTER_MS;
+      }
       return new Map();
     }
   }

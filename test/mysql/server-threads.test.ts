@@ -1,7 +1,15 @@
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
+import type { RowDataPacket } from 'mysql2/promise';
+import { identify } from '../../src/mysql/identity.ts';
+import { LookUp } from '../../src/mysql/lookup.ts';
+import { openConnection } from '../../src/mysql/driver/open-connection.ts';
+import { readProcessList } from '../../src/mysql/process-list.ts';
+import { ServerThreads } from '../../src/mysql/server-threads.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { client, columns, ordinary, scriptedNode, type Script } from '../support/scripted-node.ts';
+import { asRoot, nodeOn, servers } from '../support/server.ts';
 import { createService, type TestService } from '../support/service.ts';
 
 type Row = Record<string, string | null>;
@@ -88,7 +96,7 @@ describe('the threads behind a list', () => {
     ['do not exist', refuses(1146)],
     ['have no such column', refuses(1054)],
     ['are empty, without a performance schema', []],
-  ])('are not asked for again when they %s', async (_what, threads) => {
+  ])('are not asked for again soon when they %s', async (_what, threads) => {
     const { service, asked } = await serve([client(1), client(2)], threads);
     for (let time = 0; time < 3; time += 1) expect(await listed(service)).toEqual([1n, 2n]);
     expect(asked).toHaveLength(1);
@@ -117,3 +125,43 @@ describe('the threads behind a list', () => {
     expect(time).toBe(3);
   });
 });
+
+describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
+  'a GRANT on the threads of $flavour $version',
+  (server) => {
+    it('counts after a minute on a connection that was denied before', async () => {
+      const user = `sc_ctl_${randomBytes(3).toString('hex')}`;
+      await asRoot(server, async (root) => {
+        await root.query(`CREATE USER ${user} IDENTIFIED BY '${user}'`);
+        await root.query(`GRANT PROCESS ON *.* TO ${user}`);
+        const node = nodeOn(server, { user, password: user });
+        const connected = await openConnection(node, node, Infinity);
+        const identity = await identify(connected, node, Infinity);
+        let now = 0;
+        const threads = new ServerThreads(connected, identity, node, () => now);
+        const lookUp = new LookUp(connected, identity, node, () => now);
+        const [own] = await root.query<RowDataPacket[]>('SELECT CONNECTION_ID() AS id');
+        const id = String(own[0]?.['id']);
+        const isSeen = async (): Promise<boolean> => {
+          const { rows } = await readProcessList(connected, identity.ownId, node);
+          await threads.addTo(rows);
+          return rows.find((row) => row.id === id)?.thread !== undefined;
+        };
+        const isFound = async (): Promise<boolean> =>
+          lookUp.isWorthwhile(1, 1000) && (await lookUp.read(new Set([BigInt(id)]))) !== undefined;
+
+        expect([await isSeen(), await isFound()]).toEqual([false, false]);
+        for (const table of ['threads', 'processlist']) {
+          await root.query(`GRANT SELECT ON performance_schema.${table} TO ${user}`);
+        }
+        now = 59_999;
+        expect([await isSeen(), await isFound()]).toEqual([false, false]);
+        now = 60_000;
+        expect([await isSeen(), await isFound()]).toEqual([true, true]);
+
+        connected.close();
+        await root.query(`DROP USER ${user}`);
+      });
+    });
+  },
+);
