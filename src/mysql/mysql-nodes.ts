@@ -2,8 +2,10 @@ import type { LookupFunction } from 'node:net';
 import type { Capabilities } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
+import { lookUpName } from './driver/open-connection.ts';
 import { noCounts, type NodeCounts, type NodeEvents } from './node-counts.ts';
 import { NodeIdentity } from './node-identity.ts';
+import { addressesInTurn, type AddressesOf } from './pool/addresses-in-turn.ts';
 import { ControlConnectionIds } from './pool/control-connection-ids.ts';
 import { NodePool } from './pool/node-pool.ts';
 import { SlowNodeBulkhead } from './pool/slow-node-bulkhead.ts';
@@ -23,10 +25,12 @@ export class MysqlNodes implements Nodes {
   readonly #events: NodeEvents | undefined;
 
   readonly #lookup: LookupFunction | undefined;
+  readonly #addressesOf: AddressesOf;
 
   constructor(events?: NodeEvents, lookup?: LookupFunction) {
     this.#events = events;
     this.#lookup = lookup;
+    this.#addressesOf = addressesInTurn(lookup ?? lookUpName);
   }
 
   withConnection<T>(
@@ -67,7 +71,7 @@ export class MysqlNodes implements Nodes {
     }
     for (const [nodeId, pool] of this.#pools) {
       if (this.#isRetained(pool.node)) {
-        void pool.recheck();
+        pool.recheck();
         continue;
       }
       this.#pools.delete(nodeId);
@@ -93,7 +97,14 @@ export class MysqlNodes implements Nodes {
       return there;
     }
     const known = this.#knownOf(node);
-    const pool = new NodePool(node, this.#ids, this.#bulkhead, this.#events, known);
+    const pool = new NodePool(
+      node,
+      this.#ids,
+      this.#bulkhead,
+      this.#events,
+      known,
+      this.#addressesOf,
+    );
     if (this.#isRetained(node)) {
       there?.close();
       this.#pools.set(node.nodeId, pool);

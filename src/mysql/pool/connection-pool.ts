@@ -1,8 +1,8 @@
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP } from 'node:net';
 import type { ControlConnection, Node } from '../../domain/node.ts';
-import { lookUpName } from '../driver/open-connection.ts';
 import type { NodeCounts } from '../node-counts.ts';
 import type { SharedControlConnection } from '../control-connection.ts';
+import type { AddressesOf } from './addresses-in-turn.ts';
 import type { ControlConnectionIds } from './control-connection-ids.ts';
 
 /** A second one is opened beside one that is slow to answer. */
@@ -23,7 +23,7 @@ export class ConnectionPool {
   readonly #node: Node;
   readonly #ids: ControlConnectionIds;
   readonly #onBroken: () => void;
-  readonly #lookup: LookupFunction;
+  readonly #addressesOf: AddressesOf;
   readonly #connections = new Set<PooledConnection>();
   #isClosed = false;
 
@@ -32,9 +32,10 @@ export class ConnectionPool {
     node: Node,
     ids: ControlConnectionIds,
     onBroken: () => void,
-    lookup: LookupFunction = lookUpName,
+    addressesOf: AddressesOf,
   ) {
-    [this.#node, this.#ids, this.#onBroken, this.#lookup] = [node, ids, onBroken, lookup];
+    [this.#node, this.#ids, this.#onBroken] = [node, ids, onBroken];
+    this.#addressesOf = addressesOf;
   }
 
   isEmpty(): boolean {
@@ -123,9 +124,9 @@ export class ConnectionPool {
     for (const pooled of this.#connections) if (!isUsable(pooled)) this.#closeIfUnneeded(pooled);
   }
 
-  /** Looks where the names of the node lead now, and drops the connections to other addresses. */
-  async recheck(): Promise<void> {
-    await Promise.all([...this.#connections].map((pooled) => this.#recheckAddress(pooled)));
+  /** Begins to look where the names of the node lead now, and drops the connections to other addresses. */
+  recheck(): void {
+    for (const pooled of this.#connections) void this.#recheckAddress(pooled);
     this.dropStale();
   }
 
@@ -133,9 +134,10 @@ export class ConnectionPool {
     const { host, connected } = pooled.shared;
     const address = connected.remoteAddress;
     if (isIP(host) !== 0 || address === undefined) return;
-    const addresses = await addressesOf(host, this.#lookup);
+    const addresses = await this.#addressesOf(host);
     // A name server that does not answer moves no node.
     if (addresses.length > 0) pooled.hasMoved = !addresses.includes(address);
+    this.dropStale();
   }
 
   #leave(pooled: PooledConnection): void {
@@ -180,18 +182,11 @@ export class ConnectionPool {
     await pooled.shared.connected
       .query('DO 0', this.#node.listTimeoutMs, Infinity)
       .catch(() => undefined);
-    await this.#recheckAddress(pooled);
+    // A look-up can take longer than the time between two pings.
+    void this.#recheckAddress(pooled);
     this.dropStale();
     if (this.#connections.has(pooled)) this.#pingLater(pooled);
   }
-}
-
-function addressesOf(host: string, lookup: LookupFunction): Promise<readonly string[]> {
-  return new Promise((resolve) => {
-    lookup(host, { all: true }, (_error, found) => {
-      resolve(Array.isArray(found) ? found.map(({ address }) => address) : []);
-    });
-  });
 }
 
 /** Returns whether a connection works and still reaches the node. */

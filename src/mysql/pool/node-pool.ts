@@ -4,6 +4,7 @@ import { ServiceError } from '../../errors.ts';
 import type { NodeCounts, NodeEvents } from '../node-counts.ts';
 import { isEndpointUnavailable, isFull, nodeTrouble } from '../node-trouble.ts';
 import type { KnownOfNode } from '../control-connection.ts';
+import type { AddressesOf } from './addresses-in-turn.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { connectWithFallback } from './connect-with-fallback.ts';
 import { busyMs, ConnectionPool, isUsable, type PooledConnection } from './connection-pool.ts';
@@ -44,6 +45,7 @@ export class NodePool implements BulkheadMember {
     bulkhead: SlowNodeBulkhead,
     events: NodeEvents | undefined,
     known: KnownOfNode,
+    addressesOf: AddressesOf,
   ) {
     this.node = node;
     this.known = known;
@@ -51,7 +53,7 @@ export class NodePool implements BulkheadMember {
     const reopen = (): void => {
       this.#reopenLater();
     };
-    this.#pool = new ConnectionPool(node, ids, reopen, known.lookup);
+    this.#pool = new ConnectionPool(node, ids, reopen, addressesOf);
     this.#bulkhead = bulkhead;
     this.#events = events;
   }
@@ -130,9 +132,9 @@ export class NodePool implements BulkheadMember {
     this.#pool.dropStale();
   }
 
-  /** Replaces connections to an address that the node's name no longer has, or to another server than the main port reaches. */
-  async recheck(): Promise<void> {
-    await this.#pool.recheck();
+  /** Begins to replace connections to an address that the node's name no longer has, or to another server than the main port reaches. */
+  recheck(): void {
+    this.#pool.recheck();
   }
 
   /** Opens a connection if there is none; never throws. */
