@@ -67,7 +67,7 @@ export class Sessionctl {
     const path = join(this.folder, 'build.json');
     const settings = {
       extends: resolve('tsconfig.build.json'),
-      compilerOptions: { noCheck: true, rootDir: resolve('src'), outDir: out },
+      compilerOptions: { noCheck: true, declaration: true, rootDir: resolve('src'), outDir: out },
       include: [resolve('src/cli'), resolve('src/client')],
     };
     writeFileSync(path, JSON.stringify(settings));
