@@ -81,7 +81,11 @@ export function createListener(
   SOCKETS.set(server, boundConnections(server, bounds));
   // There is nobody to answer before TLS is agreed on, and ending such a connection does not close it.
   const isSecured = new WeakSet<Duplex>();
-  server.on('secureConnection', (socket: Duplex) => isSecured.add(socket));
+  server.on('secureConnection', (socket: Duplex) => {
+    isSecured.add(socket);
+    // As without TLS: Node's own server does this for clear connections only.
+    socket.allowHalfOpen = true;
+  });
   server.on('clientError', (error: Error, socket) => {
     if (tls !== undefined && !isSecured.has(socket)) socket.destroy();
     else refuse(socket, error);

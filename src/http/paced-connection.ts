@@ -29,6 +29,8 @@ export class PacedConnection implements Holder {
   #rest: Buffer = NOTHING;
   #isHeld = false;
   #isShed = false;
+  /** Set while the client has closed its side and Node's parser does not know. */
+  #end: (() => void) | undefined;
   #exchange: Exchange | undefined;
   /** The bytes that were parsed of a request that is not over. */
   #parsed = 0;
@@ -43,6 +45,12 @@ export class PacedConnection implements Holder {
     socket.removeListener('data', parse);
     socket.on('data', (bytes: Buffer) => {
       this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+      this.#goOn();
+    });
+    const end = socket.listeners('end').at(-1) as () => void;
+    socket.removeListener('end', end);
+    socket.once('end', () => {
+      this.#end = end;
       this.#goOn();
     });
     socket.on('drain', () => {
@@ -101,12 +109,20 @@ export class PacedConnection implements Holder {
     else if (this.#isHeld) this.#socket.resume();
     this.#isHeld = isHeld;
     this.#note();
+    if (!isHeld) this.#endInput();
   }
 
   #goOnLater(): void {
     this.#shared.later(() => {
       this.#goOn();
     });
+  }
+
+  /** Reports the end of the input to Node's parser, which fails if bytes of a request are missing. */
+  #endInput(): void {
+    const end = this.#end;
+    this.#end = undefined;
+    if (this.#isOpen()) end?.();
   }
 
   #note(): void {

@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { connect as connectTls } from 'node:tls';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { selfSigned, type Certificate } from '../support/certificates.ts';
+import { killRequest, startListening, stopAllListening } from '../support/listening.ts';
+import { until } from '../support/until.ts';
+
+/** As many requests are under way at once before others wait. */
+const PLACES = 192;
+
+afterEach(stopAllListening);
+
+let certificate: Certificate;
+beforeAll(async () => {
+  certificate = await selfSigned('localhost');
+});
+
+/** Sends `bytes`, closes the side of the client, and returns what comes back. */
+async function sendAll(port: number, isTls: boolean, bytes: string): Promise<string> {
+  const where = { port, host: '127.0.0.1', allowHalfOpen: true };
+  const socket = isTls ? connectTls({ ...where, rejectUnauthorized: false }) : connect(where);
+  await once(socket, isTls ? 'secureConnect' : 'connect');
+  socket.end(bytes);
+  return text(socket);
+}
+
+function inChunks(request: string, size: number): string {
+  const [head = '', body = ''] = request.split('\r\n\r\n');
+  const pieces = body.match(new RegExp(`.{1,${size}}`, 'g')) ?? [];
+  return [
+    `${head.replace(/Content-Length: \d+/, 'Transfer-Encoding: chunked')}\r\n\r\n`,
+    ...pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`),
+    '0\r\n\r\n',
+  ].join('');
+}
+
+const statuses = (answers: string): string[] => answers.match(/HTTP\/1.1 \d+/g) ?? [];
+
+describe.each([
+  ['in the clear', false],
+  ['over TLS', true],
+])('behind the last request a client may close its side, %s:', (_where, isTls) => {
+  const start = () => startListening(isTls ? { tls: certificate } : {});
+
+  it.each([1, 2, 3, 4, 50])('%d pipelined requests are all answered', async (count) => {
+    const { port, nodes } = await start();
+    const ids = Array.from({ length: count }, () => nodes.connect());
+    const answers = await sendAll(port, isTls, ids.map((id) => killRequest(id)).join(''));
+    expect(statuses(answers)).toEqual(ids.map(() => 'HTTP/1.1 200'));
+    expect(nodes.kills).toEqual(ids);
+  });
+
+  it.each([100, 3000, 20_000, 200_000])('a chunked body of %d bytes is read', async (length) => {
+    const { port, nodes } = await start();
+    const ids = [nodes.connect(), nodes.connect()];
+    const requests = ids.map((id) =>
+      inChunks(killRequest(id).replace('{', `${' '.repeat(length)}{`), 1000),
+    );
+    expect(statuses(await sendAll(port, isTls, requests.join('')))).toEqual([
+      'HTTP/1.1 200',
+      'HTTP/1.1 200',
+    ]);
+    expect(nodes.kills).toEqual(ids);
+  });
+
+  it('a request that waits for a place is answered', async () => {
+    const { server, port, nodes } = await start();
+    let come = 0;
+    server.on('request', () => (come += 1));
+    const withConnection = nodes.withConnection.bind(nodes);
+    const goOn: (() => void)[] = [];
+    nodes.withConnection = async (node, deadline, work) => {
+      if (come <= PLACES) await new Promise<void>((resolve) => goOn.push(resolve));
+      return withConnection(node, deadline, work);
+    };
+    const kill = () => sendAll(port, isTls, killRequest(nodes.connect()));
+    const before = Array.from({ length: PLACES }, kill);
+    await until('all places are taken', () => goOn.length === PLACES);
+    const last = kill();
+    await until('the last one has come', () => come > PLACES);
+    for (const resolve of goOn) resolve();
+    for (const answer of await Promise.all([...before, last]))
+      expect(statuses(answer)).toEqual(['HTTP/1.1 200']);
+  });
+
+  it('a request that is not whole is refused, behind the answer to the one before', async () => {
+    const { port, nodes } = await start();
+    const [first, second] = [nodes.connect(), nodes.connect()];
+    const answers = await sendAll(
+      port,
+      isTls,
+      killRequest(first) + killRequest(second).slice(0, -1),
+    );
+    expect(statuses(answers)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']);
+    expect(nodes.kills).toEqual([first]);
+  });
+});
