@@ -29,6 +29,7 @@ export class PacedConnection implements Holder {
   #rest: Buffer = NOTHING;
   #isHeld = false;
   #isShed = false;
+  #isQueued = false;
   /** Set while the client has closed its side and Node's parser does not know. */
   #end: (() => void) | undefined;
   #exchange: Exchange | undefined;
@@ -52,6 +53,10 @@ export class PacedConnection implements Holder {
     socket.once('end', () => {
       this.#end = end;
       this.#goOn();
+    });
+    // A request whose body is read resumes its socket, whatever still waits here.
+    socket.on('resume', () => {
+      if (this.#isHeld) socket.pause();
     });
     socket.on('drain', () => {
       this.#goOn();
@@ -113,7 +118,10 @@ export class PacedConnection implements Holder {
   }
 
   #goOnLater(): void {
+    if (this.#isQueued) return;
+    this.#isQueued = true;
     this.#shared.later(() => {
+      this.#isQueued = false;
       this.#goOn();
     });
   }

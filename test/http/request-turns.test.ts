@@ -1,12 +1,18 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { connect } from 'node:net';
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { takeTurns } from '../../src/http/request-turns.ts';
 import { selfSigned, type Certificate } from '../support/certificates.ts';
 import { processesPath } from '../support/ids.ts';
 import { exchange, killRequest, startListening, stopAllListening } from '../support/listening.ts';
 import { until } from '../support/until.ts';
 
-afterEach(stopAllListening);
+afterEach(() => {
+  jest.restoreAllMocks();
+  stopAllListening();
+});
 
 let certificate: Certificate;
 beforeAll(async () => {
@@ -14,6 +20,10 @@ beforeAll(async () => {
 });
 
 const ODD_CODING = 'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n';
+/** What Node reads of a socket at once. */
+const READ_BYTES = 65_536;
+/** More than the request line with its headers. */
+const HEAD_BYTES = 200;
 const CLOSE = 'Connection: close';
 
 describe('of the requests that come over one connection', () => {
@@ -88,6 +98,40 @@ describe('of the requests that come over one connection', () => {
     await until('it has come', () => come.length === 1);
     socket.resetAndDestroy();
     await until('it has closed', () => come[0]?.closed === true);
+  });
+});
+
+describe('a body in chunks', () => {
+  it.each([
+    ['large ones', 16_000, 500],
+    ['those of a byte', 1, 200_000],
+  ])('is not read ahead of what is parsed: %s', async (_which, size, count) => {
+    const [copied, ahead] = [{ bytes: 0 }, { most: 0 }];
+    const concat = Buffer.concat.bind(Buffer);
+    jest.spyOn(Buffer, 'concat').mockImplementation((pieces, length) => {
+      const whole = concat(pieces, length);
+      copied.bytes += whole.length;
+      return whole;
+    });
+    const server = createServer((req, res) => {
+      let parsed = 0;
+      req.on('data', (piece: Buffer) => {
+        parsed += (piece.length / size) * chunk.length;
+        ahead.most = Math.max(ahead.most, req.socket.bytesRead - parsed);
+      });
+      req.on('end', () => res.end());
+    });
+    takeTurns(server, 'connection', (socket) => socket.destroy());
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const chunk = `${size.toString(16)}\r\n${'a'.repeat(size)}\r\n`;
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.write('POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n');
+    socket.write(`Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(count)}0\r\n\r\n`);
+
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 200 /);
+    expect(ahead.most).toBeLessThanOrEqual(2 * READ_BYTES + chunk.length + HEAD_BYTES);
+    expect(copied.bytes).toBeLessThanOrEqual(chunk.length * count);
+    server.close();
   });
 });
 
