@@ -1,5 +1,5 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
@@ -34,6 +34,13 @@ const token = keys({
 
 const PROXY_RULE =
   'must be true, false, a number of proxies, or their addresses or networks as one text with commas';
+
+/** The fewest bits of a network that is believed without client certificates. */
+const SHORTEST_IPV4 = 8;
+const SHORTEST_IPV6 = 16;
+const MAPPED_BITS = 96;
+const MAPPED = new BlockList();
+MAPPED.addSubnet('::ffff:0:0', MAPPED_BITS, 'ipv6');
 
 const proxies = text().refine(
   (addresses) =>
@@ -112,7 +119,7 @@ export function serviceFile(path: string) {
     }).refine(({ trust_proxy, tls }) => tls?.ca !== undefined || !believesEverybody(trust_proxy), {
       path: ['trust_proxy'],
       message:
-        'must not believe everybody without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses',
+        'must not believe everybody, nor a network shorter than /8 (IPv6: /16), without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses',
     }),
     log: keys({
       level: oneOf(['error', 'warn', 'info', 'debug']).default('info'),
@@ -197,8 +204,19 @@ function isInWritableFolder(file: string): boolean {
   }
 }
 
+// Short networks together hold all addresses: 0.0.0.0/1 and 128.0.0.0/1.
 function believesEverybody(proxies: boolean | number | string): boolean {
-  return proxies === true || (typeof proxies === 'string' && /\/0+ *(,|$)/.test(proxies));
+  if (typeof proxies !== 'string') return proxies === true;
+  return proxies.split(',').some((network) => isTooWide(network.trim()));
+}
+
+function isTooWide(network: string): boolean {
+  const [ip = '', bits] = network.split('/');
+  if (bits === undefined) return false;
+  if (isIP(ip) === 4) return Number(bits) < SHORTEST_IPV4;
+  // Every IPv4 client is in ::ffff:0:0/96, however that is spelled.
+  const isMapped = MAPPED.check(ip, 'ipv6');
+  return Number(bits) < (isMapped ? MAPPED_BITS + SHORTEST_IPV4 : SHORTEST_IPV6);
 }
 
 function isNetwork(address: string): boolean {

@@ -138,23 +138,35 @@ identity:
   const believing = (proxies: string): string =>
     SERVICE.replace('8080', `8080, trust_proxy: ${proxies}`);
 
-  it.each(['true', '"0.0.0.0/0"', '"10.0.0.1, ::/0"', '"10.0.0.0/8, 0.0.0.0/00 , loopback"'])(
-    'believes nobody who could be anybody: trust_proxy %s',
-    (proxies) => {
-      expect(readService(believing(proxies)).problems).toEqual([
-        expect.stringMatching(
-          /: server.trust_proxy must not believe everybody without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses$/,
-        ),
-      ]);
-    },
-  );
+  it.each([
+    'true',
+    '"0.0.0.0/0"',
+    '"10.0.0.1, ::/0"',
+    '"10.0.0.0/8, 0.0.0.0/00 , loopback"',
+    '"0.0.0.0/1, 128.0.0.0/1"',
+    '"10.0.0.0/7"',
+    '"::ffff:0.0.0.0/96"',
+    '"0:0:0:0:0:FFFF:a00:0/103"',
+    '"2001::/15"',
+    '"fe80::%eth0/15"',
+  ])('believes nobody who could be anybody: trust_proxy %s', (proxies) => {
+    expect(readService(believing(proxies)).problems).toEqual([
+      expect.stringMatching(
+        /: server.trust_proxy must not believe everybody, nor a network shorter than \/8 \(IPv6: \/16\), without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses$/,
+      ),
+    ]);
+  });
 
-  it.each(['false', '0', '1', '"10.0.0.0/8, 192.0.2.1"', '"loopback"'])(
-    'believes proxies that it can tell from others: trust_proxy %s',
-    (proxies) => {
-      expect(readService(believing(proxies)).problems).toEqual([]);
-    },
-  );
+  it.each([
+    'false',
+    '0',
+    '1',
+    '"10.0.0.0/8, 192.0.2.1"',
+    '"loopback"',
+    '"::ffff:10.0.0.0/104, 2001::/16, ::1"',
+  ])('believes proxies that it can tell from others: trust_proxy %s', (proxies) => {
+    expect(readService(believing(proxies)).problems).toEqual([]);
+  });
 
   it('believes everybody who has a certificate of the authority: trust_proxy true', async () => {
     const { cert, key } = await selfSigned('localhost');
