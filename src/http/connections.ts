@@ -12,9 +12,9 @@ export interface ConnectionBounds {
 }
 
 /**
- * Bounds the connections of a server. Beyond a bound the oldest one without a whole request is closed for the newcomer, then the oldest one
- * without a caller, unless its request still has no answer; if there is neither, the newcomer is closed. Emits `drop` on the server for each.
- * Returns the sockets of all connections.
+ * Bounds the connections of a server. Beyond a bound a new connection takes the place of the oldest one without a whole request, else of the
+ * oldest one without a caller, else of the oldest one of a caller. A connection that is owed an answer keeps its place. If all are, the new
+ * connection is closed. Emits `drop` on the server for each that is closed. Returns the sockets of all connections.
  */
 export function boundConnections(
   server: Server,
@@ -44,7 +44,8 @@ export function boundConnections(
       sockets.delete(socket);
       if (byPeer.get(peer) === connection) byPeer.delete(peer);
       for (const group of [neighbours, everybody]) group.delete(connection);
-      if (neighbours.size === 0) networks.delete(network);
+      // This can run again after another connection began a new group.
+      if (neighbours.size === 0 && networks.get(network) === neighbours) networks.delete(network);
     };
     connection.onClosing = forget;
     socket.once('close', forget);
@@ -155,6 +156,9 @@ class Group {
         this.#strangers.delete(connection);
         this.#callers.add(connection);
       } else if (!connection.isOwedAnswer) return connection;
+    }
+    for (const connection of this.#callers) {
+      if (!connection.isOwedAnswer) return connection;
     }
     return undefined;
   }
