@@ -8,7 +8,7 @@ import { logCount, type EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 
 const LONGEST_WAIT_MS = 1000;
-/** A client may send many requests over one connection without waiting for answers. */
+/** A connection has at most one request here: half of 8,192 connections may wait, the others get their answer at once. */
 const MAX_WAITING = 4096;
 /** How often those that wait are looked after. */
 const LOOK_MS = 50;
@@ -45,7 +45,7 @@ export function limitAtOnce(
 ): RequestListener {
   const longestWaitMs = Math.min(LONGEST_WAIT_MS, requestTimeoutMs / 2);
   const underWay = new Set<ServerResponse>();
-  /** Nobody works on these: the client still sends, or takes its answer, since then. */
+  /** These take no place: probes, and requests whose client still sends, or takes its answer, since then. */
   const idle = new Map<ServerResponse, number>();
   const waiting = new Set<ServerResponse>();
   const tell = logCount(log, 'requests turned away');
@@ -54,10 +54,13 @@ export function limitAtOnce(
   let lookingAround: NodeJS.Timeout | undefined;
   let seen = performance.eventLoopUtilization();
 
-  const letIn = (req: IncomingMessage, res: ServerResponse): void => {
-    underWay.add(res);
+  const handle = (req: IncomingMessage, res: ServerResponse): void => {
     lookingAround ??= setInterval(lookAround, LOOK_AROUND_MS).unref();
     app(req, res);
+  };
+  const letIn = (req: IncomingMessage, res: ServerResponse): void => {
+    underWay.add(res);
+    handle(req, res);
   };
   const spareTheIdle = (now: number): void => {
     for (const res of underWay) {
@@ -77,9 +80,7 @@ export function limitAtOnce(
     spareTheIdle(now);
     // Node itself hangs up on those who send for too long.
     for (const [res, since] of idle) {
-      // Without a socket it waits behind another answer on the same connection.
-      if (res.socket === null) idle.set(res, now);
-      else if (res.headersSent && since < now - requestTimeoutMs) res.destroy();
+      if (res.headersSent && since < now - requestTimeoutMs) res.destroy();
     }
     if (underWay.size + idle.size > 0) return;
     clearInterval(lookingAround);
@@ -128,16 +129,16 @@ export function limitAtOnce(
 
   return (req, res) => {
     receiveNow(res);
-    if (isProbe(req)) {
-      app(req, res);
-      return;
-    }
     res.once('close', () => {
       waiting.delete(res);
       idle.delete(res);
       if (underWay.delete(res)) letSomeIn();
     });
-    if (underWay.size < places) letIn(req, res);
+    if (isProbe(req)) {
+      // A probe needs no place.
+      idle.set(res, performance.now());
+      handle(req, res);
+    } else if (underWay.size < places) letIn(req, res);
     else if (waiting.size < MAX_WAITING) wait(res);
     else refuse(res);
   };

@@ -4,6 +4,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { limitAtOnce, type Admission } from '../../src/http/admission.ts';
+import { takeTurns } from '../../src/http/request-turns.ts';
 import { until } from '../support/until.ts';
 
 /** More than the systems of both sides take in for a client that does not read. */
@@ -24,7 +25,7 @@ describe('of requests that come all at once, the service', () => {
     const app = limitAtOnce(
       ({ url }, res) => {
         if (url === '/healthz') res.end('healthy');
-        else if (url === '/large') res.end(Buffer.alloc(LARGE));
+        else if (url === '/large' || url === '/readyz') res.end(Buffer.alloc(LARGE));
         else res.req.resume().once('end', () => answers.push(() => res.end(url)));
       },
       {
@@ -35,6 +36,7 @@ describe('of requests that come all at once, the service', () => {
     server = createServer(app)
       .on('request', (_req, res: ServerResponse) => come.push(res))
       .listen(0);
+    takeTurns(server, 'connection', (socket) => socket.destroy());
     await once(server, 'listening');
   }
 
@@ -225,18 +227,28 @@ describe('of requests that come all at once, the service', () => {
     for (const { socket } of slow) socket.destroy();
   });
 
-  it('hangs up on nobody whose answer waits behind another on the same connection', async () => {
+  it('hangs up on a probe that does not take its answer', async () => {
+    await restart({ requestTimeoutMs: 1000 });
+    const slow = say('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n');
+    slow.socket.pause();
+    await haveCome(1);
+    await until('it is hung up on', () => come[0]?.closed === true);
+    slow.socket.destroy();
+  });
+
+  it('hangs up on nobody whose request waits behind another on the same connection', async () => {
     await restart({ requestTimeoutMs: 500 });
     const client = say('GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n');
-    await until('both are under way', () => answers.length === 2);
-    answers[1]?.();
+    await until('the first is under way', () => answers.length === 1);
     // As long as it takes to hang up on somebody who came after.
     const slow = say('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
     slow.socket.pause();
-    await haveCome(3);
-    await until('the slow is hung up on', () => come[2]?.closed === true);
+    await haveCome(2);
+    await until('the slow is hung up on', () => come[1]?.closed === true);
 
     answers[0]?.();
+    await until('the second is under way', () => answers.length === 2);
+    answers[1]?.();
     await until('both have come', () => /\/a[^]*\/b$/.test(client.heard));
     for (const { socket } of [client, slow]) socket.destroy();
   });
