@@ -6,6 +6,7 @@ import {
   type GrantedAction,
   type RequestOnWire,
 } from '../domain/caller.ts';
+import { ForgottenDates } from './forgotten-dates.ts';
 import {
   canonicalRequest,
   headerValues,
@@ -39,6 +40,12 @@ interface Authorization {
   readonly signature: string;
 }
 
+/** X-Sdk-Date, as it is signed and in milliseconds since 1970. */
+interface SignedDate {
+  readonly text: string;
+  readonly at: number;
+}
+
 /** Callers who prove themselves with a signature made with a secret key (AK/SK), of either kind that the official SDKs make. */
 export class AccessKeys {
   #keys: ReadonlyMap<string, AccessKey> = new Map();
@@ -46,6 +53,7 @@ export class AccessKeys {
   readonly #remembersAll: boolean;
   readonly #now: () => number;
   readonly #monotonic: () => number;
+  readonly #forgotten: ForgottenDates;
   readonly #started: { readonly at: number; readonly monotonic: number };
 
   /**
@@ -63,6 +71,7 @@ export class AccessKeys {
     this.#monotonic = monotonic;
     this.#started = { at: now(), monotonic: monotonic() };
     this.#lockout = new Lockout(monotonic);
+    this.#forgotten = new ForgottenDates(monotonic);
     this.replace(keys);
   }
 
@@ -81,11 +90,12 @@ export class AccessKeys {
     const date = this.#date(request, signedHeaders);
     const key = this.#keys.get(access);
     if (key === undefined) throw unauthenticated(`ak ${access} not exist`);
-    if (!isSigned(request, authorization, key, date)) {
+    if (!isSigned(request, authorization, key, date.text)) {
       this.#lockout.failed(access, request.address);
       throw badSignature(request, signedHeaders);
     }
     this.#lockout.succeeded(access, request.address);
+    if (changesSomething(request)) this.#forgotten.accept(date.at);
     return {
       user: key.user,
       projectId: key.projectId,
@@ -95,7 +105,7 @@ export class AccessKeys {
     };
   }
 
-  #date(request: RequestOnWire, signedHeaders: string): string {
+  #date(request: RequestOnWire, signedHeaders: string): SignedDate {
     const [date = '', ...others] = headerValues(request, 'x-sdk-date');
     const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date)?.slice(1);
     const isInPlace = others.length === 0 && signedHeaders.split(';').includes('x-sdk-date');
@@ -114,11 +124,12 @@ export class AccessKeys {
     ];
     const at = Date.UTC(year, month - 1, day, hour, minute, second);
     // What was answered before is not remembered: a request that changes something may be a replay.
-    const isUnknownPast = !['GET', 'HEAD'].includes(request.method) && at < this.#rememberedFrom();
+    const isUnknownPast =
+      changesSomething(request) && (at < this.#rememberedFrom() || this.#forgotten.has(at));
     if (Math.abs(this.#now() - at) > WINDOW_MS || isUnknownPast) {
       throw unauthenticated('calc ak sk signature fail:signature expired');
     }
-    return date;
+    return { text: date, at };
   }
 
   /** Returns the second in which this process began, by the wall clock as it is set at the moment. */
@@ -130,6 +141,10 @@ export class AccessKeys {
     const start = Math.abs(steppedMs) < 1000 ? at : at + steppedMs;
     return Math.floor(start / 1000) * 1000;
   }
+}
+
+function changesSomething({ method }: RequestOnWire): boolean {
+  return !['GET', 'HEAD'].includes(method);
 }
 
 function parseAuthorization(request: RequestOnWire): Authorization {

@@ -191,6 +191,32 @@ describe('a signed request', () => {
     expect(sharing.verify(signed)).toMatchObject(CALLER);
   });
 
+  it('that changes something is refused once its answer is forgotten, when the clock steps back', () => {
+    let [wall, monotonic] = [AT - 3_600_000, 0];
+    const keys = new AccessKeys(
+      [ACCESS_KEY],
+      false,
+      () => wall,
+      () => monotonic,
+    );
+    const pass = (minutes: number) => {
+      wall += minutes * 60_000;
+      monotonic += minutes * 60_000;
+    };
+    pass(60);
+    expect(keys.verify(signed)).toMatchObject(CALLER);
+    pass(25);
+    expect(() => keys.verify(signed)).toThrow('signature expired');
+    wall -= 40 * 60_000;
+    expect(keys.verify(signed)).toMatchObject(CALLER);
+    pass(5);
+    for (let n = 0; n < 3; n += 1) {
+      expect(() => keys.verify(signed)).toThrow('signature expired');
+      expect(keys.verify(requestOf(vectors[1] as Vector))).toMatchObject(CALLER);
+      pass(5);
+    }
+  });
+
   describe('of temporary credentials', () => {
     const token = { 'X-Security-Token': 'gQpj+sts/token=example' };
     const other = { 'X-Security-Token': 'gQpj+sts/token=examplf' };
