@@ -9,22 +9,20 @@ export interface Holder {
   shed(): void;
 }
 
-/** One budget for all bytes that clients have sent and whose requests are not over. Beyond it those that began first are turned away. */
+/**
+ * One budget for the bytes of all requests that were not read whole. Beyond it, the oldest of them are turned away.
+ * A request that was read whole does not count: the limit on requests at once bounds those, and its answer is owed.
+ */
 export class HeldBytes {
   #total = 0;
+  /** In the order in which the requests began. */
   readonly #held = new Map<Holder, number>();
-  /** In the order in which they began, those that wait for their client. */
-  readonly #unfinished = new Set<Holder>();
 
-  /** Notes that `holder` holds so many bytes, and whether more of them are to come. */
-  note(holder: Holder, bytes: number, isUnfinished: boolean): void {
-    const counted = Math.max(0, bytes - FREE_BYTES);
-    this.#count(holder, counted);
-    if (counted > 0 && isUnfinished) this.#unfinished.add(holder);
-    else this.#unfinished.delete(holder);
-    for (const oldest of this.#unfinished) {
+  /** Notes how many bytes of requests that were not read whole `holder` holds; 0 if none. */
+  note(holder: Holder, bytes: number): void {
+    this.#count(holder, Math.max(0, bytes - FREE_BYTES));
+    for (const oldest of this.#held.keys()) {
       if (this.#total <= MAX_HELD_BYTES) return;
-      this.#unfinished.delete(oldest);
       this.#count(oldest, 0);
       oldest.shed();
     }

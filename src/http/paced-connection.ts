@@ -62,7 +62,7 @@ export class PacedConnection implements Holder {
       this.#goOn();
     });
     socket.once('close', () => {
-      shared.held.note(this, 0, false);
+      shared.held.note(this, 0);
     });
   }
 
@@ -135,17 +135,18 @@ export class PacedConnection implements Holder {
 
   #note(): void {
     this.#endExchange();
-    // The body of a request that was answered is not kept.
-    if (this.#exchange?.res.closed === true) this.#parsed = 0;
     const restBytes = this.#rest.length === 0 ? 0 : this.#rest.buffer.byteLength;
-    const isUnfinished = restBytes > 0 || this.#exchange?.req.complete !== true;
-    this.#shared.held.note(this, this.#parsed + restBytes, isUnfinished);
+    // A body that nobody reads any more is not kept.
+    const isKept = this.#exchange?.req.complete !== true && this.#exchange?.res.closed !== true;
+    this.#shared.held.note(this, restBytes + (isKept ? this.#parsed : 0));
   }
 
   #endExchange(): void {
     if (this.exchange !== undefined || this.#exchange === undefined) return;
     this.#exchange = undefined;
     this.#parsed = 0;
+    // What waits behind it begins to be a request only now.
+    this.#shared.held.note(this, 0);
   }
 
   #isOpen(): boolean {

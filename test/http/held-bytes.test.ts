@@ -28,13 +28,14 @@ describe('the budget of bytes', () => {
       Holder,
       Holder,
     ];
-    held.note(whole, 10 * MEBIBYTE, false);
-    for (const each of [first, second, third]) held.note(each, 4 * MEBIBYTE, true);
-    held.note(third, 12 * MEBIBYTE, true);
+    held.note(whole, 10 * MEBIBYTE);
+    for (const each of [first, second, third]) held.note(each, 4 * MEBIBYTE);
+    held.note(whole, 0);
+    held.note(third, 22 * MEBIBYTE);
     expect(shed).toEqual([]);
-    held.note(third, 18 * MEBIBYTE, true);
+    held.note(third, 28 * MEBIBYTE);
     expect(shed).toEqual(['first']);
-    held.note(third, 23 * MEBIBYTE, true);
+    held.note(third, 33 * MEBIBYTE);
     expect(shed).toEqual(['first', 'second', 'third']);
   });
 
@@ -42,19 +43,18 @@ describe('the budget of bytes', () => {
     const held = new HeldBytes();
     for (let n = 0; n < 1000; n += 1) {
       const one = holder(`${n}`);
-      held.note(one, 16 * MEBIBYTE, true);
-      held.note(one, 16 * MEBIBYTE, false);
-      held.note(one, 0, false);
+      held.note(one, 16 * MEBIBYTE);
+      held.note(one, 0);
     }
     expect(shed).toEqual([]);
   });
 
   it('leaves small requests alone', () => {
     const held = new HeldBytes();
-    held.note(holder('whole'), 100 * MEBIBYTE, false);
-    held.note(holder('small'), 16_384, true);
-    held.note(holder('large'), 16_385, true);
-    expect(shed).toEqual(['large']);
+    for (let n = 0; n < 5000; n += 1) held.note(holder('small'), 16_384);
+    expect(shed).toEqual([]);
+    held.note(holder('too large'), 32 * MEBIBYTE + 16_385);
+    expect(shed).toEqual(['too large']);
   });
 });
 
@@ -114,6 +114,27 @@ describe('of bodies that do not end', () => {
     expect(nodes.kills).toEqual([first, second]);
   });
 
+  it('none is turned away for whole requests that wait for a node, and none of those', async () => {
+    const listening = await startListening();
+    const { nodes } = listening;
+    const goOn: (() => void)[] = [];
+    const withConnection = nodes.withConnection.bind(nodes);
+    nodes.withConnection = async (node, deadline, work) => {
+      if (goOn.length < 150) await new Promise<void>((resolve) => goOn.push(resolve));
+      return withConnection(node, deadline, work);
+    };
+    const large = (): string => padded(killRequest(nodes.connect(), '\r\nConnection: close'));
+    const whole = Array.from({ length: 150 }, () => send(listening, large()));
+    await until('all wait for the node', () => goOn.length === 150);
+
+    expect(await exchangeOf(listening, large())).toMatch(/^HTTP\/1.1 200 /);
+    for (let n = 0; n < 150; n += 1) send(listening, unfinished);
+    await until('some are turned away', () => clients.some(({ heard }) => / 503 /.test(heard)));
+    for (const resolve of goOn) resolve();
+    await until('all are answered', () => whole.every(({ closed }) => closed));
+    expect(whole.filter(({ heard }) => !heard.startsWith('HTTP/1.1 200 '))).toEqual([]);
+  });
+
   it('a pipelined one behind a request under way is thrown away, and the request is answered', async () => {
     const listening = await startListening();
     const { nodes } = listening;
@@ -137,6 +158,16 @@ describe('of bodies that do not end', () => {
     expect(owed.heard).toMatch(/^connection: close\r$/im);
     expect(nodes.kills).toEqual([id]);
   });
+
+  /** The request with a body of almost the largest size. */
+  function padded(request: string): string {
+    return request
+      .replace('{', `${' '.repeat(250_000)}{`)
+      .replace(
+        /(Content-Length: )(\d+)/,
+        (_all, name: string, n: string) => name + String(Number(n) + 250_000),
+      );
+  }
 
   async function exchangeOf(listening: Listening, text: string): Promise<string> {
     const socket = send(listening, text);
