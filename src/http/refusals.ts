@@ -3,11 +3,11 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import type { Response } from 'express';
-import { ServiceError, type ErrorCode } from '../errors.ts';
+import { ServiceError, type ErrorCode, type Language } from '../errors.ts';
 import { peerAddress } from './client-address.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { isProbe } from './health.ts';
-import { facts, newRequestId, type RequestFacts } from './request-facts.ts';
+import { facts, languageOf, newRequestId, type RequestFacts } from './request-facts.ts';
 import type { EventLog } from './request-log.ts';
 import type { Exchange } from './paced-connection.ts';
 import { errorBody } from './wire.ts';
@@ -41,7 +41,10 @@ export function createRefuser(
     }
     // A request that was refused before its body came has had its answer.
     else if (res?.headersSent === true) finish(socket);
-    else refuse(socket, code, log, noteIn(res, code, cause), cause);
+    else {
+      const language = languageOf(req?.headers ?? {});
+      refuse(socket, { code, cause, language, noted: noteIn(res, code, cause) }, log);
+    }
   };
 }
 
@@ -72,19 +75,20 @@ function codeFor(error: Error): ErrorCode {
   return 'malformed_http';
 }
 
-/** `noted` is the id of the request that is logged as this; else it is logged here. */
-function refuse(
-  socket: Duplex,
-  code: ErrorCode,
-  log: EventLog,
-  noted?: string,
-  cause?: Error,
-): void {
+interface Refusal {
+  readonly code: ErrorCode;
+  readonly cause: Error | undefined;
+  readonly language: Language;
+  /** The id of the request that is logged as this; else it is logged here. */
+  readonly noted: string | undefined;
+}
+
+function refuse(socket: Duplex, { code, cause, language, noted }: Refusal, log: EventLog): void {
   if (isLost(socket, cause)) {
     socket.destroy();
     return;
   }
-  const { status, error_code } = ERROR_TABLE[code];
+  const { status, error_code, retryAfter } = ERROR_TABLE[code];
   const requestId = noted ?? newRequestId();
   if (noted === undefined) {
     log.log('info', 'request', {
@@ -95,13 +99,14 @@ function refuse(
       reason: cause?.message,
     });
   }
-  const body = JSON.stringify(errorBody(code, undefined, { language: 'en-us', requestId }));
+  const body = JSON.stringify(errorBody(code, undefined, { language, requestId }));
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body).toString()}`,
     `X-Request-Id: ${requestId}`,
     'Connection: close',
+    ...(retryAfter === undefined ? [] : [`Retry-After: ${retryAfter}`]),
     ...(status === 405 ? ['Allow: DELETE, GET, HEAD, POST'] : []),
   ];
   finish(socket, `${head.join('\r\n')}\r\n\r\n${body}`);

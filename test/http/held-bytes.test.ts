@@ -76,7 +76,7 @@ describe('of bodies that do not end', () => {
   }
 
   const unfinished = [
-    `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: ${MAX_BODY_BYTES}\r\n\r\n`,
+    `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nX-Language: zh-cn\r\nContent-Length: ${MAX_BODY_BYTES}\r\n\r\n`,
     'a'.repeat(MAX_BODY_BYTES - 1),
   ].join('');
 
@@ -89,6 +89,8 @@ describe('of bodies that do not end', () => {
     const refused = clients.filter(({ heard }) => heard !== '');
     expect(refused.every(({ heard }) => heard.startsWith('HTTP/1.1 503 '))).toBe(true);
     expect(refused.every(({ heard }) => heard.includes('Connection: close'))).toBe(true);
+    expect(refused.every(({ heard }) => heard.includes('Retry-After: 5\r\n'))).toBe(true);
+    expect(refused.some(({ heard }) => heard.includes('后端服务不可用。'))).toBe(true);
 
     const small = await exchangeOf(listening, killRequest(first, '\r\nConnection: close'));
     expect(small).toMatch(/^HTTP\/1.1 200 /);
