@@ -87,7 +87,7 @@ class Connection {
     return this.#hasSentRequest;
   }
 
-  /** True if somebody has proved on it who they are. */
+  /** True if a caller has proved its identity on it. */
   get hasCaller(): boolean {
     this.#note();
     return this.#hasCaller;

@@ -30,7 +30,7 @@ type Row = readonly (string | null)[];
 type AskRow = (sql: string) => Promise<Row>;
 
 /**
- * Asks the server who it is. Throws `node_unavailable` if the answer makes no sense.
+ * Asks the server for its identity. Throws `node_unavailable` if the answer makes no sense.
  * The session id is asked for, since the greeting holds 32 bits and TiDB's ids have 64.
  */
 export async function identify(
