@@ -1,34 +1,34 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express, { type Request, type Response } from 'express';
+import helmet from 'helmet';
 import type { Audit } from './domain/audit.ts';
 import type { IdempotentResponses } from './domain/idempotent-responses.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
-import { limitAtOnce } from './http/admission.ts';
+import { limitConcurrency } from './http/admission.ts';
 import { answerError, noSuchApi } from './http/answer-error.ts';
 import { clientAddress, networkOf, type TrustsProxy } from './http/client-address.ts';
 import { docsRoutes } from './http/docs.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
-import { meterLetIn, meterRequests, type RequestMeter } from './http/metering.ts';
-import { messagesOf, type App } from './http/messages.ts';
+import { meterAdmitted, meterRequests, type RequestMeter } from './http/metering.ts';
+import { createExpressPrototypes, type App } from './http/express-prototypes.ts';
 import { overrideMethod } from './http/methods.ts';
-import { facts, languageOf, newRequestId, traceIdOf } from './http/request-facts.ts';
+import { requestContext, languageOf, newRequestId, traceIdOf } from './http/request-context.ts';
 import { afterAnswers, logRequest, type EventLog } from './http/request-log.ts';
 import type { RequestLimits } from './http/request-limits.ts';
 import { addApiRoutes } from './http/routes.ts';
-import { securityHeaders } from './http/security-headers.ts';
-import { requireSoundHttp, withReadableUrl } from './http/sound-http.ts';
+import { requireStrictHttp, withReadableUrl } from './http/strict-http.ts';
 import { limitAddress, type MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
 
 const MAX_AT_ONCE = 1024;
-/** So that a hundred callers at once need not wait for each other. */
+/** Enough for a hundred callers at once to never wait for each other. */
 const PLACES = 192;
-/** Measured (docs/scale.md): with twice as many or half as many under way less gets done. */
+/** Measured (docs/scale.md): twice or half as many requests in progress complete fewer a second. */
 const MAX_WHEN_BUSY = 64;
 
-/** What the app is made of. */
-export interface AppParts {
+/** The dependencies of the app. */
+export interface AppDependencies {
   readonly sessions: SessionService;
   readonly identity: Identity;
   readonly limits: RequestLimits;
@@ -36,15 +36,15 @@ export interface AppParts {
   readonly idempotentResponses: IdempotentResponses;
   readonly audit: Audit;
   readonly readiness: () => Promise<Readiness>;
-  /** Where requests are counted; in memory by default. */
+  /** Creates the counters of the request limits; in memory by default. */
   readonly makeCounters?: MakeCounters | undefined;
-  /** Hears of requests; nobody by default. */
+  /** Receives the figures of each request. */
   readonly meter?: RequestMeter | undefined;
-  /** Express's setting: whom to believe about the client's address. */
+  /** Express's setting: which proxies may name the client's address. */
   readonly trustProxy: boolean | number | string;
 }
 
-/** The HTTP side of the service, the middleware in its order. It neither listens nor reads the environment. */
+/** Creates the HTTP side of the service: the middleware in its order. It neither listens nor reads the environment. */
 export function createApp({
   sessions,
   identity,
@@ -56,33 +56,33 @@ export function createApp({
   makeCounters,
   meter,
   trustProxy,
-}: AppParts): App {
+}: AppDependencies): App {
   const log = afterAnswers(events);
   const app = express();
   app.disable('etag');
   app.disable('x-powered-by');
-  const messages = messagesOf(app);
+  const expressPrototypes = createExpressPrototypes(app);
   app.set('trust proxy', trustProxy);
   app.set('query parser', parseQuery);
   app.enable('case sensitive routing');
   app.enable('strict routing');
   const health = healthRoutes(readiness);
   const begin = beginRequest(log);
-  // Express makes it of its setting.
+  // Express derives this function from its setting.
   const trustsProxy = app.get('trust proxy fn') as TrustsProxy;
-  const name = nameRequest(securityHeaders(), trustsProxy);
+  const open = openContext(securityHeaders(), trustsProxy);
   const limit = limitAddress(limits.requestsPerMinute, makeCounters);
-  // One step and not three: each that Express walks takes as long as what is done in it.
+  // One handler instead of three: each handler that Express walks costs as much as the work in it.
   app.use((req, res, next) => {
-    name(req, res);
-    // Before the log: probes come every second.
+    open(req, res);
+    // Before the log: probes arrive every second.
     health(req, res, (error?: unknown) => {
       if (error !== undefined) {
         next(error);
         return;
       }
       begin(req, res);
-      // Before a body is read, and for what no route takes, too.
+      // Before a body is read, and for paths without a route, too.
       limit(req, res).then(() => {
         next();
       }, next);
@@ -103,26 +103,26 @@ export function createApp({
   };
   const listener =
     meter === undefined
-      ? limitAtOnce(answer, admission)
-      : meterRequests(limitAtOnce(meterLetIn(answer, meter), admission), meter);
-  return Object.assign(listener, { messages });
+      ? limitConcurrency(answer, admission)
+      : meterRequests(limitConcurrency(meterAdmitted(answer, meter), admission), meter);
+  return Object.assign(listener, { expressPrototypes });
 }
 
-function nameRequest(
+function openContext(
   headers: ReturnType<typeof securityHeaders>,
   trustsProxy: TrustsProxy,
 ): (req: Request, res: Response) => void {
   return (req, res) => {
     for (const [name, value] of headers) res.setHeader(name, value);
-    const known = facts(res);
-    known.requestId = newRequestId();
-    known.language = languageOf(req.headers);
-    // Read here: a socket that has closed no longer knows it.
-    known.address = clientAddress(req, trustsProxy);
-    known.network = networkOf(known.address);
-    known.wireMethod = req.method;
-    known.traceId = traceIdOf(req.headers['traceparent']);
-    res.setHeader('X-Request-Id', known.requestId);
+    const context = requestContext(res);
+    context.requestId = newRequestId();
+    context.language = languageOf(req.headers);
+    // Read now: a closed socket no longer has an address.
+    context.address = clientAddress(req, trustsProxy);
+    context.network = networkOf(context.address);
+    context.wireMethod = req.method;
+    context.traceId = traceIdOf(req.headers['traceparent']);
+    res.setHeader('X-Request-Id', context.requestId);
     res.setHeader('Cache-Control', 'no-store');
   };
 }
@@ -131,7 +131,18 @@ function beginRequest(log: EventLog): (req: Request, res: Response) => void {
   const logIt = logRequest(log);
   return (req, res) => {
     logIt(req, res);
-    requireSoundHttp(req);
+    requireStrictHttp(req);
     overrideMethod(req);
   };
+}
+
+// Helmet sets the same headers on every response: to call it for each request takes three times as long.
+function securityHeaders(): readonly (readonly [name: string, value: string])[] {
+  const headers: [string, string][] = [];
+  const res = {
+    setHeader: (name: string, value: string) => headers.push([name, value]),
+    removeHeader: () => undefined,
+  };
+  helmet()({} as IncomingMessage, res as unknown as ServerResponse, () => undefined);
+  return headers;
 }

@@ -2,7 +2,7 @@ import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { Audit } from '../domain/audit.ts';
 import { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
-import { facts } from './request-facts.ts';
+import { requestContext } from './request-context.ts';
 import { pathOf } from './request-log.ts';
 import { errorBody, sendJson } from './wire.ts';
 
@@ -16,10 +16,10 @@ export function answerError(audit: Audit): ErrorRequestHandler {
   return (thrown: unknown, req, res, next) => {
     const error = serviceError(thrown);
     const { status, error_code: errorCode, retryAfter } = ERROR_TABLE[error.code];
-    const known = facts(res);
-    known.error = error;
+    const context = requestContext(res);
+    context.error = error;
     if (status === 401 || status === 403) {
-      const { requestId, traceId, wireMethod: method, address, caller } = known;
+      const { requestId, traceId, wireMethod: method, address, caller } = context;
       const who = { caller: caller?.user, proof: caller?.proof };
       // At once: a client that has gone by now was here all the same.
       audit.deny({
@@ -41,7 +41,7 @@ export function answerError(audit: Audit): ErrorRequestHandler {
     if (retryAfter !== undefined && !res.hasHeader('Retry-After')) {
       res.set('Retry-After', retryAfter.toString());
     }
-    sendJson(res, status, errorBody(error.code, error.detail, known));
+    sendJson(res, status, errorBody(error.code, error.detail, context));
   };
 }
 

@@ -1,8 +1,8 @@
 import { withDeadline } from '../domain/deadline.ts';
 import { authorize, type Action, type Identity } from '../domain/caller.ts';
 import { ServiceError } from '../errors.ts';
-import type { Step } from './in-turn.ts';
-import { facts } from './request-facts.ts';
+import type { Step } from './chain.ts';
+import { requestContext } from './request-context.ts';
 import { keepHash } from './reservations.ts';
 
 /** Finds out who is calling, within the request's limit. Needs the body, which a signature is over. */
@@ -12,18 +12,18 @@ export function authenticate(identity: Identity, limitMs: number): Step {
     const proving = identity.authenticate({
       token: req.get('x-auth-token'),
       request: {
-        method: facts(res).wireMethod,
+        method: requestContext(res).wireMethod,
         target: req.originalUrl,
         rawHeaders: req.rawHeaders,
         body,
-        address: facts(res).network,
+        address: requestContext(res).network,
       },
     });
     const caller =
       proving instanceof Promise
-        ? await withDeadline(facts(res).receivedAt + limitMs, proving, tooLate)
+        ? await withDeadline(requestContext(res).receivedAt + limitMs, proving, tooLate)
         : proving;
-    facts(res).caller = caller;
+    requestContext(res).caller = caller;
     keepHash(req, res, caller, body);
   };
 }
@@ -35,7 +35,7 @@ function tooLate(): ServiceError {
 /** Lets a request pass only if its caller may do the action in the project that the path names. */
 export function permit(action: Action): Step {
   return (req, res) => {
-    const { caller } = facts(res);
+    const { caller } = requestContext(res);
     if (caller === undefined) throw new ServiceError('unauthenticated');
     const { project_id } = req.params;
     // What the SDKs sign beside the path; two projects in one request are a mistake.

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Response } from 'express';
 import { networkOf, peerAddress } from './client-address.ts';
-import type { RequestFacts } from './request-facts.ts';
+import type { RequestContext } from './request-context.ts';
 
 /** The most connections that are open at once. */
 export interface ConnectionBounds {
@@ -107,7 +107,7 @@ class Connection {
     if (this.#res === undefined) return;
     const { locals } = this.#res as Partial<Response>;
     this.#hasSentRequest ||= this.#res.req.complete;
-    this.#hasCaller ||= (locals as Partial<RequestFacts> | undefined)?.caller !== undefined;
+    this.#hasCaller ||= (locals as Partial<RequestContext> | undefined)?.caller !== undefined;
   }
 }
 

@@ -6,7 +6,7 @@ import type { Termination } from '../domain/termination.ts';
 import { nodeKey, type PathIds } from './path-ids.ts';
 import { limitWaits, parsePrefer } from './prefer.ts';
 import type { ProcessesBody } from './processes-body.ts';
-import { facts } from './request-facts.ts';
+import { requestContext } from './request-context.ts';
 import type { RequestLimits } from './request-limits.ts';
 import { logKill, type EventLog } from './request-log.ts';
 import { reservationsFor } from './reservations.ts';
@@ -31,7 +31,7 @@ export function endSessions(
     // Taken from where it was checked: `matchedData` would take longer than the checks.
     const { processes, expected } = req.body;
     const isDryRun = isDryRunWanted(req);
-    facts(res).isDryRun = isDryRun;
+    requestContext(res).isDryRun = isDryRun;
     const preferred = parsePrefer(req.get('prefer'), maxWaitSeconds);
     // A dry run has nothing to wait for.
     const wanted = isDryRun
@@ -39,7 +39,7 @@ export function endSessions(
       : withinReason(preferred, res);
     const waitMs = (wanted.waitSeconds ?? 0) * 1000;
     const isLookWanted = wanted.waitSeconds !== undefined || wanted.isRepresentationWanted;
-    const { receivedAt } = facts(res);
+    const { receivedAt } = requestContext(res);
     const terminate = (): Promise<Termination> =>
       sessions.terminate(nodeKey(req.params), {
         ids: processes,
@@ -49,7 +49,7 @@ export function endSessions(
         receivedAt,
         deadline: receivedAt + requestTimeoutMs,
         origin: originOf(res, req.get('x-kill-reason')),
-        record: logKill(log, facts(res)),
+        record: logKill(log, requestContext(res)),
       });
 
     const limitMs = requestTimeoutMs + waitMs;
@@ -67,7 +67,7 @@ export function endSessions(
       return text;
     };
     const told = await idempotentResponses.once(reservations, terminateFirst, receivedAt + limitMs);
-    facts(res).isRepeated = isRepeated;
+    requestContext(res).isRepeated = isRepeated;
     const termination = told === undefined ? allUnknown(processes, isDryRun) : recall(told);
     sendTermination(res, termination, wanted.isRepresentationWanted);
   };
@@ -79,7 +79,7 @@ function isDryRunWanted(req: Request<PathIds, unknown, ProcessesBody>): boolean 
 }
 
 function originOf(res: Response, reason: string | undefined): Origin {
-  const { requestId, traceId, caller, address } = facts(res);
+  const { requestId, traceId, caller, address } = requestContext(res);
   const { user = '', proof = '' } = caller ?? {};
   return { requestId, traceId, caller: user, proof, address, reason };
 }

@@ -2,12 +2,12 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { App } from './messages.ts';
+import type { App } from './express-prototypes.ts';
 import { boundConnections } from './connections.ts';
-import { createRefuser } from './refusals.ts';
+import { createRefuser } from './parser-errors.ts';
 import { logCount, type EventLog } from './request-log.ts';
 import { takeTurns } from './request-turns.ts';
-import { MAX_HEADERS } from './sound-http.ts';
+import { MAX_HEADERS } from './strict-http.ts';
 
 const MAX_HEADER_BYTES = 65_536;
 const HANDSHAKE_TIMEOUT_MS = 5000;
@@ -49,7 +49,7 @@ export function createListener(
   }: ListenerSettings,
 ): Server {
   const options = {
-    ...app.messages,
+    ...app.expressPrototypes,
     // Tokens of IAM can be longer than all of Node's own limit for headers.
     maxHeaderSize: MAX_HEADER_BYTES,
     requireHostHeader: false,

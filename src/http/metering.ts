@@ -2,32 +2,32 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Request, Response } from 'express';
 import type { ErrorCode } from '../errors.ts';
 import { isProbe } from './health.ts';
-import { facts, statusOf } from './request-facts.ts';
+import { requestContext, statusOf } from './request-context.ts';
 
-/** Hears of requests, but for those of probes. */
+/** Receives the figures of each request that is not a probe. */
 export interface RequestMeter {
-  /** One has come. */
+  /** A request came in. */
   received(): void;
-  /** It was let in, after it had waited so long for that. */
-  letIn(waitedMs: number): void;
-  /** It is over. */
+  /** The request was admitted after this wait. */
+  admitted(waitedMs: number): void;
+  /** The request has been answered, or its client has gone. */
   ended(request: EndedRequest): void;
 }
 
-/** How a request came out. */
+/** A request that is over. */
 export interface EndedRequest {
-  readonly wasLetIn: boolean;
+  readonly wasAdmitted: boolean;
   readonly method: string;
   /** The pattern of the route that took it, or `other`. */
   readonly route: string;
-  /** 499 when the client had gone before an answer was begun. */
+  /** 499 if the client had gone before the response began. */
   readonly status: number;
-  /** What it was answered with, if that was an error. */
+  /** The error that it was answered with. */
   readonly error: ErrorCode | undefined;
   readonly tookMs: number;
 }
 
-/** Tells the meter of each request that comes; around everything that may turn it away. */
+/** Reports each request to the meter. Wraps everything that may refuse the request. */
 export function meterRequests(app: RequestListener, meter: RequestMeter): RequestListener {
   return (req, res) => {
     if (isProbe(req)) {
@@ -37,9 +37,9 @@ export function meterRequests(app: RequestListener, meter: RequestMeter): Reques
     const begun = performance.now();
     meter.received();
     res.once('close', () => {
-      const { wasLetIn = false, error } = facts(res as Response);
+      const { wasAdmitted = false, error } = requestContext(res as Response);
       meter.ended({
-        wasLetIn,
+        wasAdmitted,
         method: req.method ?? '',
         route: routeOf(req),
         status: statusOf(res as Response),
@@ -51,19 +51,19 @@ export function meterRequests(app: RequestListener, meter: RequestMeter): Reques
   };
 }
 
-/** Tells the meter of each request that is let in; around what answers it. */
-export function meterLetIn(app: RequestListener, meter: RequestMeter): RequestListener {
+/** Reports each admitted request to the meter. Wraps the listener that answers it. */
+export function meterAdmitted(app: RequestListener, meter: RequestMeter): RequestListener {
   return (req, res) => {
     if (!isProbe(req)) {
-      const known = facts(res as Response);
-      known.wasLetIn = true;
-      meter.letIn(performance.now() - known.receivedAt);
+      const context = requestContext(res as Response);
+      context.wasAdmitted = true;
+      meter.admitted(performance.now() - context.receivedAt);
     }
     app(req, res);
   };
 }
 
-// Of what the code names, never of what the client wrote.
+// Only names from the code, never text from the client.
 function routeOf(req: IncomingMessage): string {
   const route = (req as Partial<Request>).route as { readonly path?: unknown } | undefined;
   return typeof route?.path === 'string' ? route.path : 'other';

@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { ServiceError } from '../errors.ts';
-import { facts } from './request-facts.ts';
+import { requestContext } from './request-context.ts';
 
 const HEADER = 'x-http-method-override';
 
@@ -15,8 +15,8 @@ export function refuseContradictoryOverride<Params>(req: Request<Params>, res: R
   if (asked !== undefined && asked !== req.method) {
     res.set('Allow', 'DELETE, GET, HEAD, POST');
     throw new ServiceError('method_not_allowed', {
-      'en-us': `The header X-HTTP-Method-Override does not fit the method ${facts(res).wireMethod}.`,
-      'zh-cn': `请求头X-HTTP-Method-Override与请求方法${facts(res).wireMethod}不符。`,
+      'en-us': `The header X-HTTP-Method-Override does not fit the method ${requestContext(res).wireMethod}.`,
+      'zh-cn': `请求头X-HTTP-Method-Override与请求方法${requestContext(res).wireMethod}不符。`,
     });
   }
 }

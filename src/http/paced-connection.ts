@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HeldBytes, Holder } from './held-bytes.ts';
-import { hasCertainEnd } from './sound-http.ts';
+import { hasCertainEnd } from './strict-http.ts';
 
 /** A chunk of a byte takes as long as any other. */
 const CHUNKED_PIECE = 2048;

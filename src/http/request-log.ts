@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import type { Kill } from '../domain/termination.ts';
 import type { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
-import { facts, statusOf, type RequestFacts } from './request-facts.ts';
+import { requestContext, statusOf, type RequestContext } from './request-context.ts';
 
 const TELL_EVERY_MS = 1000;
 
@@ -39,8 +39,9 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
       req.get('authorization') ?? '',
     )?.[1];
     res.once('close', () => {
-      const { requestId, traceId, wireMethod, address, caller, error, counts } = facts(res);
-      const { isDryRun, isRepeated } = facts(res);
+      const { requestId, traceId, wireMethod, address, caller, error, counts } =
+        requestContext(res);
+      const { isDryRun, isRepeated } = requestContext(res);
       const status = statusOf(res);
       log.log(levelOf(status, error), 'request', {
         request_id: requestId,
@@ -82,7 +83,7 @@ export function logCount(log: EventLog, message: string): () => void {
 /** One line a KILL: who ended which session of whom, and what came of it. */
 export function logKill(
   log: EventLog,
-  { requestId, traceId, caller }: RequestFacts,
+  { requestId, traceId, caller }: RequestContext,
 ): (kill: Kill) => void {
   return ({ node, session, outcome, trouble }) => {
     log.log(outcome === 'killed' ? 'info' : 'warn', 'kill', {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { Caller } from '../domain/caller.ts';
 import type { Reservation } from '../domain/answer-store.ts';
-import { facts, ownerOf } from './request-facts.ts';
+import { requestContext, ownerOf } from './request-context.ts';
 
 /** Keeps the hash of the body if the answer to this request is to be remembered. */
 export function keepHash<Params>(
@@ -11,7 +11,7 @@ export function keepHash<Params>(
   { signature }: Caller,
   body: Buffer,
 ): void {
-  if ((keyOf(req) ?? signature) !== undefined) facts(res).bodyHash = hash('sha256', body);
+  if ((keyOf(req) ?? signature) !== undefined) requestContext(res).bodyHash = hash('sha256', body);
 }
 
 /**
@@ -23,11 +23,11 @@ export function reservationsFor<Params>(
   res: Response,
   limitMs: number,
 ): Reservation[] {
-  const { caller, bodyHash } = facts(res);
+  const { caller, bodyHash } = requestContext(res);
   const key = keyOf(req);
   const signature = caller?.signature;
   if (caller === undefined || (key ?? signature) === undefined) return [];
-  const owner = ownerOf(facts(res));
+  const owner = ownerOf(requestContext(res));
   const asked = [owner, req.method, req.originalUrl, bodyHash, req.get('prefer') ?? ''];
   const fingerprint = hash('sha256', JSON.stringify(asked));
   return [

@@ -9,10 +9,10 @@ import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { endSessions } from './end-sessions.ts';
 import { methodNotAllowed, methodOnlyGet, refuseContradictoryOverride } from './methods.ts';
-import { inTurn, type Step } from './in-turn.ts';
+import { chain, type Step } from './chain.ts';
 import { nodeIds, nodeKey, projectId, type PathIds } from './path-ids.ts';
 import { processesBody } from './processes-body.ts';
-import { facts, ownerOf } from './request-facts.ts';
+import { requestContext, ownerOf } from './request-context.ts';
 import type { RequestLimits } from './request-limits.ts';
 import type { EventLog } from './request-log.ts';
 import { limitCaller, type MakeCounters } from './throttle.ts';
@@ -34,7 +34,7 @@ export function addApiRoutes(
   idempotentResponses: IdempotentResponses,
   makeCounters?: MakeCounters,
 ): void {
-  const whole = [inTurn(refuseContradictoryOverride, limitUri), readBody(limits.maxBodyBytes)];
+  const whole = [chain(refuseContradictoryOverride, limitUri), readBody(limits.maxBodyBytes)];
   const known = [
     authenticate(identity, limits.requestTimeoutMs),
     limitCaller(limits.requestsPerMinute, makeCounters),
@@ -52,25 +52,26 @@ export function addApiRoutes(
     ...extensions,
     killReason(limits.isReasonRequired),
   );
-  const deadlineOf = (res: Response): Deadline => facts(res).receivedAt + limits.requestTimeoutMs;
+  const deadlineOf = (res: Response): Deadline =>
+    requestContext(res).receivedAt + limits.requestTimeoutMs;
 
   router
     .route(PROCESSES)
-    .get(...whole, inTurn(...mayList, validate(...page)), async (req, res) => {
+    .get(...whole, chain(...mayList, validate(...page)), async (req, res) => {
       const { offset = 0n, limit = 100 } = matchedData<{ offset?: bigint; limit?: number }>(req);
-      const caller = ownerOf(facts(res));
+      const caller = ownerOf(requestContext(res));
       const asked = { caller, deadline: deadlineOf(res) };
       sendSessions(res, await sessions.list(nodeKey(req.params), { offset, limit }, asked));
     })
     .delete(
       ...whole,
-      inTurn(...mayKill, requireJsonObject, validKill),
+      chain(...mayKill, requireJsonObject, validKill),
       endSessions(sessions, limits, log, idempotentResponses),
     )
     .all(methodNotAllowed);
   router
     .route(CAPABILITIES)
-    .get(...whole, inTurn(...mayList, validate(noQuery)), async (req, res) => {
+    .get(...whole, chain(...mayList, validate(noQuery)), async (req, res) => {
       sendCapabilities(res, await sessions.capabilities(nodeKey(req.params), deadlineOf(res)));
     })
     .all(methodOnlyGet);

@@ -2,7 +2,7 @@ import type { Response } from 'express';
 import { parse, stringify } from 'lossless-json';
 import type { Entry, Outcome, Termination } from '../domain/termination.ts';
 import { ServiceError, type Language, type Sentence } from '../errors.ts';
-import { facts } from './request-facts.ts';
+import { requestContext } from './request-context.ts';
 import { preferenceApplied, type Preferences } from './prefer.ts';
 import { errorBody, sendJson } from './wire.ts';
 
@@ -76,7 +76,7 @@ export function sendTermination(
     termination.entries.filter((entry) => entry.outcome === outcome).map(({ id }) => id);
   const [killed, notFound] = [idsOf('killed'), idsOf('not_found')];
   const [failed, unknown] = [idsOf('failed'), idsOf('unknown')];
-  facts(res).counts = {
+  requestContext(res).counts = {
     killed: killed.length,
     not_found: notFound.length,
     failed: failed.length,
@@ -93,10 +93,10 @@ export function sendTermination(
     sendJson(res, 200, { ...done, ...more });
     return;
   }
-  facts(res).error = new ServiceError('node_unavailable', termination.trouble);
+  requestContext(res).error = new ServiceError('node_unavailable', termination.trouble);
   const counts = { killed, notFound, failed, unknown };
   sendJson(res, 500, {
-    ...errorBody('node_unavailable', incomplete(counts, termination.trouble), facts(res)),
+    ...errorBody('node_unavailable', incomplete(counts, termination.trouble), requestContext(res)),
     ...done,
     processes_failed: failed,
     processes_unknown: unknown,

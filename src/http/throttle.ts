@@ -1,14 +1,20 @@
-import type { ClientRateLimitInfo, Options } from 'express-rate-limit';
+import type { ClientRateLimitInfo, Options, Store } from 'express-rate-limit';
 import type { Response } from 'express';
+import { LRUCache } from 'lru-cache';
 import { ServiceError } from '../errors.ts';
-import { MemoryCounters, type Counters } from './memory-counters.ts';
-import { facts, ownerOf, type RequestFacts } from './request-facts.ts';
+import { requestContext, ownerOf, type RequestContext } from './request-context.ts';
 
 const WINDOW_MS = 60_000;
 /** How many times a caller's limit an address may use: several callers can sit behind one. */
 const CALLERS_AN_ADDRESS = 10;
 
-/** Makes where a limiter of this name counts; without one it counts in memory. */
+/** Keys counted at once. Beyond that the least recently used is forgotten. */
+const MAX_KEYS = 65_536;
+
+/** The counters of one limiter. */
+export type Counters = Pick<Store, 'increment'> & Partial<Pick<Store, 'init'>>;
+
+/** Creates the counters of the limiter with this name. */
 export type MakeCounters = (name: string) => Counters;
 
 /** A step for any request. */
@@ -29,11 +35,11 @@ export function limitCaller(requestsPerMinute: number, makeCounters?: MakeCounte
 function limitBy(
   limit: number,
   store: Counters = new MemoryCounters(WINDOW_MS),
-  keyOf: (known: RequestFacts) => string,
+  keyOf: (context: RequestContext) => string,
 ): Limiter {
   void Promise.resolve(store.init?.({ windowMs: WINDOW_MS } as Options)).catch(() => undefined);
   return async (_req, res) => {
-    const key = keyOf(facts(res));
+    const key = keyOf(requestContext(res));
     const counted = await count(store, key);
     if (counted === undefined || counted.totalHits <= limit) return;
     const leftMs = (counted.resetTime?.getTime() ?? 0) - Date.now();
@@ -54,5 +60,28 @@ async function count(store: Counters, key: string): Promise<ClientRateLimitInfo 
   } catch {
     // A kill must get through although nobody can count it.
     return undefined;
+  }
+}
+
+/** Counts in memory. The window of a key begins with its first request, on the monotonic clock. */
+class MemoryCounters implements Counters {
+  readonly #windowMs: number;
+  readonly #hits: LRUCache<string, { count: number }>;
+
+  /** The window is in milliseconds. */
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs;
+    this.#hits = new LRUCache({ max: MAX_KEYS, ttl: windowMs });
+  }
+
+  increment(key: string): Promise<ClientRateLimitInfo> {
+    let hits = this.#hits.get(key);
+    if (hits === undefined) {
+      hits = { count: 0 };
+      this.#hits.set(key, hits);
+    }
+    hits.count += 1;
+    const leftMs = Math.min(this.#hits.getRemainingTTL(key), this.#windowMs);
+    return Promise.resolve({ totalHits: hits.count, resetTime: new Date(Date.now() + leftMs) });
   }
 }

@@ -2,7 +2,7 @@ import { parse as parseQueryString } from 'node:querystring';
 import type { Request } from 'express';
 import { header, query, type ValidationChain } from 'express-validator';
 import { ServiceError, type ErrorCode } from '../errors.ts';
-import type { Step } from './in-turn.ts';
+import type { Step } from './chain.ts';
 import type { PathIds } from './path-ids.ts';
 
 /** A chain, and the requests that it may find fault with: to run one takes as long when there is nothing to find. */

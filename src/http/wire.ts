@@ -5,7 +5,7 @@ import type { Session } from '../domain/session.ts';
 import type { SessionPage } from '../domain/session-service.ts';
 import type { ErrorCode, Language, Sentence } from '../errors.ts';
 import { ERROR_TABLE, errorMessage } from './error-table.ts';
-import { facts } from './request-facts.ts';
+import { requestContext } from './request-context.ts';
 
 /** Answers with this JSON; a bigint becomes an exact integer. */
 export function sendJson(res: Response, status: number, body: object): void {
@@ -41,7 +41,7 @@ export function sendCapabilities(
   res: Response,
   { main, admin, server, isConnected }: Capabilities,
 ): void {
-  const { language } = facts(res);
+  const { language } = requestContext(res);
   const told = (trouble: Sentence | undefined): string => trouble?.[language] ?? 'open';
   sendJson(res, 200, {
     reachable: server !== undefined || isConnected,

@@ -51,15 +51,15 @@ export function requestMeter(registry: Registry, stages: Stages): RequestMeter {
     ['service_full', ...REFUSALS],
   );
   let present = 0;
-  let letIn = 0;
+  let admitted = 0;
   const places = new Gauge({
     name: 'session_control_requests_in_progress',
     help: 'Requests that are being worked on, and those that wait for a place.',
     labelNames: ['state'],
     registers,
     collect() {
-      places.set({ state: 'under_way' }, letIn);
-      places.set({ state: 'waiting_for_admission' }, present - letIn);
+      places.set({ state: 'under_way' }, admitted);
+      places.set({ state: 'waiting_for_admission' }, present - admitted);
     },
   });
   const counterOf = cached((method, route, status) => requests.labels(method, route, status));
@@ -69,18 +69,18 @@ export function requestMeter(registry: Registry, stages: Stages): RequestMeter {
     received: () => {
       present += 1;
     },
-    letIn: (waitedMs) => {
-      letIn += 1;
+    admitted: (waitedMs) => {
+      admitted += 1;
       stages.queue(waitedMs);
     },
-    ended({ wasLetIn, method, route, status, error, tookMs }) {
+    ended({ wasAdmitted, method, route, status, error, tookMs }) {
       present -= 1;
-      if (wasLetIn) letIn -= 1;
+      if (wasAdmitted) admitted -= 1;
       // A client can make up as many methods as Node knows.
       const name = METHODS.has(method) ? method : 'other';
       counterOf(name, route, String(status)).inc();
       durationOf(name, route, '').observe(tookMs / 1000);
-      const reason = wasLetIn ? error : status === 503 ? 'service_full' : undefined;
+      const reason = wasAdmitted ? error : status === 503 ? 'service_full' : undefined;
       if (reason !== undefined && isCounted(reason)) refusals[reason]();
     },
   };

@@ -3,7 +3,7 @@ import { createServer, request as send, type Server, type ServerResponse } from 
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import { limitAtOnce, type Admission } from '../../src/http/admission.ts';
+import { limitConcurrency, type Admission } from '../../src/http/admission.ts';
 import { takeTurns } from '../../src/http/request-turns.ts';
 import { until } from '../support/until.ts';
 
@@ -22,7 +22,7 @@ describe('of requests that come all at once, the service', () => {
 
   async function start(bounds: Partial<Admission> = {}): Promise<void> {
     [come, answers, events] = [[], [], []];
-    const app = limitAtOnce(
+    const app = limitConcurrency(
       ({ url }, res) => {
         if (url === '/healthz') res.end('healthy');
         else if (url === '/large' || url === '/readyz') res.end(Buffer.alloc(LARGE));
@@ -52,7 +52,7 @@ describe('of requests that come all at once, the service', () => {
   }
 
   /** Requests that are all to be answered. */
-  function letIn(...paths: readonly string[]): Promise<unknown>[] {
+  function admit(...paths: readonly string[]): Promise<unknown>[] {
     return paths.map((path) => get(path).expect(200, path).then());
   }
 
@@ -108,7 +108,7 @@ describe('of requests that come all at once, the service', () => {
   it('lets more in while the processor has time to spare, up to four in all', async () => {
     await restart({ most: 4 });
     const { answered } = await fill();
-    const further = letIn('/c', '/d');
+    const further = admit('/c', '/d');
     await until('two more are under way', () => answers.length === 4);
     await get('/e').expect(503);
     expect(answers).toHaveLength(4);
@@ -134,7 +134,7 @@ describe('of requests that come all at once, the service', () => {
   it('takes places back when the processor has no more time to spare', async () => {
     await restart({ most: 4 });
     const { answered } = await fill();
-    const further = letIn('/c', '/d');
+    const further = admit('/c', '/d');
     await until('two more are under way', () => answers.length === 4);
     const work = keepBusy();
     // It waits for a second: places are counted anew many times.
@@ -156,13 +156,13 @@ describe('of requests that come all at once, the service', () => {
   it('lets some in at once however busy it is, and again when nobody waits any more', async () => {
     await restart({ most: 4, places: 3, mostWhenBusy: 1 });
     const work = keepBusy();
-    const first = letIn('/a', '/b', '/c');
+    const first = admit('/a', '/b', '/c');
     await until('three are under way', () => answers.length === 3);
     await get('/d').expect(503);
     for (const answer of answers) answer();
     await Promise.all(first);
 
-    const next = letIn('/e', '/f', '/g');
+    const next = admit('/e', '/f', '/g');
     await until('three more are under way', () => answers.length === 6);
     work.end();
     for (const answer of answers.slice(3)) answer();
@@ -200,7 +200,7 @@ describe('of requests that come all at once, the service', () => {
       say(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab`),
     );
     await haveCome(2);
-    const others = letIn('/c', '/d');
+    const others = admit('/c', '/d');
     await until('the others are let in', () => answers.length === 2);
 
     for (const { socket } of slow) socket.write('cde');
@@ -217,7 +217,7 @@ describe('of requests that come all at once, the service', () => {
     const slow = [1, 2].map(() => say('GET /large HTTP/1.1\r\nHost: x\r\n\r\n'));
     for (const { socket } of slow) socket.pause();
     await haveCome(2);
-    const others = letIn('/c', '/d');
+    const others = admit('/c', '/d');
     await until('the others are let in', () => answers.length === 2);
     expect(come.slice(0, 2).map(({ closed }) => closed)).toEqual([false, false]);
     for (const answer of answers) answer();

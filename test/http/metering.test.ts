@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer, request as send, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
-import { limitAtOnce } from '../../src/http/admission.ts';
-import { meterLetIn, meterRequests } from '../../src/http/metering.ts';
+import { limitConcurrency } from '../../src/http/admission.ts';
+import { meterAdmitted, meterRequests } from '../../src/http/metering.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
 import { noCounts } from '../../src/mysql/node-counts.ts';
 import { until } from '../support/until.ts';
@@ -21,7 +21,7 @@ describe('while there is a place for one request only, the metrics', () => {
       lostLogLines: () => 0,
       isAuditWritable: undefined,
     });
-    const app = meterLetIn((_req, res) => {
+    const app = meterAdmitted((_req, res) => {
       answers.push(() => res.end());
     }, metrics.requests);
     const admission = {
@@ -31,7 +31,9 @@ describe('while there is a place for one request only, the metrics', () => {
       requestTimeoutMs: 30_000,
       log: { log: () => undefined },
     };
-    server = createServer(meterRequests(limitAtOnce(app, admission), metrics.requests)).listen(0);
+    server = createServer(meterRequests(limitConcurrency(app, admission), metrics.requests)).listen(
+      0,
+    );
     await once(server, 'listening');
   });
   afterEach(async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { ownerOf } from '../../src/http/request-facts.ts';
+import { ownerOf } from '../../src/http/request-context.ts';
 import { KeystoneTokens, type KeystoneSettings } from '../../src/identity/keystone-tokens.ts';
 import { FakeKeystone } from '../support/fake-keystone.ts';
 import { nodeKey } from '../support/ids.ts';

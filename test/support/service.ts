@@ -5,7 +5,7 @@ import request from 'supertest';
 import { createApp } from '../../src/app.ts';
 import { NO_AUDIT, type Audit } from '../../src/domain/audit.ts';
 import type { AnswerStore } from '../../src/domain/answer-store.ts';
-import type { App } from '../../src/http/messages.ts';
+import type { App } from '../../src/http/express-prototypes.ts';
 import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
 import { IdempotentResponses } from '../../src/domain/idempotent-responses.ts';
 import { SessionService } from '../../src/domain/session-service.ts';

@@ -1,22 +1,22 @@
 import { IncomingMessage, ServerResponse, type RequestListener } from 'node:http';
 import type { Express } from 'express';
 
-/** The classes of which a server makes its requests and answers. */
-export interface Messages {
+/** The classes of a server's requests and responses. */
+export interface ExpressPrototypes {
   readonly IncomingMessage: typeof IncomingMessage;
   readonly ServerResponse: typeof ServerResponse;
 }
 
-/** What answers requests. A server that makes them of these classes saves it time; any other will do. */
+/** A request listener. A server that creates requests and responses of its classes saves time; any server works. */
 export interface App extends RequestListener {
-  readonly messages: Messages;
+  readonly expressPrototypes: ExpressPrototypes;
 }
 
 /**
- * Has an app of Express take requests and answers of these classes as its own. It gives all others a new prototype, after which nothing that V8
- * has learnt about one request holds for the next (docs/performance.md).
+ * Makes an Express app accept requests and responses of these classes as its own. Express gives every other object a new prototype,
+ * which discards what V8 has learnt about its shape (docs/performance.md).
  */
-export function messagesOf(app: Express): Messages {
+export function createExpressPrototypes(app: Express): ExpressPrototypes {
   class ApiRequest extends IncomingMessage {}
   class ApiResponse<R extends IncomingMessage> extends ServerResponse<R> {}
   Object.setPrototypeOf(ApiRequest.prototype, app.request as object);

@@ -7,7 +7,12 @@ import { ServiceError, type ErrorCode, type Language } from '../errors.ts';
 import { peerAddress } from './client-address.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { isProbe } from './health.ts';
-import { facts, languageOf, newRequestId, type RequestFacts } from './request-facts.ts';
+import {
+  requestContext,
+  languageOf,
+  newRequestId,
+  type RequestContext,
+} from './request-context.ts';
 import type { EventLog } from './request-log.ts';
 import type { Exchange } from './paced-connection.ts';
 import { errorBody } from './wire.ts';
@@ -56,10 +61,10 @@ function noteIn(
 ): string | undefined {
   // Probes have no line.
   if (unread === undefined || unread.headersSent || isProbe(unread.req)) return undefined;
-  const known: Partial<RequestFacts> = facts(unread as Response);
-  if (known.requestId === undefined || isLost(unread.req.socket, cause)) return undefined;
-  known.error = new ServiceError(code, undefined, { cause });
-  return known.requestId;
+  const context: Partial<RequestContext> = requestContext(unread as Response);
+  if (context.requestId === undefined || isLost(unread.req.socket, cause)) return undefined;
+  context.error = new ServiceError(code, undefined, { cause });
+  return context.requestId;
 }
 
 /** Whether nobody is there any more to be told. */

@@ -16,7 +16,7 @@ export function hasCertainEnd(req: IncomingMessage): boolean {
  * Refuses what Node's parser lets pass and others would read differently, and more headers than are read.
  * Throws `malformed_http` and `headers_too_large`.
  */
-export function requireSoundHttp(req: Request): void {
+export function requireStrictHttp(req: Request): void {
   if (hasTooManyHeaders(req)) {
     throw new ServiceError('headers_too_large', {
       'en-us': `A request has at most ${MAX_HEADERS} headers.`,

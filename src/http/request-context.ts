@@ -6,14 +6,14 @@ import type { Language, ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 
 /** What is known of a request so far; kept beside its response. */
-export interface RequestFacts {
+export interface RequestContext {
   /** 32 hex digits, in every answer's X-Request-Id. */
   requestId: string;
   language: Language;
   /** When it came in, in milliseconds of `performance.now()`. */
   receivedAt: number;
   /** Whether there was a place for it; told where metrics are wanted. */
-  wasLetIn?: boolean;
+  wasAdmitted?: boolean;
   /** The client's address, as far as the proxies in front can be believed. */
   address: string;
   /** What counts as one client for limits and lock-outs: that address, or its network. */
@@ -38,19 +38,21 @@ export interface RequestFacts {
 /** The status of what was answered; 499, as web servers log it, when the client had gone before. */
 export function statusOf(res: Response): number {
   if (res.headersSent) return res.statusCode;
-  const { error } = facts(res);
+  const { error } = requestContext(res);
   // Told to the connection as such, when the request could not be read.
   return error === undefined ? 499 : ERROR_TABLE[error.code].status;
 }
 
-/** The facts of the request that this response answers. */
-export function facts(res: Response): RequestFacts {
-  return res.locals as RequestFacts;
+/** Returns the context of the request that this response answers. */
+export function requestContext(res: Response): RequestContext {
+  return res.locals as RequestContext;
 }
 
 /** Notes that the request has come in; before Express, which keeps what is there. */
 export function receiveNow(res: ServerResponse): void {
-  Object.assign(res, { locals: { receivedAt: performance.now() } satisfies Partial<RequestFacts> });
+  Object.assign(res, {
+    locals: { receivedAt: performance.now() } satisfies Partial<RequestContext>,
+  });
 }
 
 /** A new id for a request: 32 hex digits. */
@@ -78,7 +80,7 @@ export function traceIdOf(header: string | readonly string[] | undefined): strin
 }
 
 /** Who is calling, as one text. */
-export function ownerOf({ caller }: Pick<RequestFacts, 'caller'>): string {
+export function ownerOf({ caller }: Pick<RequestContext, 'caller'>): string {
   return JSON.stringify([caller?.projectId, caller?.user, caller?.proof]);
 }
 
