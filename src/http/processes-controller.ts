@@ -1,0 +1,132 @@
+import type { Request, RequestHandler, Response } from 'express';
+import { matchedData } from 'express-validator';
+import type { Origin } from '../domain/audit.ts';
+import { NotCacheable, type IdempotentResponses } from '../domain/idempotent-responses.ts';
+import type { SessionService } from '../domain/session-service.ts';
+import type { Termination } from '../domain/termination.ts';
+import { nodeKey, type PathIds } from './path-ids.ts';
+import { limitWaits, parsePrefer, type Preferences } from './prefer.ts';
+import type { ProcessesBody } from './processes-body.ts';
+import { ownerOf, requestContext } from './request-context.ts';
+import type { RequestLimits } from './request-limits.ts';
+import { logKill, type EventLog } from './request-log.ts';
+import { reservationsFor } from './reservations.ts';
+import {
+  allUnknown,
+  answerOf,
+  isInVain,
+  recall,
+  remember,
+  sendTermination,
+  type RememberedTermination,
+} from './termination-wire.ts';
+import { sendCapabilities, sendSessions } from './wire.ts';
+
+/** The handlers of a node's processes. Each runs once everything about its request is valid. */
+export interface ProcessesController {
+  /** Answers GET …/processes with one page of sessions. */
+  readonly list: RequestHandler<PathIds>;
+  /** Answers DELETE …/processes: ends sessions, or repeats the response to the same request. */
+  readonly terminate: RequestHandler<PathIds, unknown, ProcessesBody>;
+  /** Answers GET …/capabilities. */
+  readonly capabilities: RequestHandler<PathIds>;
+}
+
+/** Creates the handlers. */
+export function createProcessesController(
+  sessions: SessionService,
+  { requestTimeoutMs, maxWaitSeconds }: RequestLimits,
+  log: EventLog,
+  idempotentResponses: IdempotentResponses,
+): ProcessesController {
+  const limitWait = limitWaits();
+
+  return {
+    async list(req, res) {
+      const { offset = 0n, limit = 100 } = matchedData<{ offset?: bigint; limit?: number }>(req);
+      const context = requestContext(res);
+      const asked = { caller: ownerOf(context), deadline: context.receivedAt + requestTimeoutMs };
+      sendSessions(res, await sessions.list(nodeKey(req.params), { offset, limit }, asked));
+    },
+
+    async terminate(req, res) {
+      const { receivedAt } = requestContext(res);
+      const isDryRun = isDryRunWanted(req);
+      requestContext(res).isDryRun = isDryRun;
+      const preferences = preferencesOf(req, res, isDryRun);
+      const waitMs = (preferences.waitSeconds ?? 0) * 1000;
+      // The domain service looks for each KILL's effect only if the caller asked for it.
+      const isEffectWanted =
+        preferences.waitSeconds !== undefined || preferences.isRepresentationWanted;
+      // Read directly: `matchedData` takes longer than all checks of the body.
+      const { processes, expected = [] } = req.body;
+
+      const terminate = (): Promise<Termination> =>
+        sessions.terminate(nodeKey(req.params), {
+          ids: processes,
+          expected,
+          isDryRun,
+          waitMs: isEffectWanted && !isDryRun ? waitMs : undefined,
+          receivedAt,
+          deadline: receivedAt + requestTimeoutMs,
+          origin: originOf(req, res),
+          record: logKill(log, requestContext(res)),
+        });
+      const answer =
+        (await terminateOnce(req, res, terminate, preferences, requestTimeoutMs + waitMs)) ??
+        allUnknown(processes, isDryRun);
+      sendTermination(res, answer, preferences.isRepresentationWanted);
+    },
+
+    async capabilities(req, res) {
+      const deadline = requestContext(res).receivedAt + requestTimeoutMs;
+      sendCapabilities(res, await sessions.capabilities(nodeKey(req.params), deadline));
+    },
+  };
+
+  function preferencesOf(req: KillRequest, res: Response, isDryRun: boolean): Preferences {
+    const preferences = parsePrefer(req.get('prefer'), maxWaitSeconds);
+    // A dry run has nothing to wait for.
+    return isDryRun ? { ...preferences, waitSeconds: undefined } : limitWait(preferences, res);
+  }
+
+  /**
+   * Terminates, unless the same request came before: then it returns that request's answer.
+   * Returns undefined if that request did not answer within `limitMs`.
+   */
+  async function terminateOnce(
+    req: KillRequest,
+    res: Response,
+    terminate: () => Promise<Termination>,
+    preferences: Preferences,
+    limitMs: number,
+  ): Promise<RememberedTermination | undefined> {
+    const reservations = reservationsFor(req, res, limitMs);
+    if (reservations.length === 0) return answerOf(await terminate(), preferences);
+    const context = requestContext(res);
+    context.isRepeated = true;
+    const terminateFirst = async (): Promise<string> => {
+      context.isRepeated = false;
+      const termination = await terminate();
+      const text = remember(termination, preferences);
+      if (isInVain(termination)) throw new NotCacheable(text);
+      return text;
+    };
+    const deadline = context.receivedAt + limitMs;
+    const text = await idempotentResponses.once(reservations, terminateFirst, deadline);
+    return text === undefined ? undefined : recall(text);
+  }
+}
+
+type KillRequest = Request<PathIds, unknown, ProcessesBody>;
+
+// Reading `req.query` parses it.
+function isDryRunWanted(req: KillRequest): boolean {
+  return req.url.includes('?') && req.query['dry_run'] === 'true';
+}
+
+function originOf(req: KillRequest, res: Response): Origin {
+  const { requestId, traceId, caller, address } = requestContext(res);
+  const { user = '', proof = '' } = caller ?? {};
+  return { requestId, traceId, caller: user, proof, address, reason: req.get('x-kill-reason') };
+}
