@@ -3,19 +3,19 @@ import type { NodeKey } from '../domain/node.ts';
 import type { ServiceError } from '../errors.ts';
 import { problem, type Check } from './validators.ts';
 
-/** The ids of the path. */
+/** The ids in a node's path. */
 export interface PathIds {
   readonly project_id: string;
   readonly instance_id: string;
   readonly node_id: string;
 }
 
-/** The node that a path names. */
+/** Returns the key of the node that a path names. */
 export function nodeKey({ project_id, instance_id, node_id }: PathIds): NodeKey {
   return { projectId: project_id, instanceId: instance_id, nodeId: node_id };
 }
 
-/** The project's id. */
+/** Checks the project id. */
 export const projectId = pathId(
   'project_id',
   /^[A-Za-z0-9]{32}$/,
@@ -26,7 +26,7 @@ export const projectId = pathId(
   ),
 );
 
-/** The other two, in their order. */
+/** Checks the instance id, then the node id. */
 export const nodeIds: readonly Check[] = [
   pathId(
     'instance_id',
@@ -49,9 +49,8 @@ export const nodeIds: readonly Check[] = [
 ];
 
 function pathId(name: keyof PathIds, form: RegExp, malformed: () => ServiceError): Check {
-  const isSound = (id: string): boolean => form.test(id);
   return {
-    chain: param(name).custom(isSound).withMessage(malformed),
-    concerns: ({ params }) => !isSound(params[name]),
+    chain: param(name, malformed).matches(form),
+    concerns: ({ params }) => !form.test(params[name]),
   };
 }

@@ -1,24 +1,24 @@
 import { body } from 'express-validator';
 import type { Expectation } from '../domain/termination.ts';
 import type { ServiceError } from '../errors.ts';
-import { wrongExpected } from './expected.ts';
 import { problem, unknownName, type Check } from './validators.ts';
 
 const MAX_ID = 2n ** 63n - 1n;
+const MAX_TEXT = 512;
 
-/** A body of DELETE in which nothing is wrong. */
+/** A valid body of DELETE. */
 export interface ProcessesBody {
   readonly processes: readonly bigint[];
   readonly expected?: readonly Expectation[];
 }
 
-/** The body of DELETE: `processes`, 1 to `maxIds` different session ids, optionally `expected`, and nothing else. */
+/** Checks the body of DELETE: `processes` with 1 to `maxIds` different session ids, optionally `expected`, and nothing else. */
 export function processesBody(maxIds: number): Check {
-  const isSound = (fields: object): boolean => bodyProblem(fields, maxIds) === undefined;
+  const isValid = (fields: object): boolean => bodyProblem(fields, maxIds) === undefined;
   const chain = body()
-    .custom(isSound)
+    .custom(isValid)
     .withMessage((fields: object) => bodyProblem(fields, maxIds));
-  return { chain, concerns: ({ body: fields }) => !isSound(fields as object) };
+  return { chain, concerns: ({ body: fields }) => !isValid(fields as object) };
 }
 
 function bodyProblem(fields: object, maxIds: number): ServiceError | undefined {
@@ -28,12 +28,12 @@ function bodyProblem(fields: object, maxIds: number): ServiceError | undefined {
   }
   return (
     unknownName(fields, ['processes', 'expected'], 'field', '字段') ??
-    wrongProcesses(processes, maxIds) ??
+    processesProblem(processes, maxIds) ??
     (expected === undefined ? undefined : expectedProblem(expected, processes))
   );
 }
 
-function wrongProcesses(value: unknown, maxIds: number): ServiceError | undefined {
+function processesProblem(value: unknown, maxIds: number): ServiceError | undefined {
   if (!Array.isArray(value)) {
     return problem('parameter_wrong', 'processes must be an array.', 'processes必须为数组。')();
   }
@@ -55,8 +55,51 @@ function wrongProcesses(value: unknown, maxIds: number): ServiceError | undefine
 }
 
 function expectedProblem(value: unknown, ids: unknown): ServiceError | undefined {
-  const wrong = wrongExpected(value, ids as readonly bigint[]);
-  if (wrong === undefined) return undefined;
-  const { where, en, zh } = wrong;
-  return problem('parameter_wrong', `${where} ${en}.`, `${where}${zh}。`)();
+  if (!Array.isArray(value)) {
+    return problem('parameter_wrong', 'expected must be an array.', 'expected必须为数组。')();
+  }
+  const named = new Set(ids as readonly bigint[]);
+  const seen = new Set<unknown>();
+  for (const [index, entry] of (value as unknown[]).entries()) {
+    const rule = brokenRule(entry, named, seen);
+    if (rule === undefined) continue;
+    const name = `expected[${index}]`;
+    return problem('parameter_wrong', `${name} ${rule.en}.`, `${name}${rule.zh}。`)();
+  }
+  return undefined;
+}
+
+/** The first rule that an entry of `expected` breaks, or undefined. */
+function brokenRule(
+  entry: unknown,
+  named: ReadonlySet<unknown>,
+  seen: Set<unknown>,
+): { readonly en: string; readonly zh: string } | undefined {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
+    return { en: 'must be an object', zh: '必须为对象' };
+  }
+  const { id, host, user, ...others } = entry as Record<string, unknown>;
+  const [other] = Object.keys(others);
+  if (other !== undefined) {
+    const name = JSON.stringify(other.slice(0, 64));
+    return { en: `has the unknown field ${name}`, zh: `包含未知的字段${name}` };
+  }
+  if (typeof id !== 'bigint' || !named.has(id)) {
+    return { en: 'must have an id that is in processes', zh: '的id必须在processes中' };
+  }
+  if (seen.has(id)) return { en: 'has the id of an entry before it', zh: '的id与前面的条目重复' };
+  seen.add(id);
+  if (host === undefined && user === undefined) {
+    return { en: 'must have a host or a user', zh: '必须包含host或user' };
+  }
+  const isText = (text: unknown): boolean =>
+    text === undefined || (typeof text === 'string' && text.length > 0 && text.length <= MAX_TEXT);
+  if (!isText(host) || !isText(user)) {
+    const rule = `1 to ${MAX_TEXT}`;
+    return {
+      en: `must have texts of ${rule} characters as host and user`,
+      zh: `的host和user必须为${rule.replace(' to ', '到')}个字符的文本`,
+    };
+  }
+  return undefined;
 }

@@ -5,13 +5,13 @@ import { ServiceError, type ErrorCode } from '../errors.ts';
 import type { Step } from './chain.ts';
 import type { PathIds } from './path-ids.ts';
 
-/** A chain, and the requests that it may find fault with: to run one takes as long when there is nothing to find. */
+/** A validation chain, run only for requests that it concerns: a chain with nothing to check costs as much as any other. */
 export interface Check {
   readonly chain: ValidationChain;
   readonly concerns: (req: Request<PathIds>) => boolean;
 }
 
-/** Checks in this order; the first thing that is wrong decides. */
+/** Runs the checks in order. Throws the error of the first that fails. */
 export function validate(...checks: readonly Check[]): Step {
   return (req) => {
     const concerned = checks.filter(({ concerns }) => concerns(req));
@@ -30,29 +30,30 @@ async function throwFirst(req: Request<PathIds>, checks: readonly Check[]): Prom
 export const extensions: readonly Check[] = [
   ofQuery(noOther(['dry_run'])),
   ofQuery(
-    query('dry_run')
-      .optional()
-      .custom((value) => value === 'true' || value === 'false')
-      .withMessage(
-        problem(
-          'parameter_wrong',
-          'dry_run must be true or false, given once.',
-          'dry_run必须为true或false，且只能出现一次。',
-        ),
+    query(
+      'dry_run',
+      problem(
+        'parameter_wrong',
+        'dry_run must be true or false, given once.',
+        'dry_run必须为true或false，且只能出现一次。',
       ),
+    )
+      .optional()
+      .isString()
+      .isIn(['true', 'false']),
   ),
   ofHeader(
     'idempotency-key',
-    header('idempotency-key')
-      .optional()
-      .custom((value) => typeof value === 'string' && /^[\x21-\x7e]{1,64}$/.test(value))
-      .withMessage(
-        problem(
-          'parameter_wrong',
-          'The header Idempotency-Key must be 1 to 64 visible ASCII characters.',
-          '请求头Idempotency-Key必须为1到64个可见ASCII字符。',
-        ),
+    header(
+      'idempotency-key',
+      problem(
+        'parameter_wrong',
+        'The header Idempotency-Key must be 1 to 64 visible ASCII characters.',
+        '请求头Idempotency-Key必须为1到64个可见ASCII字符。',
       ),
+    )
+      .optional()
+      .matches(/^[\x21-\x7e]{1,64}$/),
   ),
 ];
 
@@ -61,61 +62,61 @@ export const noQuery = ofQuery(noOther([]));
 
 /** The header X-Kill-Reason of DELETE; afterwards it is text in `req.headers`. */
 export function killReason(isRequired: boolean): Check {
-  const text = header('x-kill-reason').customSanitizer(asUtf8);
-  const chain = (isRequired ? text : text.optional())
-    .custom(
-      (value) =>
-        typeof value === 'string' && /^(?=\S)[^\p{C}\p{Zl}\p{Zp}\ufffd]{1,256}$/u.test(value),
-    )
-    .withMessage(
-      problem(
-        'parameter_wrong',
-        `The header X-Kill-Reason must be 1 to 256 visible characters${isRequired ? ', and is required here' : ''}.`,
-        `请求头X-Kill-Reason必须为1到256个可见字符${isRequired ? '，且为必填项' : ''}。`,
-      ),
-    );
+  const text = header(
+    'x-kill-reason',
+    problem(
+      'parameter_wrong',
+      `The header X-Kill-Reason must be 1 to 256 visible characters${isRequired ? ', and is required here' : ''}.`,
+      `请求头X-Kill-Reason必须为1到256个可见字符${isRequired ? '，且为必填项' : ''}。`,
+    ),
+  ).customSanitizer(asUtf8);
+  const chain = (isRequired ? text.exists().bail() : text.optional()).matches(
+    /^(?=\S)[^\p{C}\p{Zl}\p{Zp}\ufffd]{1,256}$/u,
+  );
   return isRequired ? { chain, concerns: () => true } : ofHeader('x-kill-reason', chain);
 }
 
 /** `offset` (bigint) and `limit` (number) of GET, both optional, and no other parameter. */
 export const page: readonly Check[] = [
   ofQuery(
-    query('limit')
+    query(
+      'limit',
+      problem(
+        'limit_wrong',
+        'limit must be an integer from 1 to 100, given once.',
+        'limit必须为1到100的整数，且只能出现一次。',
+      ),
+    )
       .optional()
-      .custom((value) => typeof value === 'string' && /^([1-9]\d?|100)$/.test(value))
-      .withMessage(
-        problem(
-          'limit_wrong',
-          'limit must be an integer from 1 to 100, given once.',
-          'limit必须为1到100的整数，且只能出现一次。',
-        ),
-      )
+      .isString()
+      .matches(/^([1-9]\d?|100)$/)
       .bail()
       .customSanitizer(Number),
   ),
   ofQuery(
-    query('offset')
+    query(
+      'offset',
+      problem(
+        'parameter_wrong',
+        'offset must be an integer of 0 or more, given once.',
+        'offset必须为大于等于0的整数，且只能出现一次。',
+      ),
+    )
       .optional()
-      .custom((value) => typeof value === 'string' && /^(0|[1-9]\d*)$/.test(value))
-      .withMessage(
-        problem(
-          'parameter_wrong',
-          'offset must be an integer of 0 or more, given once.',
-          'offset必须为大于等于0的整数，且只能出现一次。',
-        ),
-      )
+      .isString()
+      .matches(/^(0|[1-9]\d*)$/)
       .bail()
       .customSanitizer(BigInt),
   ),
   ofQuery(noOther(['limit', 'offset'])),
 ];
 
-/** For Express: unlike its own, this one reads every parameter, so that none past the thousandth is overlooked. */
+/** Parses a query string for Express. Unlike Express's own parser it also reads parameters past the thousandth. */
 export function parseQuery(text: string): object {
   return parseQueryString(text, '&', '=', { maxKeys: 0 });
 }
 
-// Node gives each byte of a header as a character of its own.
+// Node decodes headers as Latin-1: one character for each byte.
 function asUtf8(value: unknown): unknown {
   return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : value;
 }
@@ -136,7 +137,7 @@ function noOther(known: readonly string[]): ValidationChain {
     .withMessage((value: object) => problemOf(value));
 }
 
-/** What is wrong with an object that has a name that is not known, or undefined. */
+/** Returns an error that names the first unknown key of an object, or undefined. */
 export function unknownName(
   value: object,
   known: readonly string[],
@@ -153,7 +154,7 @@ export function unknownName(
   )();
 }
 
-/** Makes this error. */
+/** Returns a function that creates this error. */
 export function problem(code: ErrorCode, en: string, zh: string): () => ServiceError {
   return () => new ServiceError(code, { 'en-us': en, 'zh-cn': zh });
 }
