@@ -13,7 +13,7 @@ import { StaticTokens } from './identity/static-tokens.ts';
 import { listen } from './listen.ts';
 import { LogOutput } from './log-output.ts';
 import { createLogger } from './logger.ts';
-import { meteredAudit, meteredIdentity, meteredNodes } from './metrics/metered.ts';
+import { instrumentAudit, instrumentIdentity, instrumentNodes } from './metrics/instrumented.ts';
 import { createMetricsListener } from './metrics/listener.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { MysqlNodes } from './mysql/mysql-nodes.ts';
@@ -102,19 +102,19 @@ export function startService(
   const record = audit ?? NO_AUDIT;
   const sessions = new SessionService({
     registry,
-    nodes: metrics ? meteredNodes(mysqlNodes, metrics.stages) : mysqlNodes,
+    nodes: metrics ? instrumentNodes(mysqlNodes, metrics.stages) : mysqlNodes,
     rules: {
       internalUsers: rules.internal_users,
       requireClientPort: rules.require_client_port,
     },
-    audit: metrics && audit ? meteredAudit(audit, metrics.stages) : record,
+    audit: metrics && audit ? instrumentAudit(audit, metrics.stages) : record,
     onSharedAccount: warnOfSharedAccount(log),
     ...(metrics && { onTerminated: metrics.terminated, onWaited: metrics.stages.wait }),
     stopping: stopping.signal,
   });
   const app = createApp({
     sessions,
-    identity: metrics ? meteredIdentity(authenticator, metrics.stages) : authenticator,
+    identity: metrics ? instrumentIdentity(authenticator, metrics.stages) : authenticator,
     log,
     idempotentResponses: new IdempotentResponses(answers, (error) =>
       log.warn('an answer could not be remembered', { error }),

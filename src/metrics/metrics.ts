@@ -1,9 +1,9 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { Outcome, Termination } from '../domain/termination.ts';
 import type { RequestMeter } from '../http/metering.ts';
-import { counters } from './labelled.ts';
-import { addSources, type MetricsSources } from './looked-up.ts';
-import type { Stages } from './metered.ts';
+import { counters } from './label-cache.ts';
+import { addGauges, type GaugeSources } from './gauges.ts';
+import type { Stages } from './instrumented.ts';
 import { requestMeter, stageMeter } from './request-metrics.ts';
 
 /** What the service tells of itself. No figure has a label that grows with the nodes or the callers. */
@@ -32,7 +32,7 @@ const MISNAMED = [
 const OUTCOMES = ['killed', 'not_found', 'failed', 'unknown'] as const satisfies Outcome[];
 
 /** All metrics of the service. */
-export function createMetrics(sources: MetricsSources): Metrics {
+export function createMetrics(sources: GaugeSources): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
@@ -66,7 +66,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     registers,
   });
   reload.set(1);
-  addSources(registry, sources);
+  addGauges(registry, sources);
   const stages = stageMeter(registry);
   return {
     requests: requestMeter(registry, stages),

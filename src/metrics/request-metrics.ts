@@ -1,8 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ErrorCode } from '../errors.ts';
 import type { RequestMeter } from '../http/metering.ts';
-import { cached, counters } from './labelled.ts';
-import { STAGES, type Stages } from './metered.ts';
+import { cached, counters } from './label-cache.ts';
+import { STAGES, type Stages } from './instrumented.ts';
 
 /** Seconds. */
 const BUCKETS = [

@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { NodeCounts } from '../mysql/node-counts.ts';
 
 /** What is looked up when somebody reads the metrics. */
-export interface MetricsSources {
+export interface GaugeSources {
   /** How many nodes the registry has. */
   readonly nodes: () => number;
   readonly counts: () => NodeCounts;
@@ -13,9 +13,9 @@ export interface MetricsSources {
 }
 
 /** Adds the figures that are looked up when somebody reads them. */
-export function addSources(
+export function addGauges(
   registry: Registry,
-  { nodes, counts, lostLogLines, isAuditWritable }: MetricsSources,
+  { nodes, counts, lostLogLines, isAuditWritable }: GaugeSources,
 ): void {
   const registers = [registry];
   const gauge = (name: string, help: string): Gauge<'state'> =>

@@ -10,14 +10,14 @@ export const STAGES = ['queue', 'auth', 'connect', 'list', 'audit', 'kill', 'wai
 export type Stages = Readonly<Record<(typeof STAGES)[number], (milliseconds: number) => void>>;
 
 /** The same identity; how long it takes to find out who is calling is told. */
-export function meteredIdentity(identity: Identity, { auth }: Stages): Identity {
+export function instrumentIdentity(identity: Identity, { auth }: Stages): Identity {
   const prove = async (credentials: Credentials): Promise<Caller> =>
     identity.authenticate(credentials);
   return { authenticate: (credentials) => timed(auth, prove(credentials)) };
 }
 
 /** The same audit; how long it takes until an intent is on record is told. */
-export function meteredAudit(audit: Audit, stages: Stages): Audit {
+export function instrumentAudit(audit: Audit, stages: Stages): Audit {
   return {
     intend: (intent, deadline) => timed(stages.audit, audit.intend(intent, deadline)),
     conclude: (conclusion) => {
@@ -30,7 +30,7 @@ export function meteredAudit(audit: Audit, stages: Stages): Audit {
 }
 
 /** The same nodes; how long it takes until a connection is at hand, and until it has answered, is told. */
-export function meteredNodes(nodes: Nodes, stages: Stages): Nodes {
+export function instrumentNodes(nodes: Nodes, stages: Stages): Nodes {
   return {
     probe: (node, deadline) => nodes.probe(node, deadline),
     async withConnection(node, deadline, work) {
@@ -44,7 +44,7 @@ export function meteredNodes(nodes: Nodes, stages: Stages): Nodes {
       try {
         return await nodes.withConnection(node, deadline, (connection) => {
           told();
-          return work(meteredConnection(connection, stages));
+          return work(instrumentConnection(connection, stages));
         });
       } catch (error) {
         // Who was turned away at once was not kept waiting by the node.
@@ -55,7 +55,7 @@ export function meteredNodes(nodes: Nodes, stages: Stages): Nodes {
   };
 }
 
-function meteredConnection(connection: ControlConnection, stages: Stages): ControlConnection {
+function instrumentConnection(connection: ControlConnection, stages: Stages): ControlConnection {
   const { id, incarnation, listsTheDying, hidesRollbacks } = connection;
   return {
     id,
