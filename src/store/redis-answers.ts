@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { BYTES_AN_OWNER, ownerHasTooMuch, type AnswerStore } from '../domain/answer-store.ts';
 import type { Remembered, Reservation } from '../domain/answer-store.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
-import { LateCommands } from './late-commands.ts';
 import { completing, reading, releasing, remembered, reserving } from './redis-answer-scripts.ts';
 import { TOO_MUCH, type RedisCommand } from './redis-answer-scripts.ts';
 import type { RedisConnection, RedisReply } from './redis-connection.ts';
+
+const MAX_COMMANDS = 1000;
+const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * The answers of several replicas, in one Redis. `reserve` throws `too_many_requests` when the owner has too much there.
@@ -17,13 +19,13 @@ export class RedisAnswers implements AnswerStore {
   readonly #bytesAnOwner: number;
   /** Of what was reserved here. */
   readonly #tickets = new WeakMap<Reservation, string>();
-  readonly #late = new LateCommands();
+  readonly #retries = new RedisRetryQueue();
 
   constructor(redis: RedisConnection, bytesAnOwner = BYTES_AN_OWNER) {
     this.#redis = redis;
     this.#bytesAnOwner = bytesAnOwner;
     redis.onReady(() => {
-      for (const late of this.#late.all()) void this.#catchUp(late);
+      for (const command of this.#retries.all()) void this.#retry(command);
     });
   }
 
@@ -35,7 +37,7 @@ export class RedisAnswers implements AnswerStore {
       reply = await this.#run(reserving(reservation, ticket, this.#bytesAnOwner));
     } catch (error) {
       // It may have been made, or be made yet, and nothing will be done for it.
-      if (wasReady) this.#late.add(releasing(reservation, ticket));
+      if (wasReady) this.#retries.add(releasing(reservation, ticket));
       throw error;
     }
     if (reply === TOO_MUCH) throw ownerHasTooMuch();
@@ -63,7 +65,7 @@ export class RedisAnswers implements AnswerStore {
     try {
       await this.#run(command);
     } catch (error) {
-      this.#late.add(command);
+      this.#retries.add(command);
       throw error;
     }
   }
@@ -76,12 +78,12 @@ export class RedisAnswers implements AnswerStore {
     }
   }
 
-  async #catchUp(late: RedisCommand): Promise<void> {
+  async #retry(command: RedisCommand): Promise<void> {
     try {
-      await this.#run(late);
-      this.#late.delete(late);
+      await this.#run(command);
+      this.#retries.delete(command);
     } catch {
-      // It stays, for the next connection.
+      // The command stays queued for the next connection.
     }
   }
 }
@@ -92,3 +94,30 @@ const CANNOT_TELL: Sentence = {
   'zh-cn':
     '存储无法判断该请求是否重复，因此本次未执行；若此前已执行，其结果不变。恢复之前，仅执行未签名且不带Idempotency-Key的终止请求。',
 };
+
+/** The commands to repeat once Redis is back. Beyond its bounds the oldest are dropped; their reservations then end by their own limits. */
+class RedisRetryQueue {
+  readonly #commands = new Set<RedisCommand>();
+  #bytes = 0;
+
+  all(): readonly RedisCommand[] {
+    return [...this.#commands];
+  }
+
+  add(command: RedisCommand): void {
+    this.#commands.add(command);
+    this.#bytes += byteLength(command);
+    for (const oldest of this.#commands) {
+      if (this.#commands.size <= MAX_COMMANDS && this.#bytes <= MAX_BYTES) return;
+      this.delete(oldest);
+    }
+  }
+
+  delete(command: RedisCommand): void {
+    if (this.#commands.delete(command)) this.#bytes -= byteLength(command);
+  }
+}
+
+function byteLength({ names, values }: RedisCommand): number {
+  return [...names, ...values].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+}
