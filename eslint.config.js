@@ -21,16 +21,18 @@ const ARROWS = {
     local: '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$))',
     packages: '^(?!node:|\\.|mysql2(/|$))',
   },
-  'src/registry/**': {
-    local: '^\\.\\./(?!domain/|errors\\.ts$|yaml-(file|keys)\\.ts$)',
-    packages: '^(?!node:|\\.|zod$)',
+  'src/registry/**': { local: '^\\.\\./(?!domain/|errors\\.ts$)', packages: '^(?!\\.)' },
+  'src/config/**': { local: '^\\.\\./(?!domain/)', packages: '^(?!node:|\\.|(yaml|zod)$)' },
+  'src/logging/**': {
+    local: '^\\.\\./(?!escape-control-characters\\.ts$)',
+    packages: '^(?!node:|\\.|winston$)',
   },
   'src/identity/**': {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
     packages: '^(?!node:|\\.|lru-cache$)',
   },
   'src/audit/**': {
-    local: '^\\.\\./(?!domain/|(errors|plain-line)\\.ts$)',
+    local: '^\\.\\./(?!domain/|(errors|escape-control-characters)\\.ts$)',
     packages: '^(?!node:|\\.|lossless-json$)',
   },
   'src/store/**': {
@@ -54,12 +56,12 @@ const ARROWS = {
     packages: '^(?!node:|\\.)',
   },
   'src/commands/health.ts': {
-    local: '^\\.(\\./(?!yaml-(file|keys)\\.ts$)|/(?!exit-codes\\.ts$))',
+    local: '^\\.(\\./(?!config/yaml-(file|keys)\\.ts$)|/(?!exit-codes\\.ts$))',
     packages: '^(?!node:|\\.|zod$)',
   },
   'src/commands/check*.ts': {
     local:
-      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(node-trouble|probe)\\.ts$|store/redis-connection\\.ts$|(config|read-configuration|settings|yaml-file)\\.ts$)|/(?!check|exit-codes\\.ts$))',
+      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(node-trouble|probe)\\.ts$|store/redis-connection\\.ts$|config/|settings\\.ts$)|/(?!check|exit-codes\\.ts$))',
     packages: '^(?!node:|\\.|cli-table3$)',
   },
   'src/app.ts': {
@@ -71,29 +73,16 @@ const ARROWS = {
     local: '^\\.\\./(?!domain/|http/metering\\.ts$|mysql/node-counts\\.ts$|errors\\.ts$)',
     packages: '^(?!node:|\\.|prom-client$)',
   },
-  'src/{config,yaml-file,yaml-keys}.ts': {
-    local: '^\\./(?!domain/|yaml-(file|keys)\\.ts$)',
-    packages: '^(express|mysql2|prom-client|winston)(/|$)',
-  },
   'src/warnings.ts': {
     local:
-      '^\\./(?!config\\.ts$|domain/|logger\\.ts$|mysql/node-counts\\.ts$|store/redis-connection\\.ts$)',
+      '^\\./(?!config/service-file\\.ts$|domain/|logging/logger\\.ts$|mysql/node-counts\\.ts$|store/redis-connection\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/listen.ts': {
-    local: '^\\./(?!config\\.ts$|logger\\.ts$)',
+    local: '^\\./(?!config/service-file\\.ts$|logging/logger\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
-  'src/read-configuration.ts': {
-    local: '^\\./(?!config\\.ts$|domain/|registry/nodes-file\\.ts$|yaml-file\\.ts$)',
-    packages: '^(?!node:|\\.)',
-  },
-  'src/logger.ts': {
-    local: '^\\./(?!plain-line\\.ts$)',
-    packages: '^(?!node:|\\.|winston$)',
-  },
-  'src/log-output.ts': { local: '^\\.', packages: '^(?!node:)' },
-  'src/plain-line.ts': { local: '^\\.', packages: '.' },
+  'src/escape-control-characters.ts': { local: '^\\.', packages: '.' },
   'src/errors.ts': { local: '^\\.', packages: '.' },
 };
 

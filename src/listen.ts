@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
-import type { Config } from './config.ts';
-import type { Logger } from './logger.ts';
+import type { Config } from './config/service-file.ts';
+import type { Logger } from './logging/logger.ts';
 
 /** What listening wants to know, and whom it tells. */
 export interface ListenSettings {

@@ -11,14 +11,14 @@ import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens } from './identity/keystone-tokens.ts';
 import { StaticTokens } from './identity/static-tokens.ts';
 import { listen } from './listen.ts';
-import { LogOutput } from './log-output.ts';
-import { createLogger } from './logger.ts';
+import { LogOutput } from './logging/log-output.ts';
+import { createLogger } from './logging/logger.ts';
 import { instrumentAudit, instrumentIdentity, instrumentNodes } from './metrics/instrumented.ts';
 import { createMetricsListener } from './metrics/listener.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { MysqlNodes } from './mysql/mysql-nodes.ts';
 import { FileRegistry } from './registry/node-registry.ts';
-import type { Configuration, Problems } from './read-configuration.ts';
+import type { Configuration, Problems } from './config/read-configuration.ts';
 import { MemoryAnswers } from './store/memory-answers.ts';
 import { RedisAnswers } from './store/redis-answers.ts';
 import { RedisConnection } from './store/redis-connection.ts';
@@ -42,7 +42,7 @@ const AFTER_REQUESTS_MS = 500;
 const LAST_LINES_MS = 500;
 
 /** What the service is given besides its configuration. */
-export interface Surroundings {
+export interface ServiceDependencies {
   /** For the record. */
   readonly processId: number;
   /** Reads the configuration anew. */
@@ -64,7 +64,7 @@ export interface Service {
 /** Wires the parts and starts to listen. */
 export function startService(
   { config, nodes }: Configuration,
-  { processId, reread, onCannotListen, endNow }: Surroundings,
+  { processId, reread, onCannotListen, endNow }: ServiceDependencies,
 ): Service {
   const { server, limits, sessions: rules } = config;
   const output = new LogOutput();

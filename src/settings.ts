@@ -1,4 +1,4 @@
-import type { Config } from './config.ts';
+import type { Config } from './config/service-file.ts';
 import type { AccessKey } from './identity/access-keys.ts';
 import type { KeystoneSettings } from './identity/keystone-tokens.ts';
 import type { StaticToken } from './identity/static-tokens.ts';

@@ -1,6 +1,6 @@
-import type { Config } from './config.ts';
+import type { Config } from './config/service-file.ts';
 import { isLoopback, type Node, type NodeKey } from './domain/node.ts';
-import type { Logger } from './logger.ts';
+import type { Logger } from './logging/logger.ts';
 import type { NodeEvents } from './mysql/node-counts.ts';
 import type { RedisEvents } from './store/redis-connection.ts';
 

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serviceFile } from '../src/config.ts';
-import { nodesFile } from '../src/registry/nodes-file.ts';
-import { readYamlFile, type Environment } from '../src/yaml-file.ts';
+import { serviceFile } from '../src/config/service-file.ts';
+import { nodesFile } from '../src/config/nodes-file.ts';
+import { readYamlFile, type Environment } from '../src/config/yaml-file.ts';
 import { selfSigned } from './support/certificates.ts';
 import { nodeKey } from './support/ids.ts';
 

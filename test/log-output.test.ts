@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
-import { LogOutput, type WriteTo } from '../src/log-output.ts';
+import { LogOutput, type WriteTo } from '../src/logging/log-output.ts';
 import { until } from './support/until.ts';
 
 const MIB = 1024 * 1024;

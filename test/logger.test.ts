@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { createLogger, type LogSettings } from '../src/logger.ts';
+import { createLogger, type LogSettings } from '../src/logging/logger.ts';
 
 function logged(settings: LogSettings, message: string, fields: object): string {
   let text = '';

@@ -4,7 +4,7 @@ import type { Audit, Conclusion, Denial, Intent } from '../domain/audit.ts';
 import { withDeadline, type Deadline } from '../domain/deadline.ts';
 import type { NodeKey } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
-import { plainLine } from '../plain-line.ts';
+import { escapeControlCharacters } from '../escape-control-characters.ts';
 import { LEAST_FREE_BYTES, LineFile } from './line-file.ts';
 
 /** Outcomes that are owed to the file while it cannot be written. */
@@ -177,7 +177,7 @@ export class FileAudit implements Audit {
 }
 
 function lineOf(record: object): string {
-  return plainLine(stringify(record) ?? '');
+  return escapeControlCharacters(stringify(record) ?? '');
 }
 
 function now(): string {

@@ -1,7 +1,7 @@
 import { constants, open } from 'node:fs/promises';
 import { isNativeError } from 'node:util/types';
 import { LEAST_FREE_BYTES, LineFile } from '../audit/line-file.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/service-file.ts';
 import { storeOf } from '../settings.ts';
 import { RedisConnection, type RedisSettings } from '../store/redis-connection.ts';
 

@@ -1,8 +1,12 @@
 import type { Capabilities } from '../domain/capabilities.ts';
 import type { Node } from '../domain/node.ts';
 import { probe } from '../mysql/probe.ts';
-import { readConfiguration, toldProblems, type Configuration } from '../read-configuration.ts';
-import type { Environment } from '../yaml-file.ts';
+import {
+  readConfiguration,
+  toldProblems,
+  type Configuration,
+} from '../config/read-configuration.ts';
+import type { Environment } from '../config/yaml-file.ts';
 import { renderJson, renderTable } from './check-report.ts';
 import { nodeTroubles } from './check-troubles.ts';
 import { tryParts, type PartState } from './check-parts.ts';

@@ -3,8 +3,8 @@ import { request as requestTls } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { isNativeError } from 'node:util/types';
 import { z } from 'zod';
-import { readYamlFile, type Environment } from '../yaml-file.ts';
-import { host, integer, text } from '../yaml-keys.ts';
+import { readYamlFile, type Environment } from '../config/yaml-file.ts';
+import { host, integer, text } from '../config/yaml-keys.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
 const LIMIT_MS = 4000;

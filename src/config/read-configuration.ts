@@ -1,6 +1,6 @@
-import { nodeDefaults, serviceFile, type Config } from './config.ts';
-import type { Node } from './domain/node.ts';
-import { nodesFile } from './registry/nodes-file.ts';
+import { nodeDefaults, serviceFile, type Config } from './service-file.ts';
+import type { Node } from '../domain/node.ts';
+import { nodesFile } from './nodes-file.ts';
 import { readYamlFile, relativeTo, type Environment } from './yaml-file.ts';
 
 /** What both files say. */

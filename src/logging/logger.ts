@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import winston, { type Logger } from 'winston';
-import { plainLine } from './plain-line.ts';
+import { escapeControlCharacters } from '../escape-control-characters.ts';
 
 export type { Logger } from 'winston';
 
@@ -76,6 +76,6 @@ function textOf(value: unknown): string {
 
 const plain = winston.format((info) => {
   const line = info[MESSAGE];
-  if (typeof line === 'string') info[MESSAGE] = plainLine(line);
+  if (typeof line === 'string') info[MESSAGE] = escapeControlCharacters(line);
   return info;
 });

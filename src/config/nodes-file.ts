@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { isLoopback, type Node, type NodeTls } from '../domain/node.ts';
-import { relativeTo } from '../yaml-file.ts';
+import { relativeTo } from './yaml-file.ts';
 import {
   distinct,
   EVEN_IF_WRONG,
@@ -14,7 +14,7 @@ import {
   text,
   textLike,
   timeLimit,
-} from '../yaml-keys.ts';
+} from './yaml-keys.ts';
 
 /** Limits that hold for a node unless it has its own. */
 export interface NodeDefaults {

@@ -3,7 +3,7 @@ import { BlockList, isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
-import { GRANTABLE_ACTIONS, type GrantedAction } from './domain/caller.ts';
+import { GRANTABLE_ACTIONS, type GrantedAction } from '../domain/caller.ts';
 import { relativeTo } from './yaml-file.ts';
 import {
   distinct,
