@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { networkOf, peerAddress } from './client-address.ts';
 import type { HeldBytes, Holder } from './held-bytes.ts';
 import { hasCertainEnd } from './strict-http.ts';
 
-/** A chunk of a byte takes as long as any other. */
-const CHUNKED_PIECE = 2048;
+/** The most lines of a chunked body that are parsed at once: a chunk of a byte takes as long as any other. */
+const MAX_LINES = 512;
 const NOTHING = Buffer.alloc(0);
 const [LINE_FEED, CARRIAGE_RETURN] = [10, 13];
 
@@ -16,7 +17,8 @@ export interface Exchange {
 
 /** What the connections of a server have in common. */
 export interface Shared {
-  readonly later: (work: () => void) => void;
+  /** Does a piece of work when the turn of its network comes. Returns true if that was at once. */
+  readonly turns: { take(network: string, work: () => void): boolean };
   readonly held: HeldBytes;
   readonly turnAway: (socket: Socket) => void;
 }
@@ -26,6 +28,7 @@ export class PacedConnection implements Holder {
   readonly #socket: Socket;
   readonly #parse: (bytes: Buffer) => void;
   readonly #shared: Shared;
+  readonly #network: string;
   #rest: Buffer = NOTHING;
   #isHeld = false;
   #isShed = false;
@@ -41,6 +44,7 @@ export class PacedConnection implements Holder {
   constructor(socket: Socket, shared: Shared) {
     this.#socket = socket;
     this.#shared = shared;
+    this.#network = networkOf(peerAddress(socket));
     const [parse] = socket.listeners('data') as [(bytes: Buffer) => void];
     this.#parse = parse;
     socket.removeListener('data', parse);
@@ -80,8 +84,7 @@ export class PacedConnection implements Holder {
       this.#goOn();
     });
     res.once('close', () => {
-      if (this.#rest.length === 0) this.#goOn();
-      else this.#goOnLater();
+      this.#goOn();
     });
   }
 
@@ -95,18 +98,16 @@ export class PacedConnection implements Holder {
     this.#shared.turnAway(this.#socket);
   }
 
+  /** Has what waits parsed in its turn if it is wanted, and reads on if nothing waits. */
   #goOn(): void {
-    let chunked = 0;
-    while (this.#rest.length > 0 && this.#isWanted()) {
-      const length = this.#nextLength();
-      const bytes = this.#rest.subarray(0, length);
-      this.#rest = this.#rest.subarray(length);
-      this.#parsed += length;
-      if (this.#isInChunks()) chunked += length;
-      this.#parse(bytes);
-      if (chunked < CHUNKED_PIECE || this.#rest.length === 0) continue;
-      this.#goOnLater();
-      break;
+    if (!this.#isQueued && this.#rest.length > 0 && this.#isWanted()) {
+      this.#isQueued = true;
+      const isDone = this.#shared.turns.take(this.#network, () => {
+        this.#isQueued = false;
+        this.#parseSome();
+        this.#goOn();
+      });
+      if (isDone) return;
     }
     if (!this.#isOpen()) this.#rest = NOTHING;
     const isHeld = this.#rest.length > 0;
@@ -117,13 +118,17 @@ export class PacedConnection implements Holder {
     if (!isHeld) this.#endInput();
   }
 
-  #goOnLater(): void {
-    if (this.#isQueued) return;
-    this.#isQueued = true;
-    this.#shared.later(() => {
-      this.#isQueued = false;
-      this.#goOn();
-    });
+  #parseSome(): void {
+    let lines = 0;
+    while (this.#rest.length > 0 && lines < MAX_LINES && this.#isWanted()) {
+      const isInChunks = this.#isInChunks();
+      const length = this.#nextLength(MAX_LINES - lines);
+      const bytes = this.#rest.subarray(0, length);
+      this.#rest = this.#rest.subarray(length);
+      this.#parsed += length;
+      if (isInChunks) lines += linesIn(bytes);
+      this.#parse(bytes);
+    }
   }
 
   /** Reports the end of the input to Node's parser, which fails if bytes of a request are missing. */
@@ -171,9 +176,9 @@ export class PacedConnection implements Holder {
     return this.#exchange?.req.complete === true && this.#exchange.res.closed;
   }
 
-  /** The number of bytes that hold the end of at most one request. */
-  #nextLength(): number {
-    if (this.#isInChunks()) return endOfEmptyLine(this.#rest.subarray(0, CHUNKED_PIECE));
+  /** Returns the number of bytes that hold the end of at most one request, and at most `maxLines` lines of a chunked body. */
+  #nextLength(maxLines: number): number {
+    if (this.#isInChunks()) return endOfEmptyLine(this.#rest, maxLines);
     if (this.#exchange === undefined || this.#bodyLeft === undefined)
       return endOfEmptyLine(this.#rest);
     const length = Math.min(this.#bodyLeft, this.#rest.length);
@@ -182,15 +187,25 @@ export class PacedConnection implements Holder {
   }
 }
 
-/** The offset behind the first empty line, with which the head of a request ends, and a chunked body. */
-function endOfEmptyLine(bytes: Buffer): number {
+/** Returns the offset behind the first empty line, with which the head of a request ends, and a chunked body; or behind `maxLines` lines. */
+function endOfEmptyLine(bytes: Buffer, maxLines = Infinity): number {
   let start = 0;
   // The empty line can have begun in the bytes before.
   while (bytes[start] === LINE_FEED || bytes[start] === CARRIAGE_RETURN) start += 1;
   if (start > 0) return start;
+  let lines = 0;
   for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
     const next = bytes[at + 1] === CARRIAGE_RETURN ? at + 2 : at + 1;
     if (bytes[next] === LINE_FEED) return next + 1;
+    lines += 1;
+    if (lines === maxLines) return at + 1;
   }
   return bytes.length;
+}
+
+function linesIn(bytes: Buffer): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1))
+    lines += 1;
+  return lines;
 }

@@ -3,9 +3,12 @@ import type { Socket } from 'node:net';
 import { HeldBytes } from './held-bytes.ts';
 import { PacedConnection, type Exchange } from './paced-connection.ts';
 
+/** Few, because a new connection can wait for many turns: Node.js accepts one in each. */
+const PIECES_A_TURN = 4;
+
 /**
- * Has a server read one request of a connection at a time. A pipelined request waits as unparsed bytes, of two reads at most, and a body
- * until something reads it. After an answer with `Connection: close` nothing more is read (RFC 9112 section 9.6).
+ * Has a server read one request of a connection at a time, and share its time among the networks of clients. A pipelined request waits as
+ * unparsed bytes, of two reads at most, and a body until something reads it. After an answer with `Connection: close` nothing more is read (RFC 9112 section 9.6).
  * `opened` is the event of the server with which Node begins to parse a connection; `turnAway` ends a connection when all
  * of them together hold too many bytes. Returns the exchange of a connection.
  */
@@ -15,7 +18,7 @@ export function takeTurns(
   turnAway: (socket: Socket) => void,
 ): (socket: object) => Exchange | undefined {
   const paced = new WeakMap<object, PacedConnection>();
-  const shared = { later: oneATurn(), held: new HeldBytes(), turnAway };
+  const shared = { turns: new Turns(), held: new HeldBytes(), turnAway };
   server.on(opened, (socket: Socket) => {
     paced.set(socket, new PacedConnection(socket, shared));
   });
@@ -25,15 +28,39 @@ export function takeTurns(
   return (socket) => paced.get(socket)?.exchange;
 }
 
-/** Returns what puts off work: one piece a turn of the event loop, so that what has just come in gets ahead of pipelined requests. */
-function oneATurn(): (work: () => void) => void {
-  const waiting: (() => void)[] = [];
-  const next = (): void => {
-    waiting[0]?.();
-    waiting.shift();
-    if (waiting.length > 0) setImmediate(next);
-  };
-  return (work) => {
-    if (waiting.push(work) === 1) setImmediate(next);
+/** Shares the turns of the event loop among the networks of clients, so that none waits for all the requests of another. */
+class Turns {
+  #left = PIECES_A_TURN;
+  #isEnding = false;
+  /** Each network with its pieces of work; the network that had a turn longest ago comes first. */
+  readonly #waiting = new Map<string, Set<() => void>>();
+
+  /** Does a piece of work at once if this turn has room, and returns true; else when the turn of its network comes. */
+  take(network: string, work: () => void): boolean {
+    if (!this.#isEnding) setImmediate(this.#next);
+    this.#isEnding = true;
+    if (this.#left > 0) {
+      this.#left -= 1;
+      work();
+      return true;
+    }
+    const others = this.#waiting.get(network) ?? new Set();
+    this.#waiting.set(network, others.add(work));
+    return false;
+  }
+
+  readonly #next = (): void => {
+    this.#isEnding = false;
+    this.#left = PIECES_A_TURN;
+    // A network that is set again comes last, also in this loop.
+    for (const [network, pieces] of this.#waiting) {
+      if (this.#left === 0) return;
+      const [work] = pieces;
+      this.#waiting.delete(network);
+      if (work === undefined) continue;
+      pieces.delete(work);
+      if (pieces.size > 0) this.#waiting.set(network, pieces);
+      this.take(network, work);
+    }
   };
 }

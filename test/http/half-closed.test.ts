@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { selfSigned, type Certificate } from '../support/certificates.ts';
-import { killRequest, startListening, stopAllListening } from '../support/listening.ts';
+import { inChunks, killRequest, startListening, stopAllListening } from '../support/listening.ts';
 import { until } from '../support/until.ts';
 
 /** As many requests are under way at once before others wait. */
@@ -24,16 +24,6 @@ async function sendAll(port: number, isTls: boolean, bytes: string): Promise<str
   await once(socket, isTls ? 'secureConnect' : 'connect');
   socket.end(bytes);
   return text(socket);
-}
-
-function inChunks(request: string, size: number): string {
-  const [head = '', body = ''] = request.split('\r\n\r\n');
-  const pieces = body.match(new RegExp(`.{1,${size}}`, 'g')) ?? [];
-  return [
-    `${head.replace(/Content-Length: \d+/, 'Transfer-Encoding: chunked')}\r\n\r\n`,
-    ...pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`),
-    '0\r\n\r\n',
-  ].join('');
 }
 
 const statuses = (answers: string): string[] => answers.match(/HTTP\/1.1 \d+/g) ?? [];

@@ -1,3 +1,4 @@
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
@@ -6,7 +7,13 @@ import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { takeTurns } from '../../src/http/request-turns.ts';
 import { selfSigned, type Certificate } from '../support/certificates.ts';
 import { processesPath } from '../support/ids.ts';
-import { exchange, killRequest, startListening, stopAllListening } from '../support/listening.ts';
+import {
+  exchange,
+  inChunks,
+  killRequest,
+  startListening,
+  stopAllListening,
+} from '../support/listening.ts';
 import { until } from '../support/until.ts';
 
 afterEach(() => {
@@ -132,6 +139,47 @@ describe('a body in chunks', () => {
     expect(ahead.most).toBeLessThanOrEqual(2 * READ_BYTES + chunk.length + HEAD_BYTES);
     expect(copied.bytes).toBeLessThanOrEqual(chunk.length * count);
     server.close();
+  });
+});
+
+describe('while a thousand connections of one address send requests again and again', () => {
+  const nope = 'GET /nope HTTP/1.1\r\nHost: a\r\n\r\n';
+  const signedIn = `GET ${processesPath()} HTTP/1.1\r\nHost: a\r\nX-Auth-Token: b\r\n\r\n`;
+
+  it.each([
+    ['probes', nope.replace('nope', 'healthz')],
+    ['requests for a path of no API', nope],
+    ['pipelined requests', nope.repeat(20)],
+    ['wrong tokens', signedIn],
+  ])('a kill over a new connection waits for few of them: %s', async (_what, bytes) => {
+    const { server, port, nodes } = await startListening();
+    const crowd = [port, '127.0.0.2', 1, 1000, JSON.stringify(bytes)].map(String);
+    const flood = fork('test/support/flood-process.ts', crowd, { execArgv: ['--import', 'tsx'] });
+    let carriedOut = 0;
+    /** Returns the number of requests that are carried out until a kill from this address is answered. */
+    const carriedOutDuring = async (localAddress: string, change = (kill: string) => kill) => {
+      const before = carriedOut;
+      const socket = connect({ port, host: '127.0.0.1', localAddress });
+      socket.write(change(killRequest(nodes.connect(), `\r\n${CLOSE}`)));
+      expect(await text(socket)).toMatch(/^HTTP\/1.1 200 /);
+      return carriedOut - before;
+    };
+    const inPieces = (kill: string): string =>
+      inChunks(kill.replace('{', `${' '.repeat(20_000)}{`), 1000);
+    try {
+      await once(flood, 'message');
+      server.on('request', () => (carriedOut += 1));
+
+      const whole = await carriedOutDuring('127.0.0.1');
+      const chunked = await carriedOutDuring('127.0.0.1', inPieces);
+      const amongThem = await carriedOutDuring('127.0.0.2', inPieces);
+      process.stdout.write(`requests carried out: ${whole}, ${chunked}, ${amongThem}\n`);
+      expect(Math.max(whole, chunked)).toBeLessThan(100);
+      // One round for the head, one for the body.
+      expect(amongThem).toBeLessThan(3000);
+    } finally {
+      flood.kill();
+    }
   });
 });
 

@@ -80,3 +80,14 @@ export function killRequest(id: bigint, more = ''): string {
   ];
   return `${head.join('\r\n')}${more}\r\n\r\n${body}`;
 }
+
+/** Returns the same request with its body in chunks of at most `size` bytes. */
+export function inChunks(request: string, size: number): string {
+  const [head = '', body = ''] = request.split('\r\n\r\n');
+  const pieces = body.match(new RegExp(`.{1,${size}}`, 'g')) ?? [];
+  return [
+    `${head.replace(/Content-Length: \d+/, 'Transfer-Encoding: chunked')}\r\n\r\n`,
+    ...pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`),
+    '0\r\n\r\n',
+  ].join('');
+}
