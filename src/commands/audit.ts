@@ -19,7 +19,7 @@ interface Place {
 }
 
 /**
- * Reads audit files as one record, in their order, and tells what they hold and what is wrong with it: then the exit code is 1, and 66 when
+ * Reads audit files as one record, in their order, and reports what they hold and what is wrong with it: then the exit code is 1, and 66 when
  * one cannot be read.
  */
 export async function verifyAudit(
@@ -51,14 +51,34 @@ async function* linesOf(files: readonly string[], places: Place[]): AsyncGenerat
   }
 }
 
-/** Opens a file; one that gzip compressed reads as what it was before. Its first bytes decide, not its name. */
+/** The first bytes of what other programs compress, in hexadecimal. */
+const UNREADABLE = {
+  fd377a585a00: 'xz',
+  '425a68': 'bzip2',
+  '28b52ffd': 'zstd',
+  '04224d18': 'lz4',
+  '4c5a4950': 'lzip',
+  '1f9d': 'compress',
+  '504b0304': 'zip',
+} as const;
+
+/**
+ * Opens a file; one that gzip compressed reads as what it was before. Its first bytes decide, not its name.
+ * Throws if another program compressed it.
+ */
 async function openUnpacked(file: string): Promise<Readable> {
   const source = createReadStream(file);
   await once(source, 'readable');
   const first = source.read() as Buffer | null;
   if (first === null) return source;
   source.unshift(first);
-  if (first[0] !== 0x1f || first[1] !== 0x8b) return source;
+  const hex = first.toString('hex', 0, 6);
+  const [, format] = Object.entries(UNREADABLE).find(([magic]) => hex.startsWith(magic)) ?? [];
+  if (format !== undefined) {
+    source.destroy();
+    throw new Error(`it is compressed with ${format}, decompress it first or use gzip`);
+  }
+  if (!hex.startsWith('1f8b')) return source;
   // The returned stream fails with either of the two.
   return pipeline(source, createGunzip(), () => undefined);
 }

@@ -147,6 +147,23 @@ describe('session-control audit', () => {
       ]);
     });
 
+    it.each([
+      ['xz', 'fd377a585a000004'],
+      ['bzip2', '425a683931415926'],
+      ['zstd', '28b52ffd045885'],
+      ['lz4', '04224d1864'],
+      ['lzip', '4c5a495001'],
+      ['compress', '1f9d907b'],
+      ['zip', '504b03041400'],
+    ])('names %s, which it cannot read, and ends with 66', async (format, hex) => {
+      writeFileSync(old, Buffer.concat([Buffer.from(hex, 'hex'), Buffer.from('\n\n')]));
+      writeFileSync(next, `${record('intent', 'a', '7')}\n`);
+      expect(await run('verify', next, old)).toEqual([
+        66,
+        `session-control: ${old} cannot be read: it is compressed with ${format}, decompress it first or use gzip\n`,
+      ]);
+    });
+
     it('reads what logrotate makes of our own configuration', async () => {
       writeFileSync(next, `${record('intent', 'a', '7')}\n${record('outcome', 'a', '7')}\n`);
       const program = spawnSync('gzip', ['--keep', '--force', next]);
