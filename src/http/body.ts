@@ -20,6 +20,8 @@ export function readBody(maxBytes: number): RequestHandler {
     const isAsked = /\b100-continue\b/i.test(req.headers.expect ?? '');
     // HTTP/1.0 does not know of it, and would take it for the answer.
     if (isAsked && req.httpVersion === '1.1') res.writeContinue();
+    // A client may take its time over the answer.
+    res.once('prefinish', () => (req.body = undefined));
     collect(req, maxBytes, (bytes) => {
       req.body = bytes;
       next(bytes === undefined ? tooLarge(maxBytes) : undefined);
@@ -49,6 +51,8 @@ function collect(req: Request, maxBytes: number, done: (bytes: Buffer | undefine
   };
   // A client that leaves sends no end, and no answer would reach it.
   const end = (): void => {
+    // The request stays until it is answered, and the listener would keep the bytes.
+    req.off('data', add);
     done(bytes.subarray(0, length));
   };
   req.on('data', add).once('end', end);

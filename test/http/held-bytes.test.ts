@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { HeldBytes, type Holder } from '../../src/http/held-bytes.ts';
 import { processesPath } from '../support/ids.ts';
 import {
+  exchange,
   killRequest,
   startListening,
   stopAllListening,
@@ -176,4 +178,38 @@ describe('of bodies that do not end', () => {
     await until('it is answered', () => socket.closed);
     return socket.heard;
   }
+});
+
+describe('of a body that was read', () => {
+  afterEach(stopAllListening);
+
+  it.each([
+    ['ends a session', (kill: string) => kill],
+    ['has no credentials', (kill: string) => kill.replace('X-Auth-Token', 'X-Other')],
+    ['is not valid', (kill: string) => kill.replace('[', '{')],
+    ['lists sessions', (kill: string) => kill.replace('DELETE', 'GET')],
+  ])('the bytes are held no longer than its request needs them: it %s', async (_what, change) => {
+    const listening = await startListening();
+    const id = listening.nodes.connect();
+    const held: unknown[] = [];
+    listening.server.on('request', (req: IncomingMessage & { body?: unknown }, res) => {
+      res.once('finish', () => held.push(req.body, req.listenerCount('data')));
+    });
+    const answer = await exchange(listening, change(killRequest(id, '\r\nConnection: close')));
+    expect(answer).toMatch(/^HTTP\/1.1 [24]/);
+    expect(held).toEqual([undefined, 0]);
+  });
+
+  it('its object stays while sessions are ended, but not its bytes', async () => {
+    const listening = await startListening();
+    const held: unknown[] = [];
+    let request: (IncomingMessage & { body?: unknown }) | undefined;
+    listening.server.on('request', (req: IncomingMessage) => (request = req));
+    listening.nodes.withConnection = () => {
+      held.push(request?.body, request?.listenerCount('data'));
+      return Promise.reject(new Error('the node is away'));
+    };
+    await exchange(listening, killRequest(7n, '\r\nConnection: close'));
+    expect(held).toEqual([{ processes: [7n] }, 0]);
+  });
 });
