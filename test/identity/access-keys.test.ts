@@ -217,6 +217,31 @@ describe('a signed request', () => {
     }
   });
 
+  it.each([
+    // By the right clock it is sent a minute after the start: this is what a caller with the right time sends.
+    ['after the start is accepted', 60, true],
+    ['before the start is refused', -60, false],
+    // An earlier process can have carried it out: its clock and the client's ran ahead alike.
+    ['ahead of the right clock is accepted, captured or not', 600, true],
+  ])(
+    'that changes something, dated %s, once the clock steps back',
+    (_what, afterStart, isAccepted) => {
+      const startedAt = AT - afterStart * 1000;
+      let [wall, monotonic] = [startedAt + 3_600_000, 0];
+      const keys = new AccessKeys(
+        [ACCESS_KEY],
+        false,
+        () => wall,
+        () => monotonic,
+      );
+      expect(() => keys.verify(signed)).toThrow('signature expired');
+      monotonic = 120_000;
+      wall = startedAt + monotonic;
+      if (isAccepted) expect(keys.verify(signed)).toMatchObject(CALLER);
+      else expect(() => keys.verify(signed)).toThrow('signature expired');
+    },
+  );
+
   describe('of temporary credentials', () => {
     const token = { 'X-Security-Token': 'gQpj+sts/token=example' };
     const other = { 'X-Security-Token': 'gQpj+sts/token=examplf' };
