@@ -162,15 +162,16 @@ describe('the process', () => {
   });
 
   it('stops at once with SIGTERM although a client keeps its connection', async () => {
-    configure(TOKEN);
+    // Neither limit passes while the test runs.
+    service.configure(server, TOKEN, {
+      server: 'keep_alive_timeout_ms: 600000',
+      service: 'limits: { request_timeout_ms: 600000 }',
+    });
     service.start({ NODE_PASSWORD: server.control.password });
     // fetch keeps the connection alive.
     await call('GET', TOKEN);
-    const begun = performance.now();
     service.signal('SIGTERM');
     expect(await service.ended()).toBe(0);
-    // Half of what keep-alive alone would hold it.
-    expect(performance.now() - begun).toBeLessThan(2500);
     expect(service.events('stopped')).toHaveLength(1);
   });
 

@@ -126,20 +126,11 @@ describe('the cache', () => {
     iam.tokens.set('good', {});
     const tokens = start({ cacheSeconds: 1 });
     await tokens.verify('good');
-    const begun = performance.now();
     iam.tokens.delete('good');
-
-    await until(
-      'it is refused',
-      () =>
-        tokens.verify('good').then(
-          () => false,
-          () => true,
-        ),
-      5000,
-    );
-
-    expect(performance.now() - begun).toBeLessThan(1100);
+    const end = performance.now() + 1000;
+    expect(await tokens.verify('good')).toMatchObject({ projectId: nodeKey.projectId });
+    await until('the second is over', () => performance.now() > end);
+    await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 
   it('does not keep a token beyond its own end', async () => {
@@ -257,11 +248,7 @@ describe('an IAM in trouble', () => {
   ])('is never an open door: %s', async (_what, fault) => {
     iam.fault = fault;
     const tokens = start({ timeoutMs: 300 });
-    const begun = performance.now();
-
     await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'iam_unavailable' });
-
-    expect(performance.now() - begun).toBeLessThan(1300);
     expect(iam.lookups).toBeLessThanOrEqual(2);
   });
 

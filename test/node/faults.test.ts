@@ -37,10 +37,10 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
       tls: 'disabled',
       killTimeoutMs: 700,
     } as const;
-    return createService({
-      registry: [nodeOn(server, line)],
-      ...(requestTimeoutMs !== undefined && { requestTimeoutMs }),
-    });
+    if (requestTimeoutMs === undefined) return createService({ registry: [nodeOn(server, line)] });
+    const [connectTimeoutMs, listTimeoutMs, killTimeoutMs] = [600_000, 600_000, 600_000];
+    const patient = { ...line, connectTimeoutMs, listTimeoutMs, killTimeoutMs };
+    return createService({ registry: [nodeOn(server, patient)], requestTimeoutMs });
   }
 
   async function expectGone(...sessions: ClientSession[]): Promise<void> {
@@ -139,7 +139,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     },
   );
 
-  // The node's own limits are 3 and 5 s: without the request's, an answer would come seconds later.
+  // The node's own limits do not pass while the test runs: only the request's can end it.
   it.each([
     ['connecting', undefined],
     ['preparing the connection', 'SET NAMES'],
@@ -151,11 +151,9 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     const [session] = await openThree();
     if (text === undefined) proxy.inject('to client', { kind: 'black hole' });
     else proxy.injectAt('to server', text, { kind: 'black hole' }, { when: 'before' });
-    const begun = performance.now();
 
     const answer = await start(500).kill([session.id]);
 
-    expect(performance.now() - begun).toBeLessThan(2500);
     expect(answer.status).toBe(500);
     proxy.heal({ flush: true });
     if (text === 'KILL CONNECTION') {

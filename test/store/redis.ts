@@ -47,6 +47,20 @@ export async function ready(redis: RedisConnection): Promise<void> {
   await until('Redis is connected', () => redis.isReady);
 }
 
+/** Returns true if this settles without waiting for anything outside the process. */
+export async function settlesAtOnce(work: Promise<unknown>): Promise<boolean> {
+  const settled = work.then(
+    () => true,
+    () => true,
+  );
+  const turn = new Promise<false>((resolve) =>
+    setImmediate(() => {
+      resolve(false);
+    }),
+  );
+  return Promise.race([settled, turn]);
+}
+
 export async function closeAll(): Promise<void> {
   await Promise.all([...open].map((redis) => redis.close()));
   open.clear();
