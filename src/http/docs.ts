@@ -46,10 +46,11 @@ export function docsRoutes(): RequestHandler {
   // Found when they are asked for: a kill needs none of them.
   const { resolve } = createRequire(import.meta.url);
   const router = Router({ caseSensitive: true, strict: true });
+  const turn = oneATurn();
   const openapi = new URL('../../docs/openapi.yaml', import.meta.url);
   router.get(
     '/openapi.yaml',
-    fromMemory('application/yaml', () => fileURLToPath(openapi)),
+    fromMemory('application/yaml', () => fileURLToPath(openapi), turn),
   );
   router.get('/docs', (_req, res) => {
     allowPlainHttp(res);
@@ -60,7 +61,7 @@ export function docsRoutes(): RequestHandler {
   });
   for (const asset of ASSETS) {
     const path = (): string => resolve(`swagger-ui-dist/${asset}`);
-    router.get(`/docs/${asset}`, fromMemory(extname(asset), path));
+    router.get(`/docs/${asset}`, fromMemory(extname(asset), path, turn));
   }
   const parts = ['start.js', ...ASSETS].map((part) => `/docs/${part}`);
   router.all(['/openapi.yaml', '/docs', ...parts], methodOnlyGet);
@@ -72,20 +73,34 @@ export function docsRoutes(): RequestHandler {
 }
 
 /** Answers with a file, read once: each that is sent would be kept open as long as its client does not take it. */
-function fromMemory(type: string, path: () => string): RequestHandler {
+function fromMemory(type: string, path: () => string, turn: () => Promise<void>): RequestHandler {
   let bytes: Buffer | undefined;
   return async (_req, res) => {
     bytes ??= await readFile(path());
     res.type(type).set('Content-Length', bytes.length.toString());
     // TLS copies what it sends: the whole of it would be held for each client that does not read.
-    pipeline(Readable.from(piecesOf(bytes)), res, () => undefined);
+    pipeline(Readable.from(piecesOf(bytes, turn)), res, () => undefined);
   };
 }
 
-function* piecesOf(bytes: Buffer): Iterable<Buffer> {
+async function* piecesOf(bytes: Buffer, turn: () => Promise<void>): AsyncIterable<Buffer> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    await turn();
     yield bytes.subarray(at, at + PIECE_BYTES);
   }
+}
+
+/** Returns what resolves for one caller in each turn of the event loop, so that many clients that read hold up no kill. */
+function oneATurn(): () => Promise<void> {
+  const waiting: (() => void)[] = [];
+  const next = (): void => {
+    waiting.shift()?.();
+    if (waiting.length > 0) setImmediate(next);
+  };
+  return () =>
+    new Promise((resolve) => {
+      if (waiting.push(resolve) === 1) setImmediate(next);
+    });
 }
 
 /** A browser would ask for the page's parts over TLS, where there is none. */

@@ -1,15 +1,16 @@
-import { spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { obtainChromium } from '../../tools/chromium.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
-import { startListening, stopAllListening } from '../support/listening.ts';
+import { killRequest, startListening, stopAllListening } from '../support/listening.ts';
 import { createService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
@@ -32,6 +33,28 @@ it('holds no more than a piece of a file for a client that does not read', async
   await until('the client keeps it waiting', () => held() > 0);
   expect(held()).toBeLessThan(100_000);
   socket.destroy();
+});
+
+it('sends a piece of a file in each turn, however many clients read', async () => {
+  const { server, port, nodes } = await startListening();
+  const readers: Socket[] = [];
+  server.on('connection', (socket) => readers.push(socket));
+  const file = JSON.stringify('GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n');
+  const crowd = [port, '127.0.0.2', 50, 300, file].map(String);
+  const flood = fork('test/support/flood-process.ts', crowd, { execArgv: ['--import', 'tsx'] });
+  try {
+    await once(flood, 'message');
+    const written = (): number => readers.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0);
+    const before = written();
+    const kill = connect(port, '127.0.0.1');
+    kill.write(killRequest(nodes.connect(), '\r\nConnection: close'));
+    expect(await text(kill)).toMatch(/^HTTP\/1.1 200 /);
+    const pieces = (written() - before) / 16_384;
+    process.stdout.write(`pieces sent: ${pieces.toFixed()}\n`);
+    expect(pieces).toBeLessThan(100);
+  } finally {
+    flood.kill();
+  }
 });
 
 describe('/docs', () => {
