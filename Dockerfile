@@ -18,6 +18,7 @@ COPY --from=build /app/dist dist
 COPY config config
 COPY deploy/account deploy/account
 COPY docs/openapi.yaml docs/
+COPY LICENSE NOTICE ./
 # uid 1000. It needs to write nowhere but to audit.file: the root can be read-only, and that wants a volume that it may write to.
 USER node
 EXPOSE 8080

@@ -9,6 +9,14 @@ import { until } from './support/until.ts';
 const [server] = servers as [Server];
 const MAX_BYTES = 300_000;
 
+interface Lock {
+  readonly packages: Readonly<Record<string, LockedPackage>>;
+}
+
+interface LockedPackage {
+  readonly license?: string;
+}
+
 let installed: InstalledPackage;
 beforeAll(() => {
   installed = new InstalledPackage();
@@ -22,6 +30,8 @@ describe('the package', () => {
     const besides = installed.files.filter((path) => !path.startsWith('dist/'));
     expect(besides).toEqual([
       'CHANGELOG.md',
+      'LICENSE',
+      'NOTICE',
       'README.md',
       'config/nodes.yaml',
       'config/service.yaml',
@@ -45,6 +55,17 @@ describe('the package', () => {
       [],
     );
     expect(installed.bytes).toBeLessThan(MAX_BYTES);
+  });
+
+  it('is under the licence that its manifest and the lock file name', () => {
+    const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lock;
+    const home = join(installed.folder, 'node_modules/session-control');
+    const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as {
+      license: string;
+    };
+    expect([manifest.license, lock.packages['']?.license]).toEqual(['Apache-2.0', 'Apache-2.0']);
+    expect(readFileSync(join(home, 'LICENSE'), 'utf8')).toMatch(/Apache License\n +Version 2\.0/);
+    expect(readFileSync(join(home, 'NOTICE'), 'utf8')).toContain('The session-control authors');
   });
 
   it('has its two commands, which need no more than it says that it depends on', () => {
