@@ -2,13 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { Router, type RequestHandler, type Response } from 'express';
 import { methodOnlyGet } from './methods.ts';
 
 const PIECE_BYTES = 16_384;
-/** Of swagger-ui-dist, what the page needs. */
+/** Files of swagger-ui-dist that the page loads. */
 const ASSETS = ['swagger-ui.css', 'swagger-ui-bundle.js'];
+/** Folder that `npm run build` copies these files to: the installed package does not depend on swagger-ui-dist. */
+const COPIES = new URL('../swagger-ui/', import.meta.url);
 
 // Relative, so that it also works below the prefix of a proxy.
 const PAGE = `<!doctype html>
@@ -43,14 +44,12 @@ const START = `SwaggerUIBundle({
 
 /** What describes the API, for everybody: `/openapi.yaml`, and `/docs`, the same as a page, with all that it is made of. */
 export function docsRoutes(): RequestHandler {
-  // Found when they are asked for: a kill needs none of them.
-  const { resolve } = createRequire(import.meta.url);
   const router = Router({ caseSensitive: true, strict: true });
   const turn = oneATurn();
   const openapi = new URL('../../docs/openapi.yaml', import.meta.url);
   router.get(
     '/openapi.yaml',
-    fromMemory('application/yaml', () => fileURLToPath(openapi), turn),
+    fromMemory('application/yaml', () => readFile(openapi), turn),
   );
   router.get('/docs', (_req, res) => {
     allowPlainHttp(res);
@@ -60,8 +59,10 @@ export function docsRoutes(): RequestHandler {
     res.type('text/javascript').send(START);
   });
   for (const asset of ASSETS) {
-    const path = (): string => resolve(`swagger-ui-dist/${asset}`);
-    router.get(`/docs/${asset}`, fromMemory(extname(asset), path, turn));
+    router.get(
+      `/docs/${asset}`,
+      fromMemory(extname(asset), () => readAsset(asset), turn),
+    );
   }
   const parts = ['start.js', ...ASSETS].map((part) => `/docs/${part}`);
   router.all(['/openapi.yaml', '/docs', ...parts], methodOnlyGet);
@@ -72,11 +73,24 @@ export function docsRoutes(): RequestHandler {
   };
 }
 
+async function readAsset(name: string): Promise<Buffer> {
+  try {
+    return await readFile(new URL(name, COPIES));
+  } catch {
+    // Sources that run without a build take the development dependency.
+    return await readFile(createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`));
+  }
+}
+
 /** Answers with a file, read once: each that is sent would be kept open as long as its client does not take it. */
-function fromMemory(type: string, path: () => string, turn: () => Promise<void>): RequestHandler {
+function fromMemory(
+  type: string,
+  read: () => Promise<Buffer>,
+  turn: () => Promise<void>,
+): RequestHandler {
   let bytes: Buffer | undefined;
   return async (_req, res) => {
-    bytes ??= await readFile(path());
+    bytes ??= await read();
     res.type(type).set('Content-Length', bytes.length.toString());
     // TLS copies what it sends: the whole of it would be held for each client that does not read.
     pipeline(Readable.from(piecesOf(bytes, turn)), res, () => undefined);

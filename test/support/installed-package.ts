@@ -21,6 +21,8 @@ interface Manifest {
 export class InstalledPackage {
   /** Where somebody installed it: below a folder whose name begins with a dot, as many do. */
   readonly folder = mkdtempSync(join(tmpdir(), '.session-control-package-'));
+  /** Its own folder there. */
+  readonly home = join(this.folder, 'node_modules/session-control');
   /** What is in it, with paths from its own folder on, and how many bytes were packed. */
   readonly files: readonly string[];
   readonly bytes: number;
@@ -79,7 +81,7 @@ export class InstalledPackage {
   /** What `npm install` does, with the dependencies that are here already. */
   #install(tarball: string): void {
     const modules = join(this.folder, 'node_modules');
-    const home = join(modules, 'session-control');
+    const { home } = this;
     mkdirSync(home, { recursive: true });
     succeed('tar', ['-xzf', tarball, '--strip-components=1', '-C', home], this.folder);
     const { bin, dependencies } = JSON.parse(
