@@ -25,6 +25,19 @@ interface Panel {
   readonly targets: readonly { readonly expr: string }[];
 }
 
+interface Workflow {
+  readonly on: object;
+  readonly permissions: object;
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+interface Job {
+  readonly permissions?: object;
+  readonly container: object;
+  readonly strategy: { readonly matrix: { readonly node: readonly number[] } };
+  readonly steps: readonly object[];
+}
+
 const { groups } = parseYaml(readFileSync(`${FOLDER}/rules.yaml`, 'utf8')) as {
   groups: readonly { readonly rules: readonly Rule[] }[];
 };
@@ -147,5 +160,32 @@ describe('promtool', () => {
     writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules: records }] }));
     const [status, output] = check(['check', 'rules', file]);
     expect([status, output]).toEqual([0, expect.stringContaining(`${records.length} rules found`)]);
+  });
+});
+
+describe('the settings for GitHub', () => {
+  const workflow = readFileSync('.github/workflows/ci.yml', 'utf8');
+  const ci = parseYaml(workflow) as Workflow;
+
+  it('run the whole gate on each supported version of Node.js, as root on Debian', () => {
+    const [gate, ...others] = Object.values(ci.jobs);
+    expect(others).toEqual([]);
+    expect(gate?.strategy.matrix.node).toEqual([20, 22, 24]);
+    expect(gate?.container).toEqual({
+      image: 'node:${{ matrix.node }}-bookworm',
+      options: '--user root',
+    });
+    expect(gate?.steps.at(-1)).toEqual({ run: '.ci/run' });
+    expect(Object.keys(ci.on).sort()).toEqual(['pull_request', 'push']);
+  });
+
+  it('give a run no more than the right to read, and no action that can change', () => {
+    expect([ci.permissions, ...Object.values(ci.jobs).map((job) => job.permissions)]).toEqual([
+      { contents: 'read' },
+      undefined,
+    ]);
+    const actions = [...workflow.matchAll(/uses: *(.*)/g)].map(([, action]) => action);
+    expect(actions).not.toEqual([]);
+    for (const action of actions) expect(action).toMatch(/^[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 });
