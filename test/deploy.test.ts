@@ -38,6 +38,13 @@ interface Job {
   readonly steps: readonly object[];
 }
 
+interface Renovate {
+  readonly packageRules: readonly {
+    readonly matchPackageNames?: readonly string[];
+    readonly automerge?: boolean;
+  }[];
+}
+
 const { groups } = parseYaml(readFileSync(`${FOLDER}/rules.yaml`, 'utf8')) as {
   groups: readonly { readonly rules: readonly Rule[] }[];
 };
@@ -187,5 +194,14 @@ describe('the settings for GitHub', () => {
     const actions = [...workflow.matchAll(/uses: *(.*)/g)].map(([, action]) => action);
     expect(actions).not.toEqual([]);
     for (const action of actions) expect(action).toMatch(/^[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+  });
+
+  it.each(['mysql2', 'express', 'swagger-ui-dist'])('never merge %s without a person', (name) => {
+    const renovate = JSON.parse(readFileSync('.github/renovate.json', 'utf8')) as Renovate;
+    expect(renovate).not.toHaveProperty('automerge');
+    const rules = renovate.packageRules.filter(({ automerge }) => automerge !== undefined);
+    // Of the rules that match, the last one counts.
+    expect(rules.at(-1)?.automerge).toBe(false);
+    expect(rules.at(-1)?.matchPackageNames).toContain(name);
   });
 });
