@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { obtainPromtool } from '../tools/promtool.ts';
@@ -42,6 +42,13 @@ interface Renovate {
   readonly packageRules: readonly {
     readonly matchPackageNames?: readonly string[];
     readonly automerge?: boolean;
+  }[];
+}
+
+interface Form {
+  readonly body?: readonly {
+    readonly id?: string;
+    readonly validations?: { readonly required: boolean };
   }[];
 }
 
@@ -203,5 +210,21 @@ describe('the settings for GitHub', () => {
     // Of the rules that match, the last one counts.
     expect(rules.at(-1)?.automerge).toBe(false);
     expect(rules.at(-1)?.matchPackageNames).toContain(name);
+  });
+
+  it('ask a report for what is needed to see the fault', () => {
+    const folder = '.github/ISSUE_TEMPLATE';
+    const forms = readdirSync(folder)
+      .sort()
+      .map((file) => [file, parseYaml(readFileSync(join(folder, file), 'utf8')) as Form] as const);
+    expect(forms.map(([file]) => file)).toEqual(['bug.yml', 'config.yml', 'feature.yml']);
+    const required = forms.map(([, { body = [] }]) =>
+      body.filter(({ validations }) => validations?.required === true).map(({ id }) => id),
+    );
+    expect(required).toEqual([
+      ['version', 'server', 'steps', 'expected', 'actual'],
+      [],
+      ['problem', 'proposal'],
+    ]);
   });
 });
