@@ -227,4 +227,9 @@ describe('the settings for GitHub', () => {
       ['problem', 'proposal'],
     ]);
   });
+
+  it('use the version of Node.js that is in the image', () => {
+    const [, version] = /^FROM node:(\d+)/m.exec(readFileSync('Dockerfile', 'utf8')) ?? [];
+    expect(readFileSync('.nvmrc', 'utf8')).toBe(`${version}\n`);
+  });
 });
