@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, describe, expect } from '@jest/globals';
 import { obtainChromium } from '../tools/chromium.ts';
 import { drawTerminal } from '../tools/recording/svg.ts';
@@ -21,10 +21,24 @@ const MEASURE = `<script>
   document.body.append('measured:' + JSON.stringify(shown));
 </script>`;
 
+/** Returns the width and the height that a picture has where a page gives it none. */
+function naturalSize(picture: string): readonly string[] {
+  const show = `document.body.append('size:' + this.naturalWidth + 'x' + this.naturalHeight)`;
+  const dom = browse(`<img src="file://${resolve(picture)}" onload="${show}">`);
+  return /size:(\d+)x(\d+)</.exec(dom)?.slice(1) ?? [];
+}
+
 /** Returns of each line how many characters it has, and how many of them Chromium shows. */
 function measure(svg: string): (readonly [number, number])[] {
+  const stdout = browse(`${svg}${MEASURE}`);
+  const [, shown = '[]'] = /measured:(\[\[.*\]\])/.exec(stdout) ?? [];
+  return JSON.parse(shown) as (readonly [number, number])[];
+}
+
+/** Returns the page as Chromium has it once it is loaded. */
+function browse(content: string): string {
   const page = join(folder, 'page.html');
-  writeFileSync(page, `<!doctype html><body>${svg}${MEASURE}</body>`);
+  writeFileSync(page, `<!doctype html><body>${content}</body>`);
   const { stdout } = spawnSync(
     String(chromium),
     [
@@ -33,8 +47,7 @@ function measure(svg: string): (readonly [number, number])[] {
     ],
     { encoding: 'utf8' },
   );
-  const [, shown = '[]'] = /measured:(\[\[.*\]\])/.exec(stdout) ?? [];
-  return JSON.parse(shown) as (readonly [number, number])[];
+  return stdout;
 }
 
 describe('a picture of a terminal', () => {
@@ -61,6 +74,19 @@ describe('a picture of a terminal', () => {
       const rows = measure(readFileSync('docs/sessionctl.svg', 'utf8'));
       expect(rows.length).toBeGreaterThan(20);
       expect(rows.filter(([length, shown]) => length !== shown)).toEqual([]);
+    },
+    120_000,
+  );
+
+  itNeeds(
+    missing,
+    'has its own size where a page gives it none',
+    () => {
+      for (const picture of ['docs/sessionctl.svg', 'bench/results.svg']) {
+        const [, width, height] =
+          /viewBox="0 0 (\d+) (\d+)"/.exec(readFileSync(picture, 'utf8')) ?? [];
+        expect([picture, ...naturalSize(picture)]).toEqual([picture, width, height]);
+      }
     },
     120_000,
   );

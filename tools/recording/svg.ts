@@ -22,7 +22,10 @@ export async function drawTerminal(written: string, title: string): Promise<stri
   });
   const lines = Array.from({ length: ROWS }, (_, row) => lineOf(terminal, row));
   const last = lines.findLastIndex((line) => line !== '');
-  const [width, height] = [COLUMNS * WIDTH + 2 * MARGIN, (last + 1) * HEIGHT + 2 * MARGIN];
+  const [width, height] = [
+    Math.ceil(COLUMNS * WIDTH + 2 * MARGIN),
+    (last + 1) * HEIGHT + 2 * MARGIN,
+  ];
   // On each line: Chromium no longer lets it inherit from the picture.
   const rows = lines
     .slice(0, last + 1)
@@ -30,7 +33,7 @@ export async function drawTerminal(written: string, title: string): Promise<stri
       (line, row) =>
         `<text xml:space="preserve" x="${MARGIN}" y="${MARGIN + (row + 0.75) * HEIGHT}">${line}</text>`,
     );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="13" fill="#d1d7e0">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="13" fill="#d1d7e0">
 <title>${escapeXml(title)}</title>
 <rect width="100%" height="100%" rx="8" fill="#151b23"/>
 ${rows.join('\n')}
