@@ -15,7 +15,10 @@ describeRedis('a connection to Redis', () => {
     server = await startRedis();
   });
   afterAll(() => server.stop());
-  afterEach(closeAll);
+  afterEach(async () => {
+    server.resume();
+    await closeAll();
+  });
 
   it('sends commands and passes on what Redis replies, errors as well', async () => {
     const { redis, events } = await connected(server);
@@ -55,13 +58,14 @@ describeRedis('a connection to Redis', () => {
   });
 
   it('is lost to all who wait when one reply is late', async () => {
-    const { redis } = await connected(server, { timeoutMs: 300 });
+    const { redis, events } = await connected(server, { timeoutMs: 300 });
     server.pause();
     const [first, ...others] = ['a', 'b', 'c'].map((key) => redis.send('GET', key));
     const rest = Promise.allSettled(others);
     await expect(first).rejects.toThrow('Disconnects client');
     expect(await settlesAtOnce(rest)).toBe(true);
     expect((await rest).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(events).toEqual(['Redis did not reply within 300 ms.']);
     server.resume();
     await ready(redis);
   });

@@ -94,17 +94,15 @@ describeRedis('counters in Redis', () => {
     expect(await statuses([app, app, app, app])).toEqual([204, 204, 204, 429]);
   });
 
-  it('hold a request up for about a second when Redis hangs, and the next not at all', async () => {
-    const { redis, events } = await connected(server);
+  it('hold a request up until the limit when Redis hangs, and the next not at all', async () => {
+    const { redis, events } = await connected(server, { timeoutMs: 300 });
     const app = replica(redis);
     server.pause();
     expect(await statuses([app, app, app, app])).toEqual([204, 204, 204, 204]);
-    expect(events).toEqual(['Redis did not reply within 1000 ms.']);
-    // Only the first one waited for a reply.
-    const none = 'There is no connection to Redis.';
-    expect(complaints).toMatchObject([
-      { message: 'Disconnects client' },
-      ...Array.from({ length: 3 }, () => ({ message: none })),
-    ]);
+    expect(events).toEqual(['Redis did not reply within 300 ms.']);
+    const reasons = complaints.filter((complaint) => complaint instanceof Error);
+    expect(reasons.slice(1)).toMatchObject(
+      Array.from({ length: 3 }, () => ({ message: 'There is no connection to Redis.' })),
+    );
   });
 });

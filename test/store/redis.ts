@@ -16,6 +16,9 @@ export interface Told {
   readonly events: readonly string[];
 }
 
+/** Longer than a busy machine stalls: a test about the limit sets a shorter one. */
+const TIMEOUT_MS = 60_000;
+
 const open = new Set<RedisConnection>();
 
 /** Begins to connect to a server, as `closeAll` ends it. */
@@ -23,7 +26,7 @@ export function connectTo(server: RedisServer, further: Partial<RedisSettings> =
   const { host, port, password } = server;
   const events: string[] = [];
   const redis = new RedisConnection(
-    { host, port, password, ...further },
+    { host, port, password, timeoutMs: TIMEOUT_MS, ...further },
     {
       lost: (error) => events.push(error instanceof Error ? error.message : String(error)),
       back: () => events.push('back'),
