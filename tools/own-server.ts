@@ -1,9 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
-import { chmodSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { makeDataDirectory } from './data-directory.ts';
 import { end, hasEnded } from './end-process.ts';
 import type { DatabaseNode } from './database-node.ts';
 import { complaint, obtainBinaries, type ServerKind } from './server-binaries.ts';
@@ -42,7 +41,7 @@ export async function startServer(
   const binaries = await obtainBinaries(kind, options.say ?? (() => undefined));
   const home = new ServerHome();
   try {
-    await install(kind, binaries.installer, home);
+    await makeDataDirectory(kind, binaries.installer, home);
     return await serve(kind, binaries.server, options, home);
   } catch (error) {
     await home.remove();
@@ -53,24 +52,6 @@ export async function startServer(
 /** Says in a sentence why `startServer` cannot work here, if so. Fetches MySQL; never rejects. */
 export async function whyNoServer(kind: ServerKind): Promise<string | undefined> {
   return await obtainBinaries(kind, () => undefined).then(() => undefined, complaint);
-}
-
-async function install(kind: ServerKind, installer: string, home: ServerHome): Promise<void> {
-  const accounts = home.path('accounts.sql');
-  const sql = `CREATE USER root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;`;
-  writeFileSync(accounts, sql);
-  chmodSync(accounts, 0o644);
-  const options = {
-    mariadb: ['--auth-root-authentication-method=normal', '--skip-test-db'],
-    mysql: ['--initialize-insecure', `--init-file=${accounts}`, '--secure-file-priv=NULL'],
-  };
-  const child = home.launch(
-    installer,
-    ['--no-defaults', `--datadir=${home.path('data')}`, ...options[kind]],
-    START_DEADLINE_MS,
-  );
-  await once(child, 'exit');
-  if (child.exitCode !== 0) throw failure(`${installer} could not make a data directory`, home);
 }
 
 async function serve(
@@ -97,7 +78,7 @@ async function serve(
         await end(child);
         child = home.launch(server, options, undefined, environment);
         const again = await whenReady(child, login, home, 0);
-        if (again === undefined) throw failure(`${server} did not start again`, home);
+        if (again === undefined) throw home.failure(`${server} did not start again`);
         child.unref();
       };
       child.unref();
@@ -112,7 +93,7 @@ async function serve(
     }
     await end(child);
     if (attempt === START_ATTEMPTS || !/address already in use/i.test(home.log())) {
-      throw failure(`${server} did not start`, home);
+      throw home.failure(`${server} did not start`);
     }
   }
 }
@@ -162,8 +143,4 @@ async function whenReady(
     await sleep(100);
   }
   return undefined;
-}
-
-function failure(sentence: string, home: ServerHome): Error {
-  return new Error([`${sentence}:`, ...home.log().split('\n').slice(-20)].join('\n'));
 }

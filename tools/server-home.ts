@@ -63,6 +63,11 @@ export class ServerHome {
     return readFileSync(this.path('log'), 'utf8').trimEnd();
   }
 
+  /** An error with a sentence and what was logged last. */
+  failure(sentence: string): Error {
+    return new Error([`${sentence}:`, ...this.log().split('\n').slice(-20)].join('\n'));
+  }
+
   /** Kills the program launched last, if it still runs, and removes the directory. */
   async remove(): Promise<void> {
     await this.#will.execute();

@@ -1,4 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise';
+import { prepareDataDirectory } from '../../tools/data-directory.ts';
 import { findNode, type DatabaseNode } from '../../tools/database-node.ts';
 import { startServer, whyNoServer } from '../../tools/own-server.ts';
 import { asRoot, createAccounts, removeAccounts, type Server } from './server.ts';
@@ -7,6 +8,7 @@ import { asRoot, createAccounts, removeAccounts, type Server } from './server.ts
 const MAX_CONNECTIONS = 2000;
 
 const started: DatabaseNode[] = [];
+const removals: (() => Promise<void>)[] = [];
 const servers: Server[] = [];
 const connectionsBefore = new Map<Server, string>();
 
@@ -15,8 +17,10 @@ export default async function setUp(): Promise<void> {
   const say = (line: string): void => {
     process.stderr.write(`${line}\n`);
   };
+  const [whyNoMariadb, whyNoMysql] = [await whyNoServer('mariadb'), await whyNoServer('mysql')];
+  if (whyNoMariadb === undefined) removals.push(await prepareDataDirectory('mariadb'));
+  if (whyNoMysql === undefined) removals.push(await prepareDataDirectory('mysql'));
   started.push(await findNode(process.env, say));
-  const whyNoMysql = await whyNoServer('mysql');
   if (whyNoMysql !== undefined) say(`Without MySQL beside it: ${whyNoMysql}`);
   else if (started[0]?.flavour !== 'mysql') started.push(await startServer('mysql', { say }));
   for (const node of started) {
@@ -38,7 +42,7 @@ export default async function setUp(): Promise<void> {
 export async function tearDown(): Promise<void> {
   await Promise.all(servers.map(removeAccounts));
   for (const [server, count] of connectionsBefore) await letIn(server, count);
-  await Promise.all(started.map((node) => node.stop()));
+  await Promise.all([...started.map((node) => node.stop()), ...removals.map((remove) => remove())]);
 }
 
 /** Lets that many connections in at once; resolves to how many it were before. */
