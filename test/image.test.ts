@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { Build } from '../tools/bench/build.ts';
+import { PACKAGE } from './support/built-package.ts';
 import { servers, type Server } from './support/server.ts';
 import { ServiceProcess } from './support/service-process.ts';
 
@@ -34,11 +34,9 @@ function words(instruction: string): string[] {
 /** The files of the image as its last stage copies them together, on top of a build by this machine. */
 class Image {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-image-'));
-  readonly #build = new Build();
 
-  async make(): Promise<void> {
-    await this.#build.make();
-    const built: Readonly<Record<string, string>> = { dist: this.#build.dist };
+  make(): void {
+    const built: Readonly<Record<string, string>> = { dist: join(PACKAGE, 'dist') };
     for (const { sources, target } of copies) {
       for (const source of sources) {
         const to = join(this.folder, target, target.endsWith('/') ? basename(source) : '.');
@@ -48,8 +46,7 @@ class Image {
     }
   }
 
-  async remove(): Promise<void> {
-    await this.#build.remove();
+  remove(): void {
     rmSync(this.folder, { recursive: true });
   }
 }
@@ -72,14 +69,14 @@ describe('the image', () => {
 describe('what is in the image', () => {
   const made = new Image();
   let service: ServiceProcess;
-  beforeAll(async () => {
-    await made.make();
+  beforeAll(() => {
+    made.make();
     const [, program = '', ...rest] = [...words('ENTRYPOINT'), ...words('CMD')];
     service = new ServiceProcess([join(made.folder, program), ...rest]);
-  }, 120_000);
-  afterAll(async () => {
+  });
+  afterAll(() => {
     service.remove();
-    await made.remove();
+    made.remove();
   });
 
   it('serves, and its HEALTHCHECK notices when it no longer does', async () => {

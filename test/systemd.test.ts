@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Build } from '../tools/bench/build.ts';
 import { whyNoStrace } from '../tools/strace.ts';
 import { whyNoSystemdAnalyze } from '../tools/systemd-analyze.ts';
 import { openSession } from './support/client-session.ts';
@@ -76,12 +75,9 @@ describe('the unit for systemd', () => {
 });
 
 describe('the service', () => {
-  const build = new Build();
-  const service = new ServiceProcess([join(build.dist, 'main.js')]);
-  beforeAll(() => build.make(), 120_000);
-  afterAll(async () => {
+  const service = new ServiceProcess();
+  afterAll(() => {
     service.remove();
-    await build.remove();
   });
 
   withTools(whyNoTrace, 'makes no system call that the unit forbids', async () => {

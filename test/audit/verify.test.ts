@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { verify } from '../../src/audit/verify.ts';
+import { PROGRAM } from '../support/built-package.ts';
 
 function record(kind: string, request: string, ...ids: string[]): string {
   const sessions = ids.map((id) => `{"id":${id}}`).join(',');
@@ -63,7 +64,7 @@ describe('an audit file', () => {
 
 describe('session-control audit', () => {
   const run = async (...args: string[]): Promise<[number, string]> => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'audit', ...args]);
+    const child = spawn(process.execPath, [...PROGRAM, 'audit', ...args]);
     let said = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (said += text));

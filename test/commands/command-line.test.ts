@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { readCommandLine } from '../../src/commands/command-line.ts';
+import { PROGRAM } from '../support/built-package.ts';
 
 function run(words: readonly string[]) {
-  const command = ['--import', 'tsx', 'src/main.ts', ...words];
+  const command = [...PROGRAM, ...words];
   const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
   return [status, stdout, stderr];
 }

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { readConfiguration } from '../../src/config/read-configuration.ts';
+import { PROGRAM } from '../support/built-package.ts';
 import { runInit } from '../support/commands.ts';
 
 let home: string;
@@ -104,7 +105,7 @@ describe('init', () => {
     const folder = join(home, 'a/b');
     // A file of no bytes can be made, and nothing be put into it.
     const limited = 'trap \'\' XFSZ; ulimit -f 0; exec "$@"';
-    const words = [process.execPath, '--import', 'tsx', 'src/main.ts', 'init', folder];
+    const words = [process.execPath, ...PROGRAM, 'init', folder];
     const { status, stderr } = spawnSync('sh', ['-c', limited, 'sh', ...words], {
       encoding: 'utf8',
     });

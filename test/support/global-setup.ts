@@ -2,6 +2,7 @@ import type { RowDataPacket } from 'mysql2/promise';
 import { prepareDataDirectory } from '../../tools/data-directory.ts';
 import { findNode, type DatabaseNode } from '../../tools/database-node.ts';
 import { startServer, whyNoServer } from '../../tools/own-server.ts';
+import { buildPackage } from './built-package.ts';
 import { asRoot, createAccounts, removeAccounts, type Server } from './server.ts';
 
 /** So that one file's 1,000 sessions and another's hundreds have room beside each other. */
@@ -17,9 +18,11 @@ export default async function setUp(): Promise<void> {
   const say = (line: string): void => {
     process.stderr.write(`${line}\n`);
   };
+  const built = buildPackage();
   const [whyNoMariadb, whyNoMysql] = [await whyNoServer('mariadb'), await whyNoServer('mysql')];
   if (whyNoMariadb === undefined) removals.push(await prepareDataDirectory('mariadb'));
   if (whyNoMysql === undefined) removals.push(await prepareDataDirectory('mysql'));
+  removals.push(await built);
   started.push(await findNode(process.env, say));
   if (whyNoMysql !== undefined) say(`Without MySQL beside it: ${whyNoMysql}`);
   else if (started[0]?.flavour !== 'mysql') started.push(await startServer('mysql', { say }));

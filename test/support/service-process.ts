@@ -2,12 +2,13 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PROGRAM } from './built-package.ts';
 import { nodeKey } from './ids.ts';
 import type { Server } from './server.ts';
 import { sha256 } from './service.ts';
 import { until } from './until.ts';
 
-/** The service as a process of its own, started the way `npm start` starts it, but from the sources unless another program is given. */
+/** The service as a process of its own, started the way `npm start` starts it unless another program is given. */
 export class ServiceProcess {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-process-'));
   /** Everything it wrote to both outputs since it was last started. */
@@ -16,7 +17,7 @@ export class ServiceProcess {
   #child: ChildProcess | undefined;
   readonly #program: readonly string[];
 
-  constructor(program: readonly string[] = ['--import', 'tsx', 'src/main.ts']) {
+  constructor(program: readonly string[] = PROGRAM) {
     this.#program = program;
   }
 

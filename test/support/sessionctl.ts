@@ -1,16 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { Terminal } from '../../tools/terminal.ts';
+import { PACKAGE } from './built-package.ts';
 
 /** How a command line ended. */
 export interface Ended {
@@ -28,13 +21,7 @@ export class Sessionctl {
   constructor() {
     const bin = join(this.folder, 'bin');
     mkdirSync(bin);
-    copyFileSync('package.json', join(this.folder, 'package.json'));
-    symlinkSync(resolve('node_modules'), join(this.folder, 'node_modules'));
-    const out = join(this.folder, 'dist');
-    compile(['-p', this.#buildSettings(out)]);
-    const entry = join(out, 'cli/main.js');
-    chmodSync(entry, 0o755);
-    symlinkSync(entry, join(bin, 'sessionctl'));
+    symlinkSync(join(PACKAGE, 'dist/cli/main.js'), join(bin, 'sessionctl'));
     this.environment = {
       PATH: `${bin}:${process.env['PATH'] ?? ''}`,
       HOME: this.folder,
@@ -62,18 +49,6 @@ export class Sessionctl {
     });
   }
 
-  /** As for the build, but without the service, and the types are checked elsewhere: it is done again and again. */
-  #buildSettings(out: string): string {
-    const path = join(this.folder, 'build.json');
-    const settings = {
-      extends: resolve('tsconfig.build.json'),
-      compilerOptions: { noCheck: true, declaration: true, rootDir: resolve('src'), outDir: out },
-      include: [resolve('src/cli'), resolve('src/client')],
-    };
-    writeFileSync(path, JSON.stringify(settings));
-    return path;
-  }
-
   /** Ends what still runs on a terminal. */
   closeTerminals(): void {
     for (const terminal of this.#terminals.splice(0)) terminal.close();
@@ -90,7 +65,7 @@ export class Sessionctl {
   install(program: string): string {
     const home = join(this.folder, 'consumer');
     mkdirSync(join(home, 'node_modules/@types'), { recursive: true });
-    symlinkSync(this.folder, join(home, 'node_modules/session-control'));
+    symlinkSync(PACKAGE, join(home, 'node_modules/session-control'));
     symlinkSync(resolve('node_modules/@types/node'), join(home, 'node_modules/@types/node'));
     writeFileSync(join(home, 'package.json'), '{"type":"module"}');
     copyFileSync(program, join(home, basename(program)));

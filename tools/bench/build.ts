@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,10 @@ import { makeWill } from '../last-will.ts';
 
 export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The service as `npm run build` makes it, in a folder of its own that goes with this process at the latest. */
+/** What the program reads of the package besides its own files. */
+const BESIDE_DIST = ['node_modules', 'package.json', 'config', 'deploy', 'docs'];
+
+/** The package as `npm run build` makes it, in a folder of its own that goes with this process at the latest. */
 export class Build {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-bench-'));
   readonly #will = makeWill('rm -rf "$1"', this.folder);
@@ -17,19 +20,18 @@ export class Build {
     return join(this.folder, 'dist');
   }
 
-  /** Compiles it; rejects with the compiler's words when that does not work. */
-  async make(): Promise<void> {
-    const modules = join(REPOSITORY, 'node_modules');
-    symlinkSync(modules, join(this.folder, 'node_modules'));
-    writeFileSync(join(this.folder, 'package.json'), '{ "type": "module" }');
-    const tsc = join(modules, 'typescript', 'bin', 'tsc');
-    const args = [tsc, '-p', 'tsconfig.build.json', '--outDir', this.dist];
+  /** Compiles it with further options of the compiler. Rejects with the compiler's words if that fails. */
+  async make(...options: readonly string[]): Promise<void> {
+    for (const name of BESIDE_DIST) symlinkSync(join(REPOSITORY, name), join(this.folder, name));
+    const tsc = join(REPOSITORY, 'node_modules', 'typescript', 'bin', 'tsc');
+    const args = [tsc, '-p', 'tsconfig.build.json', '--outDir', this.dist, ...options];
     await promisify(execFile)(process.execPath, args, { cwd: REPOSITORY }).catch(
       (cause: unknown) => {
         const { stdout } = cause as { stdout: string };
         throw new Error(`The service does not compile: ${stdout}`, { cause });
       },
     );
+    for (const program of ['main.js', 'cli/main.js']) chmodSync(join(this.dist, program), 0o755);
   }
 
   async remove(): Promise<void> {
