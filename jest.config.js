@@ -12,5 +12,6 @@ export default {
   // Most of the time most of them wait for servers; of two cores Jest would use one.
   maxWorkers: 2,
   workerIdleMemoryLimit: '400MB',
-  testTimeout: 30_000,
+  // None of them measures the machine: a busy one takes several times as long.
+  testTimeout: 120_000,
 };

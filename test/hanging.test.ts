@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -15,8 +15,6 @@ import { until } from './support/until.ts';
 const TOKEN = 'token-of-the-hanging';
 const [server] = servers as [Server];
 const REQUEST_TIMEOUT_MS = 2500;
-// A busy machine starts a service slowly.
-jest.setTimeout(120_000);
 
 let service: ServiceProcess;
 let url = '';
@@ -54,17 +52,13 @@ ${settings}`,
   service.write('service.yaml', readFileSync(file, 'utf8').replace('port: 0', `port: ${port}`));
   service.start({ NODE_PASSWORD: server.control.password }, under);
   [url, metrics] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${metricsPort}`];
-  await until(
-    'it listens',
-    async () => {
-      if (service.exitCode !== undefined) throw new Error(`It ended: ${service.output}`);
-      return await fetch(`${url}/healthz`).then(
-        () => true,
-        () => false,
-      );
-    },
-    60_000,
-  );
+  await until('it listens', async () => {
+    if (service.exitCode !== undefined) throw new Error(`It ended: ${service.output}`);
+    return await fetch(`${url}/healthz`).then(
+      () => true,
+      () => false,
+    );
+  });
 }
 
 async function kill(id: bigint): Promise<[number, string]> {

@@ -157,7 +157,6 @@ describe.each([
       const port = await start('', undefined);
       expect(await answersAround(port, 6000)).toEqual(ALL_WELL);
     },
-    60_000,
   );
 
   for (const idle of idleMs) {
@@ -168,7 +167,6 @@ describe.each([
         const port = await start('keep_alive_timeout_ms: 2000', '1s');
         expect(await answersAround(port, idle)).toEqual(ALL_WELL);
       },
-      60_000,
     );
   }
 });

@@ -81,7 +81,6 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
         expect(await expectKillOrRefusal(createService({ registry: [nodeOn(server)] }))).toBe(200);
         expect((await warm.list()).status).toBe(200);
       },
-      60_000,
     );
   }
 
@@ -135,6 +134,5 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
       mysql.close();
       await step(0);
     },
-    60_000,
   );
 });

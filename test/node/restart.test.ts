@@ -102,7 +102,7 @@ function testRestarts(flavour: Server['flavour']): void {
       },
     ]);
     await expectAlive(reused as unknown as ClientSession);
-  }, 60_000);
+  });
 
   it('a moment after another one: the session that has the id now lives', async () => {
     let reused: ClientSession | undefined;
@@ -125,7 +125,7 @@ function testRestarts(flavour: Server['flavour']): void {
     expect([500, 503]).toContain(status);
     await expectAlive(reused as unknown as ClientSession);
     mysql.close();
-  }, 60_000);
+  });
 
   it('between the list and the KILL: the session that has the id now lives, and nothing is claimed', async () => {
     const id = await victim();
@@ -157,7 +157,7 @@ function testRestarts(flavour: Server['flavour']): void {
     expect(processes_not_found).toEqual([4_000_000_000n]);
     expect([...(processes_failed ?? []), ...(processes_unknown ?? [])]).toEqual([id]);
     await expectAlive(reused as unknown as ClientSession);
-  }, 60_000);
+  });
 
   it('before the request: with what the caller saw, the session that has the id now lives', async () => {
     const id = await victim();
@@ -181,5 +181,5 @@ function testRestarts(flavour: Server['flavour']): void {
       break;
     }
     await expectAlive(reused);
-  }, 60_000);
+  });
 }

@@ -4,7 +4,7 @@ import { setInterval } from 'node:timers/promises';
 export async function until(
   name: string,
   fact: () => boolean | Promise<boolean>,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const end = performance.now() + withinMs;
   for await (const now of setInterval(10, () => performance.now())) {

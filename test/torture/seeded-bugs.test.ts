@@ -20,7 +20,7 @@ for (const kind of ['mariadb', 'mysql'] as const) {
 
     beforeAll(async () => {
       node = await TortureNode.start(kind, () => undefined);
-    }, 60_000);
+    });
     afterEach(async () => {
       for (const undo of undos.splice(0).reverse()) await undo();
     });
