@@ -27,7 +27,8 @@ function settings(changes: Partial<KeystoneSettings> = {}): KeystoneSettings {
   return {
     endpoint: iam.endpoint,
     cacheSeconds: 30,
-    timeoutMs: 1000,
+    // Longer than a busy machine stalls: a test about the limit sets a shorter one.
+    timeoutMs: 60_000,
     serviceToken: SERVICE,
     roleActions: { admin: ['*'], member: ['*'], reader: [LIST] },
     ...changes,
@@ -126,25 +127,33 @@ describe('the cache', () => {
     iam.tokens.set('good', {});
     const tokens = start({ cacheSeconds: 1 });
     await tokens.verify('good');
+    const revoked = performance.now();
     iam.tokens.delete('good');
-    const end = performance.now() + 1000;
-    expect(await tokens.verify('good')).toMatchObject({ projectId: nodeKey.projectId });
-    await until('the second is over', () => performance.now() > end);
-    await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'unauthenticated' });
+
+    let lastAccepted = revoked;
+    await until('it is refused', () => {
+      const asked = performance.now();
+      return tokens.verify('good').then(
+        () => {
+          lastAccepted = asked;
+          return false;
+        },
+        () => true,
+      );
+    });
+
+    expect(lastAccepted - revoked).toBeLessThan(1010);
   });
 
   it('does not keep a token beyond its own end', async () => {
     iam.tokens.set('short', { expiresAt: new Date(Date.now() + 500) });
     const tokens = start();
     await tokens.verify('short');
-    await until(
-      'it is refused',
-      () =>
-        tokens.verify('short').then(
-          () => false,
-          () => true,
-        ),
-      5000,
+    await until('it is refused', () =>
+      tokens.verify('short').then(
+        () => false,
+        () => true,
+      ),
     );
     await expect(tokens.verify('short')).rejects.toMatchObject({ message: 'token expires' });
     expect(iam.lookups).toBe(1);
@@ -156,14 +165,11 @@ describe('the cache', () => {
     iam.tokens.set('new', {});
     await expect(tokens.verify('new')).rejects.toMatchObject({ code: 'unauthenticated' });
     expect(iam.lookups).toBe(1);
-    await until(
-      'it is taken',
-      () =>
-        tokens.verify('new').then(
-          () => true,
-          () => false,
-        ),
-      5000,
+    await until('it is taken', () =>
+      tokens.verify('new').then(
+        () => true,
+        () => false,
+      ),
     );
   });
 
@@ -178,7 +184,8 @@ describe('the cache', () => {
   });
 
   it('is bounded in number', async () => {
-    const tokens = start();
+    // Nothing but the number of the others has it forget the first.
+    const tokens = start({ cacheSeconds: 3600 });
     iam.tokens.set('good', {});
     await tokens.verify('good');
     for (let n = 0; n < 10_000; n += 200) {
@@ -187,7 +194,7 @@ describe('the cache', () => {
     }
     await tokens.verify('good');
     expect(iam.lookups).toBe(10_002);
-  }, 60_000);
+  });
 
   it('is empty after a reload, whose service token counts', async () => {
     iam.tokens.set('good', {});
