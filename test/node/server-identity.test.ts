@@ -15,6 +15,7 @@ import { checkNode } from '../support/checked-node.ts';
 import { openSession, openSessions, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
 import {
+  admitWithoutTls,
   asRoot,
   createAccounts,
   liveIds,
@@ -65,6 +66,7 @@ function testIdentity(server: Server): void {
       await root.query(`CREATE USER '${user}'@'%' IDENTIFIED BY '${password}'`);
       await root.query(`GRANT PROCESS, ${killAny} ON *.* TO '${user}'@'%'`);
     });
+    await admitWithoutTls(other, other.control);
   }, 120_000);
   beforeEach(async () => {
     main = await TcpProxy.start(server.host, server.port);

@@ -57,10 +57,15 @@ export async function createAccounts(node: DatabaseNode): Promise<Server> {
     await root.query(`CREATE DATABASE ${app.user}`);
     await root.query(`GRANT ALL ON ${app.user}.* TO '${app.user}'@'%'`);
   });
-  // From then on MySQL lets it in without TLS as well.
-  if (node.flavour === 'mysql')
-    await (await connectAs(server, control, { ssl: { rejectUnauthorized: false } })).end();
+  await admitWithoutTls(server, control);
   return server;
+}
+
+/** Logs an account in once with TLS: from then on MySQL lets it in without TLS, too, until it is started again. */
+export async function admitWithoutTls(server: Server, account: Account): Promise<void> {
+  if (server.flavour !== 'mysql') return;
+  const connection = await connectAs(server, account, { ssl: { rejectUnauthorized: false } });
+  await connection.end();
 }
 
 /** Leaves a server as it was: ends what the tests left running, and removes their accounts. */
