@@ -14,7 +14,7 @@ import { basename, join, resolve } from 'node:path';
 import type { Ended } from './sessionctl.ts';
 import { until } from './until.ts';
 
-/** A copy of the repository, built, and a home with its commands on the PATH, in which to do what documents say. */
+/** A copy of the repository without what it builds, and a home with its commands on the PATH, in which to do what documents say. */
 export class Workshop {
   readonly home = mkdtempSync(join(tmpdir(), 'session-control-workshop-'));
   readonly tree = join(this.home, 'tree');
