@@ -1,7 +1,17 @@
 import TestSequencer from '@jest/test-sequencer';
 
-/** The test files that take a minute and more: begun last, they would run alone at the end. */
-const LONGEST = ['torture/seeded-bugs', 'node/fault-matrix', 'node/full-node', 'node/audit'];
+/** The test files that take longest: begun last, one would run alone at the end. */
+const LONGEST = [
+  'torture/seeded-bugs',
+  'node/fault-matrix',
+  'http/strangers',
+  'http/fuzz',
+  'node/full-node',
+  'docs/commands',
+  'node/restart',
+  'node/audit',
+  'http/keep-alive',
+];
 
 /** Begins with the longest test files; the others follow in Jest's own order. */
 export default class LongestFirst extends TestSequencer {
