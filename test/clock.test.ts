@@ -27,7 +27,7 @@ describe.each([
     service = new ServiceProcess();
     iam = new FakeKeystone();
     await iam.start();
-    if (missing === undefined) clock = await makeFakeClock();
+    if (missing === undefined) clock = makeFakeClock();
   });
   afterEach(() => {
     service.remove();

@@ -1,8 +1,21 @@
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { whyNoProgram } from './program.ts';
 import { complaint, run } from './server-binaries.ts';
+
+/** Where Debian and others have the library; the loader fills in $LIB. */
+const LIBRARY = '/usr/$LIB/faketime/libfaketime.so.1';
+/** The folder of shared memory and semaphores: the library has one of each for a process, named after its id. */
+const SHARED = '/dev/shm';
 
 /** The wall clock of programs that run with this environment, by Debian's faketime; their monotonic clock is left alone. */
 export interface FakeClock {
@@ -16,21 +29,20 @@ export interface FakeClock {
 export async function whyNoFakeClock(): Promise<string | undefined> {
   const missing = await whyNoProgram('faketime');
   if (missing !== undefined) return missing;
-  return await run('faketime', ['-f', '+0', 'true']).then(
-    () => undefined,
+  const env = { ...process.env, LD_PRELOAD: LIBRARY, FAKETIME: '-9000d' };
+  return await run('date', ['+%Y'], { env }).then(
+    ({ stdout }) =>
+      Number(stdout) < new Date().getFullYear() - 20 ? undefined : 'faketime does not work here.',
     (error: unknown) => `faketime does not work here: ${complaint(error)}`,
   );
 }
 
 /** Makes a clock that is right until it is stepped. */
-export async function makeFakeClock(): Promise<FakeClock> {
+export function makeFakeClock(): FakeClock {
   const folder = mkdtempSync(join(tmpdir(), 'session-control-clock-'));
   // Servers do not run as root.
   chmodSync(folder, 0o755);
   const file = join(folder, 'offset');
-  // Not faketime itself: it would stay between us and the program, and get its signals.
-  const { stdout } = await run('faketime', ['-f', '+0', 'env']);
-  const [, library = ''] = /^LD_PRELOAD=(.*)$/m.exec(stdout) ?? [];
   const step = (seconds: number): void => {
     writeFileSync(`${file}.new`, `${seconds < 0 ? '' : '+'}${seconds}\n`);
     renameSync(`${file}.new`, file);
@@ -38,7 +50,8 @@ export async function makeFakeClock(): Promise<FakeClock> {
   step(0);
   return {
     environment: {
-      LD_PRELOAD: library,
+      // Without the program faketime, which would stay between us and the program, and get its signals.
+      LD_PRELOAD: LIBRARY,
       FAKETIME_TIMESTAMP_FILE: file,
       FAKETIME_NO_CACHE: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
@@ -46,6 +59,15 @@ export async function makeFakeClock(): Promise<FakeClock> {
     step,
     remove: () => {
       rmSync(folder, { recursive: true });
+      removeOrphans();
     },
   };
+}
+
+/** Removes what killed programs left behind: a later program with the id of one of them would fail. */
+function removeOrphans(): void {
+  for (const name of readdirSync(SHARED)) {
+    const [, id] = /^(?:sem\.faketime_sem|faketime_shm)_(\d+)$/.exec(name) ?? [];
+    if (id !== undefined && !existsSync(`/proc/${id}`)) rmSync(join(SHARED, name), { force: true });
+  }
 }

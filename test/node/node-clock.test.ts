@@ -21,7 +21,7 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
   const opened: ClientSession[] = [];
   beforeAll(async () => {
     if (missing !== undefined) return;
-    clock = await makeFakeClock();
+    clock = makeFakeClock();
     own = await startServer(shared.flavour, { environment: clock.environment });
     server = await createAccounts(own);
   }, 120_000);
