@@ -10,7 +10,7 @@ export default {
   setupFilesAfterEnv: ['<rootDir>/test/support/after-each.ts'],
   testSequencer: '<rootDir>/jest.longest-first.js',
   // Most of the time most of them wait for servers; of two cores Jest would use one.
-  maxWorkers: 2,
+  maxWorkers: 3,
   workerIdleMemoryLimit: '400MB',
   // None of them measures the machine: a busy one takes several times as long.
   testTimeout: 120_000,
