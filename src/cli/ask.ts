@@ -3,7 +3,7 @@ import { ReadStream, WriteStream } from 'node:tty';
 import confirm from '@inquirer/confirm';
 import password from '@inquirer/password';
 import { Interrupted, usageError } from './failures.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 
 /**
  * Asks about what was shown, on the terminal, which is /dev/tty when standard input is something else. The answer is no unless it is said otherwise.
@@ -12,18 +12,18 @@ import type { Surroundings } from './surroundings.ts';
 export async function askWhether(
   message: string,
   shown: string,
-  surroundings: Surroundings,
+  cli: CliContext,
 ): Promise<boolean> {
-  return onTerminal(surroundings, 'Say --yes to go without the question.', (context) => {
+  return onTerminal(cli, 'Say --yes to go without the question.', (context) => {
     // Who answers must have seen it, wherever standard error goes.
-    if (!surroundings.messages.isTerminal) context.output.write(`${shown}\n`);
+    if (!cli.messages.isTerminal) context.output.write(`${shown}\n`);
     return confirm({ message, default: false }, context);
   });
 }
 
 /** Asks for a password, which is not shown. */
-export async function askPassword(message: string, surroundings: Surroundings): Promise<string> {
-  return onTerminal(surroundings, 'Set SESSIONCTL_PASSWORD.', (context) =>
+export async function askPassword(message: string, cli: CliContext): Promise<string> {
+  return onTerminal(cli, 'Set SESSIONCTL_PASSWORD.', (context) =>
     password({ message, mask: false }, context),
   );
 }
@@ -35,7 +35,7 @@ interface PromptContext {
 }
 
 async function onTerminal<T>(
-  { input, messages, signal }: Surroundings,
+  { input, messages, signal }: CliContext,
   hint: string,
   ask: (context: PromptContext) => Promise<T>,
 ): Promise<T> {

@@ -3,17 +3,17 @@ import { EXIT, type ExitCode } from './exit-codes.ts';
 import { formatJson, readFormat } from './formats.ts';
 import { withProgress } from './progress.ts';
 import { connect, type ConnectionOptions } from './settings.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 import { renderTable } from './table.ts';
 
 /** Shows what the service could do on the nodes now. The exit code is 69 when one of them cannot be reached. */
 export async function capabilities(
   options: ConnectionOptions & { readonly output?: string },
-  surroundings: Surroundings,
+  cli: CliContext,
 ): Promise<ExitCode> {
   const format = readFormat(options.output ?? 'table', ['table', 'json']);
-  const { client, nodes } = connect(options, surroundings);
-  const { output, messages, signal } = surroundings;
+  const { client, nodes } = connect(options, cli);
+  const { output, messages, signal } = cli;
   const found = await withProgress(messages, 'Trying the ways in', () =>
     Promise.all(
       nodes.map(async (node) => ({

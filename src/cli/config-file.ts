@@ -5,7 +5,7 @@ import { Document, parse, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { EXIT } from './exit-codes.ts';
 import { CommandError } from './failures.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 
 const text = z.string().min(1);
 
@@ -66,18 +66,18 @@ export type Context = z.infer<typeof context>;
 export type Configuration = z.infer<typeof configuration>;
 
 /** The folder of the configuration and of the tokens. */
-export function configFolder({ environment, homeFolder }: Surroundings): string {
+export function configFolder({ environment, homeFolder }: CliContext): string {
   return join(environment['XDG_CONFIG_HOME'] || join(homeFolder, '.config'), 'sessionctl');
 }
 
 /** Reads the configuration file; without one there are no contexts. Throws with all its problems in one line. */
-export function readConfiguration(surroundings: Surroundings): Configuration {
-  const path = configPath(surroundings);
+export function readConfiguration(cli: CliContext): Configuration {
+  const path = configPath(cli);
   const found = readYaml(path);
   if (found === undefined) return { contexts: {} };
   const { success, data, error } = configuration.safeParse(found ?? {});
   if (success) {
-    warnOfReaders(path, found, surroundings);
+    warnOfReaders(path, found, cli);
     return data;
   }
   const problems = error.issues.map(({ path: where, message }) =>
@@ -87,12 +87,9 @@ export function readConfiguration(surroundings: Surroundings): Configuration {
 }
 
 /** Changes the configuration file, whose comments stay, and keeps it for its owner alone. */
-export function changeConfiguration(
-  surroundings: Surroundings,
-  change: (document: Document) => void,
-): void {
-  const path = configPath(surroundings);
-  readConfiguration(surroundings);
+export function changeConfiguration(cli: CliContext, change: (document: Document) => void): void {
+  const path = configPath(cli);
+  readConfiguration(cli);
   const document =
     readText(path) === undefined ? new Document({}) : parseDocument(readText(path) ?? '');
   change(document);
@@ -133,11 +130,11 @@ function unreadable(path: string, error: unknown): CommandError {
   return new CommandError(EXIT.configuration, `${path} cannot be read: ${reason}`);
 }
 
-function configPath(surroundings: Surroundings): string {
-  return join(configFolder(surroundings), 'config.yaml');
+function configPath(cli: CliContext): string {
+  return join(configFolder(cli), 'config.yaml');
 }
 
-function warnOfReaders(path: string, content: unknown, { messages }: Surroundings): void {
+function warnOfReaders(path: string, content: unknown, { messages }: CliContext): void {
   const hasSecret = /"(token|secret_key|password)":/.test(JSON.stringify(content));
   if (hasSecret && (statSync(path).mode & 0o077) !== 0) {
     messages.line(`sessionctl: others can read the secrets in ${path}: chmod 600 ${path}`);

@@ -6,7 +6,7 @@ import { EXIT, type ExitCode } from './exit-codes.ts';
 import { usageError } from './failures.ts';
 import { withProgress } from './progress.ts';
 import { contextOf, readEndpoint, tlsOf, type ConnectionOptions } from './settings.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 import { renderTable } from './table.ts';
 
 /** The options of `context add`, besides those of a connection. */
@@ -20,17 +20,13 @@ export interface ContextOptions extends ConnectionOptions {
 }
 
 /** Adds a context, or puts another one in its place where that is wanted; the first becomes the current one. */
-export function addContext(
-  name: string,
-  options: ContextOptions,
-  surroundings: Surroundings,
-): ExitCode {
+export function addContext(name: string, options: ContextOptions, cli: CliContext): ExitCode {
   if (!/^[\w.-]{1,64}$/.test(name)) {
     throw usageError('A context is named with 1 to 64 letters, digits, _, . and -.');
   }
   if (options.endpoint !== undefined) readEndpoint(options.endpoint);
   const context = contextFrom(options);
-  const { current, contexts } = readConfiguration(surroundings);
+  const { current, contexts } = readConfiguration(cli);
   const [isFirst, isThere] = [current === undefined, Object.hasOwn(contexts, name)];
   if (isThere && options.replace !== true) {
     throw usageError(
@@ -38,29 +34,29 @@ export function addContext(
       'Give --replace to make a new one in its place, of these flags alone.',
     );
   }
-  changeConfiguration(surroundings, (document) => {
+  changeConfiguration(cli, (document) => {
     document.setIn(['contexts', name], document.createNode(context));
     if (isFirst) document.set('current', name);
   });
-  surroundings.messages.line(
+  cli.messages.line(
     `Context ${name} is ${isThere ? 'replaced' : 'kept'}${isFirst ? ' and in use' : ''}.`,
   );
   return EXIT.done;
 }
 
 /** Makes a context the current one. */
-export function useContext(name: string, surroundings: Surroundings): ExitCode {
-  contextOf({ context: name }, surroundings);
-  changeConfiguration(surroundings, (document) => {
+export function useContext(name: string, cli: CliContext): ExitCode {
+  contextOf({ context: name }, cli);
+  changeConfiguration(cli, (document) => {
     document.set('current', name);
   });
-  surroundings.messages.line(`Context ${name} is in use.`);
+  cli.messages.line(`Context ${name} is in use.`);
   return EXIT.done;
 }
 
 /** Shows the contexts, and no secret. */
-export function listContexts(surroundings: Surroundings): ExitCode {
-  const { current, contexts } = readConfiguration(surroundings);
+export function listContexts(cli: CliContext): ExitCode {
+  const { current, contexts } = readConfiguration(cli);
   const rows = Object.entries(contexts).map(([name, context]) => [
     name === current ? '*' : '',
     name,
@@ -69,7 +65,7 @@ export function listContexts(surroundings: Surroundings): ExitCode {
     (context.nodes ?? []).length.toString(),
     credentialsName(context),
   ]);
-  const { output, messages } = surroundings;
+  const { output, messages } = cli;
   if (rows.length === 0) {
     messages.line('There are no contexts. Make one with `sessionctl context add`.');
     return EXIT.done;
@@ -87,14 +83,10 @@ export function listContexts(surroundings: Surroundings): ExitCode {
 }
 
 /** Gets a token from the IAM of the context, and keeps it. */
-export async function login(
-  options: ConnectionOptions,
-  surroundings: Surroundings,
-): Promise<ExitCode> {
-  const { name, context } = contextOf(options, surroundings);
+export async function login(options: ConnectionOptions, cli: CliContext): Promise<ExitCode> {
+  const { name, context } = contextOf(options, cli);
   const keystone = context.credentials?.keystone;
-  const project =
-    options.project ?? surroundings.environment['SESSIONCTL_PROJECT'] ?? context.project;
+  const project = options.project ?? cli.environment['SESSIONCTL_PROJECT'] ?? context.project;
   if (name === undefined || keystone === undefined) {
     throw usageError(
       'The context has no IAM to log in at.',
@@ -104,15 +96,12 @@ export async function login(
   if (project === undefined) throw usageError('The project is missing.', 'Give --project.');
   const who = `${keystone.user} at ${keystone.endpoint}`;
   const password =
-    (await configuredPassword(keystone, surroundings)) ??
-    (await askPassword(`Password of ${who}`, surroundings));
-  const tls = tlsOf(options, surroundings, context);
-  const { expiresAt } = await withProgress(
-    surroundings.messages,
-    `Asking ${keystone.endpoint}`,
-    () => logIn(tokenUse(name, keystone, project), password, surroundings, tls),
+    (await configuredPassword(keystone, cli)) ?? (await askPassword(`Password of ${who}`, cli));
+  const tls = tlsOf(options, cli, context);
+  const { expiresAt } = await withProgress(cli.messages, `Asking ${keystone.endpoint}`, () =>
+    logIn(tokenUse(name, keystone, project), password, cli, tls),
   );
-  surroundings.messages.line(`Logged in as ${who}, until ${expiresAt.toISOString()}.`);
+  cli.messages.line(`Logged in as ${who}, until ${expiresAt.toISOString()}.`);
   return EXIT.done;
 }
 

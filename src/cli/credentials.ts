@@ -12,7 +12,7 @@ import type { Context } from './config-file.ts';
 import { EXIT } from './exit-codes.ts';
 import { CommandError, usageError } from './failures.ts';
 import type { NamedContext } from './settings.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 import { keepToken, keptToken, type TokenUse } from './token-store.ts';
 
 /** Credentials as flags or environment have them. */
@@ -33,7 +33,7 @@ const REMEMBERED_MS = 60_000;
 /** The first that are given, else those of the context. Throws a usage error when there are none or they contradict each other. */
 export function credentialsOf(
   given: readonly GivenCredentials[],
-  surroundings: Surroundings,
+  cli: CliContext,
   { name, context }: NamedContext,
   projectId: string,
   tls: TlsOptions,
@@ -59,14 +59,13 @@ export function credentialsOf(
   const { token, token_command, access_key, secret_key, security_token, keystone } =
     context.credentials ?? {};
   if (token !== undefined) return { token };
-  if (token_command !== undefined)
-    return { token: remembered(() => outputOf(token_command, surroundings)) };
+  if (token_command !== undefined) return { token: remembered(() => outputOf(token_command, cli)) };
   if (access_key !== undefined && secret_key !== undefined) {
     return { accessKey: access_key, secretKey: secret_key, securityToken: security_token };
   }
   if (keystone !== undefined) {
     const use = tokenUse(name ?? '', keystone, projectId);
-    return { token: () => currentToken(use, keystone, surroundings, tls) };
+    return { token: () => currentToken(use, keystone, cli, tls) };
   }
   throw usageError(
     'There are no credentials.',
@@ -87,38 +86,38 @@ export function tokenUse(
 export async function logIn(
   use: TokenUse,
   password: string,
-  surroundings: Surroundings,
+  cli: CliContext,
   tls: TlsOptions,
 ): Promise<IssuedToken> {
   const issued = await requestToken(
     { ...use, projectId: use.project, password },
     // The certificate is that of the service; an IAM that nobody can vouch for gets no password.
-    { transport: createTransport({ ca: tls.ca }), signal: surroundings.signal },
+    { transport: createTransport({ ca: tls.ca }), signal: cli.signal },
   );
-  keepToken(surroundings, use, issued);
+  keepToken(cli, use, issued);
   return issued;
 }
 
 /** The password that the context, or the environment, or the command in the context has; undefined when a person must be asked. */
 export async function configuredPassword(
   { password, password_command }: Keystone,
-  surroundings: Surroundings,
+  cli: CliContext,
 ): Promise<string | undefined> {
-  const fromEnvironment = surroundings.environment['SESSIONCTL_PASSWORD'] || undefined;
+  const fromEnvironment = cli.environment['SESSIONCTL_PASSWORD'] || undefined;
   if (fromEnvironment !== undefined || password !== undefined) return fromEnvironment ?? password;
-  return password_command === undefined ? undefined : outputOf(password_command, surroundings);
+  return password_command === undefined ? undefined : outputOf(password_command, cli);
 }
 
 async function currentToken(
   use: TokenUse,
   keystone: Keystone,
-  surroundings: Surroundings,
+  cli: CliContext,
   tls: TlsOptions,
 ): Promise<string> {
-  const kept = keptToken(surroundings, use);
+  const kept = keptToken(cli, use);
   if (kept !== undefined) return kept;
-  const password = await configuredPassword(keystone, surroundings);
-  if (password !== undefined) return (await logIn(use, password, surroundings, tls)).token;
+  const password = await configuredPassword(keystone, cli);
+  if (password !== undefined) return (await logIn(use, password, cli, tls)).token;
   throw new CommandError(
     EXIT.denied,
     `Nobody is logged in at ${keystone.endpoint} for this context, or the token has expired.`,
@@ -137,7 +136,7 @@ function remembered(get: () => Promise<string>): () => Promise<string> {
 }
 
 /** What a command prints. It is run by the shell, and its own messages are shown. */
-async function outputOf(command: string, { environment, signal }: Surroundings): Promise<string> {
+async function outputOf(command: string, { environment, signal }: CliContext): Promise<string> {
   const run = promisify(execFile);
   try {
     const { stdout } = await run('/bin/sh', ['-c', command], {

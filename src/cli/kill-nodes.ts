@@ -5,7 +5,7 @@ import type { KillSettings } from './kill-settings.ts';
 import type { Connection, ListedSession } from './listing.ts';
 import { withProgress, type Progress } from './progress.ts';
 import { sessionName } from './session-table.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 import { visible } from './visible.ts';
 
 const HAVE_LEFT: ReadonlySet<Outcome> = new Set(['gone', 'not_found']);
@@ -15,7 +15,7 @@ export async function killAll(
   { client, nodes }: Connection,
   sessions: readonly ListedSession[],
   settings: KillSettings,
-  { messages, signal }: Surroundings,
+  { messages, signal }: CliContext,
 ): Promise<NodeKill[]> {
   const concerned = nodes
     .map((node) => ({ node, sessions: sessions.filter(({ node: id }) => id === node.nodeId) }))

@@ -5,7 +5,7 @@ import { formatJson, recordOf } from './formats.ts';
 import type { MissingId } from './kill-plan.ts';
 import type { KillResult } from './kill-run.ts';
 import { sessionName } from './session-table.ts';
-import type { Screen } from './surroundings.ts';
+import type { Screen } from './cli-context.ts';
 import { visible } from './visible.ts';
 
 /** All that is known at the end. */

@@ -3,7 +3,7 @@ import { count, hasFilter, readFilter, wait, type Filter, type FilterOptions } f
 import { readFormat } from './formats.ts';
 import { readAll, readIds, type GivenId } from './session-ids.ts';
 import type { ConnectionOptions } from './settings.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 
 /** The options of `kill`. */
 export interface KillOptions extends ConnectionOptions, FilterOptions {
@@ -54,7 +54,7 @@ export function readKillSettings(given: readonly string[], options: KillOptions)
 /** The ids that are given, with those on standard input for `-`; undefined when there are none. Throws a usage error. */
 export async function idsOf(
   given: readonly string[],
-  { input, signal }: Surroundings,
+  { input, signal }: CliContext,
 ): Promise<readonly GivenId[] | undefined> {
   if (given.length === 0) return undefined;
   const texts = given.includes('-')

@@ -11,19 +11,19 @@ import { listAll, type Connection, type ListedSession } from './listing.ts';
 import { withProgress } from './progress.ts';
 import { sessionTable } from './session-table.ts';
 import { connect } from './settings.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 import { visible } from './visible.ts';
 
 /** Ends sessions, after it has shown which and has asked. */
 export async function kill(
   given: readonly string[],
   options: KillOptions,
-  surroundings: Surroundings,
+  cli: CliContext,
 ): Promise<ExitCode> {
   const settings = readKillSettings(given, options);
-  const ids = await idsOf(given, surroundings);
-  const connection = connect(options, surroundings);
-  const { messages, signal } = surroundings;
+  const ids = await idsOf(given, cli);
+  const connection = connect(options, cli);
+  const { messages, signal } = cli;
   const { sessions: listed, failures } = await withProgress(
     messages,
     'Reading the list',
@@ -36,7 +36,7 @@ export async function kill(
   refuseTooMany(sessions.length, settings.max);
   const isNodeShown = all.length > 1;
   const end = (kills: readonly NodeKill[], changed: readonly ListedSession[] = []): ExitCode =>
-    finish(surroundings, settings.isJson, {
+    finish(cli, settings.isJson, {
       results: [
         ...kills.flatMap(({ results }) => results),
         ...changed.map((session): KillResult => ({ session, outcome: 'not_found' })),
@@ -60,15 +60,15 @@ export async function kill(
   const table = sessionTable(sessions, messages, isNodeShown);
   messages.line(table);
   if (settings.isDryRun || options.yes === true) {
-    return end(await killAll(connection, sessions, settings, surroundings));
+    return end(await killAll(connection, sessions, settings, cli));
   }
-  if (!(await askWhether(question(sessions.length, connection), table, surroundings))) {
+  if (!(await askWhether(question(sessions.length, connection), table, cli))) {
     messages.line('Nobody was ended.');
     return EXIT.declined;
   }
   const newer = await readAgain(connection, sessions, signal);
   const { same, changed } = compareWithNewer(sessions, newer, settings.passes);
-  return end(await killAll(connection, same, settings, surroundings), changed);
+  return end(await killAll(connection, same, settings, cli), changed);
 }
 
 function refuseTooMany(found: number, max: number): void {
@@ -97,7 +97,7 @@ async function readAgain(
   return newer;
 }
 
-function finish({ output }: Surroundings, isJson: boolean, report: KillReport): ExitCode {
+function finish({ output }: CliContext, isJson: boolean, report: KillReport): ExitCode {
   if (isJson) output.write(reportAsJson(report));
   else if (report.results.length + report.missing.length > 0) tellReport(report, output);
   return exitCodeOf(report);

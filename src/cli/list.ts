@@ -14,7 +14,7 @@ import {
 import { withProgress } from './progress.ts';
 import { sessionTable } from './session-table.ts';
 import { connect, type ConnectionOptions } from './settings.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 import { visible } from './visible.ts';
 
 /** The options of `list`. */
@@ -31,7 +31,7 @@ type Select = (sessions: readonly ListedSession[]) => ListedSession[];
 const CLEAR = '\x1b[H\x1b[J';
 
 /** Shows the sessions of the nodes. */
-export async function list(options: ListOptions, surroundings: Surroundings): Promise<ExitCode> {
+export async function list(options: ListOptions, cli: CliContext): Promise<ExitCode> {
   const format = readFormat(options.output ?? 'table', LIST_FORMATS);
   const select = readSelection(options);
   const watchSeconds =
@@ -39,9 +39,9 @@ export async function list(options: ListOptions, surroundings: Surroundings): Pr
   if (watchSeconds !== undefined && format !== 'table') {
     throw usageError('--watch shows a table only.');
   }
-  const connection = connect(options, surroundings);
-  if (watchSeconds !== undefined) return watch(connection, select, watchSeconds, surroundings);
-  const { output, messages, signal } = surroundings;
+  const connection = connect(options, cli);
+  if (watchSeconds !== undefined) return watch(connection, select, watchSeconds, cli);
+  const { output, messages, signal } = cli;
   const { sessions: all, failures } = await withProgress(messages, 'Reading the list', (progress) =>
     listAll(connection, signal, progress),
   );
@@ -73,7 +73,7 @@ async function watch(
   connection: Connection,
   select: Select,
   seconds: number,
-  { output, signal }: Surroundings,
+  { output, signal }: CliContext,
 ): Promise<ExitCode> {
   while (!output.isClosed()) {
     let drawn: string;
@@ -96,7 +96,7 @@ function draw(
   select: Select,
   { sessions: all, failures }: Listing,
   { nodes }: Connection,
-  screen: Surroundings['output'],
+  screen: CliContext['output'],
 ): string {
   const sessions = select(all);
   const rows = screen.rows();

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { EXIT } from './exit-codes.ts';
 import { Interrupted } from './failures.ts';
 import { run } from './program.ts';
-import { createScreen } from './surroundings.ts';
+import { createScreen } from './cli-context.ts';
 
 const interrupt = new AbortController();
 process.on('SIGINT', () => {

@@ -24,35 +24,31 @@ import { kill } from './kill.ts';
 import { list, type ListOptions } from './list.ts';
 import { addConnectionOptions, addFilterOptions, outputOption, sortOption } from './options.ts';
 import type { ConnectionOptions } from './settings.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 
 /** Runs a command line. Errors are told in one line on standard error; the result is the exit code. */
 export async function run(
   words: readonly string[],
   version: string,
-  surroundings: Surroundings,
+  cli: CliContext,
 ): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.done;
-  const program = createProgram(version, surroundings, (code) => (exitCode = code));
+  const program = createProgram(version, cli, (code) => (exitCode = code));
   try {
     await program.parseAsync(words, { from: 'user' });
     return exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.done : EXIT.usage;
-    const error = surroundings.signal.aborted ? new Interrupted() : thrown;
+    const error = cli.signal.aborted ? new Interrupted() : thrown;
     const failure = failureOf(error);
-    const { messages } = surroundings;
+    const { messages } = cli;
     messages.line(messages.colors.red(`sessionctl: ${failure.line}`));
     return failure.exitCode;
   }
 }
 
-function createProgram(
-  version: string,
-  surroundings: Surroundings,
-  end: (code: ExitCode) => void,
-): Command {
-  const { output, messages } = surroundings;
+function createProgram(version: string, cli: CliContext, end: (code: ExitCode) => void): Command {
+  const { output, messages } = cli;
   const program = new Command('sessionctl')
     .description('Lists and ends user sessions on MySQL-compatible nodes, through session-control.')
     .version(`sessionctl ${version}`, '-V, --version', 'print the version')
@@ -76,8 +72,8 @@ function createProgram(
     })
     .addHelpText('after', PROGRAM_HELP);
   addConnectionOptions(program);
-  addSessionCommands(program, surroundings, end);
-  addContextCommands(program, surroundings, end);
+  addSessionCommands(program, cli, end);
+  addContextCommands(program, cli, end);
   program
     .command('version')
     .description('print the version')
@@ -98,7 +94,7 @@ function createProgram(
 
 function addSessionCommands(
   program: Command,
-  surroundings: Surroundings,
+  cli: CliContext,
   end: (code: ExitCode) => void,
 ): void {
   addFilterOptions(program.command('list'))
@@ -109,7 +105,7 @@ function addSessionCommands(
     .addOption(outputOption(['table', 'json', 'yaml', 'csv', 'ids']))
     .addHelpText('after', LIST_HELP)
     .action(async (_options, command: Command) => {
-      end(await list(command.optsWithGlobals<ListOptions>(), surroundings));
+      end(await list(command.optsWithGlobals<ListOptions>(), cli));
     });
   addFilterOptions(program.command('kill'))
     .description('end user sessions, by id or by filter')
@@ -123,7 +119,7 @@ function addSessionCommands(
     .addOption(outputOption(['text', 'json']))
     .addHelpText('after', KILL_HELP)
     .action(async (ids: string[], _options, command: Command) => {
-      end(await kill(ids, command.optsWithGlobals<KillOptions>(), surroundings));
+      end(await kill(ids, command.optsWithGlobals<KillOptions>(), cli));
     });
   program
     .command('capabilities')
@@ -132,13 +128,13 @@ function addSessionCommands(
     .addHelpText('after', CAPABILITIES_HELP)
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<ConnectionOptions & { output?: string }>();
-      end(await capabilities(options, surroundings));
+      end(await capabilities(options, cli));
     });
 }
 
 function addContextCommands(
   program: Command,
-  surroundings: Surroundings,
+  cli: CliContext,
   end: (code: ExitCode) => void,
 ): void {
   const context = program
@@ -157,7 +153,7 @@ function addContextCommands(
     .option('--iam-password-command <command>', 'a command that prints the password')
     .addHelpText('after', CONTEXT_HELP)
     .action((name: string, _options, command: Command) => {
-      end(addContext(name, command.optsWithGlobals<ContextOptions>(), surroundings));
+      end(addContext(name, command.optsWithGlobals<ContextOptions>(), cli));
     });
   context
     .command('use')
@@ -165,20 +161,20 @@ function addContextCommands(
     .argument('<name>')
     .addHelpText('after', CONTEXT_HELP)
     .action((name: string) => {
-      end(useContext(name, surroundings));
+      end(useContext(name, cli));
     });
   context
     .command('list')
     .description('show the contexts')
     .addHelpText('after', CONTEXT_HELP)
     .action(() => {
-      end(listContexts(surroundings));
+      end(listContexts(cli));
     });
   program
     .command('login')
     .description('get a token from the IAM of the context, and keep it')
     .addHelpText('after', LOGIN_HELP)
     .action(async (_options, command: Command) => {
-      end(await login(command.optsWithGlobals<ConnectionOptions>(), surroundings));
+      end(await login(command.optsWithGlobals<ConnectionOptions>(), cli));
     });
 }

@@ -1,5 +1,5 @@
 import yoctoSpinner from 'yocto-spinner';
-import type { Screen } from './surroundings.ts';
+import type { Screen } from './cli-context.ts';
 import { cut } from './table.ts';
 
 /** A line on standard error that says what takes so long. */

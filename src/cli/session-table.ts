@@ -1,6 +1,6 @@
 import { formatDuration } from './durations.ts';
 import type { ListedSession } from './listing.ts';
-import type { Screen } from './surroundings.ts';
+import type { Screen } from './cli-context.ts';
 import { renderTable, type Column } from './table.ts';
 
 const COLUMNS: readonly Column[] = [

@@ -8,7 +8,7 @@ import { EXIT } from './exit-codes.ts';
 import { CommandError, usageError } from './failures.ts';
 import { wait } from './filters.ts';
 import type { Connection } from './listing.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 
 /** The flags that every command takes. */
 export interface ConnectionOptions {
@@ -42,10 +42,10 @@ const NEVER_EMPTY = [
 ];
 
 /** Who is asked about which nodes: from the flags, else the environment, else the context. Throws what is missing, before anything is sent. */
-export function connect(options: ConnectionOptions, surroundings: Surroundings): Connection {
+export function connect(options: ConnectionOptions, cli: CliContext): Connection {
   requireNoneEmpty(options);
-  const { environment, messages } = surroundings;
-  const named = contextOf(options, surroundings);
+  const { environment, messages } = cli;
+  const named = contextOf(options, cli);
   const { context } = named;
   const endpoint = required(
     'endpoint',
@@ -67,8 +67,8 @@ export function connect(options: ConnectionOptions, surroundings: Surroundings):
   if (url.protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)) {
     messages.line(`sessionctl: what is sent to ${url.origin} can be read on the way: use https`);
   }
-  const tls = tlsOf(options, surroundings, context);
-  const credentials = credentialsFor(options, surroundings, named, projectId, tls);
+  const tls = tlsOf(options, cli, context);
+  const credentials = credentialsFor(options, cli, named, projectId, tls);
   const client = new SessionControlClient({
     endpoint,
     credentials,
@@ -82,9 +82,9 @@ export function connect(options: ConnectionOptions, surroundings: Surroundings):
 }
 
 /** The context that is named, or the current one, or an empty one when there is none. */
-export function contextOf(options: ConnectionOptions, surroundings: Surroundings): NamedContext {
-  const { current, contexts } = readConfiguration(surroundings);
-  const name = options.context ?? (surroundings.environment['SESSIONCTL_CONTEXT'] || current);
+export function contextOf(options: ConnectionOptions, cli: CliContext): NamedContext {
+  const { current, contexts } = readConfiguration(cli);
+  const name = options.context ?? (cli.environment['SESSIONCTL_CONTEXT'] || current);
   if (name === undefined) return { name: undefined, context: {} };
   const context = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
   if (context !== undefined) return { name, context };
@@ -94,15 +94,13 @@ export function contextOf(options: ConnectionOptions, surroundings: Surroundings
 /** The certificates: from the flags, else the environment, else the context. Throws when a file cannot be read. */
 export function tlsOf(
   options: ConnectionOptions,
-  surroundings: Surroundings,
+  cli: CliContext,
   { tls = {} }: Context,
 ): TlsOptions {
-  const { environment } = surroundings;
+  const { environment } = cli;
   const read = (given: string | undefined, configured: string | undefined): string | undefined => {
     if (given !== undefined) return readPem(given);
-    return configured === undefined
-      ? undefined
-      : readPem(resolve(configFolder(surroundings), configured));
+    return configured === undefined ? undefined : readPem(resolve(configFolder(cli), configured));
   };
   const insecure = options.insecure ?? isOn('SESSIONCTL_INSECURE', environment);
   return {
@@ -124,12 +122,12 @@ function requireNoneEmpty(options: ConnectionOptions): void {
 /** Of flags, environment and context, the first that has credentials decides. */
 function credentialsFor(
   options: ConnectionOptions,
-  surroundings: Surroundings,
+  cli: CliContext,
   named: NamedContext,
   projectId: string,
   tls: TlsOptions,
 ): Credentials {
-  const { environment } = surroundings;
+  const { environment } = cli;
   const given: GivenCredentials[] = [
     { where: 'the flags', ...options },
     {
@@ -140,7 +138,7 @@ function credentialsFor(
       securityToken: environment['SESSIONCTL_SECURITY_TOKEN'] || undefined,
     },
   ];
-  return credentialsOf(given, surroundings, named, projectId, tls);
+  return credentialsOf(given, cli, named, projectId, tls);
 }
 
 function nodesOf(
@@ -190,7 +188,7 @@ function languageOf(language: string | undefined): 'en-us' | 'zh-cn' | undefined
   throw usageError(`--language ${language} is not known.`, 'It is en-us or zh-cn.');
 }
 
-function isOn(name: string, environment: Surroundings['environment']): boolean {
+function isOn(name: string, environment: CliContext['environment']): boolean {
   const value = environment[name] ?? '';
   if (['true', '1'].includes(value)) return true;
   if (['', 'false', '0'].includes(value)) return false;

@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { z } from 'zod';
 import type { IssuedToken } from '../client/index.ts';
 import { configFolder, readYaml, writePrivately } from './config-file.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { CliContext } from './cli-context.ts';
 
 /** Where, as whom and for what a token was got: for anything else it is not used. */
 export interface TokenUse {
@@ -30,22 +30,22 @@ const tokens = z.array(
 const SPARE_MS = 60_000;
 
 /** The token that was kept for this use, unless it has expired. */
-export function keptToken(surroundings: Surroundings, use: TokenUse): string | undefined {
-  const kept = readTokens(surroundings).find((entry) => isFor(entry, use));
+export function keptToken(cli: CliContext, use: TokenUse): string | undefined {
+  const kept = readTokens(cli).find((entry) => isFor(entry, use));
   const isGood = kept !== undefined && kept.expires_at.getTime() - SPARE_MS > Date.now();
   return isGood ? kept.token : undefined;
 }
 
 /** Keeps a token in a file of its own, which only its owner may read, instead of the one before it. */
-export function keepToken(surroundings: Surroundings, use: TokenUse, issued: IssuedToken): void {
-  const others = readTokens(surroundings).filter(({ context }) => context !== use.context);
+export function keepToken(cli: CliContext, use: TokenUse, issued: IssuedToken): void {
+  const others = readTokens(cli).filter(({ context }) => context !== use.context);
   const entry = { ...use, token: issued.token, expires_at: issued.expiresAt };
-  writePrivately(storePath(surroundings), stringify([...others, entry]));
+  writePrivately(storePath(cli), stringify([...others, entry]));
 }
 
 // What cannot be read is no token: the next log-in writes it anew.
-function readTokens(surroundings: Surroundings): z.infer<typeof tokens> {
-  return tokens.safeParse(readYaml(storePath(surroundings))).data ?? [];
+function readTokens(cli: CliContext): z.infer<typeof tokens> {
+  return tokens.safeParse(readYaml(storePath(cli))).data ?? [];
 }
 
 function isFor(entry: TokenUse, use: TokenUse): boolean {
@@ -54,6 +54,6 @@ function isFor(entry: TokenUse, use: TokenUse): boolean {
   );
 }
 
-function storePath(surroundings: Surroundings): string {
-  return join(configFolder(surroundings), 'tokens.yaml');
+function storePath(cli: CliContext): string {
+  return join(configFolder(cli), 'tokens.yaml');
 }

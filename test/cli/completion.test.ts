@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { Home } from './surroundings.ts';
+import { Home } from './home.ts';
 
 const home = new Home();
 

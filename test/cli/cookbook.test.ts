@@ -8,7 +8,7 @@ import { nodeKey } from '../support/ids.ts';
 import { answer, ScriptedApi } from '../support/scripted-api.ts';
 import { Sessionctl } from '../support/sessionctl.ts';
 import { listed } from './sessions.ts';
-import { Home } from './surroundings.ts';
+import { Home } from './home.ts';
 
 const BLOCK = /^```sh\n(.*?)^```$/gms;
 

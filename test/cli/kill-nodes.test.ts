@@ -5,7 +5,7 @@ import type { NodeAddress, SessionControlClient } from '../../src/client/index.t
 import { NO_TERMINATION } from '../../src/client/termination.ts';
 import { killAll } from '../../src/cli/kill-nodes.ts';
 import type { ListedSession } from '../../src/cli/listing.ts';
-import { createScreen, type Surroundings } from '../../src/cli/surroundings.ts';
+import { createScreen, type CliContext } from '../../src/cli/cli-context.ts';
 import { until } from '../support/until.ts';
 import { listed } from './sessions.ts';
 
@@ -59,7 +59,7 @@ describe('the line that says who has not left yet', () => {
       { client, nodes: [quick, slow] },
       sessions,
       { isDryRun: false, waitSeconds: 60, reason: undefined } as Parameters<typeof killAll>[2],
-      { messages, signal: new AbortController().signal } as unknown as Surroundings,
+      { messages, signal: new AbortController().signal } as unknown as CliContext,
     );
     return { stays, killed, shown: () => shown };
   }

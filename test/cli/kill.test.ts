@@ -8,7 +8,7 @@ import type { Outcome } from '../../src/client/index.ts';
 import { answer, ScriptedApi, type Came } from '../support/scripted-api.ts';
 import { until } from '../support/until.ts';
 import { listed } from './sessions.ts';
-import { Home } from './surroundings.ts';
+import { Home } from './home.ts';
 
 const api = new ScriptedApi();
 const home = new Home();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { Interrupted } from '../../src/cli/failures.ts';
 import { answer, ScriptedApi } from '../support/scripted-api.ts';
 import { until } from '../support/until.ts';
-import { Home } from './surroundings.ts';
+import { Home } from './home.ts';
 
 const api = new ScriptedApi();
 const home = new Home();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { answer, ScriptedApi, type Came } from '../support/scripted-api.ts';
-import { Home } from './surroundings.ts';
+import { Home } from './home.ts';
 
 const [iam, api] = [new ScriptedApi(), new ScriptedApi()];
 let home: Home;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import stringWidth from 'string-width';
 import { formatJson, formatSessions } from '../../src/cli/formats.ts';
 import { sessionTable } from '../../src/cli/session-table.ts';
-import type { Screen } from '../../src/cli/surroundings.ts';
+import type { Screen } from '../../src/cli/cli-context.ts';
 import { cut } from '../../src/cli/table.ts';
 import { visible } from '../../src/cli/visible.ts';
 import { parse as parseYaml } from 'yaml';

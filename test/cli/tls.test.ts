@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { selfSigned } from '../support/certificates.ts';
-import { Home } from './surroundings.ts';
+import { Home } from './home.ts';
 
 const home = new Home();
 let server: Server;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { nodeKey } from '../support/ids.ts';
 import { answer, ScriptedApi } from '../support/scripted-api.ts';
-import { Home } from './surroundings.ts';
+import { Home } from './home.ts';
 
 const api = new ScriptedApi();
 const home = new Home();

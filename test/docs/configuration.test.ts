@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { nodeDefaults, serviceFile } from '../../src/config/service-file.ts';
 import { nodesFile } from '../../src/config/nodes-file.ts';
-import { Home } from '../cli/surroundings.ts';
+import { Home } from '../cli/home.ts';
 
 const README = readFileSync('README.md', 'utf8');
 

@@ -15,8 +15,8 @@ export interface Screen {
   readonly line: (text?: string) => void;
 }
 
-/** What a command has around it. */
-export interface Surroundings {
+/** The environment, streams and interrupt signal of one command. */
+export interface CliContext {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly homeFolder: string;
   readonly input: ReadStream;

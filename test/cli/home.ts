@@ -6,7 +6,7 @@ import type { ReadStream } from 'node:tty';
 import { Readable } from 'node:stream';
 import pico from 'picocolors';
 import { run } from '../../src/cli/program.ts';
-import type { Screen } from '../../src/cli/surroundings.ts';
+import type { Screen } from '../../src/cli/cli-context.ts';
 
 const folders: string[] = [];
 afterAll(() => {
