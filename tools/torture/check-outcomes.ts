@@ -9,7 +9,7 @@ import {
   type View,
   type Violation,
 } from './view.ts';
-import { isControl, isInternal } from './witness.ts';
+import { isControl, isInternal } from './observer.ts';
 
 /** Between the server's end of a session and its client's hearing of it can be so long. */
 const HEARING_MS = 1_000;

@@ -2,7 +2,7 @@ import { groupBy } from './group.ts';
 import type { Thread } from './history.ts';
 import { isDeath } from './check-deaths.ts';
 import type { Sighting, View, Violation } from './view.ts';
-import { isInternal } from './witness.ts';
+import { isInternal } from './observer.ts';
 
 /** Every internal thread that root saw once it sees again, and unharmed, as long as the incarnation lasts. */
 export function checkThreads(view: View): Violation[] {

@@ -158,13 +158,13 @@ async function pause({ node, random }: NemesisParts): Promise<void> {
 
 async function restart(how: 'crash' | 'shutdown', { node, scenery }: NemesisParts): Promise<void> {
   // What has to be true of this incarnation is seen while it is there.
-  await scenery.witness.look();
+  await scenery.observer.look();
   await node.restart(how);
 }
 
 async function crashAt(text: string, parts: NemesisParts): Promise<void> {
   const { node, scenery, history, random } = parts;
-  await scenery.witness.look();
+  await scenery.observer.look();
   const before = node.proxy.struck;
   // A delayed list arrives when its server is dead; a KILL whose answer is swallowed has to be looked after.
   const ms = random.integer(250, 380);

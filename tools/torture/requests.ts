@@ -2,13 +2,13 @@ import type { Expected, IdKind, KillRequest, PageRequest } from './history.ts';
 import type { TortureNode } from './node.ts';
 import type { Population } from './population.ts';
 import type { Random } from './random.ts';
-import { isControl, isInternal, type Witness } from './witness.ts';
+import { isControl, isInternal, type Observer } from './observer.ts';
 
 /** What requests are made up from: who lives on a node, and what root sees there. */
 export interface Scenery {
   readonly node: Pick<TortureNode, 'isUp'>;
   readonly population: Population;
-  readonly witness: Witness;
+  readonly observer: Observer;
 }
 
 interface Wanted {
@@ -43,7 +43,7 @@ export function randomRequest(random: Random, scenery: Scenery): KillRequest | P
   const wanted = Array.from({ length: count }, () => randomId(random, scenery)).flat();
   if (random.chance(0.1)) wanted.push(...wanted.slice(0, 1));
   const isAllowed = ({ id }: Wanted): boolean =>
-    id <= MAX_INT64 && !scenery.population.isBystanders(id) && !scenery.witness.isOwn(id);
+    id <= MAX_INT64 && !scenery.population.isBystanders(id) && !scenery.observer.isOwn(id);
   const allowed = wanted.filter(isAllowed);
   if (allowed.length === 0) return { method: 'GET', offset: 0 };
   return {
@@ -58,7 +58,7 @@ export function randomRequest(random: Random, scenery: Scenery): KillRequest | P
   };
 }
 
-function randomId(random: Random, { population, witness }: Scenery): Wanted[] {
+function randomId(random: Random, { population, observer }: Scenery): Wanted[] {
   const { dead, earlier } = population;
   const kind = random.weighted(KINDS);
   const far = BigInt(random.integer(1, 2 ** 30));
@@ -74,9 +74,9 @@ function randomId(random: Random, { population, witness }: Scenery): Wanted[] {
     case 'never existed':
       return one(2_000_000_000n + far);
     case 'internal':
-      return one(random.pick(witness.threads.filter(isInternal))?.id);
+      return one(random.pick(observer.threads.filter(isInternal))?.id);
     case 'control connection':
-      return one(random.pick(witness.threads.filter(isControl))?.id);
+      return one(random.pick(observer.threads.filter(isControl))?.id);
     case 'live + 2^32': {
       const live = population.pickVictim(random);
       return one(live && live.id + 2n ** 32n * BigInt(random.integer(1, 3)));

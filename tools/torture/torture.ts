@@ -10,7 +10,7 @@ import { Random } from './random.ts';
 import type { Scenery } from './requests.ts';
 import { Service, type ServiceOptions } from './service.ts';
 import { DEATH_MS } from './view.ts';
-import { Witness } from './witness.ts';
+import { Observer } from './observer.ts';
 
 /** Undoes what was done, the last thing first; each is tried, whatever becomes of the others. */
 export type Undos = (() => Promise<void> | void)[];
@@ -69,12 +69,12 @@ export async function torture(
   const ofService = tormentService(service, new Random(seed, 'nemesis of the service'), goesOn);
   await Promise.all([...callers, ...nemeses, ofService]);
 
-  for (const { population, witness } of sceneries.values()) {
-    await Promise.all([population.freeze(), witness.end()]);
+  for (const { population, observer } of sceneries.values()) {
+    await Promise.all([population.freeze(), observer.end()]);
   }
   // What was said to be killed has so long to be gone.
   if (!interruption.aborted) await sleep(DEATH_MS + 200);
-  for (const { witness } of sceneries.values()) await witness.look();
+  for (const { observer } of sceneries.values()) await observer.look();
   history.of({ what: 'end' });
   if (service.hasFailed) throw new Error(`The service ended by itself: ${service.lastWords()}`);
   return service.audit();
@@ -89,14 +89,14 @@ function populate(
   for (const node of nodes) {
     const random = new Random(seed, `population of ${node.kind}`);
     const population = new Population(node, history, random);
-    const witness = new Witness(node, history);
-    sceneries.set(node.kind, { node, population, witness });
+    const observer = new Observer(node, history);
+    sceneries.set(node.kind, { node, population, observer });
     undos.push(async () => {
-      await Promise.all([population.freeze(), witness.end()]);
+      await Promise.all([population.freeze(), observer.end()]);
       population.closeAll();
-      witness.closeAll();
+      observer.closeAll();
     });
-    witness.begin();
+    observer.begin();
     population.begin();
   }
   return sceneries;

@@ -7,7 +7,7 @@ import { APP, CONTROL, ROOT, type TortureNode } from './node.ts';
 const LOOK_EVERY_MS = 400;
 
 /** Reads a node's process list as root, directly; and sees to it that each incarnation has internal threads to be spared. */
-export class Witness {
+export class Observer {
   /** The list that was read last. */
   threads: readonly Thread[] = [];
   readonly #node: TortureNode;
@@ -23,7 +23,7 @@ export class Witness {
     this.#history = history;
   }
 
-  /** The witness's own session, whose id must not be asked for. */
+  /** The observer's own session, whose id must not be asked for. */
   isOwn(id: bigint): boolean {
     return this.#root?.id === id;
   }
