@@ -11,8 +11,8 @@ import type { Screen } from './screen.ts';
 import { invite } from './serve.ts';
 import { insist } from './until.ts';
 
-/** What the demonstration is given. */
-export interface Surroundings {
+/** Where the demonstration writes, and how it ends. */
+export interface DemoOptions {
   readonly environment: NodeJS.ProcessEnv;
   readonly screen: Screen;
   readonly cleanup: Cleanup;
@@ -21,14 +21,14 @@ export interface Surroundings {
 }
 
 /** The demonstration from its beginning to its end. Throws a `Failure`, or what stood in the way, when it does not come out as it should. */
-export async function demonstrate(surroundings: Surroundings): Promise<void> {
-  const { environment, screen, cleanup } = surroundings;
+export async function demonstrate(options: DemoOptions): Promise<void> {
+  const { environment, screen, cleanup } = options;
   screen.heading("session-control: ends sessions of a real node through TaurusDB's API");
   const scene = await setUp(environment, screen, cleanup);
-  await Promise.race([perform(scene, surroundings), scene.service.whenEnded()]);
+  await Promise.race([perform(scene, options), scene.service.whenEnded()]);
 }
 
-async function perform(scene: Scene, { screen, serve }: Surroundings): Promise<void> {
+async function perform(scene: Scene, { screen, serve }: DemoOptions): Promise<void> {
   const { root, accounts, service, clients } = scene;
   screen.step('A dozen clients');
   await clients.start(PARTS, root);
