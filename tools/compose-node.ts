@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 
 import type { DatabaseNode } from './database-node.ts';
-import { makeWill } from './last-will.ts';
+import { cleanUpOnExit } from './lib/cleanup-on-exit.ts';
 import { complaint, run } from './server-binaries.ts';
 import { identify } from './server-login.ts';
 
@@ -25,14 +25,14 @@ export async function composeNode(say: (line: string) => void): Promise<Database
   }
   if (!(await dockerAnswers())) return undefined;
   say('Starting MariaDB with docker compose');
-  const will = makeWill('docker compose -f "$1" -p "$2" down -v -t 0', FILE, PROJECT);
+  const cleanup = cleanUpOnExit('docker compose -f "$1" -p "$2" down -v -t 0', FILE, PROJECT);
   try {
     await run('docker', ['compose', '-f', FILE, '-p', PROJECT, 'up', '-d', '--wait', 'mariadb']);
     const { flavour, version } = await identify(LOGIN);
-    return { flavour, version, ...LOGIN, stop: () => will.execute() };
+    return { flavour, version, ...LOGIN, stop: () => cleanup.run() };
   } catch (error) {
     say(`That did not work: ${complaint(error)}`);
-    await will.execute();
+    await cleanup.run();
     return undefined;
   }
 }

@@ -3,17 +3,17 @@ import { appendFileSync, chownSync, closeSync, mkdtempSync, openSync, readFileSy
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { makeWill } from './last-will.ts';
+import { cleanUpOnExit } from './lib/cleanup-on-exit.ts';
 
 const CLEAR_UP = `
-  [ -z "$told" ] || kill -9 "$told"
+  [ -z "$latest" ] || kill -9 "$latest"
   for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && break; sleep 0.1; done`;
 
 /** The directory of one throw-away server, in which its programs run; both go when we go. */
 export class ServerHome {
   readonly #account = unprivilegedAccount();
   readonly #directory = mkdtempSync(resolve(tmpdir(), 'session-control-node-'));
-  readonly #will = makeWill(CLEAR_UP, this.#directory);
+  readonly #cleanup = cleanUpOnExit(CLEAR_UP, this.#directory);
 
   constructor() {
     if (this.#account !== undefined) {
@@ -48,12 +48,12 @@ export class ServerHome {
       },
     );
     closeSync(log);
-    this.#will.write(String(child.pid ?? ''));
+    this.#cleanup.set(String(child.pid ?? ''));
     child.on('error', (error) => {
       appendFileSync(this.path('log'), error.message);
     });
     child.once('exit', () => {
-      this.#will.write('');
+      this.#cleanup.set('');
     });
     return child;
   }
@@ -70,7 +70,7 @@ export class ServerHome {
 
   /** Kills the program launched last, if it still runs, and removes the directory. */
   async remove(): Promise<void> {
-    await this.#will.execute();
+    await this.#cleanup.run();
   }
 }
 
@@ -81,7 +81,7 @@ function unprivilegedAccount(): { readonly uid: number; readonly gid: number } |
   return { uid: idOf('-u'), gid: idOf('-g') };
 }
 
-// The will does it too, a moment later; this also holds if somebody kills the shell that keeps it.
+// The cleanup does it too, a moment later; this also holds if somebody kills its shell.
 function canDieWithParent(): boolean {
   return spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0;
 }

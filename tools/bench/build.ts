@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { makeWill } from '../last-will.ts';
+import { cleanUpOnExit } from '../lib/cleanup-on-exit.ts';
 
 export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -14,7 +14,7 @@ const BESIDE_DIST = ['node_modules', 'package.json', 'config', 'deploy', 'docs']
 /** The package as `npm run build` makes it, in a folder of its own that goes with this process at the latest. */
 export class Build {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-bench-'));
-  readonly #will = makeWill('rm -rf "$1"', this.folder);
+  readonly #cleanup = cleanUpOnExit('rm -rf "$1"', this.folder);
 
   get dist(): string {
     return join(this.folder, 'dist');
@@ -35,6 +35,6 @@ export class Build {
   }
 
   async remove(): Promise<void> {
-    await this.#will.execute();
+    await this.#cleanup.run();
   }
 }

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { canConnect } from '../can-connect.ts';
 import { instanceId, nodeId, PROJECT, sha256 } from '../fleet/names.ts';
-import { makeWill } from '../last-will.ts';
+import { cleanUpOnExit } from '../lib/cleanup-on-exit.ts';
 import type { Build } from './build.ts';
 import { TOKEN } from './client.ts';
 import { CONTROL } from './node.ts';
@@ -31,7 +31,7 @@ export class Service {
   readonly port = randomInt(10_000, 32_000);
   readonly #build: Build;
   readonly #settings: ServiceSettings;
-  readonly #will = makeWill('[ -z "$told" ] || kill -9 "$told"');
+  readonly #cleanup = cleanUpOnExit('[ -z "$latest" ] || kill -9 "$latest"');
   #child: ChildProcess | undefined;
 
   constructor(build: Build, settings: ServiceSettings) {
@@ -55,7 +55,7 @@ export class Service {
     });
     closeSync(log);
     this.#child = child;
-    this.#will.write(String(child.pid ?? ''));
+    this.#cleanup.set(String(child.pid ?? ''));
     const end = performance.now() + START_DEADLINE_MS;
     while (!(await canConnect(this.port))) {
       if (child.exitCode !== null || performance.now() > end) {
@@ -80,13 +80,13 @@ export class Service {
       child.kill(signal);
       await ended;
     }
-    this.#will.write('');
+    this.#cleanup.set('');
   }
 
   /** Ends it for good. */
   async remove(): Promise<void> {
     await this.stop();
-    await this.#will.execute();
+    await this.#cleanup.run();
   }
 
   get #logFile(): string {

@@ -11,7 +11,7 @@ import type { DatabaseNode } from '../database-node.ts';
 import type { Cleanup } from './cleanup.ts';
 import type { Account } from './node.ts';
 import { Failure, until } from './until.ts';
-import { makeWill } from '../last-will.ts';
+import { cleanUpOnExit } from '../lib/cleanup-on-exit.ts';
 
 /** A line of the service's log. */
 export interface LogEvent {
@@ -24,7 +24,7 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const ARGUMENTS = ['--import', 'tsx', 'src/main.ts'];
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 10_000;
-const CLEAR_UP = '[ -z "$told" ] || kill -9 "$told"; rm -rf "$1"';
+const CLEAR_UP = '[ -z "$latest" ] || kill -9 "$latest"; rm -rf "$1"';
 
 // The ids that the API's documentation uses for its examples.
 const PROJECT = '619d3e78f61b4be68bc5aa0b59edcf7b';
@@ -39,7 +39,7 @@ export class Service {
   onEvent: (event: LogEvent) => void = () => undefined;
   readonly #folder = mkdtempSync(resolve(tmpdir(), 'session-control-demo-'));
   readonly #configFile = join(this.#folder, 'service.yaml');
-  readonly #will = makeWill(CLEAR_UP, this.#folder);
+  readonly #cleanup = cleanUpOnExit(CLEAR_UP, this.#folder);
   readonly #node: DatabaseNode;
   readonly #control: Account;
   #child: ChildProcess | undefined;
@@ -81,9 +81,9 @@ export class Service {
       detached: true,
     });
     this.#child = child;
-    this.#will.write(String(child.pid ?? ''));
+    this.#cleanup.set(String(child.pid ?? ''));
     child.once('exit', () => {
-      this.#will.write('');
+      this.#cleanup.set('');
     });
     child.on('error', ({ message }) => (this.#complaints += message));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#complaints += text));
@@ -135,7 +135,7 @@ export class Service {
       await once(child, 'exit');
       clearTimeout(impatience);
     }
-    await this.#will.execute();
+    await this.#cleanup.run();
     return 'The service has ended, and its folder is removed.';
   }
 }

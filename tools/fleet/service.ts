@@ -18,19 +18,19 @@ import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { canConnect } from '../can-connect.ts';
 import { until } from '../demo/until.ts';
-import { makeWill } from '../last-will.ts';
+import { cleanUpOnExit } from '../lib/cleanup-on-exit.ts';
 import { CONTROL, instanceId, nodeId, NODES_HOST, PROJECT, sha256, TOKENS } from './names.ts';
 
 /** Memory that could be given back at any moment says nothing of what is needed. */
 const COLLECT_ON_SIGNAL = `process.on('SIGUSR2', () => globalThis.gc());`;
-const CLEAR_UP = '[ -z "$told" ] || kill -9 "$told"; rm -rf "$1"';
+const CLEAR_UP = '[ -z "$latest" ] || kill -9 "$latest"; rm -rf "$1"';
 
 /** The service as it is built and run, a process of its own; its files last longer than its runs. */
 export class Service {
   // Below 32768, where the system begins to take ports for outgoing connections.
   readonly port = randomInt(10_000, 32_000);
   readonly #folder = mkdtempSync(join(tmpdir(), 'session-control-fleet-'));
-  readonly #will = makeWill(CLEAR_UP, this.#folder);
+  readonly #cleanup = cleanUpOnExit(CLEAR_UP, this.#folder);
   #child: ChildProcess | undefined;
 
   /** Compiles the sources of this tree. */
@@ -45,10 +45,10 @@ export class Service {
     const compile = [tsc, '-p', 'tsconfig.build.json', ...to];
     const compiling = promisify(execFile)(process.execPath, compile, { cwd: source });
     // It would make the folder again.
-    this.#will.write(String(compiling.child.pid ?? ''));
+    this.#cleanup.set(String(compiling.child.pid ?? ''));
     try {
       await compiling;
-      this.#will.write('');
+      this.#cleanup.set('');
     } catch (error) {
       throw new Error(`The service does not compile: ${(error as { stdout: string }).stdout}`, {
         cause: error,
@@ -91,7 +91,7 @@ export class Service {
     });
     closeSync(log);
     this.#child = child;
-    this.#will.write(String(child.pid ?? ''));
+    this.#cleanup.set(String(child.pid ?? ''));
     const complaint = (): string => `the service does not listen: ${this.#log().slice(-2000)}`;
     await until(complaint, () => child.exitCode !== null || canConnect(this.port), 60_000);
     if (child.exitCode !== null) throw new Error(complaint());
@@ -110,12 +110,12 @@ export class Service {
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     await ended;
-    this.#will.write('');
+    this.#cleanup.set('');
   }
 
   async remove(): Promise<void> {
     await this.stop();
-    await this.#will.execute();
+    await this.#cleanup.run();
   }
 
   get pid(): number {

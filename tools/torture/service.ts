@@ -7,14 +7,14 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { canConnect } from '../can-connect.ts';
 import { until } from '../demo/until.ts';
-import { makeWill } from '../last-will.ts';
+import { cleanUpOnExit } from '../lib/cleanup-on-exit.ts';
 import type { History } from './history.ts';
 import { CONTROL, type TortureNode } from './node.ts';
 import { INSTANCE, NODES, PROJECT, TOKEN } from './wire.ts';
 
 /** The whole of a request, without a wait that was asked for. */
 export const REQUEST_TIMEOUT_MS = 2000;
-const CLEAR_UP = '[ -z "$told" ] || kill -9 "$told"; rm -rf "$1"';
+const CLEAR_UP = '[ -z "$latest" ] || kill -9 "$latest"; rm -rf "$1"';
 
 export interface ServiceOptions {
   /** The tree whose src/main.ts is run. */
@@ -29,7 +29,7 @@ export class Service {
   /** Whether it listens. */
   isUp = false;
   readonly #folder = mkdtempSync(resolve(tmpdir(), 'session-control-torture-'));
-  readonly #will = makeWill(CLEAR_UP, this.#folder);
+  readonly #cleanup = cleanUpOnExit(CLEAR_UP, this.#folder);
   // Below 32768, where the system begins to take ports for outgoing connections.
   readonly #port = randomInt(10_000, 32_000);
   readonly #options: ServiceOptions;
@@ -61,7 +61,7 @@ export class Service {
     });
     closeSync(log);
     this.#child = child;
-    this.#will.write(String(child.pid ?? ''));
+    this.#cleanup.set(String(child.pid ?? ''));
     const complaint = (): string => `The service does not listen: ${this.lastWords()}`;
     await until(complaint, () => child.exitCode !== null || canConnect(this.#port), 60_000);
     if (child.exitCode !== null) throw new Error(complaint());
@@ -77,7 +77,7 @@ export class Service {
     this.#history.of({ what: 'service is killed' });
     child.kill('SIGKILL');
     await once(child, 'exit');
-    this.#will.write('');
+    this.#cleanup.set('');
   }
 
   /** For how many milliseconds since the last question it could have run and had no core; 0 where the system does not tell. */
@@ -114,7 +114,7 @@ export class Service {
 
   async remove(): Promise<void> {
     await this.kill();
-    await this.#will.execute();
+    await this.#cleanup.run();
   }
 
   #configure(nodes: readonly TortureNode[]): void {
