@@ -1,5 +1,5 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { until } from './demo/until.ts';
+import { until } from './lib/until.ts';
 
 const LIMIT_MS = 25_000;
 
@@ -29,7 +29,7 @@ export class Terminal {
   /** Waits until this can be read on it. */
   async shows(text: string | RegExp): Promise<void> {
     await until(
-      `the terminal does not show ${String(text)}`,
+      `the terminal shows ${String(text)}`,
       () => {
         if (this.code !== undefined && !this.#has(text)) throw new Error(`It ended: ${this.shown}`);
         return this.#has(text);
@@ -44,7 +44,7 @@ export class Terminal {
   }
 
   async ended(): Promise<number | null> {
-    await until('the program does not end', () => this.code !== undefined, LIMIT_MS);
+    await until('the program has ended', () => this.code !== undefined, LIMIT_MS);
     return this.code ?? null;
   }
 

@@ -1,6 +1,6 @@
+import assert from 'node:assert/strict';
 import { Line } from '../fleet/line.ts';
 import { instanceId, nodeId, PROJECT } from '../fleet/names.ts';
-import { insist } from '../demo/until.ts';
 import { repeat } from './rounds.ts';
 
 /** The one caller that the services know. */
@@ -68,7 +68,7 @@ export class Client {
   async kill(node: number, ids: readonly number[]): Promise<void> {
     const { status, body } = await this.ask(killRequest(node, ids));
     const isDone = status === 200 && body.includes('"processes_not_found":[]');
-    insist(isDone, `A kill was answered with ${status} ${body.slice(0, 500)}`);
+    assert(isDone, `A kill was answered with ${status} ${body.slice(0, 500)}`);
   }
 
   close(): void {

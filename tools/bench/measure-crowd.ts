@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { freemem } from 'node:os';
 import { readFileSync } from 'node:fs';
 import { Client, killRequest, listRequest, WARM_UP_CONNECTIONS } from './client.ts';
@@ -6,7 +7,6 @@ import { BenchNode } from './node.ts';
 import { using, type ServerRig } from './rig.ts';
 import { interleave, repeat, timed, type Lane } from './rounds.ts';
 import { Service } from './service.ts';
-import { insist } from '../demo/until.ts';
 
 const KILLS = 10;
 const LISTS = 5;
@@ -110,7 +110,7 @@ async function measureLists(
         await client.ready();
         return repeat(LISTS, async () => {
           const { status } = await client.ask(listRequest(CROWDED));
-          insist(status === 200, `A list was answered with ${status}`);
+          assert(status === 200, `A list was answered with ${status}`);
         });
       },
     },

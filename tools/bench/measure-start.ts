@@ -1,5 +1,5 @@
+import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { insist } from '../demo/until.ts';
 import { Client, listRequest } from './client.ts';
 import { using, type ServerRig } from './rig.ts';
 import { interleave, timed } from './rounds.ts';
@@ -20,7 +20,7 @@ export async function measureStart(rig: ServerRig): Promise<void> {
       await client.ready();
       const { status } = await client.ask(listRequest(0));
       client.close();
-      insist(status === 200, `A list was answered with ${status}`);
+      assert(status === 200, `A list was answered with ${status}`);
     });
     await sleep(IDLE_MS);
     residents.push(service.residentMb());

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
-import { until } from '../demo/until.ts';
+import { until } from '../lib/until.ts';
 import { Child } from '../fleet/child.ts';
 import { startServer, type OwnServer } from '../own-server.ts';
 import type { ServerKind } from '../server-binaries.ts';
@@ -60,7 +60,7 @@ export class BenchNode {
   /** Resolves when all victims have seen their end, and the server is done with that. Rejects when some live on. */
   async settled(): Promise<void> {
     const areGone = async (): Promise<boolean> => (await this.#victims.ask('left')) === 0;
-    await until('sessions that were told as ended have not ended', areGone, CROWD_DEADLINE_MS);
+    await until('sessions that were reported killed have ended', areGone, CROWD_DEADLINE_MS);
     await sleep(SETTLE_MS);
   }
 

@@ -1,6 +1,5 @@
 import { isNativeError } from 'node:util/types';
 import { parse } from 'lossless-json';
-import { Failure } from './until.ts';
 import { complaint } from '../server-binaries.ts';
 
 /** A session as the API lists it. */
@@ -60,7 +59,7 @@ export function curlOf({ method, url, headers, body }: ApiRequest): string {
   return parts.join(' \\\n  ');
 }
 
-/** Sends it. Throws a `Failure` when no answer comes. */
+/** Sends it. Rejects when no answer comes. */
 export async function send({ method, url, headers, body }: ApiRequest): Promise<ApiAnswer> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
@@ -75,7 +74,7 @@ export async function send({ method, url, headers, body }: ApiRequest): Promise<
   } catch (error) {
     // `fetch failed` has its reason inside.
     const reason = complaint(isNativeError(error) ? (error.cause ?? error) : error);
-    throw new Failure(`The service gave no answer: ${reason}`);
+    throw new Error(`The service gave no answer: ${reason}`);
   }
 }
 

@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict';
 import type { Connection } from 'mysql2/promise';
 import type { DatabaseNode } from '../database-node.ts';
 import type { Accounts } from './accounts.ts';
 import type { Cleanup } from './cleanup.ts';
 import { connect, one, threadsOf } from './node.ts';
-import { insist, until } from './until.ts';
+import { until } from '../lib/until.ts';
 import { complaint } from '../server-binaries.ts';
 
 /** What a client of the demonstration is and does, and what is to become of its session. */
@@ -132,7 +133,7 @@ export class Clients {
   /** The client that has this name, the latest if it came again. */
   called(name: string): Client {
     const client = this.#started.findLast(({ part }) => part.name === name);
-    insist(client !== undefined, `${name} has not come`);
+    assert(client !== undefined, `${name} has not come`);
     return client;
   }
 
@@ -142,7 +143,7 @@ export class Clients {
       this.#started.push(await Client.start(part, this.#node, this.#accounts));
     }
     const busy = this.present.filter(({ part }) => part.does === 'statement');
-    await until('the node does not show that all clients are at work', async () => {
+    await until('the node shows all clients at work', async () => {
       const threads = await threadsOf(root);
       return busy.every(({ id }) =>
         threads.some((one) => one.id === id && one.command === 'Query'),

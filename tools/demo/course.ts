@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Cleanup } from './cleanup.ts';
 import { curlOf, listRequest } from './api.ts';
@@ -9,7 +10,6 @@ import { proveAlive, proveEnded, proveRollback, proveScheduler, showLog } from '
 import { setUp, type Scene } from './scene.ts';
 import type { Screen } from './screen.ts';
 import { invite } from './serve.ts';
-import { insist } from './until.ts';
 
 /** Where the demonstration writes, and how it ends. */
 export interface DemoOptions {
@@ -20,7 +20,7 @@ export interface DemoOptions {
   readonly serve: { readonly until: AbortSignal; readonly begins: () => void } | undefined;
 }
 
-/** The demonstration from its beginning to its end. Throws a `Failure`, or what stood in the way, when it does not come out as it should. */
+/** The demonstration from its beginning to its end. Rejects when it does not come out as it should. */
 export async function demonstrate(options: DemoOptions): Promise<void> {
   const { environment, screen, cleanup } = options;
   screen.heading("session-control: ends sessions of a real node through TaurusDB's API");
@@ -97,7 +97,7 @@ async function showClients(
       await one(root, rowsOf(writer, table)),
       await reader.ask(rowsOf(writer, table)),
     ];
-    insist(
+    assert(
       seen === String(UNCOMMITTED_ROWS) && read === '0',
       `${writer.part.name} should have ${UNCOMMITTED_ROWS} uncommitted rows; root sees ${seen}, and ${reader.part.name} ${read}`,
     );

@@ -1,16 +1,16 @@
+import assert from 'node:assert/strict';
 import { contentOf, curlOf, killRequest, send, type ApiAnswer } from './api.ts';
 import { UNCOMMITTED_ROWS, type Client, type Part } from './clients.ts';
 import type { Thread } from './node.ts';
 import type { Screen } from './screen.ts';
 import type { Service } from './service.ts';
-import { insist } from './until.ts';
 
 /** An id that no session has, and that no double can hold. */
 const UNKNOWN_ID = 9_007_199_254_740_993n;
 
 /**
  * Ends the sessions of these clients with one request, which also names an unknown id and the event scheduler's, if there is one.
- * Shows it all; throws a `Failure` unless the answer accounts for every id.
+ * Shows it all; rejects unless the answer accounts for every id.
  */
 export async function endSessions(
   screen: Screen,
@@ -32,7 +32,7 @@ export async function endSessions(
   const expected = [killed, notFound].join(' and not found ');
   const content = contentOf(answer) as Record<string, unknown>;
   const told = [content['processes_killed'], content['processes_not_found']];
-  insist(
+  assert(
     answer.status === 200 && told.join(' and not found ') === expected,
     `The answer should have been: killed ${expected}`,
   );

@@ -1,17 +1,17 @@
+import assert from 'node:assert/strict';
 import { contentOf, listRequest, send, type ListedSession } from './api.ts';
 import type { Screen } from './screen.ts';
 import type { Service } from './service.ts';
-import { insist } from './until.ts';
 
 /** The most sessions that are shown; of more, only those that have a name. */
 const MOST_SHOWN = 30;
 
-/** Asks the API for all user sessions of the node, page by page. Throws a `Failure` when it does not give them. */
+/** Asks the API for all user sessions of the node, page by page. Rejects when it does not give them. */
 export async function listSessions({ url, token }: Service): Promise<ListedSession[]> {
   const sessions: ListedSession[] = [];
   for (;;) {
     const answer = await send(listRequest(url, token, sessions.length));
-    insist(answer.status === 200, `The list was answered with ${answer.status} ${answer.text}`);
+    assert(answer.status === 200, `The list was answered with ${answer.status} ${answer.text}`);
     const { processes, total_count: total } = contentOf(answer) as {
       readonly processes: readonly ListedSession[];
       readonly total_count: bigint;

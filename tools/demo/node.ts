@@ -1,7 +1,7 @@
 import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
 import type { DatabaseNode } from '../database-node.ts';
 import type { Cleanup } from './cleanup.ts';
-import { until } from './until.ts';
+import { until } from '../lib/until.ts';
 
 /** Who logs in to a node, and to which database at once. */
 export interface Account {
@@ -73,7 +73,7 @@ export async function eventScheduler(root: Connection): Promise<Thread | undefin
 
 /** Ends every session of these users. */
 export async function endSessionsOf(users: readonly string[], root: Connection): Promise<void> {
-  await until(`${users.join(', ')} still have sessions`, async () => {
+  await until(`${users.join(', ')} have no sessions`, async () => {
     const left = (await threadsOf(root)).filter(({ user }) => users.includes(user));
     for (const { id } of left) await root.query(`KILL ${id}`).catch(() => undefined);
     return left.length === 0;

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Connection } from 'mysql2/promise';
 import type { ApiAnswer } from './api.ts';
 import { rowsOf, UNCOMMITTED_ROWS, type Client } from './clients.ts';
@@ -5,9 +6,9 @@ import { listSessions } from './list.ts';
 import { eventScheduler, one, threadsOf, type Thread } from './node.ts';
 import type { Screen } from './screen.ts';
 import type { Service } from './service.ts';
-import { insist, until } from './until.ts';
+import { until } from '../lib/until.ts';
 
-/** Shows that the clients have noticed and that the API lists only the others; throws a `Failure` when it is not so within 10 seconds. */
+/** Shows that the clients have noticed and that the API lists only the others; rejects when it is not so in time. */
 export async function proveEnded(
   screen: Screen,
   service: Service,
@@ -16,19 +17,19 @@ export async function proveEnded(
 ): Promise<void> {
   const unaware = (): Client[] => ended.filter((one) => !one.hasEnded || one.heard === undefined);
   await until(
-    () => `sessions were reported killed, but not disconnected: ${namesOf(unaware())}`,
+    () => `sessions that were reported killed are disconnected, but not ${namesOf(unaware())}`,
     () => unaware().length === 0,
   );
   const heard = [...new Set(ended.map((client) => client.heard))].join('; ');
   screen.check(`${namesOf(ended)} were disconnected, and noticed: "${heard}"`);
-  await until('the API does not list just the sessions of the others', async () => {
+  await until('the API lists just the sessions of the others', async () => {
     const ids = new Set((await listSessions(service)).map(({ id }) => id));
     return ended.every(({ id }) => !ids.has(id)) && alive.every(({ id }) => ids.has(id));
   });
   screen.check(`The same list again has the other ${alive.length} clients, and those no more:`);
 }
 
-/** Shows that these clients go on with what they were doing; throws a `Failure` when one does not. */
+/** Shows that these clients go on with what they were doing; rejects when one does not. */
 export async function proveAlive(
   screen: Screen,
   root: Connection,
@@ -37,35 +38,35 @@ export async function proveAlive(
   const busy = alive.filter(({ part }) => part.does === 'statement');
   const free = alive.filter(({ part }) => part.does !== 'statement');
   const lost = alive.find(({ hasEnded }) => hasEnded);
-  insist(lost === undefined, `${lost?.part.name ?? ''} has lost its session, which nobody ended`);
+  assert(lost === undefined, `${lost?.part.name ?? ''} has lost its session, which nobody ended`);
   for (const client of free) {
     const id = await client.ask('SELECT CONNECTION_ID()');
-    insist(id === client.id.toString(), `${client.part.name} has another session than before`);
+    assert(id === client.id.toString(), `${client.part.name} has another session than before`);
   }
   const threads = await threadsOf(root);
   for (const { id, part } of busy) {
     const isBusy = threads.some((thread) => thread.id === id && thread.command === 'Query');
-    insist(isBusy, `${part.name} is no longer in its statement`);
+    assert(isBusy, `${part.name} is no longer in its statement`);
   }
   screen.check(
     `The bystanders live: ${namesOf(free)} get answers in the same sessions; ${namesOf(busy)} is still in its statement.`,
   );
 }
 
-/** Shows that the event scheduler is what it was, by the node's own account; throws a `Failure` when it is not. */
+/** Shows that the event scheduler is what it was, by the node's own account; rejects when it is not. */
 export async function proveScheduler(
   screen: Screen,
   root: Connection,
   before: Thread,
 ): Promise<void> {
   const after = await eventScheduler(root);
-  insist(after?.id === before.id, 'The event scheduler is gone');
+  assert(after?.id === before.id, 'The event scheduler is gone');
   screen.check(
     `The event scheduler is still there; SHOW PROCESSLIST on the node: ${after.id} ${after.user}, ${after.command}, "${after.state}".`,
   );
 }
 
-/** Shows that what the ended client wrote is gone and what the other one wrote is not; throws a `Failure` when it is not so. */
+/** Shows that what the ended client wrote is gone and what the other one wrote is not; rejects when it is not so. */
 export async function proveRollback(
   screen: Screen,
   root: Connection,
@@ -73,7 +74,7 @@ export async function proveRollback(
   { ended, lives, reader }: Readonly<Record<'ended' | 'lives' | 'reader', Client>>,
 ): Promise<void> {
   await until(
-    `rows of ${ended.part.name} are still there`,
+    `the rows of ${ended.part.name} have gone`,
     async () => (await one(root, rowsOf(ended, table))) === '0',
   );
   screen.check(
@@ -82,7 +83,7 @@ export async function proveRollback(
   await lives.commit();
   const kept = await reader.ask(rowsOf(lives, table));
   const all = await reader.ask(`SELECT COUNT(*) FROM ${table}`);
-  insist(
+  assert(
     kept === String(UNCOMMITTED_ROWS) && all === kept,
     `${reader.part.name} reads ${all} rows, ${kept} of them by ${lives.part.name}`,
   );
@@ -91,7 +92,7 @@ export async function proveRollback(
   );
 }
 
-/** Shows the log's lines about these kills; throws a `Failure` when one is missing. */
+/** Shows the log's lines about these kills; rejects when one is missing. */
 export async function showLog(
   screen: Screen,
   service: Service,
@@ -106,7 +107,7 @@ export async function showLog(
     kills().some(
       ({ fields }) => fields['session_id'] === id.toString() && fields['outcome'] === 'killed',
     );
-  await until('a kill is missing in the log', () => ended.every(isLogged));
+  await until('the log has every kill', () => ended.every(isLogged));
   const names = ['timestamp', 'caller', 'session_id', 'session_user', 'session_host', 'outcome'];
   screen.table(
     names.map((name) => ({ name, ...(name === 'session_host' && { least: 21 }) })),

@@ -10,7 +10,7 @@ import { stringify } from 'yaml';
 import type { DatabaseNode } from '../database-node.ts';
 import type { Cleanup } from './cleanup.ts';
 import type { Account } from './node.ts';
-import { Failure, until } from './until.ts';
+import { until } from '../lib/until.ts';
 import { cleanUpOnExit } from '../lib/cleanup-on-exit.ts';
 
 /** A line of the service's log. */
@@ -66,7 +66,7 @@ export class Service {
     return `${this.origin}/v3/${PROJECT}/instances/${INSTANCE}/nodes/${NODE}/processes`;
   }
 
-  /** Starts it; resolves when it listens. Throws a `Failure` when it does not. */
+  /** Starts it; resolves when it listens. Rejects when it does not. */
   async start(): Promise<void> {
     this.#configure();
     const child = spawn(process.execPath, ARGUMENTS, {
@@ -93,19 +93,19 @@ export class Service {
       this.onEvent(event);
     });
     const listens = until(
-      'the service does not listen',
+      'the service listens',
       () => this.log.some(({ message }) => message === 'listening'),
       START_DEADLINE_MS,
     );
     await Promise.race([listens, this.whenEnded()]);
   }
 
-  /** Throws a `Failure` with its last words as soon as it has ended. To be asked while it runs. */
+  /** Rejects with its last words as soon as it has ended. To be asked while it runs. */
   async whenEnded(): Promise<never> {
     if (this.#child !== undefined) await once(this.#child, 'close');
     const { exitCode, signalCode } = this.#child ?? {};
     const words = this.#complaints.trim() || (this.log.at(-1)?.line ?? 'It said nothing.');
-    throw new Failure(`The service has ended (${String(signalCode ?? exitCode)}). ${words}`);
+    throw new Error(`The service has ended (${String(signalCode ?? exitCode)}). ${words}`);
   }
 
   // There is no secret in either file.

@@ -1,4 +1,4 @@
-import { until } from '../demo/until.ts';
+import { until } from '../lib/until.ts';
 import { nodesFrom, runLoad, warmNodes, type Fleet, type Requests } from './fleet.ts';
 import type { Outcome } from './load-process.ts';
 import { range } from './names.ts';
@@ -113,7 +113,7 @@ async function measureCrowd(fleet: Fleet, first: number, middle: number): Promis
 async function areWarm(fleet: Fleet, first: number, last: number): Promise<void> {
   const areThey = async (): Promise<boolean> =>
     (await warmNodes(fleet, first, last)) >= last - first;
-  await until('not all nodes are warm', areThey, 60_000);
+  await until('all nodes are warm', areThey, 60_000);
 }
 
 function times(outcomes: readonly Outcome[]): number[] {

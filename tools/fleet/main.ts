@@ -2,7 +2,7 @@ import { cpus, loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { until } from '../demo/until.ts';
+import { until } from '../lib/until.ts';
 import { complaint } from '../server-binaries.ts';
 import { onceSignalled } from '../signals.ts';
 import { measureBulkhead } from './bulkhead.ts';
@@ -130,7 +130,7 @@ async function startWarm(fleet: Fleet, first: number): Promise<void> {
   await service.start();
   const isWarm = async (): Promise<boolean> =>
     (await warmNodes(fleet, first, first + size)) === size;
-  await until('not all nodes are warm', isWarm, 60_000);
+  await until('all nodes are warm', isWarm, 60_000);
 }
 
 function isPhase(name: string): name is Phase {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../demo/until.ts';
+import { until } from '../lib/until.ts';
 import { nodesFrom, runLoad, warmNodes, type Fleet } from './fleet.ts';
 import { range } from './names.ts';
 import { watchProcessors } from './processor.ts';
@@ -34,7 +34,10 @@ export async function measureMemory(fleet: Fleet): Promise<void> {
     without.push(await settledMemory(fleet));
     await service.stop();
     service.configure('all', nodesFrom(fleet, 0, size));
-    await until('the old connections stay', async () => (await warmNodes(fleet, 0, size)) === 0);
+    await until(
+      'the old connections have gone',
+      async () => (await warmNodes(fleet, 0, size)) === 0,
+    );
     times.push(await startWarm(fleet));
     await sleep(FIRST_PINGS_MS);
     idle = await watchPings(fleet);
@@ -66,7 +69,7 @@ async function startWarm(fleet: Fleet): Promise<{ listening: number; warm: numbe
   const listening = performance.now() - begun;
   const areWarm = async (): Promise<boolean> =>
     (await warmNodes(fleet, 0, fleet.size)) === fleet.size;
-  await until('not all nodes are warm', areWarm, 120_000);
+  await until('all nodes are warm', areWarm, 120_000);
   return { listening, warm: performance.now() - begun };
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../demo/until.ts';
+import { until } from '../lib/until.ts';
 import { nodesFrom, runLoad, warmNodes, type Fleet } from './fleet.ts';
 import { range } from './names.ts';
 import { FIRST_SESSION } from './simulated-node.ts';
@@ -31,11 +31,11 @@ export async function measureReload(fleet: Fleet): Promise<void> {
   const reloaded = performance.now() - begun;
   const areWarm = async (): Promise<boolean> =>
     (await warmNodes(fleet, size, size + exchanged)) === exchanged;
-  await until('the new nodes are not warm', areWarm, 60_000);
+  await until('the new nodes are warm', areWarm, 60_000);
   const warm = performance.now() - begun;
   const { outcomes, processors } = await loading;
   const areGone = async (): Promise<boolean> => (await warmNodes(fleet, 0, exchanged)) === 0;
-  await until('the removed nodes are still connected to', areGone);
+  await until('the service has left the removed nodes', areGone);
   const after = await counts();
   const added = await runLoad(fleet, seconds / 2, {
     ...{ ...stream, name: 'added', nodes: range(size, size + exchanged) },

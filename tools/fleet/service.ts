@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { canConnect } from '../can-connect.ts';
-import { until } from '../demo/until.ts';
+import { until } from '../lib/until.ts';
 import { cleanUpOnExit } from '../lib/cleanup-on-exit.ts';
 import { CONTROL, instanceId, nodeId, NODES_HOST, PROJECT, sha256, TOKENS } from './names.ts';
 
@@ -77,7 +77,7 @@ export class Service {
     writeFileSync(join(this.#folder, 'nodes.yaml'), stringify({ nodes: entries }));
   }
 
-  /** Resolves when it listens. Throws a `Failure` when it does not. */
+  /** Resolves when it listens. Rejects when it does not. */
   async start(): Promise<void> {
     const log = openSync(join(this.#folder, 'log'), 'w');
     const build = join(this.#folder, 'build');
@@ -101,7 +101,7 @@ export class Service {
   async reload(): Promise<void> {
     this.#child?.kill('SIGHUP');
     const hasReloaded = (): boolean => this.#log().includes('"message":"reloaded"');
-    await until('the service has not reloaded', hasReloaded);
+    await until('the service has reloaded', hasReloaded);
   }
 
   async stop(): Promise<void> {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { canConnect } from '../can-connect.ts';
-import { until } from '../demo/until.ts';
+import { until } from '../lib/until.ts';
 import { cleanUpOnExit } from '../lib/cleanup-on-exit.ts';
 import type { History } from './history.ts';
 import { CONTROL, type TortureNode } from './node.ts';
@@ -47,7 +47,7 @@ export class Service {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Resolves when it listens. Throws a `Failure` when it does not. */
+  /** Resolves when it listens. Rejects when it does not. */
   async start(): Promise<void> {
     this.#history.of({ what: 'service begins' });
     const log = openSync(join(this.#folder, 'log'), 'a');

@@ -1,0 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Resolves as soon as the fact holds. Rejects with its name if it does not hold within `withinMs`. */
+export async function until(
+  name: string | (() => string),
+  fact: () => boolean | Promise<boolean>,
+  withinMs = 60_000,
+  everyMs = 10,
+): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!(await fact())) {
+    if (performance.now() > end) {
+      throw new Error(`Not within ${withinMs} ms: ${typeof name === 'string' ? name : name()}`);
+    }
+    await sleep(everyMs);
+  }
+}
