@@ -5,7 +5,7 @@ import { table } from '../../tools/bench/report.ts';
 import { Results } from '../../tools/bench/results.ts';
 import { interleave } from '../../tools/bench/rounds.ts';
 import { isWhole, readArguments } from '../../tools/bench/settings.ts';
-import { judge, summarize } from '../../tools/bench/statistics.ts';
+import { judge, summarize } from '../../tools/lib/statistics.ts';
 
 describe('the figures', () => {
   it('are the middle and the 99th of a hundred', () => {

@@ -1,5 +1,5 @@
 import type { Figure, LaneResult, Results } from './results.ts';
-import type { Aim } from './statistics.ts';
+import type { Aim } from '../lib/statistics.ts';
 
 /** The table of a run: what each lane took, then the figures beside their aims, then what is to be known about them. */
 export function table({ lanes, figures, notes }: Results): string {

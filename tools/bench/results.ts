@@ -1,4 +1,4 @@
-import { judge, summarize, type Aim, type Summary, type Verdict } from './statistics.ts';
+import { judge, summarize, type Aim, type Summary, type Verdict } from '../lib/statistics.ts';
 import type { Measurement } from './settings.ts';
 
 /** What a lane took, in milliseconds unless it says so. */

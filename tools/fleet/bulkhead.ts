@@ -3,7 +3,7 @@ import { nodesFrom, runLoad, warmNodes, type Fleet, type Requests } from './flee
 import type { Outcome } from './load-process.ts';
 import { range } from './names.ts';
 import { FIRST_SESSION } from './simulated-node.ts';
-import { addCounts, median, quantile, toldCounts } from './statistics.ts';
+import { addCounts, median, quantile, formatCounts } from '../lib/statistics.ts';
 
 const TURNS = 6;
 const HEALTHY_RATE = 100;
@@ -125,5 +125,5 @@ function p99(outcomes: readonly Outcome[]): number {
 }
 
 function statuses(outcomes: readonly Outcome[]): string {
-  return toldCounts(outcomes.map((one) => one.statuses).reduce(addCounts, {}));
+  return formatCounts(outcomes.map((one) => one.statuses).reduce(addCounts, {}));
 }

@@ -4,7 +4,7 @@ import { nodesFrom, runLoad, warmNodes, type Fleet } from './fleet.ts';
 import { range } from './names.ts';
 import { watchProcessors } from './processor.ts';
 import { FIRST_SESSION } from './simulated-node.ts';
-import { median } from './statistics.ts';
+import { median } from '../lib/statistics.ts';
 
 const ROUNDS = 3;
 const SAMPLES = 5;

@@ -1,7 +1,7 @@
 import { runLoad, type Fleet } from './fleet.ts';
 import type { Outcome } from './load-process.ts';
 import { range } from './names.ts';
-import { addCounts, mean, median, quantile, toldCounts } from './statistics.ts';
+import { addCounts, mean, median, quantile, formatCounts } from '../lib/statistics.ts';
 
 const CALLERS = 64;
 const LINES = 2048;
@@ -62,7 +62,7 @@ export async function measureOverload(fleet: Fleet): Promise<void> {
     const own = percent(mean(some.map((turn) => shareOf(turn, thriftOf))));
     report.figure('  a second of a core', `${median(runs.map(thriftOf)).toFixed(0)}, ${own}`);
     const statuses = runs.map(({ outcome }) => outcome.statuses).reduce(addCounts, {});
-    report.figure('  answers', `${toldCounts(statuses)}; ${p99(runs)}`);
+    report.figure('  answers', `${formatCounts(statuses)}; ${p99(runs)}`);
     const sent = mean(runs.map(({ outcome }) => outcome.sent)) / seconds;
     const unsent = mean(runs.map(({ outcome }) => outcome.unsent)) / seconds;
     report.figure('  sent, not sent', `${sent.toFixed(0)}, ${unsent.toFixed(0)} a second`);

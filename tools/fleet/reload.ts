@@ -3,7 +3,7 @@ import { until } from '../lib/until.ts';
 import { nodesFrom, runLoad, warmNodes, type Fleet } from './fleet.ts';
 import { range } from './names.ts';
 import { FIRST_SESSION } from './simulated-node.ts';
-import { quantile, toldCounts } from './statistics.ts';
+import { quantile, formatCounts } from '../lib/statistics.ts';
 
 const RATE = 100;
 
@@ -56,11 +56,11 @@ export async function measureReload(fleet: Fleet): Promise<void> {
   report.aim(`connections of the ${size - exchanged} others`, told(1), 'none', haveStayed);
   report.figure('connections of the removed', told(0));
   report.figure('connections of the added', told(2));
-  const statuses = outcomes.map((outcome) => toldCounts(outcome.statuses));
+  const statuses = outcomes.map((outcome) => formatCounts(outcome.statuses));
   const areFine = failed.length === 0 && odd.length === 0;
   report.aim('answers of those that stay', statuses[0] ?? '', 'all 200', areFine);
   report.figure('answers of those that go', statuses[1] ?? '');
-  report.figure('answers of the added, later', toldCounts(added.outcomes[0]?.statuses ?? {}));
+  report.figure('answers of the added, later', formatCounts(added.outcomes[0]?.statuses ?? {}));
   report.figure('until the files were read', `${reloaded.toFixed(0)} ms`);
   report.figure('until the added were warm', `${warm.toFixed(0)} ms`);
   const longest = [calm.outcomes[0], outcomes[0]].map((outcome) =>
