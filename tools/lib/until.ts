@@ -8,10 +8,10 @@ export async function until(
   everyMs = 10,
 ): Promise<void> {
   const end = performance.now() + withinMs;
-  while (!(await fact())) {
+  do {
     if (performance.now() > end) {
       throw new Error(`Not within ${withinMs} ms: ${typeof name === 'string' ? name : name()}`);
     }
     await sleep(everyMs);
-  }
+  } while (!(await fact()));
 }
