@@ -72,7 +72,7 @@ describe('what is in the image', () => {
   beforeAll(() => {
     made.make();
     const [, program = '', ...rest] = [...words('ENTRYPOINT'), ...words('CMD')];
-    service = new ServiceProcess([join(made.folder, program), ...rest]);
+    service = new ServiceProcess({ program: [join(made.folder, program), ...rest] });
   });
   afterAll(() => {
     service.remove();

@@ -1,6 +1,6 @@
 import { complaint } from '../server-binaries.ts';
 import { onceSignalled } from '../signals.ts';
-import { Build } from './build.ts';
+import { Build } from '../lib/build.ts';
 import { measureBatch } from './measure-batch.ts';
 import { measureCallers } from './measure-callers.ts';
 import { measureCrowd } from './measure-crowd.ts';

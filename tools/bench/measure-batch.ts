@@ -4,7 +4,7 @@ import { Driver } from './driver.ts';
 import type { latencyAnswers } from './latency-process.ts';
 import { using, type ServerRig } from './rig.ts';
 import { interleave, repeat, timed, type Lane } from './rounds.ts';
-import { Service } from './service.ts';
+import { createService } from './service.ts';
 import { findMysqladmin, mysqladminKill, Shell } from './shell.ts';
 
 const BATCH = 1000;
@@ -20,14 +20,15 @@ export async function measureBatch(rig: ServerRig): Promise<void> {
   const mysqladmin = await findMysqladmin();
   const line = new Child<typeof latencyAnswers>('../bench/latency-process.ts');
   const far = await line.ask('lengthen', port, ROUND_TRIP_MS);
-  const service = new Service(build, { nodePorts: [port, far] });
+  const service = createService(build, { nodePorts: [port, far] });
   const shell = new Shell();
   const undo = async (): Promise<void> => {
     shell.close();
-    await Promise.all([service.remove(), line.stop()]);
+    service.remove();
+    await line.stop();
   };
   await using(rig, undo, async () => {
-    await service.start();
+    await service.launch();
     const client = new Client(service.port);
     const byService = (which: number) => async (ids: readonly number[]) => client.kill(which, ids);
     const byHand = (to: number) => (ids: readonly number[]) =>

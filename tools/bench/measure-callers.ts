@@ -4,7 +4,7 @@ import { killRequest } from './client.ts';
 import type { floorAnswers } from './floor-process.ts';
 import { using, type ServerRig } from './rig.ts';
 import { interleave } from './rounds.ts';
-import { Service } from './service.ts';
+import { createService } from './service.ts';
 
 const CALLERS = 100;
 const BLOCK_MS = 2000;
@@ -13,11 +13,14 @@ const NOBODY = 2_000_000_000;
 /** d. 100 callers at once on one node, each with an id that nobody has, as soon as its last answer is there. */
 export async function measureCallers(rig: ServerRig): Promise<void> {
   const { build, node, results, name } = rig;
-  const service = new Service(build, { nodePorts: [node.server.port] });
+  const service = createService(build, { nodePorts: [node.server.port] });
   const floor = new Child<typeof floorAnswers>('../bench/floor-process.ts');
-  const undo = () => Promise.all([service.remove(), floor.stop()]);
+  const undo = async (): Promise<void> => {
+    service.remove();
+    await floor.stop();
+  };
   await using(rig, undo, async () => {
-    await service.start();
+    await service.launch();
     const floorPort = await floor.ask('start', build.dist);
     const listsPerHundred: number[] = [];
     const lanes = [

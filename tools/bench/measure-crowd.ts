@@ -6,7 +6,7 @@ import { Driver } from './driver.ts';
 import { BenchNode } from './node.ts';
 import { using, type ServerRig } from './rig.ts';
 import { interleave, repeat, timed, type Lane } from './rounds.ts';
-import { Service } from './service.ts';
+import { createService } from './service.ts';
 
 const KILLS = 10;
 const LISTS = 5;
@@ -41,12 +41,14 @@ export async function measureCrowd(
         results.note(`${name}: ${opened} sessions in place of ${size}: ${trouble}`);
       }
       const nodePorts = [node.server.port, crowded.server.port];
-      const service = new Service(build, { nodePorts });
+      const service = createService(build, { nodePorts });
       await using(
         rig,
-        () => service.remove(),
+        () => {
+          service.remove();
+        },
         async () => {
-          await service.start();
+          await service.launch();
           const client = new Client(service.port);
           await client.warmUp(killRequest(QUIET, [2_000_000_000]), WARM_UPS);
           if (which.isKillWanted) await measureKills(rig, crowded, client, opened);

@@ -6,7 +6,7 @@ import { Driver } from './driver.ts';
 import type { floorAnswers } from './floor-process.ts';
 import { using, type ServerRig } from './rig.ts';
 import { interleave, repeat, timed, type Lane } from './rounds.ts';
-import { Service } from './service.ts';
+import { createService } from './service.ts';
 import { findMysqladmin, findPtKill, mysqladminKill, ptKill, Shell } from './shell.ts';
 
 /** Kills of a lane in a round. */
@@ -25,19 +25,20 @@ const LINE = `${'x'.repeat(420)}\n`;
 export async function measureKill(rig: ServerRig): Promise<void> {
   const { build, node } = rig;
   const nodePorts = [node.server.port];
-  const plain = new Service(build, { nodePorts });
-  const audited = new Service(build, { nodePorts, isAudited: true });
+  const plain = createService(build, { nodePorts });
+  const audited = createService(build, { nodePorts, isAudited: true });
   const floor = new Child<typeof floorAnswers>('../bench/floor-process.ts');
   const bare = new Child<typeof floorAnswers>('../bench/floor-process.ts');
   const shell = new Shell();
   const file = openSync(join(build.folder, 'lines'), 'a');
   const undo = async (): Promise<void> => {
     shell.close();
-    await Promise.all([plain.remove(), audited.remove(), floor.stop(), bare.stop()]);
+    for (const service of [plain, audited]) service.remove();
+    await Promise.all([floor.stop(), bare.stop()]);
     closeSync(file);
   };
   await using(rig, undo, async () => {
-    await Promise.all([plain.start(), audited.start()]);
+    await Promise.all([plain.launch(), audited.launch()]);
     const driver = await Driver.connect(node.server.port);
     const clients = {
       floor: new Client(await floor.ask('start', build.dist)),

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, listRequest } from './client.ts';
 import { using, type ServerRig } from './rig.ts';
 import { interleave, timed } from './rounds.ts';
-import { Service } from './service.ts';
+import { createService } from './service.ts';
 
 /** How long an idle service is left alone before it is weighed. */
 const IDLE_MS = 3000;
@@ -11,11 +11,11 @@ const IDLE_MS = 3000;
 /** f. From the start of the process to its first answer, which is the list of a node, and what it weighs when it idles. */
 export async function measureStart(rig: ServerRig): Promise<void> {
   const { build, node, results, name } = rig;
-  const service = new Service(build, { nodePorts: [node.server.port] });
+  const service = createService(build, { nodePorts: [node.server.port] });
   const residents: number[] = [];
   const run = async (): Promise<number[]> => {
     const taken = await timed(async () => {
-      await service.start();
+      await service.launch();
       const client = new Client(service.port);
       await client.ready();
       const { status } = await client.ask(listRequest(0));
@@ -23,13 +23,15 @@ export async function measureStart(rig: ServerRig): Promise<void> {
       assert(status === 200, `A list was answered with ${status}`);
     });
     await sleep(IDLE_MS);
-    residents.push(service.residentMb());
+    residents.push(service.residentKb() / 1024);
     await service.stop();
     return [taken];
   };
   await using(
     rig,
-    () => service.remove(),
+    () => {
+      service.remove();
+    },
     async () => {
       const rounds = Math.ceil(rig.rounds / 2);
       const samples = await interleave([{ name: LANE, run }], rounds, (round) => {

@@ -1,11 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { LaunchedService } from '../lib/launched-service.ts';
 import { Client, killRequest } from './client.ts';
 import { sharesOf, type CpuProfile, type Share } from './cpu-profile.ts';
 import { crowd } from './measure-callers.ts';
 import { using, type ServerRig } from './rig.ts';
 import { repeat } from './rounds.ts';
-import { Service } from './service.ts';
+import { createService } from './service.ts';
 
 const SAMPLE_MICROSECONDS = 100;
 const WARM_UPS = 3000;
@@ -48,21 +49,27 @@ async function profileWhile(
   rig: ServerRig,
   title: string,
   say: (line: string) => void,
-  load: (service: Service) => Promise<Span>,
+  load: (service: LaunchedService) => Promise<Span>,
 ): Promise<void> {
-  const service = new Service(rig.build, {
+  const folder = mkdtempSync(join(rig.build.folder, 'profile-'));
+  const service = createService(rig.build, {
     nodePorts: [rig.node.server.port],
-    nodeOptions: ['--cpu-prof', `--cpu-prof-interval=${SAMPLE_MICROSECONDS}`],
+    nodeOptions: [
+      ...['--cpu-prof', `--cpu-prof-dir=${folder}`],
+      `--cpu-prof-interval=${SAMPLE_MICROSECONDS}`,
+    ],
   });
   await using(
     rig,
-    () => service.remove(),
+    () => {
+      service.remove();
+    },
     async () => {
       rig.progress(title);
-      await service.start();
+      await service.launch();
       const { begun, ended, requests } = await load(service);
       await service.stop('SIGTERM');
-      const shares = sharesOf(readProfile(service.folder), begun, ended);
+      const shares = sharesOf(readProfile(folder), begun, ended);
       const each = ((shares.busyMs / requests) * 1000).toFixed(0);
       say(`\n${title}: ${requests} requests, ${each} µs each in which it was not idle`);
       tell('By package', shares.packages, say);

@@ -1,4 +1,4 @@
-import type { Build } from './build.ts';
+import type { Build } from '../lib/build.ts';
 import type { BenchNode } from './node.ts';
 import type { Results } from './results.ts';
 
@@ -10,7 +10,7 @@ export interface Rig {
   /** What is going on. */
   readonly progress: (text: string) => void;
   /** Has this done at the end of the run, if it has not been done before. Returns what does it. */
-  readonly atEnd: (undo: () => Promise<unknown>) => () => Promise<void>;
+  readonly atEnd: (undo: () => unknown) => () => Promise<void>;
 }
 
 /** The same with the servers of one kind. */
@@ -27,7 +27,7 @@ export const FEW = 100;
 /** Does the work with things that end after it, or with the run. */
 export async function using<T>(
   { atEnd }: Rig,
-  undo: () => Promise<unknown>,
+  undo: () => unknown,
   work: () => Promise<T>,
 ): Promise<T> {
   const end = atEnd(undo);

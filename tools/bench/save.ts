@@ -4,7 +4,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { format, resolveConfig } from 'prettier';
-import { REPOSITORY } from './build.ts';
+import { REPOSITORY } from '../lib/launched-service.ts';
 import { chart } from './chart.ts';
 import type { Results } from './results.ts';
 

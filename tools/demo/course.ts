@@ -44,7 +44,7 @@ async function perform(scene: Scene, { screen, serve }: DemoOptions): Promise<vo
   if (scheduler) screen.say('Beside them runs the event scheduler of the node.');
 
   screen.step("The node's sessions, as the API lists them");
-  screen.code(curlOf(listRequest(service.url, service.token)));
+  screen.code(curlOf(listRequest(service.sessionsUrl, service.token)));
   const own = BigInt(await one(root, 'SELECT CONNECTION_ID()'));
   const names = new Map([
     [own, '(this)'],

@@ -22,7 +22,7 @@ export async function endSessions(
   const notFound = [UNKNOWN_ID, ...(scheduler === undefined ? [] : [scheduler.id])];
   explain(screen, clients, scheduler);
 
-  const request = killRequest(service.url, service.token, [...killed, ...notFound]);
+  const request = killRequest(service.sessionsUrl, service.token, [...killed, ...notFound]);
   screen.code(curlOf(request));
   const begun = performance.now();
   const answer = await send(request);

@@ -7,7 +7,7 @@ import type { Service } from './service.ts';
 const MOST_SHOWN = 30;
 
 /** Asks the API for all user sessions of the node, page by page. Rejects when it does not give them. */
-export async function listSessions({ url, token }: Service): Promise<ListedSession[]> {
+export async function listSessions({ sessionsUrl: url, token }: Service): Promise<ListedSession[]> {
   const sessions: ListedSession[] = [];
   for (;;) {
     const answer = await send(listRequest(url, token, sessions.length));

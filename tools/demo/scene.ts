@@ -41,7 +41,7 @@ export async function setUp(
   screen.step('The service');
   const service = new Service(node, accounts.control, cleanup);
   screen.code(service.command);
-  await service.start();
+  await service.launch();
   screen.say(
     `It listens on ${service.origin}. Its two files hold no secret: of the one caller's token only the SHA-256, and of the password the name of a variable.`,
   );

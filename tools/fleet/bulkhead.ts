@@ -31,7 +31,7 @@ export async function measureBulkhead(fleet: Fleet): Promise<void> {
     ...nodesFrom(fleet, first, middle),
     ...nodesFrom(fleet, last, last + size / 2),
   ]);
-  await twin.start();
+  await twin.launch();
   const others = [
     [middle, last],
     [last, last + size / 2],

@@ -41,7 +41,7 @@ export async function runLoad(
   readonly elapsed: number;
   readonly processors: Shares;
 }> {
-  const pids = { service: service.pid, nodes: nodes.pid, load: load.pid };
+  const pids = { service: service.processId, nodes: nodes.pid, load: load.pid };
   const shares = watchProcessors(pids);
   const begun = performance.now();
   const outcomes = await load.ask('run', {

@@ -2,6 +2,7 @@ import { cpus, loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Build } from '../lib/build.ts';
 import { until } from '../lib/until.ts';
 import { complaint } from '../server-binaries.ts';
 import { onceSignalled } from '../signals.ts';
@@ -66,9 +67,12 @@ async function main(): Promise<number> {
 
 async function measure(settings: Settings, undos: Undos): Promise<number> {
   const { size, seconds, source, phases } = settings;
-  const service = new Service();
-  const twin = new Service();
-  undos.push(() => Promise.all([service.remove(), twin.remove()]));
+  const build = new Build();
+  undos.push(() => build.remove());
+  const [service, twin] = [new Service(build), new Service(build)];
+  undos.push(() => {
+    for (const each of [service, twin]) each.remove();
+  });
   const nodes = new Child<typeof nodesAnswers>('./nodes-process.ts');
   undos.push(() => nodes.stop());
   const load = new Child<typeof loadAnswers>('./load-process.ts');
@@ -80,7 +84,7 @@ async function measure(settings: Settings, undos: Undos): Promise<number> {
     `${size} nodes; Node ${process.version}, ${cpus().length} cores for everything, load before ${average.join(' ')}`,
   );
   report.progress('building the service');
-  await Promise.all([service.build(source), twin.build(source)]);
+  await build.make(source);
   // Those of the service, those that a reload adds, and one half more for the twin.
   const ports = await nodes.ask('start', size + exchanged + size / 2);
   const fleet: Fleet = { service, twin, nodes, load, ports, size, exchanged, seconds, report };
@@ -90,7 +94,7 @@ async function measure(settings: Settings, undos: Undos): Promise<number> {
   return 0;
 }
 
-type Undos = (() => Promise<unknown>)[];
+type Undos = (() => unknown)[];
 
 interface Settings {
   readonly size: number;
@@ -127,7 +131,7 @@ async function startWarm(fleet: Fleet, first: number): Promise<void> {
   const { service, size, report } = fleet;
   report.progress('warming');
   service.configure('all', nodesFrom(fleet, first, first + size));
-  await service.start();
+  await service.launch();
   const isWarm = async (): Promise<boolean> =>
     (await warmNodes(fleet, first, first + size)) === size;
   await until('all nodes are warm', isWarm, 60_000);

@@ -30,7 +30,7 @@ export async function measureMemory(fleet: Fleet): Promise<void> {
     report.progress(`memory, round ${round} of ${ROUNDS}`);
     await service.stop();
     service.configure('on_demand', nodesFrom(fleet, 0, size));
-    await service.start();
+    await service.launch();
     without.push(await settledMemory(fleet));
     await service.stop();
     service.configure('all', nodesFrom(fleet, 0, size));
@@ -65,7 +65,7 @@ export async function measureMemory(fleet: Fleet): Promise<void> {
 
 async function startWarm(fleet: Fleet): Promise<{ listening: number; warm: number }> {
   const begun = performance.now();
-  await fleet.service.start();
+  await fleet.service.launch();
   const listening = performance.now() - begun;
   const areWarm = async (): Promise<boolean> =>
     (await warmNodes(fleet, 0, fleet.size)) === fleet.size;
@@ -75,7 +75,7 @@ async function startWarm(fleet: Fleet): Promise<{ listening: number; warm: numbe
 
 /** What keeping the connections warm costs while nobody asks for anything. */
 async function watchPings({ service, nodes, size, seconds }: Fleet): Promise<string> {
-  const shares = watchProcessors({ service: service.pid });
+  const shares = watchProcessors({ service: service.processId });
   const before = await nodes.ask('counts', 0, size);
   const begun = performance.now();
   await sleep(seconds * 1000);

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 /** The project that owns the fleet. */
 export const PROJECT = '619d3e78f61b4be68bc5aa0b59edcf7b';
 /** Several, since the limit of one caller is below what the load test offers. */
@@ -17,10 +15,6 @@ export function nodeId(node: number): string {
 
 export function instanceId(node: number): string {
   return `${digits(Math.floor(node / NODES_AN_INSTANCE))}in07`;
-}
-
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }
 
 /** The numbers from the first to before the last. */

@@ -2,35 +2,46 @@ import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { cleanUpOnExit } from '../lib/cleanup-on-exit.ts';
-
-export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+import { cleanUpOnExit } from './cleanup-on-exit.ts';
+import { REPOSITORY } from './launched-service.ts';
 
 /** What the program reads of the package besides its own files. */
 const BESIDE_DIST = ['node_modules', 'package.json', 'config', 'deploy', 'docs'];
 
-/** The package as `npm run build` makes it, in a folder of its own that goes with this process at the latest. */
+/** The package as `npm run build` makes it, in a folder that goes with this process at the latest. */
 export class Build {
-  readonly folder = mkdtempSync(join(tmpdir(), 'session-control-bench-'));
-  readonly #cleanup = cleanUpOnExit('rm -rf "$1"', this.folder);
+  readonly folder = mkdtempSync(join(tmpdir(), 'session-control-build-'));
+  // The compiler would make the folder again.
+  readonly #cleanup = cleanUpOnExit(
+    '[ -z "$latest" ] || kill -9 "$latest"; rm -rf "$1"',
+    this.folder,
+  );
 
   get dist(): string {
     return join(this.folder, 'dist');
   }
 
-  /** Compiles it with further options of the compiler. Rejects with the compiler's words if that fails. */
-  async make(...options: readonly string[]): Promise<void> {
-    for (const name of BESIDE_DIST) symlinkSync(join(REPOSITORY, name), join(this.folder, name));
-    const tsc = join(REPOSITORY, 'node_modules', 'typescript', 'bin', 'tsc');
+  /** Arguments of Node that run it as `npm start` does. */
+  get program(): readonly string[] {
+    return ['--enable-source-maps', join(this.dist, 'main.js')];
+  }
+
+  /** Compiles the sources of this tree with further options of the compiler. Rejects with the compiler's output if it fails. */
+  async make(source = REPOSITORY, options: readonly string[] = []): Promise<void> {
+    for (const name of BESIDE_DIST) symlinkSync(join(source, name), join(this.folder, name));
+    const tsc = join(source, 'node_modules', 'typescript', 'bin', 'tsc');
     const args = [tsc, '-p', 'tsconfig.build.json', '--outDir', this.dist, ...options];
-    await promisify(execFile)(process.execPath, args, { cwd: REPOSITORY }).catch(
-      (cause: unknown) => {
-        const { stdout } = cause as { stdout: string };
-        throw new Error(`The service does not compile: ${stdout}`, { cause });
-      },
-    );
+    const compiling = promisify(execFile)(process.execPath, args, { cwd: source });
+    this.#cleanup.set(String(compiling.child.pid ?? ''));
+    try {
+      await compiling;
+    } catch (cause) {
+      const { stdout } = cause as { stdout: string };
+      throw new Error(`The service does not compile: ${stdout}`, { cause });
+    } finally {
+      this.#cleanup.set('');
+    }
     for (const program of ['main.js', 'cli/main.js']) chmodSync(join(this.dist, program), 0o755);
   }
 

@@ -24,7 +24,7 @@ const home = mkdtempSync(join(tmpdir(), 'sessionctl-recording-'));
 try {
   const { service, batch } = await setScene(cleanup);
   const [, project = '', instance = '', node = ''] =
-    /v3\/(\w+)\/instances\/(\w+)\/nodes\/(\w+)/.exec(service.url) ?? [];
+    /v3\/(\w+)\/instances\/(\w+)\/nodes\/(\w+)/.exec(service.sessionsUrl) ?? [];
   const environment = {
     PATH: process.env['PATH'] ?? '',
     HOME: home,

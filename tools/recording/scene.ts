@@ -55,6 +55,6 @@ export async function setScene(cleanup: Cleanup): Promise<Scene> {
     report.query(`SELECT SLEEP(600) /* turnover ${region} */`).catch(() => undefined);
   }
   const service = new Service(node, { user: 'session_control', password: PASSWORD }, cleanup);
-  await service.start();
+  await service.launch();
   return { service, batch: String(batch.threadId) };
 }

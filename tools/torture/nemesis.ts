@@ -80,7 +80,7 @@ export async function tormentService(
     while (goesOn() && performance.now() < wakesAt) await sleep(50);
     if (!goesOn()) return;
     await service.kill();
-    await service.start();
+    await service.launch();
   }
 }
 

@@ -48,8 +48,10 @@ export async function torture(
   const { seed, acts } = settings;
   for (const node of nodes) node.recordIn(history);
   const service = new Service(parts.service, nodes, history);
-  undos.push(() => service.remove());
-  await service.start();
+  undos.push(() => {
+    service.remove();
+  });
+  await service.launch();
   undos.push(watch(parts, service));
   const sceneries = populate(seed, parts);
   await sleep(YOUTH_MS);
@@ -76,7 +78,8 @@ export async function torture(
   if (!interruption.aborted) await sleep(DEATH_MS + 200);
   for (const { observer } of sceneries.values()) await observer.look();
   history.of({ what: 'end' });
-  if (service.hasFailed) throw new Error(`The service ended by itself: ${service.lastWords()}`);
+  if (service.hasFailed)
+    throw new Error(`The service ended by itself: ${service.output.slice(-2000)}`);
   return service.audit();
 }
 
