@@ -1,84 +1,70 @@
-import { isNativeError } from 'node:util/types';
-import { parse } from 'lossless-json';
-import { complaint } from '../server-binaries.ts';
+import {
+  createTransport,
+  SessionControlClient,
+  type HttpAnswer,
+  type HttpRequest,
+  type NodeAddress,
+  type Session,
+  type Termination,
+} from '../../src/client/index.ts';
 
-/** A session as the API lists it. */
-export interface ListedSession {
-  readonly id: bigint;
-  readonly user: string;
-  readonly host: string;
-  readonly db: string;
-  readonly command: string;
-  readonly time: bigint;
-  readonly state: string;
-  readonly info: string;
+/** A request with the service's answer. */
+export interface Exchange {
+  readonly request: HttpRequest;
+  readonly answer: HttpAnswer;
+  readonly milliseconds: number;
 }
 
-/** An answer of the API. */
-export interface ApiAnswer {
-  readonly status: number;
-  readonly requestId: string;
-  /** The body as it came. */
-  readonly text: string;
+/** The project's own client library, with the exchanges of each call. */
+export class Api {
+  readonly #client: SessionControlClient;
+  readonly #node: NodeAddress;
+  #exchanges: Exchange[] = [];
+
+  constructor(endpoint: string, token: string, node: NodeAddress) {
+    const transport = createTransport();
+    this.#node = node;
+    this.#client = new SessionControlClient({
+      endpoint,
+      credentials: { token },
+      retries: 0,
+      transport: async (request) => {
+        const begun = performance.now();
+        const answer = await transport(request);
+        this.#exchanges.push({ request, answer, milliseconds: performance.now() - begun });
+        return answer;
+      },
+    });
+  }
+
+  /** Lists all user sessions of the node. Rejects with a SessionControlError. */
+  async list(): Promise<{ sessions: Session[]; exchange: Exchange }> {
+    this.#exchanges = [];
+    const sessions = await this.#client.list(this.#node);
+    return { sessions, exchange: this.#first() };
+  }
+
+  /** Ends the sessions with these ids. Rejects with a SessionControlError. */
+  async kill(ids: readonly bigint[]): Promise<{ termination: Termination; exchange: Exchange }> {
+    this.#exchanges = [];
+    const termination = await this.#client.kill(this.#node, ids);
+    return { termination, exchange: this.#first() };
+  }
+
+  #first(): Exchange {
+    const [exchange] = this.#exchanges;
+    if (exchange === undefined) throw new Error('The service was not asked.');
+    return exchange;
+  }
 }
 
-/** One request. What is shown as a curl line is what is sent. */
-export interface ApiRequest {
-  readonly method: 'GET' | 'DELETE';
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-const TIMEOUT_MS = 40_000;
-
-/** Asks for the node's sessions, up to 100 from the `offset`th on. */
-export function listRequest(url: string, token: string, offset = 0): ApiRequest {
-  const query = offset === 0 ? '' : `?offset=${offset}`;
-  return { method: 'GET', url: `${url}${query}`, headers: { 'X-Auth-Token': token } };
-}
-
-/** Asks to end the sessions that have these ids. */
-export function killRequest(url: string, token: string, ids: readonly bigint[]): ApiRequest {
-  return {
-    method: 'DELETE',
-    url,
-    headers: { 'X-Auth-Token': token, 'Content-Type': 'application/json' },
-    body: `{"processes":[${ids.join(',')}]}`,
-  };
-}
-
-/** The request as a line for a shell. Nothing in it holds a quote. */
-export function curlOf({ method, url, headers, body }: ApiRequest): string {
+/** Formats the request as a line for a shell. Nothing in it holds a quote. */
+export function curlOf({ method, url, headers, body }: HttpRequest): string {
   const options = Object.entries(headers).map(([name, value]) => `-H '${name}: ${value}'`);
   const parts = [
     `curl ${[...(method === 'GET' ? [] : [`-X ${method}`]), ...options].join(' ')}`,
     ...(body === undefined ? [] : [`-d '${body}'`]),
-    `'${url}'`,
+    `'${url.href}'`,
   ];
   return parts.join(' \\\n  ');
-}
-
-/** Sends it. Rejects when no answer comes. */
-export async function send({ method, url, headers, body }: ApiRequest): Promise<ApiAnswer> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
-  try {
-    const answer = await fetch(url, {
-      method,
-      headers,
-      signal,
-      ...(body !== undefined && { body }),
-    });
-    const requestId = answer.headers.get('X-Request-Id') ?? '';
-    return { status: answer.status, requestId, text: await answer.text() };
-  } catch (error) {
-    // `fetch failed` has its reason inside.
-    const reason = complaint(isNativeError(error) ? (error.cause ?? error) : error);
-    throw new Error(`The service gave no answer: ${reason}`);
-  }
-}
-
-/** What is in a body; its integers become bigint, exactly. */
-export function contentOf({ text }: ApiAnswer): unknown {
-  return parse(text, undefined, { parseNumber: (digits) => BigInt(digits) });
 }

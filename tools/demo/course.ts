@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Cleanup } from './cleanup.ts';
-import { curlOf, listRequest } from './api.ts';
+import { curlOf } from './api.ts';
 import { PARTS, rowsOf, UNCOMMITTED_ROWS, type Client } from './clients.ts';
 import { endSessions } from './kill.ts';
 import { showSessions } from './list.ts';
@@ -29,7 +29,7 @@ export async function demonstrate(options: DemoOptions): Promise<void> {
 }
 
 async function perform(scene: Scene, { screen, serve }: DemoOptions): Promise<void> {
-  const { root, accounts, service, clients } = scene;
+  const { root, accounts, service, api, clients } = scene;
   screen.step('A dozen clients');
   await clients.start(PARTS, root);
   const ending = clients.present.filter(({ part }) => part.fate === 'ends');
@@ -44,29 +44,30 @@ async function perform(scene: Scene, { screen, serve }: DemoOptions): Promise<vo
   if (scheduler) screen.say('Beside them runs the event scheduler of the node.');
 
   screen.step("The node's sessions, as the API lists them");
-  screen.code(curlOf(listRequest(service.sessionsUrl, service.token)));
+  const before = await api.list();
+  screen.code(curlOf(before.exchange.request));
   const own = BigInt(await one(root, 'SELECT CONNECTION_ID()'));
   const names = new Map([
     [own, '(this)'],
     ...clients.present.map(({ id, part }) => [id, part.name] as const),
   ]);
-  await showSessions(screen, service, names);
+  showSessions(screen, before.sessions, names);
   screen.say(
     "The column client is not the API's: it says which of the dozen it is, or that it is the demonstration itself.",
   );
 
   screen.step('Ending some of them, with one request');
-  const answer = await endSessions(screen, service, ending, scheduler);
+  const { termination, exchange } = await endSessions(screen, api, ending, scheduler);
 
   screen.step('What came of it');
-  await proveEnded(screen, service, ending, staying);
-  await showSessions(screen, service, names);
+  await proveEnded(screen, api, ending, staying);
+  showSessions(screen, (await api.list()).sessions, names);
   await proveAlive(screen, root, staying);
   if (scheduler) await proveScheduler(screen, root, scheduler);
   await proveRollback(screen, root, accounts.table, writers);
 
   screen.step('What the service logged of it');
-  await showLog(screen, service, answer, ending);
+  await showLog(screen, service, termination.requestIds[0], ending);
 
   if (serve === undefined) return;
   screen.step('Your turn');
@@ -77,7 +78,7 @@ async function perform(scene: Scene, { screen, serve }: DemoOptions): Promise<vo
   );
   // Not in the list any more, nor ended by mistake.
   await root.end();
-  const stopTelling = invite(screen, scene);
+  const stopTelling = invite(screen, scene, before.exchange.request, exchange.request);
   await once(serve.until, 'abort');
   stopTelling();
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { contentOf, curlOf, killRequest, send, type ApiAnswer } from './api.ts';
+import type { Termination } from '../../src/client/index.ts';
+import { curlOf, type Api, type Exchange } from './api.ts';
 import { UNCOMMITTED_ROWS, type Client, type Part } from './clients.ts';
 import type { Thread } from './node.ts';
 import type { Screen } from './screen.ts';
-import type { Service } from './service.ts';
 
 /** An id that no session has, and that no double can hold. */
 const UNKNOWN_ID = 9_007_199_254_740_993n;
@@ -14,32 +14,29 @@ const UNKNOWN_ID = 9_007_199_254_740_993n;
  */
 export async function endSessions(
   screen: Screen,
-  service: Service,
+  api: Api,
   clients: readonly Client[],
   scheduler: Thread | undefined,
-): Promise<ApiAnswer> {
+): Promise<{ termination: Termination; exchange: Exchange }> {
   const killed = clients.map(({ id }) => id);
   const notFound = [UNKNOWN_ID, ...(scheduler === undefined ? [] : [scheduler.id])];
   explain(screen, clients, scheduler);
 
-  const request = killRequest(service.sessionsUrl, service.token, [...killed, ...notFound]);
-  screen.code(curlOf(request));
-  const begun = performance.now();
-  const answer = await send(request);
-  screen.say(`HTTP ${answer.status}, after ${Math.round(performance.now() - begun)} ms:`);
-  screen.code(answer.text);
+  const { termination, exchange } = await api.kill([...killed, ...notFound]);
+  screen.code(curlOf(exchange.request));
+  screen.say(`HTTP ${exchange.answer.status}, after ${Math.round(exchange.milliseconds)} ms:`);
+  screen.code(exchange.answer.text);
 
   const expected = [killed, notFound].join(' and not found ');
-  const content = contentOf(answer) as Record<string, unknown>;
-  const told = [content['processes_killed'], content['processes_not_found']];
+  const actual = [termination.killed, termination.notFound].join(' and not found ');
   assert(
-    answer.status === 200 && told.join(' and not found ') === expected,
+    exchange.answer.status === 200 && actual === expected,
     `The answer should have been: killed ${expected}`,
   );
   screen.check(
     `Each of the ${killed.length + notFound.length} ids is accounted for, to the digit: ${killed.length} killed, ${notFound.length} not found.`,
   );
-  return answer;
+  return { termination, exchange };
 }
 
 function explain(screen: Screen, clients: readonly Client[], scheduler: Thread | undefined): void {

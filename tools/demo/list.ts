@@ -1,33 +1,15 @@
-import assert from 'node:assert/strict';
-import { contentOf, listRequest, send, type ListedSession } from './api.ts';
+import type { Session } from '../../src/client/index.ts';
 import type { Screen } from './screen.ts';
-import type { Service } from './service.ts';
 
 /** The most sessions that are shown; of more, only those that have a name. */
 const MOST_SHOWN = 30;
 
-/** Asks the API for all user sessions of the node, page by page. Rejects when it does not give them. */
-export async function listSessions({ sessionsUrl: url, token }: Service): Promise<ListedSession[]> {
-  const sessions: ListedSession[] = [];
-  for (;;) {
-    const answer = await send(listRequest(url, token, sessions.length));
-    assert(answer.status === 200, `The list was answered with ${answer.status} ${answer.text}`);
-    const { processes, total_count: total } = contentOf(answer) as {
-      readonly processes: readonly ListedSession[];
-      readonly total_count: bigint;
-    };
-    sessions.push(...processes);
-    if (processes.length === 0 || BigInt(sessions.length) >= total) return sessions;
-  }
-}
-
 /** Shows the API's list as a table, beside the names by which some sessions go here. */
-export async function showSessions(
+export function showSessions(
   screen: Screen,
-  service: Service,
+  sessions: readonly Session[],
   names: ReadonlyMap<bigint, string>,
-): Promise<void> {
-  const sessions = await listSessions(service);
+): void {
   const shown =
     sessions.length <= MOST_SHOWN ? sessions : sessions.filter(({ id }) => names.has(id));
   screen.table(

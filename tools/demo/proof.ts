@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Connection } from 'mysql2/promise';
-import type { ApiAnswer } from './api.ts';
+import type { Api } from './api.ts';
 import { rowsOf, UNCOMMITTED_ROWS, type Client } from './clients.ts';
-import { listSessions } from './list.ts';
 import { eventScheduler, one, threadsOf, type Thread } from './node.ts';
 import type { Screen } from './screen.ts';
 import type { Service } from './service.ts';
@@ -11,7 +10,7 @@ import { until } from '../lib/until.ts';
 /** Shows that the clients have noticed and that the API lists only the others; rejects when it is not so in time. */
 export async function proveEnded(
   screen: Screen,
-  service: Service,
+  api: Api,
   ended: readonly Client[],
   alive: readonly Client[],
 ): Promise<void> {
@@ -23,7 +22,7 @@ export async function proveEnded(
   const heard = [...new Set(ended.map((client) => client.heard))].join('; ');
   screen.check(`${namesOf(ended)} were disconnected, and noticed: "${heard}"`);
   await until('the API lists just the sessions of the others', async () => {
-    const ids = new Set((await listSessions(service)).map(({ id }) => id));
+    const ids = new Set((await api.list()).sessions.map(({ id }) => id));
     return ended.every(({ id }) => !ids.has(id)) && alive.every(({ id }) => ids.has(id));
   });
   screen.check(`The same list again has the other ${alive.length} clients, and those no more:`);
@@ -96,7 +95,7 @@ export async function proveRollback(
 export async function showLog(
   screen: Screen,
   service: Service,
-  { requestId }: ApiAnswer,
+  requestId: string | undefined,
   ended: readonly Client[],
 ): Promise<void> {
   const kills = (): Service['log'] =>

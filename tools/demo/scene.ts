@@ -1,11 +1,12 @@
 import type { Connection } from 'mysql2/promise';
 import { findNode, type DatabaseNode } from '../database-node.ts';
+import { Api } from './api.ts';
 import { makeAccounts, type Accounts } from './accounts.ts';
 import type { Cleanup } from './cleanup.ts';
 import { Clients } from './clients.ts';
 import { connectAsRoot, startEventScheduler } from './node.ts';
 import type { Screen } from './screen.ts';
-import { Service } from './service.ts';
+import { NODE, Service } from './service.ts';
 
 /** The node with everything on it, and the service beside it. */
 export interface Scene {
@@ -13,6 +14,7 @@ export interface Scene {
   readonly root: Connection;
   readonly accounts: Accounts;
   readonly service: Service;
+  readonly api: Api;
   /** None of them has begun. */
   readonly clients: Clients;
 }
@@ -45,7 +47,9 @@ export async function setUp(
   screen.say(
     `It listens on ${service.origin}. Its two files hold no secret: of the one caller's token only the SHA-256, and of the password the name of a variable.`,
   );
-  return { node, root, accounts, service, clients: new Clients(node, accounts, cleanup) };
+  const api = new Api(service.origin, service.token, NODE);
+  const clients = new Clients(node, accounts, cleanup);
+  return { node, root, accounts, service, api, clients };
 }
 
 async function takeNode(

@@ -1,18 +1,24 @@
-import { curlOf, killRequest, listRequest } from './api.ts';
+import type { HttpRequest } from '../../src/client/index.ts';
+import { curlOf } from './api.ts';
 import type { Scene } from './scene.ts';
 import type { Screen } from './screen.ts';
 import type { LogEvent } from './service.ts';
 
 /** Says how to try it by hand and, until the function that it returns is called, what the service logs and which clients lose their sessions. */
-export function invite(screen: Screen, { node, accounts, service, clients }: Scene): () => void {
+export function invite(
+  screen: Screen,
+  { node, accounts, service, clients }: Scene,
+  list: HttpRequest,
+  kill: HttpRequest,
+): () => void {
   screen.say('Those whose sessions were ended have connected again. List all sessions:');
-  screen.code(curlOf(listRequest(service.sessionsUrl, service.token)));
+  screen.code(curlOf(list));
   const some = ['web-1', 'jobs-3'].map((name) => clients.called(name));
   screen.say(
     `End those of ${some.map(({ part }) => part.name).join(' and ')}, or put other ids in their place:`,
   );
   const ids = some.map(({ id }) => id);
-  screen.code(curlOf(killRequest(service.sessionsUrl, service.token, ids)));
+  screen.code(curlOf({ ...kill, body: `{"processes":[${ids.join(',')}]}` }));
   screen.say('Open a session of your own, list it, end it, and see what your client says:');
   const { user, password, database } = accounts.apps.web;
   const program = node.flavour === 'mysql' ? 'mysql' : 'mariadb';

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { NodeAddress } from '../../src/client/index.ts';
 import type { DatabaseNode } from '../database-node.ts';
 import { configure, identityOf } from '../lib/configuration.ts';
 import { FROM_SOURCES, LaunchedService } from '../lib/launched-service.ts';
@@ -15,9 +16,11 @@ export interface LogEvent {
 }
 
 // The ids that the API's documentation uses for its examples.
-const PROJECT = '619d3e78f61b4be68bc5aa0b59edcf7b';
-const INSTANCE = 'a23fb62bd61e4e9e9636fd2225f395bein07';
-const NODE = '18663926eacb443d98dc20f8620f28f2no07';
+export const NODE: NodeAddress = {
+  projectId: '619d3e78f61b4be68bc5aa0b59edcf7b',
+  instanceId: 'a23fb62bd61e4e9e9636fd2225f395bein07',
+  nodeId: '18663926eacb443d98dc20f8620f28f2no07',
+};
 
 /** The service for one node. */
 export class Service extends LaunchedService {
@@ -48,11 +51,6 @@ export class Service extends LaunchedService {
     return `CONFIG_FILE=${this.folder}/service.yaml NODE_PASSWORD=… node ${FROM_SOURCES.join(' ')}`;
   }
 
-  /** The URL of the sessions of the node. */
-  get sessionsUrl(): string {
-    return `${this.origin}/v3/${PROJECT}/instances/${INSTANCE}/nodes/${NODE}/processes`;
-  }
-
   override async launch(): Promise<void> {
     this.start({ NODE_PASSWORD: this.#password });
     if (this.child?.stdout) {
@@ -76,10 +74,10 @@ export class Service extends LaunchedService {
     const settings = {
       server: { host: '127.0.0.1', port: 0 },
       log: { format: 'json' },
-      identity: identityOf(PROJECT, { demo: this.token }),
+      identity: identityOf(NODE.projectId, { demo: this.token }),
     };
     const node = {
-      ...{ node_id: NODE, instance_id: INSTANCE, project_id: PROJECT },
+      ...{ node_id: NODE.nodeId, instance_id: NODE.instanceId, project_id: NODE.projectId },
       ...{ host, port, user, password: '${NODE_PASSWORD}' },
     };
     configure(this, settings, [node]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Cleanup } from '../demo/cleanup.ts';
 import { Screen } from '../demo/screen.ts';
+import { NODE } from '../demo/service.ts';
 import { Terminal } from '../terminal.ts';
 import { setScene } from './scene.ts';
 import { drawTerminal, TERMINAL_COLUMNS } from './svg.ts';
@@ -23,17 +24,15 @@ const cleanup = new Cleanup();
 const home = mkdtempSync(join(tmpdir(), 'sessionctl-recording-'));
 try {
   const { service, batch } = await setScene(cleanup);
-  const [, project = '', instance = '', node = ''] =
-    /v3\/(\w+)\/instances\/(\w+)\/nodes\/(\w+)/.exec(service.sessionsUrl) ?? [];
   const environment = {
     PATH: process.env['PATH'] ?? '',
     HOME: home,
     TERM: 'xterm-256color',
     LANG: 'C.UTF-8',
     SESSIONCTL_ENDPOINT: service.origin,
-    SESSIONCTL_PROJECT: project,
-    SESSIONCTL_INSTANCE: instance,
-    SESSIONCTL_NODE: node,
+    SESSIONCTL_PROJECT: NODE.projectId,
+    SESSIONCTL_INSTANCE: NODE.instanceId,
+    SESSIONCTL_NODE: NODE.nodeId,
     SESSIONCTL_TOKEN: service.token,
   };
   const steps: readonly Step[] = [
