@@ -45,3 +45,10 @@ export class ServiceError extends Error {
     this.detail = detail;
   }
 }
+
+/** Returns a ServiceError as it is, and anything else as the cause of one with this code. */
+export function asServiceError(thrown: unknown, code: ErrorCode = 'internal'): ServiceError {
+  return thrown instanceof ServiceError
+    ? thrown
+    : new ServiceError(code, undefined, { cause: thrown });
+}

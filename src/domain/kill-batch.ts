@@ -1,4 +1,4 @@
-import { ServiceError, type Sentence } from '../errors.ts';
+import { asServiceError, ServiceError, type Sentence } from '../errors.ts';
 import type { Audit } from './audit.ts';
 import { BatchOutcomes } from './batch-outcomes.ts';
 import { SessionSnapshot, type SelectSessions } from './session-snapshot.ts';
@@ -69,11 +69,7 @@ export class KillBatch {
       } catch (cause) {
         // Before the first list was put on record nothing can have been sent.
         if (this.#first === undefined) throw cause;
-        this.#note(
-          cause instanceof ServiceError
-            ? cause
-            : new ServiceError('internal', undefined, { cause }),
-        );
+        this.#note(asServiceError(cause));
         break;
       }
       if (this.#isLate()) break;

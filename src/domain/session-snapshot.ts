@@ -1,4 +1,4 @@
-import { ServiceError } from '../errors.ts';
+import { asServiceError, ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillResult, ProcessList } from './node.ts';
 import { isSameSession, type Session } from './session.ts';
@@ -64,11 +64,7 @@ export class SessionSnapshot {
       try {
         if (!isFresh) await this.#refresh(deadline);
       } catch (cause) {
-        const trouble =
-          cause instanceof ServiceError
-            ? cause
-            : new ServiceError('internal', undefined, { cause });
-        return { outcome: 'not_sent', trouble };
+        return { outcome: 'not_sent', trouble: asServiceError(cause) };
       }
       if (!this.#isPresent(session)) return { outcome: 'not_found' };
       const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;

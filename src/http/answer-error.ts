@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { Audit } from '../domain/audit.ts';
-import { ServiceError } from '../errors.ts';
+import { asServiceError, ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { requestContext } from './request-context.ts';
 import { pathOf } from './request-log.ts';
@@ -46,11 +46,10 @@ export function answerError(audit: Audit): ErrorRequestHandler {
 }
 
 function serviceError(thrown: unknown): ServiceError {
-  if (thrown instanceof ServiceError) return thrown;
   // Express marks what is the client's fault, such as a path that cannot be decoded.
   const isClients =
     typeof thrown === 'object' && thrown !== null && 'status' in thrown && is4xx(thrown.status);
-  return new ServiceError(isClients ? 'malformed_http' : 'internal', undefined, { cause: thrown });
+  return asServiceError(thrown, isClients ? 'malformed_http' : 'internal');
 }
 
 function is4xx(status: unknown): boolean {

@@ -6,7 +6,7 @@ import {
   type GrantedAction,
 } from '../domain/caller.ts';
 import type { Deadline } from '../domain/deadline.ts';
-import { ServiceError } from '../errors.ts';
+import { asServiceError, ServiceError } from '../errors.ts';
 import { sha256Hex } from './canonical-request.ts';
 
 /** Where IAM is and what its answers mean here. */
@@ -84,9 +84,7 @@ export class KeystoneTokens {
       .forceFetch(hash, { context: [token, settings] })
       .catch((cause: unknown) => {
         // Pushed out of the full cache while it was under way.
-        throw cause instanceof ServiceError
-          ? cause
-          : new ServiceError('iam_unavailable', undefined, { cause });
+        throw asServiceError(cause, 'iam_unavailable');
       });
     if (answer.caller === undefined) throw unauthenticated(answer.reason);
     if (answer.expiresAt <= performance.now()) throw unauthenticated('token expires');
@@ -109,8 +107,7 @@ async function lookUp(token: string, settings: KeystoneSettings): Promise<Answer
     const now = clockOf(response.headers.get('date'));
     return answerOf(response.status, await readText(response), settings, now);
   } catch (cause) {
-    if (cause instanceof ServiceError) throw cause;
-    throw new ServiceError('iam_unavailable', undefined, { cause });
+    throw asServiceError(cause, 'iam_unavailable');
   }
 }
 
