@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'redis';
+import { backoffMs } from '../domain/backoff.ts';
 
 const SHORTEST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2000;
@@ -91,8 +92,7 @@ export class RedisConnection {
       if (await this.#connect(client)) await lost;
       // One that held for a while starts the count again; one that breaks at once is no success.
       if (performance.now() - since > 2 * LONGEST_PAUSE_MS) failures = 0;
-      const longest = Math.min(SHORTEST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS);
-      const pause = longest * (0.5 + Math.random() / 2);
+      const pause = backoffMs(failures, SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS);
       await sleep(pause, undefined, { signal: this.#closing.signal, ref: false }).catch(
         () => undefined,
       );

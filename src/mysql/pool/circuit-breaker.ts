@@ -1,3 +1,4 @@
+import { backoffMs } from '../../domain/backoff.ts';
 import { ServiceError } from '../../errors.ts';
 
 /** So many attempts in a row must have failed before requests are turned away. */
@@ -44,9 +45,8 @@ export class CircuitBreaker {
   /** Returns whether from now on requests are turned away that were not before. */
   failed(): boolean {
     this.#failures += 1;
-    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - 1), LONGEST_PAUSE_MS);
-    // Half of it by chance, so that replicas do not come all at once.
-    this.#openUntil = performance.now() + pauseMs * (0.5 + Math.random() / 2);
+    const pauseMs = backoffMs(this.#failures - 1, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+    this.#openUntil = performance.now() + pauseMs;
     return this.#failures === FAILURES;
   }
 

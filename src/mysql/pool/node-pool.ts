@@ -1,3 +1,4 @@
+import { backoffMs } from '../../domain/backoff.ts';
 import { limitReached, withDeadline, type Deadline } from '../../domain/deadline.ts';
 import type { ControlConnection, Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
@@ -15,7 +16,8 @@ const SLOW_MS = 200;
 /** Requests that may use a node, or wait for it, at once. */
 const MAX_USERS = 512;
 /** While nobody asks, a node is tried ever more rarely. */
-const LONGEST_REOPEN_MS = 30_000;
+const SHORTEST_REOPEN_MS = 500;
+const LONGEST_REOPEN_MS = 60_000;
 
 interface Acquired {
   readonly pooled: PooledConnection;
@@ -218,8 +220,7 @@ export class NodePool implements BulkheadMember {
   #reopenLater(): void {
     if (this.#isClosed || !this.#pool.isEmpty()) return;
     clearTimeout(this.#reopening);
-    const pauseMs =
-      Math.min(250 * 2 ** Math.min(this.#reopened, 10), LONGEST_REOPEN_MS) * (1 + Math.random());
+    const pauseMs = backoffMs(this.#reopened, SHORTEST_REOPEN_MS, LONGEST_REOPEN_MS);
     this.#reopened += 1;
     this.#reopening = setTimeout(
       () => {

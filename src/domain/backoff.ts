@@ -1,0 +1,8 @@
+/**
+ * Returns how long to wait before another attempt, in milliseconds: `firstMs` doubled with each failure, at most `longestMs`.
+ * At most half of it is taken off at random, so that replicas do not all retry at once.
+ */
+export function backoffMs(failures: number, firstMs: number, longestMs: number): number {
+  const wholeMs = Math.min(firstMs * 2 ** failures, longestMs);
+  return wholeMs * (0.5 + Math.random() / 2);
+}
