@@ -44,7 +44,7 @@ const ARROWS = {
   'src/cli/**': {
     local: '^\\.\\./(?!client/index\\.ts$)',
     packages:
-      '^(?!node:|\\.|(commander|cli-table3|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
+      '^(?!node:|\\.|(commander|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
   },
   // Each command reaches what it needs of the service, and no command another.
   'src/commands/{command-line,control-account,exit-codes,init}.ts': {

@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import stringWidth from 'string-width';
 import { visible } from './visible.ts';
 
@@ -29,18 +28,9 @@ export function renderTable(
     ),
     width,
   );
-  const table = new Table({
-    head: columns.map(({ title }, index) => emphasise(cut(title, widths[index] ?? 0))),
-    colWidths: widths.map((wide) => wide + GAP),
-    colAligns: columns.map(({ isNumber }) => (isNumber ? 'right' : 'left')),
-    chars: NO_LINES,
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': GAP },
-  });
-  table.push(...cells.map((row) => row.map((cell, index) => cut(cell, widths[index] ?? 0))));
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
+  const head = columns.map(({ title }) => title);
+  return [head, ...cells]
+    .map((row, index) => lineOf(columns, row, widths, index === 0 ? emphasise : undefined))
     .join('\n');
 }
 
@@ -55,6 +45,22 @@ export function cut(text: string, width: number): string {
     used += wide;
   }
   return `${taken}…`;
+}
+
+function lineOf(
+  columns: readonly Column[],
+  row: readonly string[],
+  widths: readonly number[],
+  emphasise = (text: string) => text,
+): string {
+  const texts = row.map((cell, index) => {
+    const width = widths[index] ?? 0;
+    const text = cut(cell, width);
+    const blanks = ' '.repeat(Math.max(0, width - stringWidth(text)));
+    const shown = emphasise(text);
+    return columns[index]?.isNumber ? blanks + shown : shown + blanks;
+  });
+  return texts.join(' '.repeat(GAP)).trimEnd();
 }
 
 /** Takes from the widest column until all fit, but from none more than it can spare. */
@@ -88,10 +94,3 @@ function shrink(widths: number[], room: number, leastOf: (index: number) => numb
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
 }
-
-const NO_LINES = Object.fromEntries(
-  [
-    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
-    ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
-  ].map((name) => [name, '']),
-);

@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import type { Node } from '../domain/node.ts';
 import type { Findings, Tried } from './check.ts';
 
@@ -15,14 +14,10 @@ export function renderTable({ nodes, parts }: Findings, columns: number | undefi
   const [nodeWidth = 0, ...others] = widths;
   const rest = others.reduce((sum, width) => sum + width + GAP, 0);
   const room = Math.max(LEAST_NODE_WIDTH, (columns ?? Infinity) - rest);
-  const table = new Table({
-    head,
-    colWidths: [Math.min(nodeWidth, room), ...others].map((width) => width + GAP),
-    chars: NO_LINES,
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': GAP },
-  });
-  table.push(...rows);
-  const lines = table.toString().split('\n');
+  const fitted = [Math.min(nodeWidth, room), ...others];
+  const lines = [head, ...rows].map((row) =>
+    row.map((cell, index) => padded(cell, fitted[index] ?? 0)).join(' '.repeat(GAP)),
+  );
   const troubles = nodes.flatMap(({ node, troubles: found }) =>
     found.map((trouble) => `${node.nodeId}: ${trouble}`),
   );
@@ -87,9 +82,6 @@ function rowOf({ node, found: { main, admin, server } }: Tried): string[] {
   ];
 }
 
-const NO_LINES = Object.fromEntries(
-  [
-    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
-    ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
-  ].map((name) => [name, '']),
-);
+function padded(text: string, width: number): string {
+  return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
+}
