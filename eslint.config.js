@@ -47,7 +47,7 @@ const ARROWS = {
       '^(?!node:|\\.|(commander|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
   },
   // Each command reaches what it needs of the service, and no command another.
-  'src/commands/{command-line,control-account,exit-codes,init}.ts': {
+  'src/commands/{command-line,exit-codes,init}.ts': {
     local: '^\\.(\\./|/(check|health))',
     packages: '^(?!node:|\\.)',
   },

@@ -9,7 +9,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { accountSql, newPassword } from './control-account.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
 /** Where text goes. */
@@ -19,6 +18,8 @@ interface Output {
 
 /** The package's folder. */
 const HOME = new URL('../../', import.meta.url);
+/** The parts of deploy/account/, in the order in which they are printed. */
+const FLAVOURS = ['mysql', 'mariadb', 'older', 'tidb', 'rds-kill'];
 /** There will be passwords in them. */
 const MODE = 0o640;
 
@@ -107,7 +108,7 @@ A token for callers of the API. It is shown only here; its SHA-256 is in ${file}
 The SQL for the control account: run the part for a node's flavour on it, and narrow '%' to where the
 service runs. The password is shown only here.
 
-${accountSql(HOME, password)}
+${accountSql(password)}
 What the two files take from the environment, with your node's address:
 
   export NODE_HOST=127.0.0.1
@@ -123,4 +124,17 @@ What comes next: try it, and start it.
 /** For a shell. */
 function quoted(path: string): string {
   return /^[\w/.@+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
+/** The SQL that makes the control account, for each flavour. */
+function accountSql(password: string): string {
+  return FLAVOURS.map((flavour) =>
+    readFileSync(new URL(`deploy/account/${flavour}.sql`, HOME), 'utf8').replace('…', password),
+  ).join('\n');
+}
+
+/** A password that nobody can guess, and that a node with rules for passwords takes. */
+function newPassword(): string {
+  // MySQL's validate_password wants letters of both cases, a digit and something else.
+  return `${randomBytes(24).toString('base64url')}-Aa1`;
 }
