@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect } from '@jest/globals';
-import { obtainChromium } from '../tools/chromium.ts';
+import { obtainChromium } from '../tools/program.ts';
 import { drawTerminal } from '../tools/recording/svg.ts';
 import { itNeeds } from './support/needs.ts';
 

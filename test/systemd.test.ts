@@ -3,8 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { whyNoStrace } from '../tools/strace.ts';
-import { whyNoSystemdAnalyze } from '../tools/systemd-analyze.ts';
+import { whyNoProgram, whyNoStrace } from '../tools/program.ts';
 import { openSession } from './support/client-session.ts';
 import { processesPath } from './support/ids.ts';
 import { scrape } from './support/scrape.ts';
@@ -19,7 +18,11 @@ const MAX_EXPOSURE = 1.2;
 
 const [server] = servers as [Server];
 const unit = readFileSync(UNIT, 'utf8');
-const why = await whyNoSystemdAnalyze();
+// Before version 250 it needs a running systemd.
+const why = await whyNoProgram('systemd-analyze', {
+  debianPackage: 'systemd',
+  trial: ['security', '--offline=true', '--version'],
+});
 const whyNoTrace = why ?? (await whyNoStrace());
 
 function withTools(reason: string | undefined, name: string, test: () => void | Promise<void>) {

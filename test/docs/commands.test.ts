@@ -36,7 +36,7 @@ function isAssignment(line: string): boolean {
   return /^(export )?\w+=(?!\$\()\S*( \w+=\S*)*$/.test(line);
 }
 
-const reasons = await Promise.all(['curl', 'openssl'].map(whyNoProgram));
+const reasons = await Promise.all(['curl', 'openssl'].map((name) => whyNoProgram(name)));
 const missing = reasons.filter((why) => why !== undefined).join(' ');
 
 const service = new ServiceProcess();

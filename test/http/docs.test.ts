@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import { obtainChromium } from '../../tools/chromium.ts';
+import { obtainChromium } from '../../tools/program.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { killRequest, startListening, stopAllListening } from '../support/listening.ts';
 import { createService } from '../support/service.ts';
