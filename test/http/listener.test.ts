@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { createListener, stopListening } from '../../src/http/listener.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, processesPath } from '../support/ids.ts';
+import { killRequest } from '../support/listening.ts';
 import { createService, TOKEN } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
@@ -161,18 +162,6 @@ describe('what the parser refuses', () => {
     await until('both are logged', () => statuses().length >= 2);
     expect(statuses().toSorted()).toEqual([200, 400]);
   });
-
-  const killRequest = (id: bigint, more = ''): string => {
-    const body = `{"processes":[${id}]}`;
-    const head = [
-      `DELETE ${processesPath()} HTTP/1.1`,
-      'Host: a',
-      `X-Auth-Token: ${TOKEN}`,
-      'Content-Type: application/json',
-      `Content-Length: ${body.length}`,
-    ];
-    return `${head.join('\r\n')}${more}\r\n\r\n${body}`;
-  };
 
   describe('is a body that is too large', () => {
     const head = (more: string): string =>
