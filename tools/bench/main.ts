@@ -1,5 +1,5 @@
 import { complaint } from '../server-binaries.ts';
-import { onceSignalled } from '../signals.ts';
+import { onceSignalled, readCommandLine } from '../lib/command-line.ts';
 import { Build } from '../lib/build.ts';
 import { measureBatch } from './measure-batch.ts';
 import { measureCallers } from './measure-callers.ts';
@@ -14,25 +14,17 @@ import { FEW, using, type Rig, type ServerRig } from './rig.ts';
 import { save } from './save.ts';
 import { isWhole, readArguments, USAGE, type Settings } from './settings.ts';
 
-/** What sysexits.h calls EX_USAGE. */
-const EXIT_USAGE = 64;
 const NAMES = { mariadb: 'MariaDB', mysql: 'MySQL' };
 const MAX_CONNECTIONS = 2000;
 
 process.exit(await main());
 
 async function main(): Promise<number> {
-  let settings: Settings;
-  try {
-    settings = readArguments(process.argv.slice(2));
-  } catch (error) {
-    process.stderr.write(`${complaint(error)}\n\n${USAGE}`);
-    return EXIT_USAGE;
-  }
-  if (settings.isHelpWanted) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  const settings = readCommandLine(USAGE, () => {
+    const read = readArguments(process.argv.slice(2));
+    return read.isHelpWanted ? undefined : read;
+  });
+  if (typeof settings === 'number') return settings;
   const signalled = onceSignalled();
   const undos = new Set<() => Promise<void>>();
   try {

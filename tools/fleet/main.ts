@@ -1,11 +1,11 @@
 import { cpus, loadavg } from 'node:os';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Build } from '../lib/build.ts';
+import { REPOSITORY } from '../lib/launched-service.ts';
 import { until } from '../lib/until.ts';
 import { complaint } from '../server-binaries.ts';
-import { onceSignalled } from '../signals.ts';
+import { onceSignalled, readCommandLine } from '../lib/command-line.ts';
 import { measureBulkhead } from './bulkhead.ts';
 import { Child } from './child.ts';
 import { nodesFrom, warmNodes, type Fleet } from './fleet.ts';
@@ -36,23 +36,12 @@ cost the others when they answer nothing, and what overload does.
   --only     of ${Object.keys(PHASES).join(', ')} these (all)
   --help     shows this text
 `;
-/** What sysexits.h calls EX_USAGE. */
-const EXIT_USAGE = 64;
 
 process.exit(await main());
 
 async function main(): Promise<number> {
-  let settings: Settings;
-  try {
-    settings = readArguments();
-  } catch (error) {
-    process.stderr.write(`${complaint(error)}\n\n${USAGE}`);
-    return EXIT_USAGE;
-  }
-  if (settings.isHelpWanted) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  const settings = readCommandLine(USAGE, () => readArguments());
+  if (typeof settings === 'number') return settings;
   const signalled = onceSignalled();
   const undos: Undos = [];
   try {
@@ -101,19 +90,19 @@ interface Settings {
   readonly seconds: number;
   readonly source: string;
   readonly phases: readonly Phase[];
-  readonly isHelpWanted: boolean;
 }
 
-function readArguments(): Settings {
+function readArguments(): Settings | undefined {
   const { values } = parseArgs({
     options: {
       nodes: { type: 'string', default: '2000' },
       seconds: { type: 'string', default: '10' },
-      source: { type: 'string', default: fileURLToPath(new URL('../..', import.meta.url)) },
+      source: { type: 'string', default: REPOSITORY },
       only: { type: 'string', default: Object.keys(PHASES).join(',') },
       help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) return undefined;
   const size = Number(values.nodes);
   const seconds = Number(values.seconds);
   if (!Number.isInteger(size) || size < 4 || size % 4 !== 0) {
@@ -123,7 +112,7 @@ function readArguments(): Settings {
   const phases = values.only.split(',');
   if (!phases.every(isPhase))
     throw new Error(`--only must name phases: ${Object.keys(PHASES).join(', ')}.`);
-  return { size, seconds, source: resolve(values.source), phases, isHelpWanted: values.help };
+  return { size, seconds, source: resolve(values.source), phases };
 }
 
 /** Starts the service as the phases that are left out would have left it. */

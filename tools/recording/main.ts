@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { REPOSITORY } from '../lib/launched-service.ts';
 import { Cleanup } from '../demo/cleanup.ts';
 import { Screen } from '../demo/screen.ts';
 import { NODE } from '../demo/service.ts';
@@ -11,7 +11,6 @@ import { drawTerminal, TERMINAL_COLUMNS } from './svg.ts';
 
 // Draws docs/sessionctl.svg: what sessionctl really shows, on a real node. Run by `npm run record`, after `npm run build`.
 
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const PICTURE = join(REPOSITORY, 'docs/sessionctl.svg');
 
 interface Step {

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { REPOSITORY } from '../lib/launched-service.ts';
 import type { ServerKind } from '../server-binaries.ts';
 import { ACTS, type Act } from './nemesis.ts';
 
@@ -38,7 +38,6 @@ export interface TortureSettings {
   readonly history: string | undefined;
 }
 
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const KINDS: readonly ServerKind[] = ['mariadb', 'mysql'];
 
 /** The settings that these arguments ask for; undefined for the usage. Throws an `Error` that says what is wrong with them. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'lossless-json';
 import { complaint } from '../server-binaries.ts';
-import { onceSignalled } from '../signals.ts';
+import { onceSignalled, readCommandLine } from '../lib/command-line.ts';
 import { readArguments, USAGE, type TortureSettings } from './arguments.ts';
 import { check } from './checker.ts';
 import { evidenceOf } from './evidence.ts';
@@ -13,8 +13,6 @@ import { TortureNode } from './node.ts';
 import { REQUEST_TIMEOUT_MS } from './service.ts';
 import { torture, type Undos } from './torture.ts';
 
-/** What sysexits.h calls EX_USAGE. */
-const EXIT_USAGE = 64;
 /** How long what is going on may take to end when it is interrupted. */
 const SETTLE_MS = 5_000;
 const MOST_VIOLATIONS = 5;
@@ -22,17 +20,8 @@ const MOST_VIOLATIONS = 5;
 process.exit(await main(process.argv.slice(2)));
 
 async function main(args: readonly string[]): Promise<number> {
-  let settings: TortureSettings | undefined;
-  try {
-    settings = readArguments(args);
-  } catch (error) {
-    process.stderr.write(`${complaint(error)}\n\n${USAGE}`);
-    return EXIT_USAGE;
-  }
-  if (settings === undefined) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  const settings = readCommandLine(USAGE, () => readArguments(args));
+  if (typeof settings === 'number') return settings;
   const interruption = new AbortController();
   const signalled = onceSignalled(() => {
     interruption.abort();
