@@ -62,7 +62,7 @@ const ARROWS = {
   'src/commands/check*.ts': {
     local:
       '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(node-trouble|probe)\\.ts$|store/redis-connection\\.ts$|config/|settings\\.ts$)|/(?!check|exit-codes\\.ts$))',
-    packages: '^(?!node:|\\.|cli-table3$)',
+    packages: '^(?!node:|\\.)',
   },
   'src/app.ts': {
     local: '^\\./(?!domain/|http/|errors\\.ts$)',

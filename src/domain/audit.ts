@@ -1,20 +1,7 @@
 import type { Deadline } from './deadline.ts';
 import type { NodeKey } from './node.ts';
 import type { Session } from './session.ts';
-import type { Outcome } from './termination.ts';
-
-/** Who asked for a kill: all that the record says of it besides the sessions. */
-export interface Origin {
-  readonly requestId: string;
-  /** The caller's trace that the request is a part of. */
-  readonly traceId?: string | undefined;
-  readonly caller: string;
-  /** By what they proved who they are. */
-  readonly proof: string;
-  readonly address: string;
-  /** What they gave as the reason. */
-  readonly reason: string | undefined;
-}
+import type { Origin, Outcome } from './termination.ts';
 
 /** Sessions about to be killed. */
 export interface Intent {

@@ -1,5 +1,4 @@
 import type { ServiceError } from '../errors.ts';
-import type { Origin } from './audit.ts';
 import type { Deadline } from './deadline.ts';
 import type { KillResult, NodeKey } from './node.ts';
 import { clientPort, type Session } from './session.ts';
@@ -9,6 +8,19 @@ export interface Expectation {
   readonly id: bigint;
   readonly host?: string | undefined;
   readonly user?: string | undefined;
+}
+
+/** The caller of a request that ends sessions, as the audit records it. */
+export interface Origin {
+  readonly requestId: string;
+  /** The caller's trace that the request is a part of. */
+  readonly traceId?: string | undefined;
+  readonly caller: string;
+  /** The kind of credentials that proved the caller. */
+  readonly proof: string;
+  readonly address: string;
+  /** The reason that the caller gave. */
+  readonly reason: string | undefined;
 }
 
 /** What a caller asks for. */

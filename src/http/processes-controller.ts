@@ -1,9 +1,9 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { matchedData } from 'express-validator';
-import type { Origin } from '../domain/audit.ts';
+
 import { NotCacheable, type IdempotentResponses } from '../domain/idempotent-responses.ts';
 import type { SessionService } from '../domain/session-service.ts';
-import type { Termination } from '../domain/termination.ts';
+import type { Origin, Termination } from '../domain/termination.ts';
 import { nodeKey, type PathIds } from './path-ids.ts';
 import { limitWaits, parsePrefer, type Preferences } from './prefer.ts';
 import type { ProcessesBody } from './processes-body.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Origin } from '../../src/domain/audit.ts';
 import type { Node } from '../../src/domain/node.ts';
 import { SessionService } from '../../src/domain/session-service.ts';
 import type {
   Kill,
+  Origin,
   Outcome,
   Termination,
   TerminationRequest,
