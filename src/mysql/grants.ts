@@ -100,6 +100,17 @@ function mayCallRdsKill(grants: readonly string[]): boolean {
   );
 }
 
+/** Returns true if the node has a procedure mysql.rds_kill that the control account may execute. Throws the driver's error. */
+export async function hasProcedure(
+  connected: DriverConnection,
+  node: Node,
+  deadline: Deadline,
+): Promise<boolean> {
+  const sql =
+    "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME = 'rds_kill'";
+  return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
+}
+
 /** The error for a privilege that the control account lacks, such as `PROCESS ON *.*`. */
 export function grantMissing(grant: string, cause?: unknown): ServiceError {
   return new ServiceError(
@@ -107,6 +118,18 @@ export function grantMissing(grant: string, cause?: unknown): ServiceError {
     {
       'en-us': `The control account lacks a privilege on the node: GRANT ${grant}, or make the role that has it a default role.`,
       'zh-cn': `控制账号在节点上缺少权限：请执行GRANT ${grant}，或将拥有该权限的角色设为默认角色。`,
+    },
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** Returns the error for a node without the procedure that ends its sessions. */
+export function procedureMissing(cause?: unknown): ServiceError {
+  return new ServiceError(
+    'node_unavailable',
+    {
+      'en-us': 'The node has no procedure mysql.rds_kill, which the configuration asks for.',
+      'zh-cn': '节点上没有配置所要求的存储过程mysql.rds_kill。',
     },
     cause === undefined ? undefined : { cause },
   );

@@ -3,6 +3,7 @@ import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import { NotSentError } from './driver/driver-errors.ts';
 import type { DriverConnection, Unless } from './driver/driver-connection.ts';
+import { procedureMissing } from './grants.ts';
 import type { Flavour } from './identity.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import { isServerError, mayKillHaveRun, serverErrorNumber } from './server-errors.ts';
@@ -127,18 +128,6 @@ function resultOf(error: unknown, node: Node): KillResult {
       ? denied(error, serverErrorNumber(error))
       : nodeTrouble(error, node.connectTimeoutMs),
   };
-}
-
-/** The error for a node without the procedure that ends its sessions. */
-export function procedureMissing(cause?: unknown): ServiceError {
-  return new ServiceError(
-    'node_unavailable',
-    {
-      'en-us': 'The node has no procedure mysql.rds_kill, which the configuration asks for.',
-      'zh-cn': '节点上没有配置所要求的存储过程mysql.rds_kill。',
-    },
-    cause === undefined ? undefined : { cause },
-  );
 }
 
 function denied(cause: unknown, number?: number): ServiceError {

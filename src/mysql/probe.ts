@@ -6,7 +6,7 @@ import type { Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import { codeOf, DeadlineError } from './driver/driver-errors.ts';
 import { openConnection, type Address } from './driver/open-connection.ts';
-import { missingGrants } from './grants.ts';
+import { hasProcedure, missingGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import { NodeIdentity, pinOf, type Port } from './node-identity.ts';
 import { readProcessList } from './process-list.ts';
@@ -161,17 +161,6 @@ async function canReadThreads(
 function filterOf({ user, internalUsers }: Node, ownId: bigint): ClientFilter {
   const ownIds = new Set([ownId]);
   return { ownIds, controlAccount: user, internalUsers, requireClientPort: true };
-}
-
-/** Returns whether there is a procedure mysql.rds_kill that the control account may execute. Throws the driver's error. */
-export async function hasProcedure(
-  connected: DriverConnection,
-  node: Node,
-  deadline: Deadline,
-): Promise<boolean> {
-  const sql =
-    "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME = 'rds_kill'";
-  return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
 }
 
 const UNKNOWN: Sentence = { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' };
