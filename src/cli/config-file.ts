@@ -65,6 +65,12 @@ const configuration = z.strictObject({
 export type Context = z.infer<typeof context>;
 export type Configuration = z.infer<typeof configuration>;
 
+/** A context with its name; empty without a name if the user has none. */
+export interface NamedContext {
+  readonly name: string | undefined;
+  readonly context: Context;
+}
+
 /** The folder of the configuration and of the tokens. */
 export function configFolder({ environment, homeFolder }: CliContext): string {
   return join(environment['XDG_CONFIG_HOME'] || join(homeFolder, '.config'), 'sessionctl');

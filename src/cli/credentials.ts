@@ -8,10 +8,9 @@ import {
   type IssuedToken,
   type TlsOptions,
 } from '../client/index.ts';
-import type { Context } from './config-file.ts';
+import type { Context, NamedContext } from './config-file.ts';
 import { EXIT } from './exit-codes.ts';
 import { CommandError, usageError } from './failures.ts';
-import type { NamedContext } from './settings.ts';
 import type { CliContext } from './cli-context.ts';
 import { keepToken, keptToken, type TokenUse } from './token-store.ts';
 

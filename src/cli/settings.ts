@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isNativeError } from 'node:util/types';
 import { SessionControlClient, type Credentials, type TlsOptions } from '../client/index.ts';
-import { configFolder, readConfiguration, type Context } from './config-file.ts';
+import { configFolder, readConfiguration } from './config-file.ts';
+import type { Context, NamedContext } from './config-file.ts';
 import { credentialsOf, type GivenCredentials } from './credentials.ts';
 import { EXIT } from './exit-codes.ts';
 import { CommandError, usageError } from './failures.ts';
@@ -28,12 +29,6 @@ export interface ConnectionOptions {
   readonly insecure?: boolean;
   readonly language?: string;
   readonly timeout?: string;
-}
-
-/** A context by its name, and what it says. */
-export interface NamedContext {
-  readonly name: string | undefined;
-  readonly context: Context;
 }
 
 const NEVER_EMPTY = [
