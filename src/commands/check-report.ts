@@ -1,8 +1,24 @@
+import type { Capabilities } from '../domain/capabilities.ts';
 import type { Node } from '../domain/node.ts';
-import type { Findings, Tried } from './check.ts';
+import type { PartState } from './check-parts.ts';
 
 const GAP = 2;
 const LEAST_NODE_WIDTH = 10;
+
+/** The result of the check of one node. */
+export interface Tried {
+  readonly node: Node;
+  readonly found: Capabilities;
+  /** The reasons for which a kill would fail, a sentence each. */
+  readonly troubles: readonly string[];
+}
+
+/** The result of `check`. */
+export interface Findings {
+  readonly nodes: readonly Tried[];
+  /** The parts of the service that were configured. */
+  readonly parts: readonly PartState[];
+}
 
 /** The findings as a table that fits into so many columns, and below it what is in the way, in words. */
 export function renderTable({ nodes, parts }: Findings, columns: number | undefined): string {

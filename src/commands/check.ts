@@ -1,5 +1,3 @@
-import type { Capabilities } from '../domain/capabilities.ts';
-import type { Node } from '../domain/node.ts';
 import { probe } from '../mysql/probe.ts';
 import {
   readConfiguration,
@@ -7,9 +5,9 @@ import {
   type Configuration,
 } from '../config/read-configuration.ts';
 import type { Environment } from '../config/yaml-file.ts';
-import { renderJson, renderTable } from './check-report.ts';
+import { renderJson, renderTable, type Findings, type Tried } from './check-report.ts';
 import { nodeTroubles } from './check-troubles.ts';
-import { tryParts, type PartState } from './check-parts.ts';
+import { tryParts } from './check-parts.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 
 /** How many nodes are tried at once. */
@@ -19,21 +17,6 @@ const AT_ONCE = 16;
 export interface Outputs {
   readonly output: { write(text: string): unknown; readonly columns?: number };
   readonly messages: { write(text: string): unknown };
-}
-
-/** What was found out about one node. */
-export interface Tried {
-  readonly node: Node;
-  readonly found: Capabilities;
-  /** What would make a kill fail, a sentence each. */
-  readonly troubles: readonly string[];
-}
-
-/** What was found out. */
-export interface Findings {
-  readonly nodes: readonly Tried[];
-  /** The parts of the service that were configured. */
-  readonly parts: readonly PartState[];
 }
 
 /**
