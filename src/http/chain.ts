@@ -1,5 +1,11 @@
 import type { Request, RequestHandler, Response } from 'express';
-import type { PathIds } from './path-ids.ts';
+
+/** The ids in a node's path. */
+export interface PathIds {
+  readonly project_id: string;
+  readonly instance_id: string;
+  readonly node_id: string;
+}
 
 /** One step of handling a request. Throws a `ServiceError` if the request is refused. */
 export type Step<Params = PathIds> = (req: Request<Params>, res: Response) => void | Promise<void>;

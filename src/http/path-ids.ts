@@ -1,14 +1,8 @@
 import { param } from 'express-validator';
 import type { NodeKey } from '../domain/node.ts';
 import type { ServiceError } from '../errors.ts';
+import type { PathIds } from './chain.ts';
 import { problem, type Check } from './validators.ts';
-
-/** The ids in a node's path. */
-export interface PathIds {
-  readonly project_id: string;
-  readonly instance_id: string;
-  readonly node_id: string;
-}
 
 /** Returns the key of the node that a path names. */
 export function nodeKey({ project_id, instance_id, node_id }: PathIds): NodeKey {

@@ -2,8 +2,7 @@ import { parse as parseQueryString } from 'node:querystring';
 import type { Request } from 'express';
 import { header, query, type ValidationChain } from 'express-validator';
 import { ServiceError, type ErrorCode } from '../errors.ts';
-import type { Step } from './chain.ts';
-import type { PathIds } from './path-ids.ts';
+import type { PathIds, Step } from './chain.ts';
 
 /** A validation chain, run only for requests that it concerns: a chain with nothing to check costs as much as any other. */
 export interface Check {
