@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+
+/** Each file of src with the files that it imports, for a value or for a type alone. */
+const imports = new Map(
+  readdirSync('src', { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => [path, importsOf(path)]),
+);
+
+function importsOf(path: string): string[] {
+  return ts
+    .preProcessFile(readFileSync(join('src', path), 'utf8'))
+    .importedFiles.filter(({ fileName }) => fileName.startsWith('.'))
+    .map(({ fileName }) => join(path, '..', fileName));
+}
+
+/** Returns the shortest chain of imports that leads from a file back to it. */
+function circleOf(start: string): string | undefined {
+  const chains = [[start]];
+  const seen = new Set<string>();
+  for (const chain of chains) {
+    for (const next of imports.get(chain.at(-1) ?? '') ?? []) {
+      if (next === start) return [...chain, next].join(' > ');
+      if (!seen.has(next)) chains.push([...chain, next]);
+      seen.add(next);
+    }
+  }
+  return undefined;
+}
+
+describe('the imports of src', () => {
+  it('are found, also those of types', () => {
+    expect(imports.get('domain/audit.ts')).toContain('domain/node.ts');
+  });
+
+  it('lead back to no file', () => {
+    expect([...imports.keys()].flatMap((path) => circleOf(path) ?? [])).toEqual([]);
+  });
+});
