@@ -24,7 +24,7 @@ export interface KnownOfNode {
 }
 
 interface Opened {
-  readonly connected: DriverConnection;
+  readonly connection: DriverConnection;
   readonly identity: ServerIdentity;
   readonly grants: Grants;
   readonly node: Node;
@@ -37,7 +37,7 @@ export class SharedControlConnection {
   readonly identity: ServerIdentity;
   /** Whether it came in by the spare way, which is to be given back. */
   readonly isSpare: boolean;
-  readonly connected: DriverConnection;
+  readonly connection: DriverConnection;
   /** Where it was opened to: a name may lead elsewhere by now. */
   readonly host: string;
   readonly #node: Node;
@@ -54,16 +54,16 @@ export class SharedControlConnection {
   /** How many the last whole list had. */
   #rows = 0;
 
-  private constructor({ connected, identity, grants, node, address, nodeIdentity }: Opened) {
-    this.connected = connected;
+  private constructor({ connection, identity, grants, node, address, nodeIdentity }: Opened) {
+    this.connection = connection;
     this.identity = identity;
     this.#grants = grants;
     this.#node = node;
     this.host = address.host;
     this.isSpare = address !== node;
     this.#nodeIdentity = nodeIdentity;
-    this.#lookUp = new LookUp(connected, identity, node);
-    this.#threads = new ServerThreads(connected, identity, node);
+    this.#lookUp = new LookUp(connection, identity, node);
+    this.#threads = new ServerThreads(connection, identity, node);
   }
 
   /**
@@ -76,13 +76,13 @@ export class SharedControlConnection {
     deadline: Deadline,
     { identity: nodeIdentity, lookup }: KnownOfNode,
   ): Promise<SharedControlConnection> {
-    const connected = await openConnection(node, address, deadline, lookup);
+    const connection = await openConnection(node, address, deadline, lookup);
     try {
-      const found = await identify(connected, node, deadline);
+      const found = await identify(connection, node, deadline);
       const identity = nodeIdentity.accept(found, address === node ? 'main' : 'spare', node);
-      const grants = await requireGrants(connected, identity, node, deadline);
+      const grants = await requireGrants(connection, identity, node, deadline);
       return new SharedControlConnection({
-        connected,
+        connection,
         identity,
         grants,
         node,
@@ -90,7 +90,7 @@ export class SharedControlConnection {
         nodeIdentity,
       });
     } catch (error) {
-      connected.close();
+      connection.close();
       throw error;
     }
   }
@@ -103,9 +103,9 @@ export class SharedControlConnection {
   /** Returns the connection as one request sees it. Calls `onList` for each list that the request gets. */
   lease(ours: () => OwnSessions, onList: () => void): ControlConnection {
     const { ownId, flavour, incarnation } = this.identity;
-    const [node, connected] = [this.#node, this.connected];
+    const [node, connection] = [this.#node, this.connection];
     const unless = (): ServiceError | undefined => this.#otherServer();
-    const refusals = new KillRefusals(connected, this.identity, node, this.#grants);
+    const refusals = new KillRefusals(connection, this.identity, node, this.#grants);
     return refusals.explainedBy({
       id: ownId,
       incarnation,
@@ -119,11 +119,11 @@ export class SharedControlConnection {
         return list;
       },
       kill: (session, limits) =>
-        killSession(connected, session, flavour, node, { ...limits, unless }),
+        killSession(connection, session, flavour, node, { ...limits, unless }),
       killAhead: (sessions, limits, told) =>
-        killSessionsAhead(connected, sessions, flavour, node, { ...limits, unless }, told),
+        killSessionsAhead(connection, sessions, flavour, node, { ...limits, unless }, told),
       transactions: (deadline) =>
-        this.#whileCurrent(() => readTransactions(connected, flavour, node, deadline)),
+        this.#whileCurrent(() => readTransactions(connection, flavour, node, deadline)),
     });
   }
 
@@ -172,17 +172,17 @@ export class SharedControlConnection {
   }
 
   async #read(wanted: ReadonlySet<bigint> | undefined): Promise<ProcessList> {
-    const { connected, identity } = this;
+    const { connection, identity } = this;
     if (wanted !== undefined && this.#lookUp.isWorthwhile(wanted.size, this.#rows)) {
       const part = await this.#lookUp.read(wanted);
       if (part !== undefined) return part;
     }
-    const list = await readProcessList(connected, identity.ownId, this.#node);
+    const list = await readProcessList(connection, identity.ownId, this.#node);
     await this.#threads.addTo(list.rows);
     this.#rows = list.rows.length;
     // Without PROCESS a server lists the account's own sessions alone. It can be lost with a role while the connection is warm.
     if (list.rows.every((row) => isUnder(this.#node.user, row)))
-      await requireGrants(connected, identity, this.#node, Infinity);
+      await requireGrants(connection, identity, this.#node, Infinity);
     return list;
   }
 }

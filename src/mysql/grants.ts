@@ -18,12 +18,12 @@ export interface Grants {
 
 /** Returns the grants. Throws `node_unavailable`, with the first GRANT that is missing, unless the control account may see and end other accounts' sessions. */
 export async function requireGrants(
-  connected: DriverConnection,
+  connection: DriverConnection,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
 ): Promise<Grants> {
-  const grants = await readGrants(connected, identity, node, deadline);
+  const grants = await readGrants(connection, identity, node, deadline);
   const [first] = grants.missing;
   if (first !== undefined) throw grantMissing(first);
   return grants;
@@ -31,12 +31,12 @@ export async function requireGrants(
 
 /** What the control account lacks, as `PROCESS ON *.*`. */
 export async function missingGrants(
-  connected: DriverConnection,
+  connection: DriverConnection,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
 ): Promise<readonly string[]> {
-  return (await readGrants(connected, identity, node, deadline)).missing;
+  return (await readGrants(connection, identity, node, deadline)).missing;
 }
 
 /**
@@ -44,12 +44,12 @@ export async function missingGrants(
  * SHOW GRANTS has what the account's active roles bring; a role that is no default role is not active.
  */
 export async function readGrants(
-  connected: DriverConnection,
+  connection: DriverConnection,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
 ): Promise<Grants> {
-  const { rows } = await connected.query('SHOW GRANTS', node.listTimeoutMs, deadline);
+  const { rows } = await connection.query('SHOW GRANTS', node.listTimeoutMs, deadline);
   const grants = rows.map(([grant]) => (typeof grant === 'string' ? grant : ''));
   const everywhere = new Set(grants.flatMap((grant) => privilegesOn(grant, '*.*')));
   const has = (...privileges: string[]): boolean =>
@@ -102,13 +102,13 @@ function mayCallRdsKill(grants: readonly string[]): boolean {
 
 /** Returns true if the node has a procedure mysql.rds_kill that the control account may execute. Throws the driver's error. */
 export async function hasProcedure(
-  connected: DriverConnection,
+  connection: DriverConnection,
   node: Node,
   deadline: Deadline,
 ): Promise<boolean> {
   const sql =
     "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME = 'rds_kill'";
-  return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
+  return (await connection.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
 }
 
 /** The error for a privilege that the control account lacks, such as `PROCESS ON *.*`. */

@@ -34,15 +34,15 @@ type AskRow = (sql: string) => Promise<Row>;
  * The session id is asked for, since the greeting holds 32 bits and TiDB's ids have 64.
  */
 export async function identify(
-  connected: DriverConnection,
+  connection: DriverConnection,
   node: Node,
   deadline: Deadline,
 ): Promise<ServerIdentity> {
   const askRow: AskRow = async (sql) => {
-    const { rows } = await connected.query(sql, node.listTimeoutMs, deadline);
+    const { rows } = await connection.query(sql, node.listTimeoutMs, deadline);
     return (rows[0] ?? []).map(textOf);
   };
-  const { threadId, version: greeted } = connected.greeting;
+  const { threadId, version: greeted } = connection.greeting;
   const row = await askIdentity(askRow, greeted);
   const seenAt = performance.now();
   const [id = '', version = '', address, uuid, now, uptime] = row;

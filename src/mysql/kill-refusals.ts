@@ -15,15 +15,15 @@ type Connection = Omit<ControlConnection, 'predictRefusals'>;
 
 /** Why a node refuses KILLs over the connection of one request. Reads the grants at most once after the first refusal. */
 export class KillRefusals {
-  readonly #connected: DriverConnection;
+  readonly #connection: DriverConnection;
   readonly #identity: ServerIdentity;
   readonly #node: Node;
   readonly #atLogin: Grants;
   #grants: Promise<Grants> | undefined;
 
   /** `atLogin` are the grants with which the connection logged in. */
-  constructor(connected: DriverConnection, identity: ServerIdentity, node: Node, atLogin: Grants) {
-    [this.#connected, this.#identity, this.#node] = [connected, identity, node];
+  constructor(connection: DriverConnection, identity: ServerIdentity, node: Node, atLogin: Grants) {
+    [this.#connection, this.#identity, this.#node] = [connection, identity, node];
     this.#atLogin = atLogin;
   }
 
@@ -56,23 +56,23 @@ export class KillRefusals {
     sessions: readonly Session[],
     deadline: Deadline,
   ): Promise<ReadonlyMap<bigint, ServiceError>> {
-    const [connected, node] = [this.#connected, this.#node];
+    const [connection, node] = [this.#connection, this.#node];
     const refused = (some: readonly Session[], trouble: ServiceError) =>
       new Map(some.map(({ id }) => [id, trouble]));
     try {
-      const grants = await readGrants(connected, this.#identity, node, deadline);
+      const grants = await readGrants(connection, this.#identity, node, deadline);
       const { missingToKill } = grants;
       if (missingToKill !== undefined && !this.#atLogin.keepsKill) {
         return refused(sessions, grantMissing(missingToKill));
       }
       if (node.killWith === 'rds_kill') {
-        const isThere = await hasProcedure(connected, node, deadline);
+        const isThere = await hasProcedure(connection, node, deadline);
         return refused(isThere ? [] : sessions, procedureMissing());
       }
       if (!this.#hasSystemUsers() || this.#atLogin.hasSystemUser || grants.hasSystemUser) {
         return new Map();
       }
-      const spared = await sessionsOfSystemUsers(connected, node, sessions, deadline);
+      const spared = await sessionsOfSystemUsers(connection, node, sessions, deadline);
       return refused(spared, systemUser());
     } catch (error) {
       if (serverErrorNumber(error) !== undefined) return new Map();
@@ -84,7 +84,7 @@ export class KillRefusals {
   async #explain(result: KillResult, deadline: Deadline): Promise<KillResult> {
     if (!isDenial(result, this.#node)) return result;
     const cause = result.trouble?.cause;
-    this.#grants ??= readGrants(this.#connected, this.#identity, this.#node, deadline);
+    this.#grants ??= readGrants(this.#connection, this.#identity, this.#node, deadline);
     const grants = await this.#grants.catch(() => undefined);
     if (grants === undefined) return result;
     if (grants.missingToKill !== undefined) {
@@ -99,7 +99,7 @@ export class KillRefusals {
     }
     if (!grants.hasSystemUser) return { outcome: 'refused', trouble: systemUser(cause) };
     // MySQL reads SYSTEM_USER at the login: this connection is older than the GRANT.
-    this.#connected.break();
+    this.#connection.break();
     return { outcome: 'not_sent', trouble: result.trouble };
   }
 

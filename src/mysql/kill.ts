@@ -18,14 +18,14 @@ interface SendLimits extends KillLimits {
  * OK from the server means that it marked the session; it can still be rolling back.
  */
 export async function killSession(
-  connected: DriverConnection,
+  connection: DriverConnection,
   session: Session,
   flavour: Flavour,
   node: Node,
   { sendBy, deadline, unless }: SendLimits,
 ): Promise<KillResult> {
   try {
-    const { warnings } = await connected.query(
+    const { warnings } = await connection.query(
       killSql(session, flavour, node),
       node.killTimeoutMs,
       deadline,
@@ -38,7 +38,7 @@ export async function killSession(
     if (error instanceof NotSentError) return { outcome: 'not_sent', trouble: error.trouble };
     const result = resultOf(error, node);
     // The node may still work on it, and others would wait behind it: it is found out over another connection.
-    if (result.outcome === 'unknown') connected.break();
+    if (result.outcome === 'unknown') connection.break();
     return result;
   }
 }
@@ -48,7 +48,7 @@ export async function killSession(
  * returns those that were surely not sent. Where OK says nothing or a procedure is called, each KILL waits for the answer to the last.
  */
 export async function killSessionsAhead(
-  connected: DriverConnection,
+  connection: DriverConnection,
   sessions: readonly Session[],
   flavour: Flavour,
   node: Node,
@@ -56,7 +56,7 @@ export async function killSessionsAhead(
   told: (session: Session, result: KillResult) => void,
 ): Promise<readonly Session[]> {
   if (flavour === 'tidb' || node.killWith !== 'kill') {
-    return killOneByOne(connected, sessions, flavour, node, limits, told);
+    return killOneByOne(connection, sessions, flavour, node, limits, told);
   }
   const statements = sessions.map((session) => killSql(session, flavour, node));
   let answers = 0;
@@ -65,9 +65,9 @@ export async function killSessionsAhead(
     answers += 1;
     if (session === undefined) return;
     told(session, result);
-    if (result.outcome === 'unknown') connected.break();
+    if (result.outcome === 'unknown') connection.break();
   };
-  const { sent, trouble } = await connected.queryAhead(
+  const { sent, trouble } = await connection.queryAhead(
     statements,
     node.killTimeoutMs,
     limits,
@@ -80,7 +80,7 @@ export async function killSessionsAhead(
 }
 
 async function killOneByOne(
-  connected: DriverConnection,
+  connection: DriverConnection,
   sessions: readonly Session[],
   flavour: Flavour,
   node: Node,
@@ -88,7 +88,7 @@ async function killOneByOne(
   told: (session: Session, result: KillResult) => void,
 ): Promise<readonly Session[]> {
   for (const [index, session] of sessions.entries()) {
-    const result = await killSession(connected, session, flavour, node, limits);
+    const result = await killSession(connection, session, flavour, node, limits);
     if (result.outcome === 'not_sent') return sessions.slice(index);
     told(session, result);
   }

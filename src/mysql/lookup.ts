@@ -15,7 +15,7 @@ const ROWS_AN_ID = 16;
  * Looks single sessions up in what MySQL's `performance_schema` has of the process list, by its primary key, with the thread of each.
  */
 export class LookUp {
-  readonly #connected: DriverConnection;
+  readonly #connection: DriverConnection;
   readonly #ownId: string;
   readonly #node: Node;
   readonly #now: () => number;
@@ -24,12 +24,12 @@ export class LookUp {
 
   /** `now` is a monotonic clock, in milliseconds. */
   constructor(
-    connected: DriverConnection,
+    connection: DriverConnection,
     { ownId, flavour }: ServerIdentity,
     node: Node,
     now = () => performance.now(),
   ) {
-    [this.#connected, this.#ownId, this.#node] = [connected, ownId.toString(), node];
+    [this.#connection, this.#ownId, this.#node] = [connection, ownId.toString(), node];
     this.#now = now;
     // Elsewhere it does not exist, or is slower than the whole list.
     this.#readableFrom = flavour === 'mysql' ? -Infinity : Infinity;
@@ -52,7 +52,7 @@ export class LookUp {
     // The server walks over all its threads for each id in each of the two tables. Our own thread is known.
     const sql = `${SELECT} IF(p.ID = ${own}, NULL, p.ID) WHERE p.ID IN (${[...wanted].join(', ')})`;
     try {
-      const { rows } = await this.#connected.query(sql, this.#node.listTimeoutMs, Infinity);
+      const { rows } = await this.#connection.query(sql, this.#node.listTimeoutMs, Infinity);
       const found = rows.map(rowOf);
       if (!this.#isThisStatement(found.find(({ id }) => id === own))) return undefined;
       const areDecided = found.every(

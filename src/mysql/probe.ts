@@ -76,48 +76,48 @@ async function enter(
   deadline: Deadline,
   { lookup }: KnownOfNode,
 ): Promise<Seen> {
-  let connected: DriverConnection | undefined;
+  let connection: DriverConnection | undefined;
   try {
-    connected = await openConnection(node, address, deadline, lookup);
-    const identity = await identify(connected, node, deadline);
-    const server = await look(connected, identity, node, deadline);
+    connection = await openConnection(node, address, deadline, lookup);
+    const identity = await identify(connection, node, deadline);
+    const server = await look(connection, identity, node, deadline);
     return { trouble: undefined, cause: undefined, server, identity, grants: [] };
   } catch (error) {
     const { detail } = nodeTrouble(error, node.connectTimeoutMs);
     // MySQL's admin_port asks for a privilege of its own before anything is said.
     const isDenied =
-      connected === undefined && isServerError(error, 'ER_SPECIFIC_ACCESS_DENIED_ERROR');
+      connection === undefined && isServerError(error, 'ER_SPECIFIC_ACCESS_DENIED_ERROR');
     const grants = isDenied ? ['SERVICE_CONNECTION_ADMIN ON *.*'] : [];
     const found = { cause: causeOf(error), server: undefined, identity: undefined, grants };
     return { trouble: detail ?? UNKNOWN, ...found };
   } finally {
-    connected?.close();
+    connection?.close();
   }
 }
 
 async function look(
-  connected: DriverConnection,
+  connection: DriverConnection,
   identity: ServerIdentity,
   node: Node,
   deadline: Deadline,
 ): Promise<ServerFacts> {
   const { ownId, flavour, productVersion } = identity;
-  const { rows } = await readProcessList(connected, ownId, node);
-  await new ServerThreads(connected, identity, node).addTo(rows);
-  const transactions = await readTransactions(connected, flavour, node, deadline);
-  const missing = await missingGrants(connected, identity, node, deadline);
+  const { rows } = await readProcessList(connection, ownId, node);
+  await new ServerThreads(connection, identity, node).addTo(rows);
+  const transactions = await readTransactions(connection, flavour, node, deadline);
+  const missing = await missingGrants(connection, identity, node, deadline);
   return {
     flavour,
-    line: lineOf(connected, node),
-    account: await askAccount(connected, node, deadline),
+    line: lineOf(connection, node),
+    account: await askAccount(connection, node, deadline),
     version: productVersion,
     missingGrants: missing,
     canSeeRollbacks: transactions !== undefined,
-    hasSecondOpinion: await canReadThreads(connected, node, deadline),
+    hasSecondOpinion: await canReadThreads(connection, node, deadline),
     // Without PROCESS a list has only our own sessions.
     cutHosts: missing.length > 0 ? undefined : countCutHosts(rows, filterOf(node, ownId)),
     lacksProcedure:
-      node.killWith === 'rds_kill' && !(await hasProcedure(connected, node, deadline)),
+      node.killWith === 'rds_kill' && !(await hasProcedure(connection, node, deadline)),
   };
 }
 
@@ -128,22 +128,22 @@ function causeOf(error: unknown): string | undefined {
   return error.cause === undefined ? error.message || codeOf(error) : causeOf(error.cause);
 }
 
-function lineOf(connected: DriverConnection, { tls }: Node): ServerFacts['line'] {
-  if (!connected.isEncrypted()) return 'plain';
+function lineOf(connection: DriverConnection, { tls }: Node): ServerFacts['line'] {
+  if (!connection.isEncrypted()) return 'plain';
   return typeof tls === 'object' ? 'verified' : 'encrypted';
 }
 
 async function askAccount(
-  connected: DriverConnection,
+  connection: DriverConnection,
   node: Node,
   deadline: Deadline,
 ): Promise<string> {
-  const { rows } = await connected.query('SELECT CURRENT_USER()', node.listTimeoutMs, deadline);
+  const { rows } = await connection.query('SELECT CURRENT_USER()', node.listTimeoutMs, deadline);
   return String(rows[0]?.[0]);
 }
 
 async function canReadThreads(
-  connected: DriverConnection,
+  connection: DriverConnection,
   node: Node,
   deadline: Deadline,
 ): Promise<boolean> {
@@ -151,7 +151,7 @@ async function canReadThreads(
   const sql =
     'SELECT 1 FROM performance_schema.threads WHERE PROCESSLIST_ID IS NOT NULL AND CONNECTION_TYPE IS NOT NULL LIMIT 1';
   try {
-    return (await connected.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
+    return (await connection.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
   } catch (error) {
     if (serverErrorNumber(error) === undefined) throw error;
     return false;

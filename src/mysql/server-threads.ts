@@ -18,7 +18,7 @@ export const RETRY_AFTER_MS = 60_000;
  * and no id is given twice in an incarnation. Its account can change (COM_CHANGE_USER): it is read each time that the session is busy. An idle session of the X Protocol has none, and instances can be lost.
  */
 export class ServerThreads {
-  readonly #connected: DriverConnection;
+  readonly #connection: DriverConnection;
   readonly #ownId: string;
   readonly #node: Node;
   /** By the decimal id of its session. */
@@ -30,12 +30,12 @@ export class ServerThreads {
 
   /** `now` is a monotonic clock, in milliseconds. */
   constructor(
-    connected: DriverConnection,
+    connection: DriverConnection,
     { ownId, flavour }: ServerIdentity,
     node: Node,
     now = () => performance.now(),
   ) {
-    [this.#connected, this.#ownId, this.#node] = [connected, ownId.toString(), node];
+    [this.#connection, this.#ownId, this.#node] = [connection, ownId.toString(), node];
     this.#now = now;
     this.#readableFrom = flavour === 'tidb' ? Infinity : -Infinity;
   }
@@ -65,7 +65,7 @@ export class ServerThreads {
     const wanted = isWhole ? 'IS NOT NULL' : `IN (${ids.join(', ')})`;
     const sql = `SELECT PROCESSLIST_ID, NAME, CONNECTION_TYPE, PROCESSLIST_USER FROM performance_schema.threads WHERE PROCESSLIST_ID ${wanted}`;
     try {
-      const { rows } = await this.#connected.query(sql, this.#node.listTimeoutMs, Infinity);
+      const { rows } = await this.#connection.query(sql, this.#node.listTimeoutMs, Infinity);
       // Without the performance schema the table is empty: else it has at least our own thread.
       if (isWhole && rows.length === 0) this.#readableFrom = this.#now() + RETRY_AFTER_MS;
       this.#hasAnswered = true;

@@ -23,12 +23,12 @@ interface Accounts {
  * Throws the driver's error if the connection breaks.
  */
 export async function sessionsOfSystemUsers(
-  connected: DriverConnection,
+  connection: DriverConnection,
   node: Node,
   sessions: readonly Session[],
   deadline: Deadline,
 ): Promise<readonly Session[]> {
-  const ask = (sql: string) => askIfAllowed(connected, sql, node, deadline);
+  const ask = (sql: string) => askIfAllowed(connection, sql, node, deadline);
   const known = await readAccounts(ask);
   if (known === undefined) return [];
   // MySQL accepts a KILL of what is Killed already, whatever its account has.
@@ -122,13 +122,13 @@ function hostOf(host: string): string {
 
 /** Undefined when the server refuses to answer, as to an account that may not read. */
 async function askIfAllowed(
-  connected: DriverConnection,
+  connection: DriverConnection,
   sql: string,
   node: Node,
   deadline: Deadline,
 ): Promise<readonly (readonly unknown[])[] | undefined> {
   try {
-    return (await connected.query(sql, node.listTimeoutMs, deadline)).rows;
+    return (await connection.query(sql, node.listTimeoutMs, deadline)).rows;
   } catch (error) {
     if (serverErrorNumber(error) === undefined) throw error;
     return undefined;

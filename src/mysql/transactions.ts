@@ -10,7 +10,7 @@ import { serverErrorNumber } from './server-errors.ts';
  * Returns undefined if the server does not show them to the account. Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
 export async function readTransactions(
-  connected: DriverConnection,
+  connection: DriverConnection,
   flavour: Flavour,
   node: Node,
   deadline: Deadline,
@@ -20,7 +20,7 @@ export async function readTransactions(
   if (flavour === 'tidb') return new Map();
   const sql = 'SELECT trx_mysql_thread_id, trx_state FROM information_schema.innodb_trx';
   try {
-    const { rows } = await connected.query(sql, node.listTimeoutMs, deadline);
+    const { rows } = await connection.query(sql, node.listTimeoutMs, deadline);
     return new Map(
       rows.map(([id, state]) => [
         BigInt(String(id)),

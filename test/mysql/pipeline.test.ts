@@ -148,11 +148,11 @@ describe('many KILLs at once', () => {
         connection.writeOk();
       }),
     );
-    const connected = await openConnection(node, node, Infinity);
+    const connection = await openConnection(node, node, Infinity);
     const told: unknown[] = [];
     const unless = () => (told.length < 100 ? undefined : new ServiceError('node_unavailable'));
     const statements = ids.map((id) => `KILL CONNECTION ${id}`);
-    const { sent, trouble } = await connected.queryAhead(
+    const { sent, trouble } = await connection.queryAhead(
       statements,
       1000,
       { ...SOON, unless },
@@ -162,7 +162,7 @@ describe('many KILLs at once', () => {
     expect(sent).toBeGreaterThanOrEqual(100);
     expect(sent).toBeLessThan(200);
     expect(told).toEqual(Array.from({ length: sent }, () => undefined));
-    connected.close();
+    connection.close();
   });
 });
 

@@ -135,15 +135,15 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
         await root.query(`CREATE USER ${user} IDENTIFIED BY '${user}'`);
         await root.query(`GRANT PROCESS ON *.* TO ${user}`);
         const node = nodeOn(server, { user, password: user });
-        const connected = await openConnection(node, node, Infinity);
-        const identity = await identify(connected, node, Infinity);
+        const connection = await openConnection(node, node, Infinity);
+        const identity = await identify(connection, node, Infinity);
         let now = 0;
-        const threads = new ServerThreads(connected, identity, node, () => now);
-        const lookUp = new LookUp(connected, identity, node, () => now);
+        const threads = new ServerThreads(connection, identity, node, () => now);
+        const lookUp = new LookUp(connection, identity, node, () => now);
         const [own] = await root.query<RowDataPacket[]>('SELECT CONNECTION_ID() AS id');
         const id = String(own[0]?.['id']);
         const isSeen = async (): Promise<boolean> => {
-          const { rows } = await readProcessList(connected, identity.ownId, node);
+          const { rows } = await readProcessList(connection, identity.ownId, node);
           await threads.addTo(rows);
           return rows.find((row) => row.id === id)?.thread !== undefined;
         };
@@ -159,7 +159,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
         now = 60_000;
         expect([await isSeen(), await isFound()]).toEqual([true, true]);
 
-        connected.close();
+        connection.close();
         await root.query(`DROP USER ${user}`);
       });
     });

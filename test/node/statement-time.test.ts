@@ -22,7 +22,7 @@ const found = servers.filter(({ flavour }) => flavour === 'mariadb');
   // A KILL can wait for 2 s when others kill at that moment (docs/faq.md), after it has marked its session: cut off, it would tell as failed who dies.
   it('has no limit for its statements, whatever the account has', async () => {
     const node = nodeOn(server, account);
-    const { connected } = await SharedControlConnection.open(
+    const { connection } = await SharedControlConnection.open(
       node,
       node,
       performance.now() + 10_000,
@@ -31,10 +31,10 @@ const found = servers.filter(({ flavour }) => flavour === 'mariadb');
       },
     );
     try {
-      const { rows } = await connected.query('SELECT @@max_statement_time', 5000, Infinity);
+      const { rows } = await connection.query('SELECT @@max_statement_time', 5000, Infinity);
       expect(Number(rows[0]?.[0])).toBe(0);
     } finally {
-      connected.close();
+      connection.close();
     }
   });
 });

@@ -39,10 +39,10 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
   }
 
   it('is of no more use as soon as it was given up', async () => {
-    const connected = await openConnection(node(), node(), performance.now() + 5000);
-    connected.break();
-    expect(connected.isBroken()).toBe(true);
-    const trouble = connected.query('DO 0', 1000, Infinity);
+    const connection = await openConnection(node(), node(), performance.now() + 5000);
+    connection.break();
+    expect(connection.isBroken()).toBe(true);
+    const trouble = connection.query('DO 0', 1000, Infinity);
     await expect(trouble).rejects.toBeInstanceOf(NotSentError);
   });
 

@@ -129,7 +129,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'mysql/control-connection.ts',
-        'killSession(connected, session, flavour, node, { ...limits, unless })',
+        'killSession(connection, session, flavour, node, { ...limits, unless })',
         `(async () => {
       const { deadline } = limits;
       for (;;) {
@@ -138,7 +138,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
           await new Promise((again) => setTimeout(again, 50));
           continue;
         }
-        return killSession(other ?? connected, session, flavour, node, { ...limits, unless }).finally(() => other?.close());
+        return killSession(other ?? connection, session, flavour, node, { ...limits, unless }).finally(() => other?.close());
       }
     })()`,
       ],

@@ -25,12 +25,12 @@ export async function openConnection(
   deadline: Deadline,
   lookup: LookupFunction = lookUpName,
 ): Promise<DriverConnection> {
-  const connected = await logIn({ node, address, deadline, lookup });
+  const connection = await logIn({ node, address, deadline, lookup });
   try {
-    await connected.query(SESSION_SETTINGS, node.listTimeoutMs, deadline);
-    return connected;
+    await connection.query(SESSION_SETTINGS, node.listTimeoutMs, deadline);
+    return connection;
   } catch (error) {
-    connected.close();
+    connection.close();
     throw error;
   }
 }

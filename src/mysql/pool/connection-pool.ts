@@ -72,8 +72,8 @@ export class ConnectionPool {
   add(shared: SharedControlConnection): PooledConnection {
     const pooled: PooledConnection = { shared, users: 0, timer: undefined, hasMoved: false };
     this.#connections.add(pooled);
-    this.#ids.opened(this.#node.nodeId, shared.connected, shared.identity);
-    shared.connected.onceBroken(() => {
+    this.#ids.opened(this.#node.nodeId, shared.connection, shared.identity);
+    shared.connection.onceBroken(() => {
       this.#remove(pooled);
       this.#onBroken();
     });
@@ -89,7 +89,7 @@ export class ConnectionPool {
   ): Promise<T> {
     const { shared } = pooled;
     pooled.users += 1;
-    shared.connected.holdProcess(true);
+    shared.connection.holdProcess(true);
     try {
       const ours = () => this.#ids.of(this.#node.nodeId, shared.identity.incarnation);
       return await work(shared.lease(ours, onList));
@@ -131,8 +131,8 @@ export class ConnectionPool {
   }
 
   async #recheckAddress(pooled: PooledConnection): Promise<void> {
-    const { host, connected } = pooled.shared;
-    const address = connected.remoteAddress;
+    const { host, connection } = pooled.shared;
+    const address = connection.remoteAddress;
     if (isIP(host) !== 0 || address === undefined) return;
     const addresses = await this.#addressesOf(host);
     // A name server that does not answer moves no node.
@@ -143,7 +143,7 @@ export class ConnectionPool {
   #leave(pooled: PooledConnection): void {
     pooled.users -= 1;
     if (pooled.users > 0) return;
-    pooled.shared.connected.holdProcess(false);
+    pooled.shared.connection.holdProcess(false);
     this.#closeIfUnneeded(pooled);
   }
 
@@ -154,13 +154,13 @@ export class ConnectionPool {
 
   #close(pooled: PooledConnection): void {
     this.#remove(pooled);
-    pooled.shared.connected.close();
+    pooled.shared.connection.close();
   }
 
   #remove(pooled: PooledConnection): void {
     clearTimeout(pooled.timer);
     if (this.#connections.delete(pooled))
-      this.#ids.closed(this.#node.nodeId, pooled.shared.connected);
+      this.#ids.closed(this.#node.nodeId, pooled.shared.connection);
   }
 
   #pingLater(pooled: PooledConnection): void {
@@ -179,7 +179,7 @@ export class ConnectionPool {
       return;
     }
     // A line on which nothing comes back is broken by this.
-    await pooled.shared.connected
+    await pooled.shared.connection
       .query('DO 0', this.#node.listTimeoutMs, Infinity)
       .catch(() => undefined);
     // A look-up can take longer than the time between two pings.
@@ -191,10 +191,10 @@ export class ConnectionPool {
 
 /** Returns whether a connection works and still reaches the node. */
 export function isUsable({ shared, hasMoved }: PooledConnection): boolean {
-  return !hasMoved && !shared.connected.isBroken() && shared.isCurrent();
+  return !hasMoved && !shared.connection.isBroken() && shared.isCurrent();
 }
 
 /** For how many milliseconds its present statement has waited for an answer. */
 export function busyMs({ shared }: PooledConnection): number {
-  return shared.connected.busyMs();
+  return shared.connection.busyMs();
 }

@@ -24,15 +24,15 @@ export class ControlConnectionIds {
     };
   }
 
-  opened(nodeId: string, connected: DriverConnection, identity: ServerIdentity): void {
+  opened(nodeId: string, connection: DriverConnection, identity: ServerIdentity): void {
     const found = this.#found.get(nodeId) ?? new Map<DriverConnection, ServerIdentity>();
-    this.#found.set(nodeId, found.set(connected, identity));
+    this.#found.set(nodeId, found.set(connection, identity));
   }
 
-  closed(nodeId: string, connected: DriverConnection): void {
+  closed(nodeId: string, connection: DriverConnection): void {
     setTimeout(() => {
       const found = this.#found.get(nodeId);
-      found?.delete(connected);
+      found?.delete(connection);
       if (found?.size === 0) this.#found.delete(nodeId);
     }, LINGER_MS).unref();
   }

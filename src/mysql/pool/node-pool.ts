@@ -85,7 +85,7 @@ export class NodePool implements BulkheadMember {
     const best = this.#pool.best();
     if (best === undefined) return false;
     // Cut short, it would take the connection from the others.
-    const answer = best.shared.connected.query('DO 0', listTimeoutMs, Infinity, { sendBy });
+    const answer = best.shared.connection.query('DO 0', listTimeoutMs, Infinity, { sendBy });
     return withDeadline(sendBy, answer).then(
       () => true,
       () => false,
@@ -233,9 +233,9 @@ export class NodePool implements BulkheadMember {
 
 /** Resolves when it has answered what it was slow to answer; never if it must not be used any more. */
 function answering(pooled: PooledConnection): Promise<PooledConnection> {
-  const { connected } = pooled.shared;
+  const { connection } = pooled.shared;
   return new Promise((resolve) => {
-    connected.onceAnswered(() => {
+    connection.onceAnswered(() => {
       if (isUsable(pooled)) resolve(pooled);
     });
   });
