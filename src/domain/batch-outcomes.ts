@@ -1,29 +1,46 @@
+import { asServiceError, type ServiceError } from '../errors.ts';
+import type { Audit } from './audit.ts';
+import type { ControlConnection, KillResult, Node } from './node.ts';
 import type { SessionSnapshot } from './session-snapshot.ts';
 import type { Session } from './session.ts';
-import { isExpected, type Entry, type Outcome, type TerminationRequest } from './termination.ts';
+import { isExpected, type Entry, type Outcome } from './termination.ts';
+import type { Termination, TerminationRequest } from './termination.ts';
 
 interface IdOutcome {
   outcome: Outcome | undefined;
   session: Session | undefined;
 }
 
-/** What is known of each id of a request: its session, and what became of it. */
+/** The outcome of each id of a request (promise 3), and the audit record of it (promise 6). */
 export class BatchOutcomes {
+  readonly #request: TerminationRequest;
+  readonly #node: Node;
+  readonly #audit: Audit;
   readonly #outcomes: ReadonlyMap<bigint, IdOutcome>;
+  /** The ids of the intent that the audit has. */
+  #recorded: readonly bigint[] = [];
+  /** The first error that kept a session from being killed. */
+  #trouble: ServiceError | undefined;
 
-  constructor(ids: readonly bigint[]) {
-    this.#outcomes = new Map(ids.map((id) => [id, { outcome: undefined, session: undefined }]));
+  constructor(
+    request: TerminationRequest,
+    { node, audit }: { readonly node: Node; readonly audit: Audit },
+  ) {
+    [this.#request, this.#node, this.#audit] = [request, node, audit];
+    this.#outcomes = new Map(
+      request.ids.map((id) => [id, { outcome: undefined, session: undefined }]),
+    );
   }
 
   /**
-   * Finds the session of each id, or none, from the first list: whom the caller can have meant.
+   * Finds the session of each id in the first list. An id without the session that the caller expects is not found.
    * Returns the sessions to kill, in the order of the request.
    */
-  choose(sessions: SessionSnapshot, { expected }: Pick<TerminationRequest, 'expected'>): Session[] {
-    const expectations = new Map(expected.map((expectation) => [expectation.id, expectation]));
+  choose(snapshot: SessionSnapshot): Session[] {
+    const expectations = new Map(this.#request.expected.map((expected) => [expected.id, expected]));
     const chosen: Session[] = [];
     for (const [id, known] of this.#outcomes) {
-      const session = sessions.get(id);
+      const session = snapshot.get(id);
       known.session = session;
       if (session === undefined || !isExpected(session, expectations.get(id) ?? { id })) {
         known.outcome = 'not_found';
@@ -34,7 +51,45 @@ export class BatchOutcomes {
     return chosen;
   }
 
-  /** Notes what became of an id, unless that is known; returns its session if this is news. */
+  /** Concludes a dry run: a session fails if the node is known to refuse its KILL. Throws `node_unavailable`. */
+  async predict(sessions: readonly Session[], connection: ControlConnection): Promise<void> {
+    if (sessions.length === 0) return;
+    const refusals = await connection.predictRefusals(sessions, this.#request.deadline);
+    for (const { id } of sessions) {
+      const trouble = refusals.get(id);
+      this.note(trouble);
+      this.conclude(id, trouble === undefined ? 'killed' : 'failed');
+    }
+  }
+
+  /** Promise 6: returns the sessions when the audit has them on record, and not before. Throws `audit_unavailable`. */
+  async putOnRecord(sessions: readonly Session[]): Promise<readonly Session[]> {
+    if (sessions.length === 0) return sessions;
+    const { origin, deadline } = this.#request;
+    this.#recorded = sessions.map(({ id }) => id);
+    try {
+      await this.#audit.intend({ origin, node: this.#node, sessions }, deadline);
+      return sessions;
+    } catch (error) {
+      // The intent can reach the disk all the same.
+      for (const { id } of sessions) this.conclude(id, 'failed');
+      this.#concludeRecord();
+      throw error;
+    }
+  }
+
+  /** Keeps the first error, for the answer. */
+  note(error: unknown): void {
+    if (error === undefined) return;
+    this.#trouble ??= asServiceError(error);
+  }
+
+  /** Reports the result of a KILL to the log of the request. */
+  log(session: Session, { outcome, trouble }: KillResult): void {
+    this.#request.record({ outcome, trouble, node: this.#node, session });
+  }
+
+  /** Sets the outcome of an id unless it has one. Returns its session if this set the outcome. */
   conclude(id: bigint, outcome: Outcome): Session | undefined {
     const known = this.#outcomes.get(id);
     if (known === undefined || known.outcome !== undefined) return undefined;
@@ -42,17 +97,30 @@ export class BatchOutcomes {
     return known.session;
   }
 
-  outcomeOf(id: bigint): Outcome {
-    return this.#outcomes.get(id)?.outcome ?? 'unknown';
+  /** Concludes a session whose KILL was not sent, for the reason that was noted first. */
+  concludeUnsent(session: Session): void {
+    this.conclude(session.id, 'failed');
+    this.log(session, { outcome: 'not_sent', trouble: this.#trouble });
   }
 
-  /** An entry for each id, in the order of the request. */
-  entries(stateOf: (id: bigint) => Entry['fate']): Entry[] {
-    return [...this.#outcomes].map(([id, { outcome = 'unknown', session }]) => ({
+  /** Puts the outcomes on the audit record, and returns them. Calls `stateOf` for each id that was killed. */
+  finish(mayHaveSent: boolean, stateOf: (id: bigint) => Entry['fate']): Termination {
+    this.#concludeRecord();
+    const entries = [...this.#outcomes].map(([id, { outcome = 'unknown', session }]) => ({
       id,
       outcome,
       session,
       fate: outcome === 'killed' ? stateOf(id) : undefined,
     }));
+    return { entries, isDryRun: this.#request.isDryRun, mayHaveSent, trouble: this.#trouble };
+  }
+
+  #concludeRecord(): void {
+    if (this.#recorded.length === 0) return;
+    const outcomes = this.#recorded.map((id) => ({
+      id,
+      outcome: this.#outcomes.get(id)?.outcome ?? 'unknown',
+    }));
+    this.#audit.conclude({ origin: this.#request.origin, node: this.#node, outcomes });
   }
 }

@@ -1,15 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { SessionSnapshot } from './session-snapshot.ts';
+import type { BatchOutcomes } from './batch-outcomes.ts';
 import type { Deadline } from './deadline.ts';
-import type { ControlConnection, KillResult } from './node.ts';
+import type { SessionSnapshot } from './session-snapshot.ts';
 import { isSameEndpoint, type Session } from './session.ts';
 import type { ExitState, TerminationRequest } from './termination.ts';
 
 const FIRST_POLL_MS = 20;
 const LAST_POLL_MS = 500;
-/** InnoDB's list of transactions can be that old, and is not renewed for who reads it more often. */
+/** InnoDB's list of transactions can be this old; the server renews it no sooner for a second reader. */
 const STALE_MS = 150;
-/** Both servers' sources admit that a session can sleep through a KILL; a second one wakes it. */
+/** A session can sleep through a KILL, by the sources of both servers; a second KILL wakes it. */
 const WAKE_AFTER_MS = 1000;
 
 interface Exit {
@@ -19,58 +19,58 @@ interface Exit {
   isWoken: boolean;
 }
 
-/** The sessions that were killed in one request, until they have left. */
+/** Watches the sessions that one request killed until they have left. */
 export class ExitWatcher {
   readonly #exits = new Map<bigint, Exit>();
   readonly #now: () => number;
-  readonly #record: (session: Session, result: KillResult) => void;
+  readonly #outcomes: Pick<BatchOutcomes, 'log'>;
   #isWatched = false;
 
-  /** `record` hears of a second KILL. */
-  constructor(now: () => number, record: (session: Session, result: KillResult) => void) {
+  /** Reports second KILLs to the log of the outcomes. */
+  constructor(now: () => number, outcomes: Pick<BatchOutcomes, 'log'>) {
     this.#now = now;
-    this.#record = record;
+    this.#outcomes = outcomes;
   }
 
-  /** This session was killed. */
+  /** Adds a session that was killed. */
   expect(session: Session): void {
     const killedAt = this.#now();
     this.#exits.set(session.id, { session, killedAt, state: 'leaving', isWoken: false });
   }
 
-  /** What was last seen of a killed session; undefined when nobody looked. */
+  /** Returns the last state of a killed session; undefined before the first look. */
   stateOf(id: bigint): ExitState | undefined {
     return this.#isWatched ? this.#exits.get(id)?.state : undefined;
   }
 
   /**
-   * Looks once, and then until all have left or the request has waited long enough; when the service stops, once more at once.
-   * What fails here changes nothing that was said before.
+   * Looks once, and then until all have left or the wait of the request is over. If the service stops, the next look is the last.
+   * Never throws: if the connection breaks, the states stay.
    */
   async watch(
-    connection: ControlConnection,
-    sessions: SessionSnapshot,
+    snapshot: SessionSnapshot,
     { waitMs = 0, deadline }: Pick<TerminationRequest, 'waitMs' | 'deadline'>,
     stopping: AbortSignal,
   ): Promise<void> {
     this.#isWatched = true;
+    const { hidesRollbacks } = snapshot.connection;
     const latest = deadline + waitMs;
     const end = Math.min(this.#now() + waitMs, latest);
-    const shortest = connection.hidesRollbacks ? STALE_MS : FIRST_POLL_MS;
+    const shortest = hidesRollbacks ? STALE_MS : FIRST_POLL_MS;
     try {
-      if (connection.hidesRollbacks) {
+      if (hidesRollbacks) {
         if (this.#now() + STALE_MS > latest) return;
         await pause(STALE_MS);
       }
       for (let pollMs = shortest; ; pollMs = Math.min(pollMs * 2, LAST_POLL_MS)) {
         const isLast = stopping.aborted;
-        await this.#look(connection, sessions, latest);
+        await this.#look(snapshot, latest);
         const left = end - this.#now();
         if (left <= 0 || isLast || this.#allGone()) return;
         await pauseUnless(stopping, Math.min(pollMs, left));
       }
     } catch {
-      // The connection broke: the sessions stay what they were last seen as.
+      // The connection broke.
     }
   }
 
@@ -78,14 +78,11 @@ export class ExitWatcher {
     return [...this.#exits.values()].every(({ state }) => state === 'gone');
   }
 
-  async #look(
-    connection: ControlConnection,
-    sessions: SessionSnapshot,
-    deadline: Deadline,
-  ): Promise<void> {
-    await sessions.readAgain(deadline);
+  async #look(snapshot: SessionSnapshot, deadline: Deadline): Promise<void> {
+    const { connection } = snapshot;
+    await snapshot.readAgain(deadline);
     const transactions = await connection.transactions(deadline);
-    const rows = new Map(sessions.list.rows.map((row) => [row.id, row]));
+    const rows = new Map(snapshot.list.rows.map((row) => [row.id, row]));
     for (const [id, exit] of this.#exits) {
       const row = rows.get(id.toString());
       const isListed = row !== undefined && isSameEndpoint(row.host ?? '', exit.session.host);
@@ -101,7 +98,7 @@ export class ExitWatcher {
       const isAsleep = isListed && !isDying && this.#now() - exit.killedAt >= WAKE_AFTER_MS;
       if (isAsleep && !exit.isWoken && !connection.listsTheDying) {
         exit.isWoken = true;
-        this.#record(exit.session, await sessions.end(exit.session, deadline));
+        this.#outcomes.log(exit.session, await snapshot.end(exit.session, deadline));
       }
     }
   }

@@ -1,43 +1,36 @@
 import { ServiceError } from '../errors.ts';
 import { NO_AUDIT, type Audit } from './audit.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { UserSessions } from './client-filter.ts';
+import type { ListedRow } from './client-filter.ts';
 import type { Deadline } from './deadline.ts';
-import { InternalThreadHistory } from './internal-thread-history.ts';
 import { KillBatch } from './kill-batch.ts';
-import type { ControlConnection, Node, NodeKey, OwnSessions } from './node.ts';
-import type { NodeRegistry, Nodes, ProcessList } from './node.ts';
+import type { Node, NodeKey, NodeRegistry, Nodes } from './node.ts';
 import { PageCache } from './page-cache.ts';
-import { sessionOf, type ProcessListRow, type Session } from './session.ts';
+import { SessionSelector, type SessionRules } from './session-selector.ts';
+import { sessionOf, type Session } from './session.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
 
 /** A page of the user sessions of a node. */
 export interface SessionPage {
   readonly sessions: readonly Session[];
-  /** How many user sessions the node has in all. */
+  /** The number of user sessions that the node has in all. */
   readonly total: number;
 }
 
-/** Which sessions count as internal on every node, from the configuration. */
-export interface SessionRules {
-  readonly internalUsers: readonly string[];
-  readonly requireClientPort: boolean;
-}
-
-/** What the service works with. */
+/** The parts that the service works with. */
 export interface SessionServiceParts {
   readonly registry: NodeRegistry;
   readonly nodes: Nodes;
   readonly rules: SessionRules;
-  /** Where kills are put on record before they are sent; nowhere by default. */
+  /** The record of kills; none by default. */
   readonly audit?: Audit;
-  /** Hears of each list that shows sessions under the control account which are not ours. */
+  /** Called for each list that shows sessions of the control account which are not ours. */
   readonly onSharedAccount?: (node: NodeKey) => void;
-  /** Hears what became of each request to end sessions. */
+  /** Called with the outcomes of each request that ends sessions. */
   readonly onTerminated?: (termination: Termination) => void;
-  /** Hears of each wait for sessions to leave, in milliseconds. */
+  /** Called with the time that each wait for sessions to leave took, in milliseconds. */
   readonly onWaited?: (milliseconds: number) => void;
-  /** Aborted when the service is to stop: then nothing new is begun. */
+  /** Aborted when the service is to stop: then no request begins any more. */
   readonly stopping?: AbortSignal;
   /** The clock, in milliseconds of `performance.now()`. */
   readonly now?: () => number;
@@ -46,10 +39,8 @@ export interface SessionServiceParts {
 /** Lists and ends the user sessions of nodes. */
 export class SessionService {
   readonly #parts: Required<SessionServiceParts>;
-  readonly #history = new InternalThreadHistory();
+  readonly #selector: SessionSelector;
   readonly #pages = new PageCache();
-  /** Many requests can share a list, and come for it one after the other. */
-  #looked: UserSessions | undefined;
 
   constructor(parts: SessionServiceParts) {
     this.#parts = {
@@ -61,60 +52,47 @@ export class SessionService {
       now: () => performance.now(),
       ...parts,
     };
+    this.#selector = new SessionSelector(parts.rules, this.#parts.onSharedAccount);
   }
 
   /**
-   * Up to `limit` user sessions by ascending id, from the `offset`th on. Pages after the first can come from the list that the same caller
-   * got a page of at most 2 s before.
+   * Ends the user sessions that have these ids. The result has an outcome for every id.
+   * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`, `audit_unavailable`: then no KILL was sent.
+   */
+  async terminate(key: NodeKey, request: TerminationRequest): Promise<Termination> {
+    const batch = new KillBatch(request, {
+      ...this.#parts,
+      node: this.#find(key),
+      selector: this.#selector,
+    });
+    const termination = await batch.run();
+    this.#parts.onTerminated(termination);
+    return termination;
+  }
+
+  /**
+   * Returns at most `limit` user sessions by ascending id, from the `offset`th on. Pages after the first can come from the list of the
+   * caller's page before, at most 2 s old.
    * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`.
    */
   async list(
     key: NodeKey,
-    page: { readonly offset: bigint; readonly limit: number },
+    { offset, limit }: { readonly offset: bigint; readonly limit: number },
     { caller, deadline }: { readonly caller: string; readonly deadline: Deadline },
   ): Promise<SessionPage> {
     const node = this.#find(key);
     const reader = `${node.nodeId} ${caller}`;
-    // The first page is always what the node has.
-    let sorted = page.offset > 0n ? this.#pages.of(reader, this.#parts.now()) : undefined;
-    if (sorted === undefined) {
-      const { nodes } = this.#parts;
-      const asked = this.#parts.now();
-      const { ascending } = await nodes.withConnection(node, deadline, async (connection) =>
-        this.#select(node, connection, await connection.list(deadline)),
-      );
-      sorted = ascending;
-      this.#pages.keep(reader, sorted, asked);
-    }
-    const first = page.offset < BigInt(sorted.length) ? Number(page.offset) : sorted.length;
-    const shown = sorted.slice(first, first + page.limit);
+    // The first page always shows the present sessions.
+    const cached = offset > 0n ? this.#pages.of(reader, this.#parts.now()) : undefined;
+    const sorted = cached ?? (await this.#readSorted(node, reader, deadline));
+    const first = offset < BigInt(sorted.length) ? Number(offset) : sorted.length;
+    const shown = sorted.slice(first, first + limit);
     return { sessions: shown.map(sessionOf), total: sorted.length };
   }
 
-  /** What could be done on the node now. Throws `instance_not_found`, `node_not_found`, `stopping`. */
+  /** Returns what could be done on the node now. Throws `instance_not_found`, `node_not_found`, `stopping`. */
   async capabilities(key: NodeKey, deadline: Deadline): Promise<Capabilities> {
     return this.#parts.nodes.probe(this.#find(key), deadline);
-  }
-
-  /**
-   * Ends the user sessions that have these ids, and accounts for every id.
-   * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`, `audit_unavailable`: then nothing was sent.
-   */
-  async terminate(key: NodeKey, request: TerminationRequest): Promise<Termination> {
-    const node = this.#find(key);
-    const { nodes, audit, now, stopping, onWaited, onTerminated } = this.#parts;
-    const batch = new KillBatch(request, {
-      node,
-      nodes,
-      audit,
-      select: (connection) => (list) => this.#select(node, connection, list),
-      now,
-      stopping,
-      onWaited,
-    });
-    const termination = await batch.run();
-    onTerminated(termination);
-    return termination;
   }
 
   #find(key: NodeKey): Node {
@@ -123,28 +101,13 @@ export class SessionService {
     return node;
   }
 
-  #select(node: Node, connection: ControlConnection, list: ProcessList): UserSessions {
-    const { rules, onSharedAccount } = this.#parts;
-    const ours = connection.ours();
-    const filter = {
-      ownIds: new Set([...ours.ids, connection.id]),
-      controlAccount: node.user,
-      internalUsers: [...rules.internalUsers, ...node.internalUsers],
-      requireClientPort: rules.requireClientPort,
-    };
-    const selected = this.#history.select(node.nodeId, connection, list, filter);
-    if (this.#looked !== selected) {
-      this.#looked = selected;
-      // Under the control account nobody is a user session.
-      if (selected.others.some(isStranger(node, ours))) onSharedAccount(node);
-    }
-    return selected;
+  async #readSorted(node: Node, reader: string, deadline: Deadline): Promise<readonly ListedRow[]> {
+    const asked = this.#parts.now();
+    const list = this.#parts.nodes.withConnection(node, deadline, async (connection) =>
+      this.#selector.select(node, connection, await connection.list(deadline)),
+    );
+    const { ascending } = await list;
+    this.#pages.keep(reader, ascending, asked);
+    return ascending;
   }
-}
-
-/** Whether a row is of a session under the control account that is none of ours. */
-function isStranger({ user: account }: Node, ours: OwnSessions): (row: ProcessListRow) => boolean {
-  const control = account.toLowerCase();
-  const known = new Set([...ours.ids].map((id) => id.toString()));
-  return ({ id, user }) => ours.areAll && user?.toLowerCase() === control && !known.has(id ?? '');
 }

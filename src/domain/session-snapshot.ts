@@ -1,64 +1,83 @@
 import { asServiceError, ServiceError } from '../errors.ts';
-import type { Deadline } from './deadline.ts';
-import type { ControlConnection, KillResult, ProcessList } from './node.ts';
-import { isSameSession, type Session } from './session.ts';
 import type { UserSessions } from './client-filter.ts';
+import type { Deadline } from './deadline.ts';
+import type { ControlConnection, KillResult, Node, ProcessList } from './node.ts';
+import type { SessionSelector } from './session-selector.ts';
+import { isSameSession, type Session } from './session.ts';
 
-/** Promise 1: a KILL goes out only for what a process list of at most this age shows. */
+/** Promise 1: a KILL is sent only for a session that a process list of at most this age shows, in milliseconds. */
 export const MAX_LIST_AGE_MS = 2000;
 
-/** Picks the user sessions out of a process list, by id. */
-export type SelectSessions = (list: ProcessList) => Pick<UserSessions, 'get'>;
+/** The parts that a snapshot needs besides the connection. */
+export interface SnapshotParts {
+  readonly node: Node;
+  readonly selector: SessionSelector;
+  /** The clock, in milliseconds of `performance.now()`. */
+  readonly now: () => number;
+}
 
-/** The user sessions of a node over one control connection, from a list that is read again before it is too old to kill by. */
+/** The user sessions of a node in the last process list that one connection read. Ends them over that connection alone. */
 export class SessionSnapshot {
   readonly #connection: ControlConnection;
-  readonly #select: SelectSessions;
-  readonly #now: () => number;
+  readonly #parts: SnapshotParts;
   #list: ProcessList;
-  #present: Pick<UserSessions, 'get'>;
+  #present: UserSessions;
 
-  private constructor(
-    connection: ControlConnection,
-    select: SelectSessions,
-    now: () => number,
-    list: ProcessList,
-  ) {
+  private constructor(connection: ControlConnection, parts: SnapshotParts, list: ProcessList) {
     this.#connection = connection;
-    this.#select = select;
-    this.#now = now;
+    this.#parts = parts;
     this.#list = list;
-    this.#present = select(list);
+    this.#present = parts.selector.select(parts.node, connection, list);
   }
 
-  /** Reads the first list: it shows at least the sessions with these ids. Throws `node_unavailable`. */
+  /** Reads the first list. With `wanted` it may show the sessions with these ids alone. Throws `node_unavailable`. */
   static async read(
     connection: ControlConnection,
-    select: SelectSessions,
-    now: () => number,
+    parts: SnapshotParts,
     deadline: Deadline,
     wanted?: readonly bigint[],
   ): Promise<SessionSnapshot> {
-    return new SessionSnapshot(connection, select, now, await connection.list(deadline, wanted));
+    return new SessionSnapshot(connection, parts, await connection.list(deadline, wanted));
   }
 
-  /** All threads of the last list. */
+  /** The connection that reads the lists and sends the KILLs. */
+  get connection(): ControlConnection {
+    return this.#connection;
+  }
+
+  /** The last list, with its internal threads. */
   get list(): ProcessList {
     return this.#list;
   }
 
-  /** The user session that has this id in the last list. */
+  /** Returns the user session that has this id in the last list. */
   get(id: bigint): Session | undefined {
     return this.#present.get(id);
   }
 
-  /** Reads the list anew. Throws `node_unavailable`. */
-  async readAgain(deadline: Deadline): Promise<void> {
-    this.#list = await this.#connection.list(deadline);
-    this.#present = this.#select(this.#list);
+  /**
+   * Sends KILL for sessions that the last list still shows, many before the first is answered. Calls `onResult` with the outcome of each.
+   * Returns the sessions whose KILL was not sent: `end` says why. Never throws.
+   */
+  async endAhead(
+    sessions: readonly Session[],
+    deadline: Deadline,
+    onResult: (session: Session, result: KillResult) => void,
+  ): Promise<readonly Session[]> {
+    if (this.#isStale()) return sessions;
+    const present = sessions.filter((session) => {
+      const isPresent = this.#isPresent(session);
+      if (!isPresent) onResult(session, { outcome: 'not_found' });
+      return isPresent;
+    });
+    const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;
+    return this.#connection.killAhead(present, { sendBy, deadline }, onResult);
   }
 
-  /** Ends a session if it is still the one that was meant. Never throws: what was killed before must be told whatever happens here. */
+  /**
+   * Sends KILL for a session if a list of at most 2 s still shows it, and returns the outcome. Reads the list again as often as it gets
+   * too old before the KILL is sent; after the deadline, or over a broken connection, there is no list. Never throws.
+   */
   async end(session: Session, deadline: Deadline): Promise<KillResult> {
     for (let isFresh = !this.#isStale(); ; isFresh = false) {
       try {
@@ -69,34 +88,9 @@ export class SessionSnapshot {
       if (!this.#isPresent(session)) return { outcome: 'not_found' };
       const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;
       const result = await this.#connection.kill(session, { sendBy, deadline });
-      // The list can have grown too old while the KILL waited behind others' statements; a connection that broke gives no other one.
+      // The list can get too old while the KILL waits behind statements of other requests.
       if (result.outcome !== 'not_sent') return result;
     }
-  }
-
-  /**
-   * Ends sessions that still are the ones that were meant, many under way at once; `told` hears what came of each. Resolves with those
-   * that were surely not sent: to be tried one by one, which says why. Never throws.
-   */
-  async endAhead(
-    sessions: readonly Session[],
-    deadline: Deadline,
-    told: (session: Session, result: KillResult) => void,
-  ): Promise<readonly Session[]> {
-    if (this.#isStale()) return sessions;
-    const present = sessions.filter((session) => {
-      const isPresent = this.#isPresent(session);
-      if (!isPresent) told(session, { outcome: 'not_found' });
-      return isPresent;
-    });
-    const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;
-    return this.#connection.killAhead(present, { sendBy, deadline }, told);
-  }
-
-  // An id that now stands for another client was given anew: the session that was meant has gone.
-  #isPresent(session: Session): boolean {
-    const present = this.#present.get(session.id);
-    return present !== undefined && isSameSession(present, session);
   }
 
   async #refresh(deadline: Deadline): Promise<void> {
@@ -108,7 +102,20 @@ export class SessionSnapshot {
     });
   }
 
+  /** Reads the whole list again. Throws `node_unavailable`. */
+  async readAgain(deadline: Deadline): Promise<void> {
+    const { node, selector } = this.#parts;
+    this.#list = await this.#connection.list(deadline);
+    this.#present = selector.select(node, this.#connection, this.#list);
+  }
+
+  // An id that belongs to another client by now was given anew: the session that was meant has left.
+  #isPresent(session: Session): boolean {
+    const present = this.#present.get(session.id);
+    return present !== undefined && isSameSession(present, session);
+  }
+
   #isStale(): boolean {
-    return this.#now() - this.#list.askedAt > MAX_LIST_AGE_MS;
+    return this.#parts.now() - this.#list.askedAt > MAX_LIST_AGE_MS;
   }
 }

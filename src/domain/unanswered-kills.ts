@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Audit } from './audit.ts';
+import type { BatchOutcomes } from './batch-outcomes.ts';
 import { MAX_LIST_AGE_MS } from './session-snapshot.ts';
 import type { Deadline } from './deadline.ts';
-import type { ControlConnection, KillOutcome, KillResult } from './node.ts';
-import type { Node, ProcessList } from './node.ts';
+import type { ControlConnection, KillOutcome, Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Origin, Outcome } from './termination.ts';
 import type { ListedRow } from './client-filter.ts';
@@ -23,8 +23,8 @@ export interface ResolveParts {
   readonly origin: Origin;
   readonly now: () => number;
   readonly deadline: Deadline;
-  /** Hears of the KILL that ends an old connection. */
-  readonly record: (session: Session, result: KillResult) => void;
+  /** Gets the KILL that ends an old connection, for its log. */
+  readonly outcomes: Pick<BatchOutcomes, 'log'>;
 }
 
 const POLL_MS = 50;
@@ -80,7 +80,7 @@ async function listWithoutOld(
 async function endOldConnection(
   { sentOver, list }: UnansweredKill,
   connection: ControlConnection,
-  { node, audit, origin, now, deadline, record }: ResolveParts,
+  { node, audit, origin, now, deadline, outcomes }: ResolveParts,
 ): Promise<boolean> {
   const host = rowOf(list, sentOver.id)?.host;
   const isOurs = (row: ProcessListRow): boolean =>
@@ -108,14 +108,14 @@ async function endOldConnection(
         const sendBy = present.askedAt + MAX_LIST_AGE_MS;
         const result = await connection.kill(old, { sendBy, deadline });
         if (result.outcome === 'not_sent') continue;
-        record(old, result);
+        outcomes.log(old, result);
         said = OUTCOMES[result.outcome];
       }
       await pause(POLL_MS);
     }
   } finally {
-    const outcomes = [{ id: sentOver.id, outcome: said ?? 'failed' }];
-    if (isOnRecord) audit.conclude({ origin, node, outcomes });
+    const concluded = [{ id: sentOver.id, outcome: said ?? 'failed' }];
+    if (isOnRecord) audit.conclude({ origin, node, outcomes: concluded });
   }
 }
 

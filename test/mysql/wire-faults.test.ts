@@ -1,10 +1,10 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { KillResult, Node } from '../../src/domain/node.ts';
-import { sessionOf, type Session } from '../../src/domain/session.ts';
+import { sessionOf } from '../../src/domain/session.ts';
 import type { ListedRow } from '../../src/domain/client-filter.ts';
+import { SessionSelector } from '../../src/domain/session-selector.ts';
 import { SessionSnapshot, MAX_LIST_AGE_MS } from '../../src/domain/session-snapshot.ts';
-import type { ProcessList } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import {
   COLUMNS,
@@ -441,10 +441,10 @@ describe('a KILL', () => {
     });
     const nodes = new MysqlNodes();
     await nodes.withConnection({ ...node, killTimeoutMs: 10_000 }, Infinity, async (connection) => {
-      const select = ({ rows }: ProcessList): Map<bigint, Session> =>
-        new Map(rows.map((row) => [BigInt(row.id ?? 0), sessionOf({ ...row, id: row.id ?? '' })]));
+      const rules = { internalUsers: [], requireClientPort: true };
+      const selector = new SessionSelector(rules, () => undefined);
       const now = () => performance.now();
-      const sessions = await SessionSnapshot.read(connection, select, now, Infinity);
+      const sessions = await SessionSnapshot.read(connection, { node, selector, now }, Infinity);
       const [first, second] = [sessions.get(1n), sessions.get(2n)];
       if (first === undefined || second === undefined) throw new Error('They are not listed');
       const before = heard.length;

@@ -23,8 +23,8 @@ export interface SeededBug {
 const NO_LIST_CHECK: readonly Replacement[] = [
   [
     'domain/batch-outcomes.ts',
-    'const session = sessions.get(id);',
-    `const session = { user: '', host: '', db: '', command: '', time: 0n, state: '', info: '', ...sessions.get(id), id };`,
+    'const session = snapshot.get(id);',
+    `const session = { user: '', host: '', db: '', command: '', time: 0n, state: '', info: '', ...snapshot.get(id), id };`,
   ],
   [
     'domain/session-snapshot.ts',
@@ -92,18 +92,18 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       ],
       [
         'domain/kill-batch.ts',
-        'const result = await sessions.end(session, this.#request.deadline);',
-        'const result = await connection.kill(session, { sendBy: Infinity, deadline: this.#request.deadline });',
+        'const result = await snapshot.end(session, this.#request.deadline);',
+        'const result = await snapshot.connection.kill(session, { sendBy: Infinity, deadline: this.#request.deadline });',
       ],
       [
         'domain/kill-batch.ts',
-        'this.#unanswered.push({ session, sentOver: connection, list: sessions.list });',
+        'this.#unanswered.push({ session, sentOver: snapshot.connection, list: snapshot.list });',
         'this.#pending.unshift(session);',
       ],
       [
         'domain/kill-batch.ts',
         '        break;\n      }\n      if (this.#isLate()) break;',
-        '        connections = 0;\n        await new Promise((again) => setTimeout(again, 50));\n      }\n      if (this.#isLate()) break;',
+        '        attempts = 0;\n        await new Promise((again) => setTimeout(again, 50));\n      }\n      if (this.#isLate()) break;',
       ],
     ],
     server: 'mariadb',
