@@ -1,11 +1,11 @@
 import { expect, it } from '@jest/globals';
-import { PageCache } from '../../src/domain/page-cache.ts';
+import { PageCache } from '../../src/domain/session-service.ts';
 
 it('gives no list that is older than two seconds, though younger ones stand before it', () => {
   const cache = new PageCache();
   cache.keep('quick', [], 4900);
   cache.keep('slow', [], 4000);
-  expect(cache.of('slow', 6000)).toEqual([]);
-  expect(cache.of('slow', 6001)).toBeUndefined();
-  expect(cache.of('quick', 6001)).toEqual([]);
+  expect(cache.get('slow', 6000)).toEqual([]);
+  expect(cache.get('slow', 6001)).toBeUndefined();
+  expect(cache.get('quick', 6001)).toEqual([]);
 });
