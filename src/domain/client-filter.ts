@@ -1,6 +1,10 @@
-import { isInternalCommand, isInternalUser } from './internal-names.ts';
+import {
+  isInternalCommand,
+  isInternalUser,
+  isOverNetwork,
+  servesClient,
+} from './internal-names.ts';
 import { isReplicating } from './replication-states.ts';
-import { isOverNetwork, servesClient } from './server-thread.ts';
 import { clientPort, isCutHost, sessionOf } from './session.ts';
 import type { ProcessListRow, Session } from './session.ts';
 

@@ -6,11 +6,10 @@ import {
   userSessions,
 } from './client-filter.ts';
 import type { ClientFilter, UserSessions } from './client-filter.ts';
-import { isSameRun, type Incarnation } from './incarnation.ts';
-import { isInternalCommand } from './internal-names.ts';
-import type { ControlConnection, ProcessList } from './node.ts';
+import { isInternalCommand, isServerThread, servesClient } from './internal-names.ts';
+import { isSameRun, type ControlConnection, type Incarnation } from './node.ts';
+import type { ProcessList } from './node.ts';
 import { isProvenReplicating } from './replication-states.ts';
-import { isServerThread, servesClient } from './server-thread.ts';
 import { clientPort, isCutHost, type ProcessListRow } from './session.ts';
 
 interface Known {

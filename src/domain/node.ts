@@ -2,7 +2,6 @@ import { isIPv4 } from 'node:net';
 import type { ServiceError } from '../errors.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Deadline } from './deadline.ts';
-import type { Incarnation } from './incarnation.ts';
 import type { ProcessListRow, Session } from './session.ts';
 
 /** The three ids of the URL that name a node. */
@@ -38,27 +37,41 @@ export interface Node extends NodeKey {
 export type NodeTls =
   'offered' | 'disabled' | { readonly ca: string; readonly serverName: string | undefined };
 
-/** What knows which nodes exist and where. Implemented in src/registry. */
+/** The nodes that exist, and how to reach them. `registry/node-registry.ts` fills it. */
 export interface NodeRegistry {
-  /** The node; throws `instance_not_found` when the project has no such instance, then `node_not_found`. */
+  /** Returns the node. Throws `instance_not_found` if the project has no such instance, else `node_not_found`. */
   find(key: NodeKey): Node;
 }
 
-/** Lends control connections to nodes. Implemented over MySQL in src/mysql. */
+/** Gives requests control connections to nodes. `MysqlNodes` in `mysql/mysql-nodes.ts` fills it. */
 export interface Nodes {
   /**
-   * Runs `work` with a control connection, which others may use at the same time. If a warm one breaks before it gave a list, or no longer
-   * reaches the node, `work` begins again with a new one.
-   * Throws `node_unavailable` when the node cannot be reached in time, which ends at the deadline at the latest, or refuses the control account;
-   * `overloaded` when too many wait for this node, or it could not be reached lately.
+   * Runs `work` with a control connection that other requests may use at the same time. If an open one breaks before it gave a list, or no
+   * longer reaches the node, `work` begins again with a new one.
+   * Throws `node_unavailable` if the node cannot be reached by the deadline, or refuses the control account; `overloaded` if too many requests
+   * wait for this node, or it could not be reached lately.
    */
   withConnection<T>(
     node: Node,
     deadline: Deadline,
     work: (connection: ControlConnection) => Promise<T>,
   ): Promise<T>;
-  /** Tries each way into the node, whatever connections there are. Never throws. */
+  /** Opens a connection of its own to each port of the node, and returns what could be done over it. Never throws. */
   probe(node: Node, deadline: Deadline): Promise<Capabilities>;
+}
+
+/** One run of a node's server process, as a connection found it. */
+export interface Incarnation {
+  /** `server_uuid`, or `hostname:port:server_id`: the same after a restart. */
+  readonly server: string;
+  /** The start, in whole seconds of the node's own clock, which can step. */
+  readonly startedAt: number;
+  /** The same number for connections that are proven to have reached the same run. */
+  readonly run: number;
+  /** The latest time at which it can have begun, in milliseconds of `performance.now()`. */
+  readonly begunBy: number;
+  /** The time at which the connection had found it, in milliseconds of `performance.now()`. */
+  readonly seenAt: number;
 }
 
 /** The session ids of control connections. */
@@ -69,35 +82,36 @@ export interface OwnSessions {
 }
 
 /**
- * A connection under the control account to one incarnation of a node; it never reconnects. Each statement has the time limit that the
- * node's settings give it, or what is left until the deadline if that is less. One that is not answered in time costs the connection.
+ * A connection of the control account to one incarnation of a node; it never reconnects. `LeasedConnection` in `mysql/control-connection.ts`
+ * fills it. Each statement has the timeout of the node's settings, or the time until the deadline if that is less. A statement without an
+ * answer in time breaks the connection.
  */
 export interface ControlConnection {
   /** Its own session id on the node. */
   readonly id: bigint;
   readonly incarnation: Incarnation;
-  /** Whether a session that is listed after its KILL may be dying all the same, so that being listed proves nothing: TiDB. */
+  /** True if the node can list a session that a KILL has ended: TiDB. */
   readonly listsTheDying: boolean;
-  /** Whether a session can be listed no more while its transaction is rolled back: MySQL. */
+  /** True if a session can leave the list before its transaction is rolled back: MySQL. */
   readonly hidesRollbacks: boolean;
-  /** Our control connections to this incarnation, under whichever account, those of a moment ago included. */
+  /** Returns our control connections to this incarnation, under any account, also those closed at most 10 s ago. */
   ours(): OwnSessions;
   /**
-   * Reads the process list, once for all who ask while another one is being read: it was asked for after each of them did.
-   * It may be a part, if that shows all the `wanted` ones and this very connection.
-   * Throws `node_unavailable`, also when the list does not show this very connection, or the node's main port reaches another server.
+   * Reads the process list, never one that was asked for before this call. Callers that arrive during a read share the next one.
+   * It may be a part that shows the `wanted` sessions and this connection.
+   * Throws `node_unavailable`, also if the list does not show this connection, or the node's main port reaches another server.
    */
   list(deadline: Deadline, wanted?: readonly bigint[]): Promise<ProcessList>;
-  /** Sends KILL for a listed session, and tells what came of it. Never throws. */
+  /** Sends KILL for a listed session, and returns the outcome. Never throws. */
   kill(session: Session, limits: KillLimits): Promise<KillResult>;
   /**
-   * Sends KILL for listed sessions, in their order, and where the node allows it many before the first is answered. Calls `told` with the
-   * outcome of each KILL that was sent. Resolves with the sessions whose KILL was not sent. Never throws.
+   * Sends KILL for listed sessions, in their order, and where the node allows it many before the first is answered. Calls `onResult` with
+   * the outcome of each KILL that was sent. Returns the sessions whose KILL was not sent. Never throws.
    */
   killAhead(
     sessions: readonly Session[],
     limits: KillLimits,
-    told: (session: Session, result: KillResult) => void,
+    onResult: (session: Session, result: KillResult) => void,
   ): Promise<readonly Session[]>;
   /**
    * Returns the listed sessions that the node is known to refuse to end, with the reason, and sends no KILL. The node can refuse others too.
@@ -107,38 +121,64 @@ export interface ControlConnection {
     sessions: readonly Session[],
     deadline: Deadline,
   ): Promise<ReadonlyMap<bigint, ServiceError>>;
-  /** The sessions, listed or not, that have a transaction; undefined where that cannot be seen. Throws `node_unavailable`. */
+  /** Returns the sessions, listed or not, that have a transaction; undefined if the node does not show them. Throws `node_unavailable`. */
   transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
 }
 
-/** Until when a KILL may be sent, which is as long as the list is fresh that shows its session, and until when it must be answered. */
+/** The time limits of a KILL. */
 export interface KillLimits {
+  /** The KILL is not sent later: the list that shows its session is too old then. */
   readonly sendBy: Deadline;
+  /** A KILL without an answer by then breaks the connection. */
   readonly deadline: Deadline;
 }
 
 export type TransactionState = 'open' | 'rolling_back';
 
-/** All threads of a node at one moment, or some of them. */
+/** The threads of a node at one moment, or some of them. */
 export interface ProcessList {
   readonly rows: readonly ProcessListRow[];
-  /** When it was asked for, in milliseconds of `performance.now()`: it is at least as young as this. */
+  /** The time at which it was asked for, in milliseconds of `performance.now()`: it shows no earlier moment. */
   readonly askedAt: number;
-  /** Whether there may be more threads than it shows. */
+  /** True if the node may have more threads than it shows. */
   readonly isPart?: boolean;
 }
 
-/** What came of a KILL, and what stood in its way. */
+/** The outcome of a KILL, and the error that it got or that kept it from being sent. */
 export interface KillResult {
   readonly outcome: KillOutcome;
   readonly trouble?: ServiceError | undefined;
 }
 
 /**
- * `killed`: the node accepted the KILL. `not_found`: it knows no such session any more. `refused`: it will not end this one.
- * `not_sent`: the KILL never left. `unknown`: it was sent and no answer came.
+ * `killed`: the node accepted the KILL. `not_found`: the session has left. `refused`: the node does not end it.
+ * `not_sent`: the node did not get the KILL. `unknown`: it was sent, and no answer came.
  */
 export type KillOutcome = 'killed' | 'not_found' | 'refused' | 'not_sent' | 'unknown';
+
+interface Sighting {
+  /** The session id of the control connection. */
+  readonly id: bigint;
+  readonly incarnation: Incarnation;
+}
+
+/**
+ * Returns true if `later` surely reaches the incarnation that `earlier` reached, still at `usedAt`, in milliseconds of `performance.now()`.
+ * Ids grow within a run. A connection from before `usedAt` is of the same run too: none outlasts its server process, and of one server there
+ * is one process at a time.
+ */
+export function isSameIncarnation(
+  earlier: Sighting & { readonly usedAt: number },
+  later: Sighting,
+): boolean {
+  const isOfIt = later.id > earlier.id || later.incarnation.seenAt < earlier.usedAt;
+  return isOfIt && isSameRun(earlier.incarnation, later.incarnation);
+}
+
+/** Returns true if two connections are proven to have reached the same run. */
+export function isSameRun(one: Incarnation, other: Incarnation): boolean {
+  return one.server === other.server && one.run === other.run;
+}
 
 /** True for `localhost` and the addresses of the loopback interface: what goes there leaves no machine. */
 export function isLoopback(host: string): boolean {

@@ -1,4 +1,4 @@
-import { servesClient } from './server-thread.ts';
+import { servesClient } from './internal-names.ts';
 import type { ProcessListRow } from './session.ts';
 
 /**

@@ -1,5 +1,4 @@
 import { isIPv6 } from 'node:net';
-import type { ServerThread } from './server-thread.ts';
 
 /** A row of the process list as the node gave it, by column name; a NULL stays null. Not to be spread: a column can be a getter. */
 export interface ProcessListRow {
@@ -11,8 +10,18 @@ export interface ProcessListRow {
   readonly time: string | null;
   readonly state: string | null;
   readonly info: string | null;
-  /** The thread that serves it, a second opinion; undefined where the node shows none. */
+  /** The thread that serves the session; undefined if the node shows none. */
   readonly thread?: ServerThread | undefined;
+}
+
+/** A thread as the node's `performance_schema` shows it. */
+export interface ServerThread {
+  /** Its instrument, such as `thread/sql/one_connection`. */
+  readonly name: string;
+  /** The kind of connection that its client has, such as `TCP/IP`; null for a thread that serves no client. */
+  readonly connectionType: string | null;
+  /** The account of its client's login, also inside a routine of another account; null for a thread that serves no client. */
+  readonly loginUser?: string | null;
 }
 
 /** One client connected to a node. */

@@ -1,6 +1,5 @@
 import type { Deadline } from '../domain/deadline.ts';
-import type { Incarnation } from '../domain/incarnation.ts';
-import type { Node } from '../domain/node.ts';
+import type { Incarnation, Node } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import { serverErrorNumber } from './server-errors.ts';

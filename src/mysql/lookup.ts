@@ -1,5 +1,5 @@
 import type { Node, ProcessList } from '../domain/node.ts';
-import { servesClient } from '../domain/server-thread.ts';
+import { servesClient } from '../domain/internal-names.ts';
 import { clientPort, type ProcessListRow } from '../domain/session.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ServerIdentity } from './identity.ts';

@@ -1,5 +1,4 @@
-import { isSameRun, type Incarnation } from '../domain/incarnation.ts';
-import type { Node } from '../domain/node.ts';
+import { isSameRun, type Incarnation, type Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { ServerIdentity } from './identity.ts';
 

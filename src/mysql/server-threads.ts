@@ -1,6 +1,7 @@
 import { isAtRest } from '../domain/client-filter.ts';
+import { servesClient } from '../domain/internal-names.ts';
 import type { Node } from '../domain/node.ts';
-import { servesClient, type ServerThread } from '../domain/server-thread.ts';
+import type { ServerThread } from '../domain/session.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ServerIdentity } from './identity.ts';
 import type { ListedThread } from './driver/list-reader.ts';

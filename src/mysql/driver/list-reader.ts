@@ -1,6 +1,5 @@
 import type { Connection } from 'mysql2';
-import type { ServerThread } from '../../domain/server-thread.ts';
-import type { ProcessListRow } from '../../domain/session.ts';
+import type { ProcessListRow, ServerThread } from '../../domain/session.ts';
 import { internalsOf, isEof, packetOf } from './mysql2-internals.ts';
 import type { Mysql2Internals, Packet } from './mysql2-internals.ts';
 

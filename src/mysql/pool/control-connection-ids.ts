@@ -1,5 +1,4 @@
-import { isSameRun, type Incarnation } from '../../domain/incarnation.ts';
-import type { OwnSessions } from '../../domain/node.ts';
+import { isSameRun, type Incarnation, type OwnSessions } from '../../domain/node.ts';
 import type { DriverConnection } from '../driver/driver-connection.ts';
 import type { ServerIdentity } from '../identity.ts';
 
