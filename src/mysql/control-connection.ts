@@ -1,20 +1,19 @@
 import type { LookupFunction } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
 import { limitReached, withDeadline, type Deadline } from '../domain/deadline.ts';
-import type { ControlConnection, Node, OwnSessions, ProcessList } from '../domain/node.ts';
+import type { ControlConnection, Incarnation, KillLimits, KillResult } from '../domain/node.ts';
+import type { Node, OwnSessions, ProcessList, TransactionState } from '../domain/node.ts';
+import type { Session } from '../domain/session.ts';
+import { ServiceError } from '../errors.ts';
+import type { DriverConnection } from './driver/driver-connection.ts';
 import { openConnection, type Address } from './driver/open-connection.ts';
 import { requireGrants, type Grants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
-import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
-import type { ProcessListRow } from '../domain/session.ts';
-import { ServiceError } from '../errors.ts';
 import { KillRefusals } from './kill-refusals.ts';
-import { killSession, killSessionsAhead } from './kill.ts';
-import { LookUp } from './lookup.ts';
-import { readProcessList } from './process-list.ts';
+import { isDenial, killSession, killSessionsAhead, type KillTarget } from './kill.ts';
+import type { SendLimits } from './kill.ts';
+import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
 import { nodeTrouble } from './node-trouble.ts';
-import { ServerThreads } from './server-threads.ts';
-import type { DriverConnection } from './driver/driver-connection.ts';
+import { SharedProcessList } from './shared-process-list.ts';
 import { readTransactions } from './transactions.ts';
 
 /** What all connections to a node have in common. */
@@ -24,51 +23,39 @@ export interface KnownOfNode {
 }
 
 interface Opened {
-  readonly connection: DriverConnection;
-  readonly identity: ServerIdentity;
-  readonly grants: Grants;
   readonly node: Node;
   readonly address: Address;
+  readonly connection: DriverConnection;
+  readonly identity: ServerIdentity;
+  /** The grants with which it logged in. */
+  readonly grants: Grants;
   readonly nodeIdentity: NodeIdentity;
 }
 
-/** A control connection that several requests share. */
+/** An open control connection, which several requests can lease at the same time. */
 export class SharedControlConnection {
   readonly identity: ServerIdentity;
-  /** Whether it came in by the spare way, which is to be given back. */
-  readonly isSpare: boolean;
   readonly connection: DriverConnection;
-  /** Where it was opened to: a name may lead elsewhere by now. */
+  /** True if it was opened to the spare port: then it is closed after use. */
+  readonly isSpare: boolean;
+  /** The host that it was opened to. The name can lead to another server later. */
   readonly host: string;
-  readonly #node: Node;
-  readonly #nodeIdentity: NodeIdentity;
-  /** The grants with which it logged in. */
-  readonly #grants: Grants;
-  readonly #lookUp: LookUp;
-  readonly #threads: ServerThreads;
-  #reading: Promise<ProcessList> | undefined;
-  #nextReading: Promise<ProcessList> | undefined;
-  /** For the next reading: the ids that it has to show, or all. */
-  #wanted = new Set<bigint>();
-  #isAllWanted = false;
-  /** How many the last whole list had. */
-  #rows = 0;
+  readonly #opened: Opened;
+  readonly #list: SharedProcessList;
 
-  private constructor({ connection, identity, grants, node, address, nodeIdentity }: Opened) {
-    this.connection = connection;
+  private constructor(opened: Opened) {
+    const { node, address, connection, identity } = opened;
     this.identity = identity;
-    this.#grants = grants;
-    this.#node = node;
-    this.host = address.host;
+    this.connection = connection;
     this.isSpare = address !== node;
-    this.#nodeIdentity = nodeIdentity;
-    this.#lookUp = new LookUp(connection, identity, node);
-    this.#threads = new ServerThreads(connection, identity, node);
+    this.host = address.host;
+    this.#opened = opened;
+    this.#list = new SharedProcessList(connection, identity, node);
   }
 
   /**
-   * Connects to the node, or to its spare port. Throws `node_unavailable` if a server answers that is not the node, or if the account lacks a
-   * privilege; rejects with the driver's error if the connection cannot be had.
+   * Connects to the node, or to its spare port. Throws `node_unavailable` if another server answers, or if the account lacks a privilege;
+   * the driver's error if the connection fails.
    */
   static async open(
     node: Node,
@@ -81,120 +68,126 @@ export class SharedControlConnection {
       const found = await identify(connection, node, deadline);
       const identity = nodeIdentity.accept(found, address === node ? 'main' : 'spare', node);
       const grants = await requireGrants(connection, identity, node, deadline);
-      return new SharedControlConnection({
-        connection,
-        identity,
-        grants,
-        node,
-        address,
-        nodeIdentity,
-      });
+      const opened = { node, address, connection, identity, grants, nodeIdentity };
+      return new SharedControlConnection(opened);
     } catch (error) {
       connection.close();
       throw error;
     }
   }
 
-  /** Returns whether it still reaches the server that the node's main port reached last. */
+  /** Returns true if it still reaches the server that the node's main port reached last. */
   isCurrent(): boolean {
-    return this.#nodeIdentity.isCurrent(this.identity.incarnation);
+    return this.#opened.nodeIdentity.isCurrent(this.identity.incarnation);
   }
 
-  /** Returns the connection as one request sees it. Calls `onList` for each list that the request gets. */
-  lease(ours: () => OwnSessions, onList: () => void): ControlConnection {
-    const { ownId, flavour, incarnation } = this.identity;
-    const [node, connection] = [this.#node, this.connection];
-    const unless = (): ServiceError | undefined => this.#otherServer();
-    const refusals = new KillRefusals(connection, this.identity, node, this.#grants);
-    return refusals.explainedBy({
-      id: ownId,
-      incarnation,
-      listsTheDying: flavour === 'tidb',
-      hidesRollbacks: flavour === 'mysql',
-      ours,
-      list: async (deadline, wanted) => {
-        if (deadline <= performance.now()) throw limitReached();
-        const list = await this.#whileCurrent(() => withDeadline(deadline, this.#list(wanted)));
-        onList();
-        return list;
-      },
-      kill: (session, limits) =>
-        killSession(connection, session, flavour, node, { ...limits, unless }),
-      killAhead: (sessions, limits, told) =>
-        killSessionsAhead(connection, sessions, flavour, node, { ...limits, unless }, told),
-      transactions: (deadline) =>
-        this.#whileCurrent(() => readTransactions(connection, flavour, node, deadline)),
-    });
+  /** Returns the connection as one request sees it. */
+  lease(ours: () => OwnSessions): LeasedConnection {
+    return new LeasedConnection(this.#opened, this.#list, ours);
+  }
+}
+
+/** A control connection as one request sees it: reads lists and sends KILLs only while it reaches the node. */
+export class LeasedConnection implements ControlConnection {
+  readonly id: bigint;
+  readonly incarnation: Incarnation;
+  readonly listsTheDying: boolean;
+  readonly hidesRollbacks: boolean;
+  readonly ours: () => OwnSessions;
+  readonly #opened: Opened;
+  readonly #list: SharedProcessList;
+  readonly #target: KillTarget;
+  readonly #refusals: KillRefusals;
+  #hasListed = false;
+
+  constructor(opened: Opened, list: SharedProcessList, ours: () => OwnSessions) {
+    const { connection, node, identity, grants } = opened;
+    const { ownId, flavour, incarnation } = identity;
+    [this.id, this.incarnation, this.ours] = [ownId, incarnation, ours];
+    this.listsTheDying = flavour === 'tidb';
+    this.hidesRollbacks = flavour === 'mysql';
+    [this.#opened, this.#list] = [opened, list];
+    this.#target = { connection, flavour, node };
+    this.#refusals = new KillRefusals(connection, identity, node, grants);
+  }
+
+  /** True once it gave the request a list: before that, the request has sent no KILL. */
+  get hasListed(): boolean {
+    return this.#hasListed;
+  }
+
+  /** See ControlConnection. */
+  async list(deadline: Deadline, wanted?: readonly bigint[]): Promise<ProcessList> {
+    if (deadline <= performance.now()) throw limitReached();
+    const list = await this.#whileCurrent(() => withDeadline(deadline, this.#list.read(wanted)));
+    this.#hasListed = true;
+    return list;
+  }
+
+  /** See ControlConnection. */
+  async kill(session: Session, limits: KillLimits): Promise<KillResult> {
+    const result = await killSession(this.#target, session, this.#whileSending(limits));
+    return this.#refusals.explain(result, limits.deadline);
+  }
+
+  /** See ControlConnection. */
+  async killAhead(
+    sessions: readonly Session[],
+    limits: KillLimits,
+    onResult: (session: Session, result: KillResult) => void,
+  ): Promise<readonly Session[]> {
+    // From the first refusal on, results wait for its reason, so that they keep their order.
+    const held: [Session, KillResult][] = [];
+    const onAnswer = (session: Session, result: KillResult): void => {
+      if (held.length === 0 && !isDenial(result, this.#target.node)) onResult(session, result);
+      else held.push([session, result]);
+    };
+    const sendLimits = this.#whileSending(limits);
+    const unsent = await killSessionsAhead(this.#target, sessions, sendLimits, onAnswer);
+    const again: Session[] = [];
+    for (const [session, result] of held) {
+      const explained = await this.#refusals.explain(result, limits.deadline);
+      if (explained.outcome === 'not_sent') again.push(session);
+      else onResult(session, explained);
+    }
+    return [...again, ...unsent];
+  }
+
+  /** See ControlConnection. */
+  predictRefusals(
+    sessions: readonly Session[],
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<bigint, ServiceError>> {
+    return this.#refusals.predict(sessions, deadline);
+  }
+
+  /** See ControlConnection. */
+  transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined> {
+    const { connection, flavour, node } = this.#target;
+    return this.#whileCurrent(() => readTransactions(connection, flavour, node, deadline));
   }
 
   /** Returns the answer to a read. Throws `node_unavailable` if the main port reaches another server by the time of the answer. */
   async #whileCurrent<T>(read: () => Promise<T>): Promise<T> {
+    const { node } = this.#opened;
     const before = this.#otherServer();
     if (before !== undefined) throw before;
-    const answer = await orTrouble(this.#node, read());
+    const answer = await read().catch((error: unknown) => {
+      throw nodeTrouble(error, node.connectTimeoutMs);
+    });
     const after = this.#otherServer();
     if (after !== undefined) throw after;
     return answer;
   }
 
+  /** Promise 1: no KILL is sent once the main port reaches another server, checked at the moment of sending. */
+  #whileSending(limits: KillLimits): SendLimits {
+    return { ...limits, unless: () => this.#otherServer() };
+  }
+
   #otherServer(): ServiceError | undefined {
-    return this.isCurrent() ? undefined : new ServiceError('node_unavailable', OTHER_SERVER);
-  }
-
-  /** A caller that arrives during a read gets the next list, never one older than its request. */
-  #list(wanted: readonly bigint[] | undefined): Promise<ProcessList> {
-    if (wanted === undefined) this.#isAllWanted = true;
-    else for (const id of wanted) this.#wanted.add(id);
-    // A request that is alone need not wait for others.
-    if (this.#reading === undefined && this.#nextReading === undefined) return this.#begin();
-    this.#nextReading ??= this.#beginNext();
-    return this.#nextReading;
-  }
-
-  async #beginNext(): Promise<ProcessList> {
-    await this.#reading?.catch(() => undefined);
-    // Requests that come together are read before the event loop turns.
-    await setImmediate();
-    this.#nextReading = undefined;
-    return this.#begin();
-  }
-
-  #begin(): Promise<ProcessList> {
-    const wanted = this.#isAllWanted ? undefined : this.#wanted;
-    [this.#isAllWanted, this.#wanted] = [false, new Set()];
-    const reading = this.#read(wanted);
-    this.#reading = reading;
-    const done = (): void => {
-      if (this.#reading === reading) this.#reading = undefined;
-    };
-    reading.then(done, done);
-    return reading;
-  }
-
-  async #read(wanted: ReadonlySet<bigint> | undefined): Promise<ProcessList> {
-    const { connection, identity } = this;
-    if (wanted !== undefined && this.#lookUp.isWorthwhile(wanted.size, this.#rows)) {
-      const part = await this.#lookUp.read(wanted);
-      if (part !== undefined) return part;
-    }
-    const list = await readProcessList(connection, identity.ownId, this.#node);
-    await this.#threads.addTo(list.rows);
-    this.#rows = list.rows.length;
-    // Without PROCESS a server lists the account's own sessions alone. It can be lost with a role while the connection is warm.
-    if (list.rows.every((row) => isUnder(this.#node.user, row)))
-      await requireGrants(connection, identity, this.#node, Infinity);
-    return list;
-  }
-}
-
-function isUnder(account: string, { user }: ProcessListRow): boolean {
-  return user?.toLowerCase() === account.toLowerCase();
-}
-
-async function orTrouble<T>(node: Node, answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    throw nodeTrouble(error, node.connectTimeoutMs);
+    const { nodeIdentity, identity } = this.#opened;
+    if (nodeIdentity.isCurrent(identity.incarnation)) return undefined;
+    return new ServiceError('node_unavailable', OTHER_SERVER);
   }
 }

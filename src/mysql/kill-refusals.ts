@@ -1,5 +1,5 @@
 import type { Deadline } from '../domain/deadline.ts';
-import type { ControlConnection, KillResult, Node } from '../domain/node.ts';
+import type { KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
@@ -10,10 +10,7 @@ import { serverErrorNumber } from './server-errors.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import { sessionsOfSystemUsers } from './system-users.ts';
 
-/** A control connection without its prediction of refusals. */
-type Connection = Omit<ControlConnection, 'predictRefusals'>;
-
-/** Why a node refuses KILLs over the connection of one request. Reads the grants at most once after the first refusal. */
+/** Finds the reasons for which a node refuses the KILLs of one request. Reads the grants at most once after the first refusal. */
 export class KillRefusals {
   readonly #connection: DriverConnection;
   readonly #identity: ServerIdentity;
@@ -27,32 +24,11 @@ export class KillRefusals {
     this.#atLogin = atLogin;
   }
 
-  /** Returns the connection with predictions of refusals, and with the reason in the result of each refused KILL. */
-  explainedBy(connection: Connection): ControlConnection {
-    return {
-      ...connection,
-      predictRefusals: (sessions, deadline) => this.#predict(sessions, deadline),
-      kill: async (session, limits) =>
-        this.#explain(await connection.kill(session, limits), limits.deadline),
-      killAhead: async (sessions, limits, told) => {
-        // From the first refusal on, results wait for its reason, so that they keep their order.
-        const held: [Session, KillResult][] = [];
-        const unsent = await connection.killAhead(sessions, limits, (session, result) => {
-          if (held.length === 0 && !isDenial(result, this.#node)) told(session, result);
-          else held.push([session, result]);
-        });
-        const again: Session[] = [];
-        for (const [session, result] of held) {
-          const explained = await this.#explain(result, limits.deadline);
-          if (explained.outcome === 'not_sent') again.push(session);
-          else told(session, explained);
-        }
-        return [...again, ...unsent];
-      },
-    };
-  }
-
-  async #predict(
+  /**
+   * Returns the sessions whose KILL the node is known to refuse, with the reason. Sends no KILL; the node can refuse others too.
+   * Throws `node_unavailable`.
+   */
+  async predict(
     sessions: readonly Session[],
     deadline: Deadline,
   ): Promise<ReadonlyMap<bigint, ServiceError>> {
@@ -80,8 +56,8 @@ export class KillRefusals {
     }
   }
 
-  /** Adds the reason to a refusal. A KILL that a new connection may send is as good as not sent. Never throws. */
-  async #explain(result: KillResult, deadline: Deadline): Promise<KillResult> {
+  /** Returns the result with the reason of a refusal; `not_sent` if a new connection may send that KILL. Never throws. */
+  async explain(result: KillResult, deadline: Deadline): Promise<KillResult> {
     if (!isDenial(result, this.#node)) return result;
     const cause = result.trouble?.cause;
     this.#grants ??= readGrants(this.#connection, this.#identity, this.#node, deadline);

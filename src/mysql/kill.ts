@@ -8,20 +8,25 @@ import type { Flavour } from './identity.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import { isServerError, mayKillHaveRun, serverErrorNumber } from './server-errors.ts';
 
-/** The limits of a KILL, with what forbids it at the moment when it would be sent. */
-interface SendLimits extends KillLimits {
+/** The open connection over which a KILL is sent, and the node that it reaches. */
+export interface KillTarget {
+  readonly connection: DriverConnection;
+  readonly flavour: Flavour;
+  readonly node: Node;
+}
+
+/** The time limits of a KILL, with a check at the moment of sending. */
+export interface SendLimits extends KillLimits {
   readonly unless: Unless;
 }
 
 /**
- * Ends one listed session. Takes a `Session`, not an id, so that nothing can be killed that was not read from a process list.
- * OK from the server means that it marked the session; it can still be rolling back.
+ * Sends KILL for one listed session, and returns the outcome. Promise 1: it takes a `Session`, not an id, so no id is killed that was not
+ * read from a process list. OK from the server means that it marked the session; its transaction can still roll back. Never throws.
  */
 export async function killSession(
-  connection: DriverConnection,
+  { connection, flavour, node }: KillTarget,
   session: Session,
-  flavour: Flavour,
-  node: Node,
   { sendBy, deadline, unless }: SendLimits,
 ): Promise<KillResult> {
   try {
@@ -31,40 +36,39 @@ export async function killSession(
       deadline,
       { sendBy, areWarningsRead: flavour === 'tidb', unless },
     );
-    // TiDB says OK whatever happened, and what went wrong in a warning.
+    // TiDB answers OK in any case, and reports an error as a warning.
     if (warnings.length === 0) return { outcome: 'killed' };
     return { outcome: 'refused', trouble: denied(new Error(warnings.join('; '))) };
   } catch (error) {
     if (error instanceof NotSentError) return { outcome: 'not_sent', trouble: error.trouble };
     const result = resultOf(error, node);
-    // The node may still work on it, and others would wait behind it: it is found out over another connection.
+    // The node may still work on the KILL, and statements behind it would wait: another connection finds the outcome.
     if (result.outcome === 'unknown') connection.break();
     return result;
   }
 }
 
 /**
- * Ends listed sessions, sending each KILL without waiting for what came of those before. `told` hears what came of each that was sent;
- * returns those that were surely not sent. Where OK says nothing or a procedure is called, each KILL waits for the answer to the last.
+ * Sends KILL for listed sessions, many before the first is answered. On TiDB, and with `rds_kill`, each waits for the answer to the last.
+ * Calls `onResult` with the outcome of each KILL that was sent, in their order. Returns the sessions whose KILL was not sent. Never throws.
  */
 export async function killSessionsAhead(
-  connection: DriverConnection,
+  target: KillTarget,
   sessions: readonly Session[],
-  flavour: Flavour,
-  node: Node,
   limits: SendLimits,
-  told: (session: Session, result: KillResult) => void,
+  onResult: (session: Session, result: KillResult) => void,
 ): Promise<readonly Session[]> {
+  const { connection, flavour, node } = target;
   if (flavour === 'tidb' || node.killWith !== 'kill') {
-    return killOneByOne(connection, sessions, flavour, node, limits, told);
+    return killOneByOne(target, sessions, limits, onResult);
   }
   const statements = sessions.map((session) => killSql(session, flavour, node));
   let answers = 0;
-  const tell = (result: KillResult): void => {
+  const take = (result: KillResult): void => {
     const session = sessions[answers];
     answers += 1;
     if (session === undefined) return;
-    told(session, result);
+    onResult(session, result);
     if (result.outcome === 'unknown') connection.break();
   };
   const { sent, trouble } = await connection.queryAhead(
@@ -72,43 +76,32 @@ export async function killSessionsAhead(
     node.killTimeoutMs,
     limits,
     (error) => {
-      tell(error === undefined ? { outcome: 'killed' } : resultOf(error, node));
+      take(error === undefined ? { outcome: 'killed' } : resultOf(error, node));
     },
   );
-  while (answers < sent) tell(resultOf(trouble, node));
+  while (answers < sent) take(resultOf(trouble, node));
   return sessions.slice(sent);
 }
 
 async function killOneByOne(
-  connection: DriverConnection,
+  target: KillTarget,
   sessions: readonly Session[],
-  flavour: Flavour,
-  node: Node,
   limits: SendLimits,
-  told: (session: Session, result: KillResult) => void,
+  onResult: (session: Session, result: KillResult) => void,
 ): Promise<readonly Session[]> {
   for (const [index, session] of sessions.entries()) {
-    const result = await killSession(connection, session, flavour, node, limits);
+    const result = await killSession(target, session, limits);
     if (result.outcome === 'not_sent') return sessions.slice(index);
-    told(session, result);
+    onResult(session, result);
   }
   return [];
 }
 
-/** Returns whether the node refused a KILL for a reason that the grants can explain. */
-export function isDenial({ outcome, trouble }: KillResult, { killWith }: Node): boolean {
-  const cause = outcome === 'refused' ? trouble?.cause : undefined;
-  if (killWith === 'rds_kill') {
-    return serverErrorNumber(cause) !== undefined && !isServerError(cause, 'ER_SP_DOES_NOT_EXIST');
-  }
-  return isServerError(cause, 'ER_KILL_DENIED_ERROR', 'ER_SPECIFIC_ACCESS_DENIED_ERROR');
-}
-
-// No placeholder: servers make a text of it or cannot prepare it. A bigint prints as digits only.
+// Promise 1: a bigint prints as decimal digits only. No placeholder: servers get a text for it, or cannot prepare it.
 function killSql({ id }: Session, flavour: Flavour, { killWith }: Node): string {
   const digits = id.toString();
   if (killWith === 'rds_kill') return `CALL mysql.rds_kill(${digits})`;
-  // Without the word TIDB it may do nothing and say OK.
+  // Without the word TIDB the server can answer OK and do nothing.
   return flavour === 'tidb' ? `KILL TIDB CONNECTION ${digits}` : `KILL CONNECTION ${digits}`;
 }
 
@@ -141,4 +134,13 @@ function denied(cause: unknown, number?: number): ServiceError {
     },
     { cause },
   );
+}
+
+/** Returns true if the node refused a KILL for a reason that the grants can explain. */
+export function isDenial({ outcome, trouble }: KillResult, { killWith }: Node): boolean {
+  const cause = outcome === 'refused' ? trouble?.cause : undefined;
+  if (killWith === 'rds_kill') {
+    return serverErrorNumber(cause) !== undefined && !isServerError(cause, 'ER_SP_DOES_NOT_EXIST');
+  }
+  return isServerError(cause, 'ER_KILL_DENIED_ERROR', 'ER_SPECIFIC_ACCESS_DENIED_ERROR');
 }

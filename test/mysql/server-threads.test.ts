@@ -3,9 +3,8 @@ import type { Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import type { RowDataPacket } from 'mysql2/promise';
 import { identify } from '../../src/mysql/identity.ts';
-import { LookUp } from '../../src/mysql/lookup.ts';
 import { openConnection } from '../../src/mysql/driver/open-connection.ts';
-import { readProcessList } from '../../src/mysql/process-list.ts';
+import { PartialProcessList, readProcessList } from '../../src/mysql/process-list.ts';
 import { ServerThreads } from '../../src/mysql/server-threads.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { client, columns, ordinary, scriptedNode, type Script } from '../support/scripted-node.ts';
@@ -139,7 +138,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
         const identity = await identify(connection, node, Infinity);
         let now = 0;
         const threads = new ServerThreads(connection, identity, node, () => now);
-        const lookUp = new LookUp(connection, identity, node, () => now);
+        const lookUp = new PartialProcessList(connection, identity, node, () => now);
         const [own] = await root.query<RowDataPacket[]>('SELECT CONNECTION_ID() AS id');
         const id = String(own[0]?.['id']);
         const isSeen = async (): Promise<boolean> => {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import type { ControlConnection, Nodes } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { changedConnection } from '../support/changed-connection.ts';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
 import { liveIds, nodeOn, processList, servers } from '../support/server.ts';
@@ -21,10 +22,7 @@ describe.each(servers)('what is left of a killed session, on $flavour $version',
           seen.push(ids);
           return ids;
         };
-        const watched = Object.create(connection, {
-          transactions: { value: transactions },
-        }) as ControlConnection;
-        return work(watched);
+        return work(changedConnection(connection, { transactions }));
       }),
   };
   const service = createService({ registry: [nodeOn(server)], nodes });

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { RowDataPacket } from 'mysql2/promise';
 import request from 'supertest';
-import type { ControlConnection, Nodes } from '../../src/domain/node.ts';
+import type { Nodes } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
+import { changedConnection } from '../support/changed-connection.ts';
 import { openSession, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
 import {
@@ -135,14 +136,12 @@ function testRestarts(flavour: Server['flavour']): void {
       probe: (node, deadline) => mysql.probe(node, deadline),
       withConnection: (node, deadline, work) =>
         mysql.withConnection(node, deadline, (connection) => {
-          const late: ControlConnection = Object.create(connection, {
-            kill: {
-              value: async (...kill: Parameters<ControlConnection['kill']>) => {
-                reused ??= await restartAndReuse(id);
-                return connection.kill(...kill);
-              },
+          const late = changedConnection(connection, {
+            kill: async (...kill) => {
+              reused ??= await restartAndReuse(id);
+              return connection.kill(...kill);
             },
-          }) as ControlConnection;
+          });
           return work(late);
         }),
     };

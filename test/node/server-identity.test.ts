@@ -11,6 +11,7 @@ import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { SessionProxy } from '../../tools/session-proxy.ts';
 import { TcpProxy } from '../../tools/tcp-proxy.ts';
+import { changedConnection } from '../support/changed-connection.ts';
 import { checkNode } from '../support/checked-node.ts';
 import { openSession, openSessions, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
@@ -311,13 +312,14 @@ function testIdentity(server: Server): void {
         probe: (...args) => nodes.probe(...args),
         withConnection: (to, deadline, work) =>
           nodes.withConnection(to, deadline, (connection) =>
-            work({
-              ...connection,
-              list: (...args) => {
-                lists += 1;
-                return connection.list(...args);
-              },
-            }),
+            work(
+              changedConnection(connection, {
+                list: (...args) => {
+                  lists += 1;
+                  return connection.list(...args);
+                },
+              }),
+            ),
           ),
       };
       const audit: Audit = {

@@ -129,18 +129,17 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'mysql/control-connection.ts',
-        'killSession(connection, session, flavour, node, { ...limits, unless })',
-        `(async () => {
-      const { deadline } = limits;
-      for (;;) {
-        const other = await openConnection(node, node, deadline).catch(() => undefined);
-        if (other === undefined && performance.now() < deadline) {
-          await new Promise((again) => setTimeout(again, 50));
-          continue;
-        }
-        return killSession(other ?? connection, session, flavour, node, { ...limits, unless }).finally(() => other?.close());
-      }
-    })()`,
+        'const result = await killSession(this.#target, session, this.#whileSending(limits));',
+        `const { deadline } = limits;
+    const { node } = this.#target;
+    let connection = await openConnection(node, node, deadline).catch(() => undefined);
+    while (connection === undefined && performance.now() < deadline) {
+      await new Promise((again) => setTimeout(again, 50));
+      connection = await openConnection(node, node, deadline).catch(() => undefined);
+    }
+    const target = { ...this.#target, ...(connection && { connection }) };
+    const result = await killSession(target, session, this.#whileSending(limits));
+    connection?.close();`,
       ],
     ],
     server: 'mariadb',

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import type { ControlConnection, Node } from '../../domain/node.ts';
+import type { Node } from '../../domain/node.ts';
 import type { NodeCounts } from '../node-counts.ts';
-import type { SharedControlConnection } from '../control-connection.ts';
+import type { LeasedConnection, SharedControlConnection } from '../control-connection.ts';
 import type { AddressesOf } from './addresses-in-turn.ts';
 import type { ControlConnectionIds } from './control-connection-ids.ts';
 
@@ -81,21 +81,20 @@ export class ConnectionPool {
     return pooled;
   }
 
-  /** Works over one of them; `onList` hears of each list that it gives. */
-  async use<T>(
-    pooled: PooledConnection,
-    work: (connection: ControlConnection) => Promise<T>,
-    onList: () => void,
-  ): Promise<T> {
+  /** Leases one of them to a request, which must `leave` it. */
+  lease(pooled: PooledConnection): LeasedConnection {
     const { shared } = pooled;
     pooled.users += 1;
     shared.connection.holdProcess(true);
-    try {
-      const ours = () => this.#ids.of(this.#node.nodeId, shared.identity.incarnation);
-      return await work(shared.lease(ours, onList));
-    } finally {
-      this.#leave(pooled);
-    }
+    return shared.lease(() => this.#ids.of(this.#node.nodeId, shared.identity.incarnation));
+  }
+
+  /** Ends a lease. The last one closes a connection that is not to stay. */
+  leave(pooled: PooledConnection): void {
+    pooled.users -= 1;
+    if (pooled.users > 0) return;
+    pooled.shared.connection.holdProcess(false);
+    this.#closeIfUnneeded(pooled);
   }
 
   /** Keeps a connection open until the returned function is called and its callers have begun to use the connection. */
@@ -103,7 +102,7 @@ export class ConnectionPool {
     pooled.users += 1;
     return () => {
       setImmediate(() => {
-        this.#leave(pooled);
+        this.leave(pooled);
       });
     };
   }
@@ -138,13 +137,6 @@ export class ConnectionPool {
     // A name server that does not answer moves no node.
     if (addresses.length > 0) pooled.hasMoved = !addresses.includes(address);
     this.dropStale();
-  }
-
-  #leave(pooled: PooledConnection): void {
-    pooled.users -= 1;
-    if (pooled.users > 0) return;
-    pooled.shared.connection.holdProcess(false);
-    this.#closeIfUnneeded(pooled);
   }
 
   #closeIfUnneeded(pooled: PooledConnection): void {

@@ -115,12 +115,14 @@ export class NodePool implements BulkheadMember {
     try {
       for (;;) {
         const { pooled, wasWarm } = this.#warmOne() ?? (await this.#openOne(deadline));
-        const lists = { given: 0 };
+        const connection = this.#pool.lease(pooled);
         try {
-          return await this.#pool.use(pooled, work, () => (lists.given += 1));
+          return await work(connection);
         } catch (error) {
-          // It can have died unnoticed, or another server has taken the node's place; nothing was done over it.
-          if (!wasWarm || lists.given > 0 || isUsable(pooled)) throw error;
+          // An open connection can have broken unnoticed, or lead to another server by now. Without a list no KILL was sent over it.
+          if (!wasWarm || connection.hasListed || isUsable(pooled)) throw error;
+        } finally {
+          this.#pool.leave(pooled);
         }
       }
     } finally {

@@ -1,0 +1,19 @@
+import type { ControlConnection } from '../../src/domain/node.ts';
+
+/** Returns a control connection that passes every call on to this one, except for the changes. */
+export function changedConnection(
+  connection: ControlConnection,
+  changes: Partial<ControlConnection>,
+): ControlConnection {
+  const { id, incarnation, listsTheDying, hidesRollbacks } = connection;
+  return {
+    ...{ id, incarnation, listsTheDying, hidesRollbacks },
+    ours: () => connection.ours(),
+    list: (...list) => connection.list(...list),
+    kill: (...kill) => connection.kill(...kill),
+    killAhead: (...kills) => connection.killAhead(...kills),
+    predictRefusals: (...kills) => connection.predictRefusals(...kills),
+    transactions: (deadline) => connection.transactions(deadline),
+    ...changes,
+  };
+}
