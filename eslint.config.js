@@ -9,12 +9,12 @@ const ARROWS = {
   },
   'src/mysql/*': {
     local:
-      '^\\.\\./(?!domain/|errors\\.ts$)|/driver/(?!(driver-connection|driver-errors|list-reader|open-connection)\\.ts$)',
+      '^\\.\\./(?!domain/|errors\\.ts$)|/driver/(?!(driver-connection|driver-errors|list-reader|name-lookup|open-connection)\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/mysql/pool/**': {
     local:
-      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|identity|node-counts|node-trouble)\\.ts$|driver/(driver-connection|open-connection)\\.ts$)',
+      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|identity|node-counts|node-trouble)\\.ts$|driver/(driver-connection|name-lookup|open-connection)\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/mysql/driver/**': {

@@ -2,10 +2,9 @@ import type { LookupFunction } from 'node:net';
 import type { Capabilities } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
-import { lookUpName } from './driver/open-connection.ts';
+import { lookUpName, serialAddressLookup, type AddressesOf } from './driver/name-lookup.ts';
 import { noCounts, type NodeCounts, type NodeEvents } from './node-counts.ts';
 import { NodeIdentity } from './node-identity.ts';
-import { addressesInTurn, type AddressesOf } from './pool/addresses-in-turn.ts';
 import { ControlConnectionIds } from './pool/control-connection-ids.ts';
 import { NodePool } from './pool/node-pool.ts';
 import { SlowNodeBulkhead } from './pool/slow-node-bulkhead.ts';
@@ -30,7 +29,7 @@ export class MysqlNodes implements Nodes {
   constructor(events?: NodeEvents, lookup?: LookupFunction) {
     this.#events = events;
     this.#lookup = lookup;
-    this.#addressesOf = addressesInTurn(lookup ?? lookUpName);
+    this.#addressesOf = serialAddressLookup(lookup ?? lookUpName);
   }
 
   withConnection<T>(

@@ -6,11 +6,8 @@ import { isLoopback, type Node } from '../../domain/node.ts';
 import { CertificateError, codeOf, KeylessError } from './driver-errors.ts';
 import type { DriverConnection } from './driver-connection.ts';
 import { streamOf } from './mysql2-internals.ts';
-import { sharedLookup } from './shared-lookup.ts';
+import { lookUpName } from './name-lookup.ts';
 import { StatementQueue } from './statement-queue.ts';
-
-/** Looks names up for connections. */
-export const lookUpName = sharedLookup();
 
 /** Where to connect to: the node's own address, or another way in. */
 export type Address = Pick<Node, 'host' | 'port'>;

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { Node } from '../../domain/node.ts';
 import type { NodeCounts } from '../node-counts.ts';
 import type { LeasedConnection, SharedControlConnection } from '../control-connection.ts';
-import type { AddressesOf } from './addresses-in-turn.ts';
+import type { AddressesOf } from '../driver/name-lookup.ts';
 import type { ControlConnectionIds } from './control-connection-ids.ts';
 
 /** A second one is opened beside one that is slow to answer. */

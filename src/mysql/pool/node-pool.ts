@@ -5,7 +5,7 @@ import { ServiceError } from '../../errors.ts';
 import type { NodeCounts, NodeEvents } from '../node-counts.ts';
 import { isEndpointUnavailable, isFull, nodeTrouble } from '../node-trouble.ts';
 import type { KnownOfNode } from '../control-connection.ts';
-import type { AddressesOf } from './addresses-in-turn.ts';
+import type { AddressesOf } from '../driver/name-lookup.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { connectWithFallback } from './connect-with-fallback.ts';
 import { busyMs, ConnectionPool, isUsable, type PooledConnection } from './connection-pool.ts';

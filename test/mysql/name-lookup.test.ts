@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type LookupFunction } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
-import { sharedLookup } from '../../src/mysql/driver/shared-lookup.ts';
+import { sharedLookup } from '../../src/mysql/driver/name-lookup.ts';
 
 describe('names that are looked up', () => {
   it('are asked for once by all who want one at the same time, and anew after that', () => {
