@@ -1,7 +1,7 @@
 import type { KillLimits, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
-import { NotSentError } from './driver/driver-errors.ts';
+import { NotSentError } from './driver/driver-connection.ts';
 import type { DriverConnection, Unless } from './driver/driver-connection.ts';
 import { procedureMissing } from './grants.ts';
 import type { Flavour } from './identity.ts';

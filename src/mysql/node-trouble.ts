@@ -1,6 +1,6 @@
 import { ServiceError, type Sentence } from '../errors.ts';
-import { CertificateError, codeOf, DeadlineError } from './driver/driver-errors.ts';
-import { KeylessError, LOST, NotSentError } from './driver/driver-errors.ts';
+import { CertificateError, codeOf, DeadlineError } from './driver/driver-connection.ts';
+import { KeylessError, LOST, NotSentError } from './driver/driver-connection.ts';
 import { MEANINGS, meaningOf, serverErrorNumber } from './server-errors.ts';
 
 /** Why a node could not be spoken to, as the caller may hear it. `connectTimeoutMs` is what the connection was given. */

@@ -4,7 +4,7 @@ import type { Deadline } from '../domain/deadline.ts';
 import { countCutHosts, type ClientFilter } from '../domain/client-filter.ts';
 import type { Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
-import { codeOf, DeadlineError } from './driver/driver-errors.ts';
+import { codeOf, DeadlineError } from './driver/driver-connection.ts';
 import { openConnection, type Address } from './driver/open-connection.ts';
 import { hasProcedure, missingGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';

@@ -1,6 +1,6 @@
 import { isNativeError } from 'node:util/types';
 import type { Sentence } from '../errors.ts';
-import { LOST } from './driver/driver-errors.ts';
+import { LOST } from './driver/driver-connection.ts';
 
 interface ServerError {
   readonly number: number;

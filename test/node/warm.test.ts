@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { openConnection } from '../../src/mysql/driver/open-connection.ts';
-import { NotSentError } from '../../src/mysql/driver/driver-errors.ts';
+import { NotSentError } from '../../src/mysql/driver/driver-connection.ts';
 import { TcpProxy } from '../../tools/tcp-proxy.ts';
 import { openSessions, type ClientSession } from '../support/client-session.ts';
 import { asRoot, liveIds, nodeOn, pinOf, servers } from '../support/server.ts';

@@ -1,12 +1,13 @@
+import { isNativeError } from 'node:util/types';
 import type { Deadline } from '../../domain/deadline.ts';
-import type { ServiceError } from '../../errors.ts';
+import { ServiceError, type Sentence } from '../../errors.ts';
 import type { List } from './list-reader.ts';
 
-/** What a statement returned: the column names, and the rows in their order. */
+/** The result of a statement: the column names, and the rows in their order. */
 export interface ResultSet {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly unknown[])[];
-  /** What the server warns of, where that was to be read. */
+  /** The warnings of the server, if they were asked for. */
   readonly warnings: readonly string[];
 }
 
@@ -21,12 +22,12 @@ export interface Greeting {
 /** Returns why a statement must not be sent; undefined if it may be. The queue calls this when the turn of the statement comes. */
 export type Unless = () => ServiceError | undefined;
 
-/** A connection of the driver, with a deadline for each statement; after an error of the line it stays broken. */
+/** A connection of the driver, with a deadline for each statement. It never reconnects. `StatementQueue` in `statement-queue.ts` fills it. */
 export interface DriverConnection {
   /**
-   * Sends a statement when it is its turn. Rejects with a NotSentError when that does not come by the deadline or by `sendBy`, the
-   * connection breaks before, or `unless` returns an error; with the driver's error; or with a DeadlineError when no answer comes within
-   * `limitMs` and by the deadline: then the connection is broken.
+   * Sends a statement when its turn comes. Throws NotSentError if that is not by `sendBy` and the deadline, if the connection breaks before,
+   * or if `unless` returns an error; the driver's error; DeadlineError if no answer comes within `limitMs` and by the deadline: then the
+   * connection is broken.
    */
   query(
     sql: string,
@@ -38,33 +39,86 @@ export interface DriverConnection {
       readonly unless?: Unless;
     },
   ): Promise<ResultSet>;
-  /** The rows of a process list, by a statement that gives one; as `query` otherwise. */
+  /** Returns the rows of a process list. Throws as `query` does. */
   list(sql: string, limitMs: number, deadline: Deadline): Promise<List>;
   /**
-   * Sends statements that return no rows, in one turn, none after `sendBy` and many before those in front are answered. Calls `unless`
-   * before each, and sends no more once it returns an error. `answered` hears of each answer, in their order: the driver's error, or
-   * undefined for OK. Resolves when no more will come, with how many were sent, and the error of the line if it broke.
+   * Sends statements that return no rows, in one turn, many before the first is answered, none after `sendBy`. Calls `unless` before each,
+   * and sends no more once it returns an error. Calls `onAnswer` for each answer, in their order, with the driver's error or undefined.
+   * Returns the number that was sent, and the error of the connection if it broke.
    */
   queryAhead(
     statements: readonly string[],
     limitMs: number,
     until: { readonly sendBy: Deadline; readonly deadline: Deadline; readonly unless?: Unless },
-    answered: (error: unknown) => void,
+    onAnswer: (error: unknown) => void,
   ): Promise<{ readonly sent: number; readonly trouble?: unknown }>;
   readonly greeting: Greeting;
-  /** The IP address of the server, or of what passes its bytes on. */
+  /** The IP address of the server, or of a proxy before it. */
   readonly remoteAddress: string | undefined;
   isBroken(): boolean;
   isEncrypted(): boolean;
-  /** For how many milliseconds the present statement has waited for its answer; 0 when there is none. */
+  /** Returns the time that the present statement has waited for its answer, in milliseconds; 0 if there is none. */
   busyMs(): number;
-  /** Whether it keeps the process from ending: it should only while somebody waits for it. */
+  /** Sets whether the connection keeps the process from ending. It must while a request uses it. */
   holdProcess(isWanted: boolean): void;
-  /** Has this called when the statement that is under way has its answer, or the connection broke. */
+  /** Calls the listener once, when the present statement has its answer or the connection breaks. */
   onceAnswered(listener: () => void): void;
-  /** Has this called when it has broken or was closed. */
+  /** Calls the listener once, when the connection breaks or is closed. */
   onceBroken(listener: () => void): void;
-  /** Breaks it at once: nothing that waits is sent. */
+  /** Breaks the connection at once: no statement that waits is sent. */
   break(): void;
   close(): void;
+}
+
+/** The error of a statement that the node did not answer in time. */
+export class DeadlineError extends Error {
+  readonly code = 'DEADLINE';
+  readonly timeoutMs: number;
+
+  constructor(timeoutMs: number) {
+    super(`No answer within ${timeoutMs} ms`);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** The error of a node whose certificate cannot be verified. */
+export class CertificateError extends Error {
+  readonly code = 'CERTIFICATE';
+
+  constructor(cause: unknown) {
+    super('The certificate cannot be verified', { cause });
+  }
+}
+
+/** The error of a node that asks for the password without TLS: it is not sent. */
+export class KeylessError extends Error {
+  constructor() {
+    super('The password would go over a line without TLS, under a key of whoever asks');
+  }
+}
+
+/** The error of a statement that was surely not sent, with the reason. */
+export class NotSentError extends Error {
+  readonly trouble: ServiceError;
+
+  constructor(trouble: ServiceError) {
+    super(trouble.message);
+    this.trouble = trouble;
+  }
+}
+
+/** The connection to the node was lost. */
+export const LOST: Sentence = {
+  'en-us': 'The connection to the node was lost.',
+  'zh-cn': '与节点的连接已断开。',
+};
+
+/** Returns the error for a connection that was lost. */
+export function connectionLost(): ServiceError {
+  return new ServiceError('node_unavailable', LOST);
+}
+
+/** Returns the code of an error: Node's (`ECONNREFUSED`), the driver's (`PROTOCOL_…`) or the server's symbol (`ER_…`). */
+export function codeOf(error: unknown): string | undefined {
+  return isNativeError(error) && 'code' in error ? String(error.code) : undefined;
 }

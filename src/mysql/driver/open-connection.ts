@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls';
 import { authPlugins, createConnection, type AuthPlugin, type SslOptions } from 'mysql2';
 import { limitReached, type Deadline } from '../../domain/deadline.ts';
 import { isLoopback, type Node } from '../../domain/node.ts';
-import { CertificateError, codeOf, KeylessError } from './driver-errors.ts';
+import { CertificateError, codeOf, KeylessError } from './driver-connection.ts';
 import type { DriverConnection } from './driver-connection.ts';
 import { streamOf } from './mysql2-internals.ts';
 import { lookUpName } from './name-lookup.ts';

@@ -2,7 +2,7 @@ import { TLSSocket } from 'node:tls';
 import type { Connection, FieldPacket } from 'mysql2';
 import { leftUntil, limitReached, type Deadline } from '../../domain/deadline.ts';
 import type { ServiceError } from '../../errors.ts';
-import { connectionLost, DeadlineError, NotSentError } from './driver-errors.ts';
+import { connectionLost, DeadlineError, NotSentError } from './driver-connection.ts';
 import type { DriverConnection, Greeting, ResultSet, Unless } from './driver-connection.ts';
 import { internalsOf, streamOf } from './mysql2-internals.ts';
 import { readList, type List } from './list-reader.ts';
