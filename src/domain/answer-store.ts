@@ -14,7 +14,7 @@ export interface Reservation {
   readonly fingerprint: string;
   /** Whose key it is. */
   readonly owner: string;
-  /** After so many milliseconds without an answer whoever reserved it must have died. */
+  /** After this time without an answer the request that reserved it must have died, in milliseconds. */
   readonly limitMs: number;
 }
 

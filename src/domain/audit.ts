@@ -8,18 +8,18 @@ export interface Intent {
   readonly origin: Origin;
   readonly node: NodeKey;
   readonly sessions: readonly Session[];
-  /** Whether they are not clients but a control connection of ours that may still hold a KILL. */
+  /** True if they are not clients' but a control connection of ours that may still hold a KILL. */
   readonly areOurs?: boolean;
 }
 
-/** What came of an intent. */
+/** The outcomes of an intent. */
 export interface Conclusion {
   readonly origin: Origin;
   readonly node: NodeKey;
   readonly outcomes: readonly { readonly id: bigint; readonly outcome: Outcome }[];
 }
 
-/** A request that was turned away for want of credentials or rights. */
+/** A request that was refused because of its credentials or the rights of its caller. */
 export interface Denial {
   readonly requestId: string;
   readonly traceId?: string | undefined;
@@ -28,22 +28,22 @@ export interface Denial {
   readonly address: string;
   readonly status: number;
   readonly errorCode: string;
-  /** Where the credentials proved somebody. */
+  /** The caller, if the credentials proved one. */
   readonly caller: string | undefined;
   readonly proof: string | undefined;
 }
 
-/** The record of kills. Implemented in src/audit. */
+/** The record of kills. `audit/file-audit.ts` fills it. */
 export interface Audit {
-  /** Resolves when it is on disk. Throws `audit_unavailable` when that cannot be done, or not by the deadline: then nothing may be killed. */
+  /** Resolves when the intent is on disk. Throws `audit_unavailable` if it is not by the deadline: then no KILL may be sent. */
   intend(intent: Intent, deadline: Deadline): Promise<void>;
-  /** Puts down what came of it, soon. Never throws: it changes nothing that was done. */
+  /** Writes the outcomes soon. Never throws. */
   conclude(conclusion: Conclusion): void;
-  /** Puts down who was turned away, soon. Never throws. */
+  /** Writes the denial soon. Never throws. */
   deny(denial: Denial): void;
 }
 
-/** No record at all. */
+/** An audit that writes nothing. */
 export const NO_AUDIT: Audit = {
   intend: () => Promise.resolve(),
   conclude: () => undefined,

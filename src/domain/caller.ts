@@ -20,7 +20,7 @@ export const GRANTABLE_ACTIONS = [
 
 export type GrantedAction = (typeof GRANTABLE_ACTIONS)[number];
 
-/** Who the credentials prove. */
+/** The caller that the credentials prove. */
 export interface Caller {
   readonly user: string;
   readonly projectId: string;
@@ -43,17 +43,17 @@ export interface RequestOnWire {
   readonly address: string;
 }
 
-/** What a request carries to prove who sent it. */
+/** The credentials of a request. */
 export interface Credentials {
   readonly token: string | undefined;
   readonly request: RequestOnWire;
 }
 
-/** Tells who is calling. Implemented in src/identity. */
+/** Finds the caller of a request. `identity/authenticator.ts` fills it. */
 export interface Identity {
   /**
-   * The caller whom the credentials prove, at once where nobody has to be asked. Throws `unauthenticated` when they prove nobody,
-   * `iam_unavailable` and `service_token_refused` when that cannot be found out.
+   * Returns the caller that the credentials prove, as a promise only if IAM is asked. Throws `unauthenticated` if they prove none,
+   * `iam_unavailable` or `service_token_refused` if IAM does not answer.
    */
   authenticate(credentials: Credentials): Caller | Promise<Caller>;
 }
@@ -74,7 +74,7 @@ export function authorize(caller: Caller, projectId: string, action: Action): vo
   }
 }
 
-/** What the gateway says to who cannot prove themselves: words that callers know, the same in both languages. */
+/** Returns the error for credentials that prove no caller. Its words are those of the gateway, the same in both languages. */
 export function unauthenticated(reason: string): ServiceError {
   return new ServiceError('unauthenticated', { 'en-us': reason, 'zh-cn': reason });
 }

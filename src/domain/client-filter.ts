@@ -186,7 +186,7 @@ function isTooHigh(id: string): boolean {
   return id.length >= 20 && id > '18446744073709551615';
 }
 
-/** Whether an id is among these; asked by ascending id. A set would have to hash each of ten thousand. */
+/** Returns a function that finds ids among these, called by ascending id. A set would hash each of ten thousand ids. */
 function among(ids: string[]): (id: string) => boolean {
   const ascending = ids.sort(compareIds);
   let next = 0;
@@ -206,7 +206,7 @@ function compareIds(one: string, other: string): number {
   return one < other ? -1 : 1;
 }
 
-/** Whether it is 1 to 20 digits. One by one: a regular expression takes longer, and long lists have ten thousand ids. */
+/** Returns true for 1 to 20 digits. A regular expression takes longer, and long lists have ten thousand ids. */
 function isNumber(id: string): boolean {
   if (id.length === 0 || id.length > 20) return false;
   for (let index = 0; index < id.length; index += 1) {
@@ -221,7 +221,7 @@ function isClientEndpoint(row: ProcessListRow, filter: ClientFilter): boolean {
   if (clientPort(host ?? '') !== undefined) return true;
   // MariaDB drops the port of a long name, and MySQL's `performance_schema` has none of an X Protocol client.
   if (isNetworkClient(row)) return true;
-  // `Killed` hides the command that would tell an event worker of a definer at localhost from a client of the socket.
+  // `Killed` hides the command, by which an event worker of a definer at localhost differs from a client of the socket.
   return host === 'localhost' && !filter.requireClientPort && command?.toLowerCase() !== 'killed';
 }
 

@@ -1,12 +1,12 @@
 import { ServiceError } from '../errors.ts';
 
-/** When something must be over, in milliseconds of `performance.now()`. */
+/** The time by which an action must end, in milliseconds of `performance.now()`. */
 export type Deadline = number;
 
-/** The longest time that a timer can take. */
+/** The longest time of a timer, in milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** The request's time is up. */
+/** Returns the error for a request that has reached its deadline. */
 export function limitReached(): ServiceError {
   return new ServiceError('node_unavailable', {
     'en-us': 'The request reached its time limit.',
@@ -14,7 +14,7 @@ export function limitReached(): ServiceError {
   });
 }
 
-/** How long a timer may take that must not outlast the deadline. */
+/** Returns the time until the deadline for a timer, in milliseconds. */
 export function leftUntil(deadline: Deadline): number {
   return Math.min(Math.max(deadline - performance.now(), 0), LONGEST_MS);
 }

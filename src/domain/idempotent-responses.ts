@@ -3,15 +3,15 @@ import { ServiceError } from '../errors.ts';
 import type { AnswerStore, Remembered, Reservation } from './answer-store.ts';
 import { withDeadline, type Deadline } from './deadline.ts';
 
-/** Past its limit a request gets so long to put its answer down, before it counts as dead. */
+/** Past its limit a request has this time to store its answer before it counts as dead. */
 const GRACE_MS = 1000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 250;
 
-/** What became of the request that came first: its answer, or no answer any more, or it did nothing and released its keys. */
+/** The result of the request that came first: its answer; `died` without one; or `released`, so that it did nothing. */
 type First = { readonly answer: string } | 'died' | 'released';
 
-/** Thrown by work that has an answer for its own request alone: nothing was done, so the next one is to try again. */
+/** Thrown by work whose answer must not be stored: it did nothing, so a repeated request tries again. */
 export class NotCacheable extends Error {
   readonly answer: string;
 
@@ -21,14 +21,14 @@ export class NotCacheable extends Error {
   }
 }
 
-/** Lets a request that comes twice be done once: the second gets the answer of the first, on whichever replica. */
+/** Does a repeated request once: the second gets the answer of the first, on any replica. */
 export class IdempotentResponses {
   readonly #store: AnswerStore;
   readonly #onTrouble: (error: unknown) => void;
   readonly #pause: (milliseconds: number) => Promise<unknown>;
   readonly #now: () => number;
 
-  /** `onTrouble` hears of what the store failed to do when that no longer changes the answer. */
+  /** Calls `onTrouble` with errors of the store that do not change the answer. */
   constructor(
     store: AnswerStore,
     onTrouble: (error: unknown) => void,
@@ -42,10 +42,10 @@ export class IdempotentResponses {
   }
 
   /**
-   * Does the work once for these keys, all reserved beforehand, and remembers its answer; who comes with one of them, meanwhile or later,
-   * gets that answer. Without keys the work is just done. When the work throws, nothing was sent: the keys are free again, also when it throws an answer as `NotCacheable`.
-   * Undefined: the first request died before it could answer, or has not answered by the deadline of this one, so it cannot be said what it did.
-   * Throws `parameter_wrong` when a key was used for something else, `too_many_requests`, `overloaded` and `store_unavailable`: then no work was done.
+   * Reserves these keys, does the work and stores its answer. A request with one of the keys, at the same time or later, gets that answer.
+   * Without keys it does the work alone. If the work throws, no KILL was sent: the keys are free again, also if it throws `NotCacheable`.
+   * Returns undefined if the first request died without an answer, or has none by the deadline of this one: its outcome is unknown.
+   * Throws `parameter_wrong` if a key was used for another request, `too_many_requests`, `overloaded` and `store_unavailable`: then no work was done.
    *
    * Requests that share several keys must name them in the same order, or they could wait for each other.
    */
@@ -71,7 +71,7 @@ export class IdempotentResponses {
         if (error instanceof NotCacheable) return error.answer;
         throw error;
       }
-      // The answer is due, whether the store has it or not.
+      // The answer is due even if the store does not have it.
       await this.#withDeadline(deadline, this.#complete(made, answer)).catch(this.#onTrouble);
       return answer;
     }

@@ -37,13 +37,13 @@ type Rules = Omit<ClientFilter, 'knownInternal' | 'ofInternalUsers'>;
  *   endpoint; a thread that serves no client in `performance_schema`. No thread becomes a client's later, so these hold for its life.
  * - a session's own account, which it shows between two statements and its thread shows always. It holds until the session rests under
  *   another account.
- * Any other account can be that of a routine's definer, whom a client shows only until the routine ends; likewise a host without
- * a port. Such a row is internal by itself, and leaves no trace.
+ * Any other account can be that of a routine's definer, which a client shows only until the routine ends; so can a host without a port.
+ * Such a row is internal, but its id is not remembered.
  */
 export class InternalThreadHistory {
   /** The last two runs of each, the last one first: where another server stands in for a while, what was known of the first holds again after. */
   readonly #known = new Map<string, readonly Known[]>();
-  /** Many requests can share a list, and come for it one after the other. Only the last: what a weak map holds lives through collections. */
+  /** The last selection, for requests that share a list. A weak map would keep older lists for longer. */
   #selection: Selection | undefined;
 
   /** Returns the user sessions of a list, and remembers what proves itself internal in it. */
@@ -66,7 +66,7 @@ export class InternalThreadHistory {
       knownInternal: before?.threads,
       ofInternalUsers: before?.sessions,
     });
-    // A list that is older than the last one, or a part, cannot tell which ids are gone.
+    // A list that is older than the last one, or a part, does not show which ids are gone.
     const isNews = before === undefined || (before.askedAt <= askedAt && list.isPart !== true);
     const found = provenIn(sessions.others, rules, before);
     if (!isNews) {

@@ -40,7 +40,7 @@ export interface Session {
   readonly info: string;
 }
 
-/** The session that a row shows. The row's id must be a decimal integer: `userSessions` has seen to that. */
+/** Returns the session that a row shows. The row's id must be a decimal integer, which `userSessions` checks. */
 export function sessionOf(row: ProcessListRow & { readonly id: string }): Session {
   return {
     id: BigInt(row.id),
@@ -54,7 +54,7 @@ export function sessionOf(row: ProcessListRow & { readonly id: string }): Sessio
   };
 }
 
-/** The port in a row's Host, if that is surely a client's `address:port`. */
+/** Returns the port in a row's Host if that is surely a client's `address:port`. */
 export function clientPort(host: string): number | undefined {
   // An event worker or an applier whose account is u@'fd00::a:5' lists that host without a port, which reads like port 5
   // of fd00::a. With a zone it is an address of a client: no account has one.
@@ -75,13 +75,13 @@ const LONGEST_HOST = 63;
 /** The shortest name whose port of five digits has no room. */
 const SHORTEST_CUT = LONGEST_HOST - ':65535'.length + 1;
 
-/** True if a client's long host name has left no room for its port: MariaDB drops a port whole. */
+/** Returns true if a client's long host name has left no room for its port, which MariaDB drops whole. */
 export function isCutHost(host: string): boolean {
   if (clientPort(host) !== undefined || host.length > LONGEST_HOST) return false;
   return host.length === LONGEST_HOST || (host.length > SHORTEST_CUT && host.endsWith(':'));
 }
 
-/** The number from 1 to 65535 that stands from there on. Digit by digit: long lists have ten thousand of them. */
+/** Returns the number from 1 to 65535 that begins at `start`. It reads digit by digit: long lists have ten thousand ports. */
 function portFrom(host: string, start: number): number | undefined {
   let port = 0;
   for (let index = start; index < host.length; index += 1) {
@@ -94,15 +94,15 @@ function portFrom(host: string, start: number): number | undefined {
 }
 
 /**
- * Whether a session is surely the one that was seen, and put on record, before under its id. One that has entered a DEFINER routine
- * since, and is listed with its definer's host, is not: in doubt nobody is killed.
+ * Returns true if a session is surely the one that was seen before under its id, and is on record. It is not if it is in a DEFINER routine by
+ * now, and listed with its definer's host: in doubt no session is killed.
  */
 export function isSameSession(one: Session, other: Session): boolean {
   return one.host === other.host && (clientPort(one.host) !== undefined || one.user === other.user);
 }
 
 /**
- * Whether two listings with one id are of one session. Inside a DEFINER routine a session is listed under its definer's
+ * Returns true if two hosts that are listed with one id belong to one session. Inside a DEFINER routine a session is listed under its definer's
  * user and host (measured on MySQL 9.7 and MariaDB 10.11): only the port stays.
  */
 export function isSameEndpoint(one: string, other: string): boolean {

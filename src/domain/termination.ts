@@ -3,7 +3,7 @@ import type { Deadline } from './deadline.ts';
 import type { KillResult, NodeKey } from './node.ts';
 import { clientPort, type Session } from './session.ts';
 
-/** What the caller saw of a session: another one that has its id by now is not meant. */
+/** The session that the caller saw under an id. Another session with that id is not killed. */
 export interface Expectation {
   readonly id: bigint;
   readonly host?: string | undefined;
@@ -23,25 +23,25 @@ export interface Origin {
   readonly reason: string | undefined;
 }
 
-/** What a caller asks for. */
+/** A request that ends sessions. */
 export interface TerminationRequest {
   readonly ids: readonly bigint[];
   readonly expected: readonly Expectation[];
-  /** Everything but the KILL. */
+  /** True if no KILL is to be sent. */
   readonly isDryRun: boolean;
-  /** How long to wait for the sessions to leave, in milliseconds; undefined: not even to look whether they have. */
+  /** The time to wait for the sessions to leave, in milliseconds; undefined if their states are not asked for. */
   readonly waitMs: number | undefined;
-  /** When the request came in, in milliseconds of `performance.now()`. */
+  /** The time at which the request came in, in milliseconds of `performance.now()`. */
   readonly receivedAt: number;
-  /** When its answer is due, without the wait. */
+  /** The time at which its answer is due, without the wait. */
   readonly deadline: Deadline;
-  /** For the record. */
+  /** The caller, for the audit. */
   readonly origin: Origin;
-  /** Hears of each KILL at once. */
+  /** Called at once with the result of each KILL. */
   readonly record: (kill: Kill) => void;
 }
 
-/** A KILL that was due, and what came of it: for the log. */
+/** A KILL that was due, with its result, for the log. */
 export interface Kill extends KillResult {
   readonly node: NodeKey;
   readonly session: Session;
@@ -53,32 +53,32 @@ export interface Kill extends KillResult {
  */
 export type Outcome = 'killed' | 'not_found' | 'failed' | 'unknown';
 
-/** What is left of a killed session: nothing, itself on its way out, or its transaction. */
+/** The state of a killed session: it has left, is leaving, or its transaction rolls back. */
 export type ExitState = 'gone' | 'leaving' | 'rolling_back';
 
-/** What became of one id. */
+/** The outcome of one id. */
 export interface Entry {
   readonly id: bigint;
   readonly outcome: Outcome;
   /** The user session that was seen, if there was one. */
   readonly session: Session | undefined;
-  /** Of a killed one, where it was looked for. */
+  /** The state of a killed session, if it was asked for. */
   readonly fate: ExitState | undefined;
 }
 
-/** What became of a request: every distinct id once, in the order of the request. */
+/** The result of a request: every distinct id once, in the order of the request. */
 export interface Termination {
   readonly entries: readonly Entry[];
   readonly isDryRun: boolean;
-  /** Whether a KILL may have reached the node. */
+  /** True if a KILL may have reached the node. */
   readonly mayHaveSent: boolean;
-  /** The first thing that stood in the way. */
+  /** The first error that kept a session from being killed. */
   readonly trouble: ServiceError | undefined;
 }
 
 /**
- * Whether a session is still what the caller saw. A host with a port decides alone: it stays while the user can change. Without a port it
- * is the part before the last colon.
+ * Returns true if a session is still the one that the caller saw. A host with a port decides alone: it stays while the user can change. A
+ * host without a port is compared with the part before the last colon.
  */
 export function isExpected(session: Session, { host, user }: Expectation): boolean {
   if (host !== undefined && clientPort(host) !== undefined) return session.host === host;

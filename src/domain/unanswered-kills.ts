@@ -38,9 +38,9 @@ const OUTCOMES: Readonly<Record<KillOutcome, Outcome>> = {
 };
 
 /**
- * Finds out, over a new connection to the same incarnation, what came of KILLs that were not answered. Their old connections may still hold
- * one, so each is ended first: the one exception to "never an internal thread". Then a session that is gone or `Killed` was
- * killed by ours, and one that lives got nothing. Never throws; what cannot be found out is unknown.
+ * Returns the outcomes of KILLs without an answer, over a new connection to the same incarnation. Their old connections may still hold a
+ * KILL, so each is ended first: the one exception to "never an internal thread". Then a session that has left or is `Killed` counts as
+ * killed, and one that lives as failed. Never throws: an outcome that cannot be found is unknown.
  */
 export async function resolveUnansweredKills(
   kills: readonly UnansweredKill[],
@@ -62,7 +62,7 @@ export async function resolveUnansweredKills(
   return resolved;
 }
 
-/** A list read after the old connection had ended; undefined when that, or a list, cannot be had. */
+/** Returns a list that was read after the old connection had ended; undefined if it did not end, or no list could be read. */
 async function listWithoutOld(
   kill: UnansweredKill,
   connection: ControlConnection,
@@ -76,7 +76,7 @@ async function listWithoutOld(
   }
 }
 
-/** True once no list shows the old connection any more. */
+/** Returns true once no list shows the old connection any more. */
 async function endOldConnection(
   { sentOver, list }: UnansweredKill,
   connection: ControlConnection,
@@ -87,13 +87,13 @@ async function endOldConnection(
     row.user?.toLowerCase() === node.user.toLowerCase() && row.host === host;
   const end = Math.min(now() + node.killTimeoutMs, deadline);
   let isOnRecord = false;
-  let said: Outcome | undefined;
+  let outcome: Outcome | undefined;
   try {
     for (;;) {
       const present = await connection.list(deadline);
       const row = rowOf(present, sentOver.id);
       if (row === undefined) {
-        said ??= 'not_found';
+        outcome ??= 'not_found';
         return true;
       }
       if (host == null || !isOurs(row) || now() > end) return false;
@@ -104,17 +104,17 @@ async function endOldConnection(
         // The list may be old by now.
         continue;
       }
-      if (said === undefined && now() - present.askedAt <= MAX_LIST_AGE_MS) {
+      if (outcome === undefined && now() - present.askedAt <= MAX_LIST_AGE_MS) {
         const sendBy = present.askedAt + MAX_LIST_AGE_MS;
         const result = await connection.kill(old, { sendBy, deadline });
         if (result.outcome === 'not_sent') continue;
         outcomes.log(old, result);
-        said = OUTCOMES[result.outcome];
+        outcome = OUTCOMES[result.outcome];
       }
       await pause(POLL_MS);
     }
   } finally {
-    const concluded = [{ id: sentOver.id, outcome: said ?? 'failed' }];
+    const concluded = [{ id: sentOver.id, outcome: outcome ?? 'failed' }];
     if (isOnRecord) audit.conclude({ origin, node, outcomes: concluded });
   }
 }
@@ -126,9 +126,9 @@ function judge(
 ): Outcome {
   const row = rowOf(list, session.id);
   if (row === undefined || row.command?.toLowerCase() === 'killed') return 'killed';
-  // An id that was given anew: the session that was meant is gone.
+  // The id was given anew: the session that was meant has left.
   if (!isSameEndpoint(row.host ?? '', session.host)) return 'killed';
-  // MariaDB shows so whom it cannot look at just then: one who was killed can stay that way for seconds.
+  // MariaDB shows a session as busy while it cannot read it: a killed session can stay so for seconds.
   const isBusy = row.state?.toLowerCase() === 'busy';
   return isBusy || connection.listsTheDying ? 'unknown' : 'failed';
 }

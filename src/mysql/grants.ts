@@ -4,15 +4,15 @@ import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ServerIdentity } from './identity.ts';
 
-/** What the control account may do, as SHOW GRANTS has it. */
+/** The privileges of the control account, as SHOW GRANTS shows them. */
 export interface Grants {
-  /** What to GRANT the control account, such as `PROCESS ON *.*`. */
+  /** The privileges to GRANT to the control account, such as `PROCESS ON *.*`. */
   readonly missing: readonly string[];
   /** The part of `missing` that a KILL needs. */
   readonly missingToKill: string | undefined;
-  /** Whether MySQL lets the control account end sessions whose account has SYSTEM_USER. */
+  /** True if MySQL lets the control account end sessions whose account has SYSTEM_USER. */
   readonly hasSystemUser: boolean;
-  /** Whether a connection that logged in with these grants keeps the right to end sessions after a REVOKE. */
+  /** True if a connection that logged in with these grants can still end sessions after a REVOKE. */
   readonly keepsKill: boolean;
 }
 
@@ -29,7 +29,7 @@ export async function requireGrants(
   return grants;
 }
 
-/** What the control account lacks, as `PROCESS ON *.*`. */
+/** Returns the privileges that the control account lacks, such as `PROCESS ON *.*`. Throws the driver's error. */
 export async function missingGrants(
   connection: DriverConnection,
   identity: ServerIdentity,
@@ -41,7 +41,7 @@ export async function missingGrants(
 
 /**
  * Reads the grants. Without PROCESS a server lists only the account's own sessions, and every other id would seem not to exist.
- * SHOW GRANTS has what the account's active roles bring; a role that is no default role is not active.
+ * SHOW GRANTS includes the active roles of the account; a role that is no default role is not active. Throws the driver's error.
  */
 export async function readGrants(
   connection: DriverConnection,
@@ -67,13 +67,13 @@ export async function readGrants(
   };
 }
 
-/** The privileges for a KILL that a server reads at the login; it reads the others with each statement. */
+/** Returns the privileges for a KILL that a server reads at the login; it reads the others with each statement. */
 function readAtLogin({ killWith }: Node, { flavour }: ServerIdentity): readonly string[] {
   if (killWith === 'rds_kill') return ['EXECUTE'];
   return flavour === 'tidb' ? [] : ['SUPER', 'CONNECTION ADMIN'];
 }
 
-/** What lets an account end other accounts' sessions; the first is the one to grant. */
+/** Returns the privileges that let an account end other accounts' sessions; the first is the one to grant. */
 function killPrivileges({ flavour, version }: ServerIdentity): readonly [string, ...string[]] {
   if (flavour === 'tidb') return ['CONNECTION_ADMIN', 'SUPER'];
   if (flavour === 'mariadb') {
@@ -111,7 +111,7 @@ export async function hasProcedure(
   return (await connection.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
 }
 
-/** The error for a privilege that the control account lacks, such as `PROCESS ON *.*`. */
+/** Returns the error for a privilege that the control account lacks, such as `PROCESS ON *.*`. */
 export function grantMissing(grant: string, cause?: unknown): ServiceError {
   return new ServiceError(
     'node_unavailable',

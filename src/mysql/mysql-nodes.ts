@@ -11,10 +11,10 @@ import { SlowNodeBulkhead } from './pool/slow-node-bulkhead.ts';
 import { probe } from './probe.ts';
 import type { KnownOfNode } from './control-connection.ts';
 
-/** How many nodes are connected to at once when all are to be warm. */
+/** `warm` connects to at most this many nodes at the same time. */
 const WARMED_AT_ONCE = 32;
 
-/** Nodes over the MySQL protocol, each with its own connections: a sick one takes no more than its share. */
+/** Nodes over the MySQL protocol. Each has its own connections, so that a sick node never slows the others. */
 export class MysqlNodes implements Nodes {
   readonly #ids = new ControlConnectionIds();
   readonly #bulkhead = new SlowNodeBulkhead();
@@ -78,7 +78,7 @@ export class MysqlNodes implements Nodes {
     }
   }
 
-  /** What there is at all nodes together. */
+  /** Returns the counts over all nodes together. */
   counts(): NodeCounts {
     const counts = noCounts();
     for (const pool of this.#pools.values()) pool.addTo(counts);

@@ -1,15 +1,15 @@
 import type { NodeKey } from '../domain/node.ts';
 
-/** What there is at all nodes together: numbers that do not grow more numerous with the nodes. */
+/** Counts over all nodes together: their number does not grow with the nodes. */
 export interface NodeCounts {
   readonly connections: Record<'opening' | 'idle' | 'in_use' | 'spare', number>;
-  /** Of nodes that were used. */
+  /** The circuit breakers of the nodes that were used. */
   readonly breakers: Record<'closed' | 'open' | 'half_open', number>;
-  /** Those `at_slow_node` are counted a second time: they wait for something that is overdue. */
+  /** Requests `at_slow_node` are counted a second time: they wait for an overdue statement. */
   readonly requests: Record<'waiting_for_connection' | 'at_node' | 'at_slow_node', number>;
 }
 
-/** To count up from. */
+/** Returns counts of zero, to count up from. */
 export function noCounts(): NodeCounts {
   return {
     connections: { opening: 0, idle: 0, in_use: 0, spare: 0 },
@@ -18,10 +18,10 @@ export function noCounts(): NodeCounts {
   };
 }
 
-/** Hears of what happens to nodes, once each time. */
+/** Called once for each change of a node. `warnings.ts` fills it. */
 export interface NodeEvents {
-  /** It could not be reached three times in a row: requests to it are turned away. */
+  /** The third attempt in a row failed: requests to the node are refused. */
   unreachable(node: NodeKey, error: unknown): void;
-  /** It can be reached again. */
+  /** The node can be reached again. */
   reachable(node: NodeKey): void;
 }

@@ -2,7 +2,7 @@ import { isSameRun, type Incarnation, type Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { ServerIdentity } from './identity.ts';
 
-/** The way in: the node's own port, or its spare port. */
+/** A port of the node. */
 export type Port = 'main' | 'spare';
 
 /** A run of the server, and the highest session id that a connection of ours had in it. */
@@ -21,7 +21,7 @@ const SIDE_BY_SIDE_MS = 1000;
  * a name that leads elsewhere, or a connection from before a failover must agree with what the main port proved last.
  */
 export class NodeIdentity {
-  /** What the main port reached last. */
+  /** The incarnation that the main port reached last. */
   #main: Incarnation | undefined;
   /** The last two runs that any port reached, the last one first: another server can stand in for a while. */
   #runs: readonly KnownRun[] = [];
@@ -46,7 +46,7 @@ export class NodeIdentity {
     return { ...identity, incarnation };
   }
 
-  /** Returns whether a connection still reaches the server that the main port reached last. */
+  /** Returns true if a connection still reaches the server that the main port reached last. */
   isCurrent(incarnation: Incarnation): boolean {
     if (this.#agreed !== undefined) return false;
     return this.#main === undefined || isSameServer(this.#main, incarnation, incarnation.begunBy);

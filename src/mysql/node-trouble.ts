@@ -3,7 +3,7 @@ import { CertificateError, codeOf, DeadlineError } from './driver/driver-connect
 import { KeylessError, LOST, NotSentError } from './driver/driver-connection.ts';
 import { MEANINGS, meaningOf, serverErrorNumber } from './server-errors.ts';
 
-/** Why a node could not be spoken to, as the caller may hear it. `connectTimeoutMs` is what the connection was given. */
+/** Returns the error for the caller, with the original as its cause. `connectTimeoutMs` is the timeout of the connection. */
 export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error instanceof NotSentError) return error.trouble;
@@ -12,7 +12,7 @@ export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceEr
   });
 }
 
-/** Whether the way in is shut, so that another one is to be tried: not when who we are, or who is there, is the trouble. */
+/** Returns true if the spare port may help: not if the node refused the account, or could not prove its identity. */
 export function isEndpointUnavailable(found: unknown): boolean {
   const error = mainPortError(found);
   if (error instanceof ServiceError || error === undefined) return false;
@@ -26,7 +26,7 @@ export function isEndpointUnavailable(found: unknown): boolean {
   );
 }
 
-/** Whether the node has no connection left. */
+/** Returns true if the node has no connection left. */
 export function isFull(error: unknown): boolean {
   return meaningOf(mainPortError(error)) === 'full';
 }
@@ -36,7 +36,7 @@ function mainPortError(error: unknown): unknown {
   return error instanceof ServiceError ? error.cause : error;
 }
 
-/** Whether the node does not let the control account in, for whatever reason. */
+/** Returns true if the node refused the login of the control account. */
 export function isAccountRefused(trouble: Sentence): boolean {
   return trouble === MEANINGS.refused;
 }

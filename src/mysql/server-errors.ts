@@ -78,19 +78,19 @@ const BY_NUMBER: ReadonlyMap<number | undefined, ServerError> = new Map(
   Object.values<ServerError>(SERVER_ERRORS).map((error) => [error.number, error]),
 );
 
-/** The number of an error that the server itself answered; undefined when the trouble is with the line. */
+/** Returns the number of an error that the server itself answered; undefined for an error of the connection. */
 export function serverErrorNumber(error: unknown): number | undefined {
   if (!isNativeError(error) || !('errno' in error) || !('sqlState' in error)) return undefined;
   return typeof error.errno === 'number' && error.errno > 0 ? error.errno : undefined;
 }
 
-/** True if the server itself answered with one of these errors. */
+/** Returns true if the server itself answered with one of these errors. */
 export function isServerError(error: unknown, ...symbols: readonly ServerErrorSymbol[]): boolean {
   const number = serverErrorNumber(error);
   return symbols.some((symbol) => SERVER_ERRORS[symbol].number === number);
 }
 
-/** True if a KILL that failed with this error may have run. An error of the connection says nothing of the KILL. */
+/** Returns true if a KILL that failed with this error may have run. An error of the connection leaves the outcome open. */
 export function mayKillHaveRun(error: unknown): boolean {
   const number = serverErrorNumber(error);
   return number === undefined || BY_NUMBER.get(number)?.mayKillHaveRun === true;

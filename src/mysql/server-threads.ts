@@ -11,12 +11,13 @@ import { isServerError, serverErrorNumber, type ServerErrorSymbol } from './serv
 const MANY_IDS = 50;
 /** Ids of sessions that ended are dropped once there are this many more than the list has rows. */
 const MAX_STALE = 1000;
-/** After so many milliseconds a view that could not be read is tried again: a GRANT holds on open connections too. */
+/** A view that could not be read is tried again after this time, in milliseconds: a GRANT holds on open connections too. */
 export const RETRY_AFTER_MS = 60_000;
 
 /**
- * The server threads behind a process list, as `performance_schema.threads` shows them. The kind of a client's thread never changes,
- * and no id is given twice in an incarnation. Its account can change (COM_CHANGE_USER): it is read each time that the session is busy. An idle session of the X Protocol has none, and instances can be lost.
+ * Reads the server threads behind a process list from `performance_schema.threads`, and caches those of clients. The kind of a client's
+ * thread never changes, and no id is given twice in an incarnation. Its account can change (COM_CHANGE_USER), so it is read again while the
+ * session is busy. An idle session of the X Protocol has no thread, and the server can lose rows of the table.
  */
 export class ServerThreads {
   readonly #connection: DriverConnection;

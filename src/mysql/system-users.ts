@@ -13,7 +13,7 @@ interface Account {
 
 interface Accounts {
   readonly accounts: readonly Account[];
-  /** Whether no account is missing that can be a session's instead. */
+  /** False if an account that could be a session's may be missing. */
   readonly areAll: boolean;
 }
 
@@ -58,7 +58,7 @@ function hasSystemUser({ user, host }: Session, { accounts, areAll }: Accounts):
   return possible.length > 0 && possible.every(([account]) => account.hasSystemUser);
 }
 
-/** Undefined if the control account may read none of the sources. */
+/** Returns undefined if the control account may read none of the sources. */
 async function readAccounts(ask: Ask): Promise<Accounts | undefined> {
   for (const { sql, areAll } of SOURCES) {
     const rows = await ask(sql);
@@ -120,7 +120,7 @@ function hostOf(host: string): string {
   return clientPort(host) === undefined ? host : host.slice(0, host.lastIndexOf(':'));
 }
 
-/** Undefined when the server refuses to answer, as to an account that may not read. */
+/** Returns undefined if the server answers with an error, as to an account that may not read. */
 async function askIfAllowed(
   connection: DriverConnection,
   sql: string,

@@ -3,7 +3,7 @@ import type { ProcessListRow, ServerThread } from '../../domain/session.ts';
 import { internalsOf, isEof, packetOf } from './mysql2-internals.ts';
 import type { Mysql2Internals, Packet } from './mysql2-internals.ts';
 
-/** What a statement returned. */
+/** The rows of a process list, with the names of its columns. */
 export interface List {
   /** The names of its columns, in lower case. */
   readonly columns: readonly string[];
@@ -20,8 +20,8 @@ const TWO_BYTES = 0xfc;
 const THREE_BYTES = 0xfd;
 
 /**
- * Reads the rows of a process list. The driver would make an array of each first, of which a row is made then: for ten thousand sessions
- * that takes longer than the node. This is a command for its queue. Rejects with the error of the server, or the driver's when the line breaks.
+ * Reads the rows of a process list. The driver would build an array for each row first: for ten thousand sessions that takes longer than the
+ * node. So this is a command for its queue. Throws the error of the server, or the driver's if the connection breaks.
  */
 export function readList(connection: Connection, sql: string): Promise<List> {
   return new Promise((resolve, reject) => {
@@ -73,7 +73,7 @@ export function readList(connection: Connection, sql: string): Promise<List> {
   });
 }
 
-/** The name of a column: the fifth text of its definition. */
+/** Returns the name of a column: the fifth text of its definition. */
 function nameIn({ buffer, offset }: Packet): string {
   let at = offset;
   for (let text = 0; text < 4; text += 1) at += 1 + (buffer[at] ?? 0);
@@ -81,8 +81,8 @@ function nameIn({ buffer, offset }: Packet): string {
 }
 
 /**
- * A row of which only what is looked at in each is made at once: of ten thousand rows a hundred are shown, or one is killed. The rest is
- * still in what came.
+ * A row that decodes at once only the columns which every request reads: of ten thousand rows a hundred are shown, or one is killed. The
+ * other columns are decoded when they are read.
  */
 class Row implements ListedThread {
   declare thread?: ServerThread | undefined;
@@ -90,13 +90,13 @@ class Row implements ListedThread {
   readonly user: string | null;
   readonly host: string | null;
   readonly command: string | null;
-  readonly #came: string;
+  readonly #bytes: string;
   readonly #offset: number;
   readonly #columns: readonly string[];
 
   constructor(
     texts: readonly (string | null)[],
-    came: string,
+    bytes: string,
     offset: number,
     columns: readonly string[],
   ) {
@@ -104,7 +104,7 @@ class Row implements ListedThread {
     this.user = texts[1] ?? null;
     this.host = texts[2] ?? null;
     this.command = texts[3] ?? null;
-    this.#came = came;
+    this.#bytes = bytes;
     this.#offset = offset;
     this.#columns = columns;
   }
@@ -128,40 +128,40 @@ class Row implements ListedThread {
   #text(name: string): string | null {
     let at = this.#offset;
     for (const column of this.#columns) {
-      const length = lengthAt(this.#came, at);
-      at += headAt(this.#came, at);
-      if (column === name) return length < 0 ? null : textOf(this.#came.slice(at, at + length));
+      const length = lengthAt(this.#bytes, at);
+      at += headAt(this.#bytes, at);
+      if (column === name) return length < 0 ? null : textOf(this.#bytes.slice(at, at + length));
       at += Math.max(length, 0);
     }
     return null;
   }
 }
 
-/** The columns that a row has at once, in this order. */
+/** The columns that are decoded at once, in this order. */
 const AT_ONCE = ['id', 'user', 'host', 'command'];
-/** Mostly the same as in the row before: then no new text is made. */
+/** The columns that mostly repeat the row before: then the row shares its text. */
 const REPEATED = ['user', 'command'];
-/** V8 copies what is shorter. What is longer, and cut out of a text, keeps all of it. */
+/** V8 copies shorter slices of a text. A longer slice keeps the whole text in memory. */
 const SHORTEST_CUT = 13;
 
-/** Makes what reads the rows of a list with these columns. */
+/** Returns a function that reads the rows of a list with these columns. */
 function rowReader(columns: readonly string[]): (packet: Packet) => Row {
   const places = columns.map((name) => AT_ONCE.indexOf(name));
   const areRepeated = columns.map((name) => REPEATED.includes(name));
   const texts: (string | null)[] = AT_ONCE.map(() => null);
   const before = AT_ONCE.map(() => '');
   let buffer: Buffer | undefined;
-  let came = '';
+  let bytes = '';
   return (packet) => {
     if (packet.buffer !== buffer) {
-      // Many rows come in one piece. One text of it, a character a byte, to cut theirs from takes half as long as a text of bytes for each.
+      // Many rows share a buffer. One text of it, to slice each row from, takes half as long as decoding each row.
       buffer = packet.buffer;
-      came = buffer.toString('latin1');
+      bytes = buffer.toString('latin1');
     }
     let at = packet.offset;
     for (let column = 0; column < places.length; column += 1) {
-      const length = lengthAt(came, at);
-      at += headAt(came, at);
+      const length = lengthAt(bytes, at);
+      at += headAt(bytes, at);
       const place = places[column] ?? -1;
       if (place >= 0 && length < 0) {
         texts[place] = null;
@@ -171,41 +171,41 @@ function rowReader(columns: readonly string[]): (packet: Packet) => Row {
           areRepeated[column] === true &&
           texts[place] !== null &&
           last.length === length &&
-          came.startsWith(last, at);
+          bytes.startsWith(last, at);
         if (!isSame) {
-          // Internal ids are remembered for long.
+          // The history keeps internal ids for long.
           const isCopied = place === 0 && length >= SHORTEST_CUT;
-          const bytes = isCopied
+          const shown = isCopied
             ? buffer.toString('latin1', at, at + length)
-            : came.slice(at, at + length);
-          before[place] = bytes;
-          texts[place] = textOf(bytes);
+            : bytes.slice(at, at + length);
+          before[place] = shown;
+          texts[place] = textOf(shown);
         }
       }
       at += Math.max(length, 0);
     }
-    return new Row(texts, came, packet.offset, columns);
+    return new Row(texts, bytes, packet.offset, columns);
   };
 }
 
-/** How long the text is whose length stands there; below 0 for NULL. */
-function lengthAt(came: string, at: number): number {
-  const first = came.charCodeAt(at);
+/** Returns the length of the text whose header stands at `at`, in bytes; below 0 for NULL. */
+function lengthAt(bytes: string, at: number): number {
+  const first = bytes.charCodeAt(at);
   if (first < NULL) return first;
   if (first === NULL) return -1;
   if (first > THREE_BYTES) throw new Error('A list has a text that is too long');
-  const length = came.charCodeAt(at + 1) + 256 * came.charCodeAt(at + 2);
-  return first === TWO_BYTES ? length : length + 65536 * came.charCodeAt(at + 3);
+  const length = bytes.charCodeAt(at + 1) + 256 * bytes.charCodeAt(at + 2);
+  return first === TWO_BYTES ? length : length + 65536 * bytes.charCodeAt(at + 3);
 }
 
-/** How many bytes the length takes that stands there. */
-function headAt(came: string, at: number): number {
-  const first = came.charCodeAt(at);
+/** Returns the size of the header that stands at `at`, in bytes. */
+function headAt(bytes: string, at: number): number {
+  const first = bytes.charCodeAt(at);
   if (first <= NULL) return 1;
   return first === TWO_BYTES ? 3 : 4;
 }
 
-/** The text whose UTF-8 has these bytes, a character each. */
+/** Returns the text whose UTF-8 has these bytes, a character each. */
 function textOf(bytes: string): string {
   for (let index = 0; index < bytes.length; index += 1) {
     if (bytes.charCodeAt(index) > 127) return Buffer.from(bytes, 'latin1').toString();

@@ -12,7 +12,7 @@ export interface Mysql2Internals {
   readonly _handshakePacket?: { readonly serverVersion?: string };
 }
 
-/** What the driver hands to its commands. */
+/** A packet as the driver passes it to its commands. */
 export interface Packet {
   readonly buffer: Buffer;
   readonly offset: number;
@@ -34,7 +34,7 @@ export function streamOf(connection: Connection): Socket {
   return internalsOf(connection).stream;
 }
 
-/** True for the packet that ends the columns, and the one that ends the rows. A row that begins so is longer. */
+/** Returns true for the packet that ends the columns, and the one that ends the rows. A row that begins so is longer. */
 export function isEof(packet: Packet): boolean {
   return packet.peekByte() === EOF && packet.length() < 13;
 }
@@ -42,7 +42,7 @@ export function isEof(packet: Packet): boolean {
 const EOF = 0xfe;
 const COM_QUERY = 3;
 
-/** A statement as it goes over the line: the connection has no attributes of statements (open-connection.ts). */
+/** Returns the packet of a statement. The connection has no statement attributes (open-connection.ts). */
 export function packetOf(sql: string): Buffer {
   const packet = Buffer.alloc(5 + Buffer.byteLength(sql));
   packet.writeUIntLE(packet.length - 4, 0, 3);

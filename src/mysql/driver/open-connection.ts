@@ -9,12 +9,12 @@ import { streamOf } from './mysql2-internals.ts';
 import { lookUpName } from './name-lookup.ts';
 import { StatementQueue } from './statement-queue.ts';
 
-/** Where to connect to: the node's own address, or another way in. */
+/** The address to connect to: of the node's main port or of its spare port. */
 export type Address = Pick<Node, 'host' | 'port'>;
 
 /**
- * Connects to a node, logs in and sets what the service relies on. Rejects with the driver's error.
- * Where the node's TLS is `offered`, only a node on loopback is spoken to in the clear, and only if it offers none.
+ * Connects to a node, logs in and sets the session variables that the service relies on. Throws the driver's error.
+ * If the node's TLS is `offered`, a connection without TLS is made only to loopback, and only if the node offers none.
  */
 export async function openConnection(
   node: Node,
@@ -90,7 +90,7 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
     dateStrings: true,
     jsonStrings: true,
     rowsAsArray: true,
-    // What a server says is not to become code. Lists are read by list-reader.ts.
+    // The text of a server must not become code. list-reader.ts reads the lists.
     disableEval: true,
     // 0 would mean 16,000: half a megabyte a connection.
     maxPreparedStatements: 1,
@@ -102,7 +102,7 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
     connectAttributes: { program_name: 'session-control' },
     ...(ssl ? { ssl } : { authPlugins: KEYLESS }),
   });
-  // Answers in the wrong order mean that nothing on this line can be trusted.
+  // After packets in the wrong order no answer on this connection can be trusted.
   connection.on('warn', (warning: Error) => streamOf(connection).destroy(warning));
   try {
     await new Promise<void>((resolve, reject) => {
@@ -126,7 +126,7 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
   return new StatementQueue(connection);
 }
 
-/** How long connecting may take, in whole milliseconds, at least one. Throws `node_unavailable` when the deadline has passed. */
+/** Returns the time limit for connecting, in whole milliseconds, at least one. Throws `node_unavailable` past the deadline. */
 function timeFor(limitMs: number, deadline: Deadline): number {
   const left = Math.ceil(deadline - performance.now());
   if (left <= 0) throw limitReached();
@@ -134,8 +134,8 @@ function timeFor(limitMs: number, deadline: Deadline): number {
 }
 
 /**
- * On a line without TLS the driver would fetch the node's key, from whoever answers, and send the password under it. Without the key the
- * node lets in whom it remembers: a login over TLS sees to that.
+ * Without TLS the driver would accept the key of any server that answers, and send the password under it. Without the key the login works
+ * only while the node caches the account, after a login over TLS.
  */
 const KEYLESS = {
   caching_sha2_password: withoutKey(authPlugins.caching_sha2_password()),
@@ -147,7 +147,7 @@ function withoutKey(plugin: AuthPlugin): AuthPlugin {
     const answerTo = plugin(login);
     return (data) => {
       const answer = answerTo(data);
-      // Nothing else that is said has one byte.
+      // No other answer has one byte.
       if (Buffer.isBuffer(answer) && answer.length === 1) {
         throw new KeylessError();
       }

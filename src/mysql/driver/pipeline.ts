@@ -2,28 +2,28 @@ import type { Connection } from 'mysql2';
 import { internalsOf, packetOf } from './mysql2-internals.ts';
 import type { Mysql2Internals, Packet } from './mysql2-internals.ts';
 
-/** So many statements are under way at once: with the connection, what came of so many is lost at most. */
+/** At most this many statements are unanswered at once: a connection that breaks leaves at most this many outcomes unknown. */
 const WINDOW = 64;
 const OK = 0;
 
-/** What is to be sent one behind the other. */
+/** Statements to send one behind the other. */
 export interface Pipelined {
-  /** The next statement, one that returns no rows; undefined when nothing more is to be sent. */
+  /** Returns the next statement, one without rows; undefined if there is none. */
   readonly next: () => string | undefined;
-  /** Hears each answer, in the order of the statements: the error, or undefined for OK. */
+  /** Called with each answer, in the order of the statements: the error, or undefined for OK. */
   readonly answered: (error: Error | undefined) => void;
 }
 
 /**
- * Sends statements without waiting for the answers to those before: servers read one after the other from the line, and answer each, also
- * after an error. The driver has no such thing, so this is a command for its queue. Resolves when every statement that was sent is
- * answered; rejects with the driver's error when the connection is lost before.
+ * Sends statements without waiting for earlier answers: servers read them one by one, and answer each, also after an error. The driver
+ * cannot do that, so this is a command for its queue. Resolves when every statement that was sent has its answer. Throws the driver's error
+ * if the connection breaks before.
  */
 export function pipeline(connection: Connection, { next, answered }: Pipelined): Promise<void> {
   return new Promise((resolve, reject) => {
     let unanswered = 0;
     const fill = (driver: Mysql2Internals): void => {
-      // A few at a time, not each in a packet of the network of its own.
+      // A few at a time, so that they share network packets.
       if (unanswered > WINDOW / 2) return;
       const packets: Buffer[] = [];
       while (unanswered < WINDOW) {
@@ -53,7 +53,7 @@ export function pipeline(connection: Connection, { next, answered }: Pipelined):
   });
 }
 
-/** Throws when it is neither OK nor an error: the driver then breaks the connection. */
+/** Returns the error in an answer, or undefined for OK. Throws on any other answer: then the driver breaks the connection. */
 function answerIn(packet: Packet, driver: Mysql2Internals): Error | undefined {
   if (packet.isError()) return packet.asError(driver.clientEncoding);
   if (packet.peekByte() !== OK)

@@ -10,7 +10,7 @@ import { pipeline } from './pipeline.ts';
 
 interface Waiting {
   readonly send: () => Promise<void>;
-  readonly giveUp: (why: NotSentError) => void;
+  readonly rejectUnsent: (why: NotSentError) => void;
 }
 
 /** Sends one statement at a time: what waits here has surely not been sent. */
@@ -30,7 +30,7 @@ export class StatementQueue implements DriverConnection {
     this.holdProcess(false);
     streamOf(connection).once('close', () => {
       this.#fail?.(connectionLost());
-      this.#giveUpAll();
+      this.#rejectWaiting();
     });
   }
 
@@ -44,7 +44,7 @@ export class StatementQueue implements DriverConnection {
       unless = always,
     }: { sendBy?: Deadline; areWarningsRead?: boolean; unless?: Unless } = {},
   ): Promise<ResultSet> {
-    return this.#inTurn(Math.min(sendBy, deadline), () => {
+    return this.#enqueue(Math.min(sendBy, deadline), () => {
       const trouble = unless();
       if (trouble !== undefined) return Promise.reject(new NotSentError(trouble));
       return this.#send(sql, limitMs, deadline, areWarningsRead);
@@ -52,7 +52,7 @@ export class StatementQueue implements DriverConnection {
   }
 
   list(sql: string, limitMs: number, deadline: Deadline): Promise<List> {
-    return this.#inTurn(deadline, () => {
+    return this.#enqueue(deadline, () => {
       this.#sentAt = performance.now();
       const limit = this.#breakAt(Math.min(this.#sentAt + limitMs, deadline));
       return readList(this.#connection, sql).finally(() => {
@@ -70,18 +70,18 @@ export class StatementQueue implements DriverConnection {
       deadline,
       unless = always,
     }: { readonly sendBy: Deadline; readonly deadline: Deadline; readonly unless?: Unless },
-    answered: (error: unknown) => void,
+    onAnswer: (error: unknown) => void,
   ): Promise<{ readonly sent: number; readonly trouble?: unknown }> {
     const latestTurn = Math.min(sendBy, deadline);
     let sent = 0;
-    let patience: NodeJS.Timeout | undefined;
+    let timer: NodeJS.Timeout | undefined;
     const wait = (): void => {
-      clearTimeout(patience);
+      clearTimeout(timer);
       this.#sentAt = performance.now();
-      patience = this.#breakAt(Math.min(this.#sentAt + limitMs, deadline));
+      timer = this.#breakAt(Math.min(this.#sentAt + limitMs, deadline));
     };
     try {
-      await this.#inTurn(latestTurn, () => {
+      await this.#enqueue(latestTurn, () => {
         wait();
         return pipeline(this.#connection, {
           next: () => {
@@ -92,10 +92,10 @@ export class StatementQueue implements DriverConnection {
           },
           answered: (error) => {
             wait();
-            answered(error);
+            onAnswer(error);
           },
         }).finally(() => {
-          clearTimeout(patience);
+          clearTimeout(timer);
           this.#sentAt = undefined;
         });
       });
@@ -145,7 +145,7 @@ export class StatementQueue implements DriverConnection {
     setTimeout(() => stream.destroy(), 1000).unref();
   }
 
-  #inTurn<T>(latestTurn: Deadline, send: () => Promise<T>): Promise<T> {
+  #enqueue<T>(latestTurn: Deadline, send: () => Promise<T>): Promise<T> {
     const isLate = latestTurn <= performance.now();
     if (isLate || this.isBroken()) {
       return Promise.reject(new NotSentError(isLate ? limitReached() : connectionLost()));
@@ -160,7 +160,7 @@ export class StatementQueue implements DriverConnection {
     }
     return new Promise((resolve, reject) => {
       const leave = (): void => {
-        clearTimeout(patience);
+        clearTimeout(timer);
         this.#waiting.delete(waiting);
       };
       const waiting: Waiting = {
@@ -168,15 +168,15 @@ export class StatementQueue implements DriverConnection {
           leave();
           return send().then(resolve, reject);
         },
-        giveUp: (why) => {
+        rejectUnsent: (why) => {
           leave();
           reject(why);
         },
       };
       const late = (): void => {
-        waiting.giveUp(new NotSentError(limitReached()));
+        waiting.rejectUnsent(new NotSentError(limitReached()));
       };
-      const patience = setTimeout(late, leftUntil(latestTurn));
+      const timer = setTimeout(late, leftUntil(latestTurn));
       this.#waiting.add(waiting);
       this.#next();
     });
@@ -186,7 +186,7 @@ export class StatementQueue implements DriverConnection {
     if (this.#sentAt !== undefined) return;
     for (const listener of this.#listeners.splice(0)) listener();
     if (this.isBroken()) {
-      this.#giveUpAll();
+      this.#rejectWaiting();
       return;
     }
     const [first] = this.#waiting;
@@ -195,8 +195,8 @@ export class StatementQueue implements DriverConnection {
     });
   }
 
-  #giveUpAll(): void {
-    for (const { giveUp } of this.#waiting) giveUp(new NotSentError(connectionLost()));
+  #rejectWaiting(): void {
+    for (const { rejectUnsent } of this.#waiting) rejectUnsent(new NotSentError(connectionLost()));
   }
 
   async #send(

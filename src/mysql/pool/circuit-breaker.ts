@@ -1,18 +1,18 @@
 import { backoffMs } from '../../domain/backoff.ts';
 import { ServiceError } from '../../errors.ts';
 
-/** So many attempts in a row must have failed before requests are turned away. */
+/** After this many failed attempts in a row the breaker opens. */
 const FAILURES = 3;
 const FIRST_PAUSE_MS = 500;
-/** A node that is back is seen after so long at the latest. */
+/** The longest pause between two attempts: a node that is back is seen within it. */
 const LONGEST_PAUSE_MS = 5000;
 
-/** Keeps requests from waiting for a node that cannot be reached: for a while after the third failure in a row, then one may try. */
+/** Refuses requests to a node after the third failed attempt in a row, for at most 5 s; then the next request tries again. */
 export class CircuitBreaker {
   #failures = 0;
   #openUntil = 0;
 
-  /** Throws `overloaded` while the node is left alone. */
+  /** Throws `overloaded` while the breaker is open. */
   requireClosed(): void {
     const leftMs = this.leftMs();
     if (this.#failures < FAILURES || leftMs <= 0) return;
@@ -23,18 +23,18 @@ export class CircuitBreaker {
     });
   }
 
-  /** Whether the last attempt failed. */
+  /** Returns true if the last attempt failed. */
   hasFailed(): boolean {
     return this.#failures > 0;
   }
 
-  /** Whether requests are turned away; `half_open`: they were, and whoever comes next may try. */
+  /** `open`: requests are refused; `half_open`: the next request tries the node. */
   get state(): 'closed' | 'open' | 'half_open' {
     if (this.#failures < FAILURES) return 'closed';
     return this.leftMs() > 0 ? 'open' : 'half_open';
   }
 
-  /** Returns whether that ends a time in which requests were turned away. */
+  /** Notes a successful attempt. Returns true if that closed the breaker. */
   succeeded(): boolean {
     const wasClosed = this.state === 'closed';
     this.#failures = 0;
@@ -42,7 +42,7 @@ export class CircuitBreaker {
     return !wasClosed;
   }
 
-  /** Returns whether from now on requests are turned away that were not before. */
+  /** Notes a failed attempt. Returns true if that opened the breaker for the first time. */
   failed(): boolean {
     this.#failures += 1;
     const pauseMs = backoffMs(this.#failures - 1, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
@@ -50,7 +50,7 @@ export class CircuitBreaker {
     return this.#failures === FAILURES;
   }
 
-  /** For how many milliseconds more it is to be left alone. */
+  /** Returns the time until the next attempt is due, in milliseconds. */
   leftMs(): number {
     return Math.max(0, this.#openUntil - performance.now());
   }

@@ -5,12 +5,12 @@ import { ServiceError } from '../../errors.ts';
 import { isEndpointUnavailable, isFull } from '../node-trouble.ts';
 import { SharedControlConnection, type KnownOfNode } from '../control-connection.ts';
 
-/** On a full node each login that is turned away takes the last connection for a moment. */
+/** On a full node each refused login takes the last connection for a moment: another attempt can succeed. */
 const FULL_PATIENCE_MS = 1000;
 const FULL_PAUSE_MS = 50;
 
 /**
- * Opens a control connection over the main port, or over the spare port if the main port is shut. Retries a full node for 1 s. Throws the
+ * Opens a control connection over the main port, or over the spare port if the main port is unavailable. Retries a full node for 1 s. Throws the
  * main port's error; if the spare port answers but must not be used, throws why, with the main port's error as the cause.
  */
 export async function connectWithFallback(
@@ -36,7 +36,7 @@ export async function connectWithFallback(
   }
 }
 
-/** Returns the reason if the spare port must not be used, and undefined if there is none or it is shut too. */
+/** Returns the reason if the spare port must not be used; undefined if there is no spare port, or it is unavailable too. */
 async function openSpare(
   node: Node,
   deadline: Deadline,

@@ -5,7 +5,7 @@ import type { LeasedConnection, SharedControlConnection } from '../control-conne
 import type { AddressesOf } from '../driver/name-lookup.ts';
 import type { ControlConnectionIds } from './control-connection-ids.ts';
 
-/** A second one is opened beside one that is slow to answer. */
+/** A second connection is opened beside one that is slow to answer. */
 const MAX_CONNECTIONS = 2;
 const SHORTEST_PING_MS = 15_000;
 
@@ -14,11 +14,11 @@ export interface PooledConnection {
   readonly shared: SharedControlConnection;
   users: number;
   timer: NodeJS.Timeout | undefined;
-  /** Whether the name that it was opened to leads elsewhere by now. */
+  /** True if the name that it was opened to leads to another address now. */
   hasMoved: boolean;
 }
 
-/** The open control connections of one node: shared by all requests, pinged, and forgotten when they break. */
+/** The open control connections of one node. All requests share them; idle ones are pinged, broken ones are removed. */
 export class ConnectionPool {
   readonly #node: Node;
   readonly #ids: ControlConnectionIds;
@@ -27,7 +27,7 @@ export class ConnectionPool {
   readonly #connections = new Set<PooledConnection>();
   #isClosed = false;
 
-  /** `onBroken` hears when one has broken or was closed, and is forgotten. */
+  /** Calls `onBroken` after a connection broke or was closed, and was removed. */
   constructor(
     node: Node,
     ids: ControlConnectionIds,
@@ -42,13 +42,13 @@ export class ConnectionPool {
     return this.#connections.size === 0;
   }
 
-  /** Whether there may be no more beside those that work. */
+  /** Returns true if there are as many usable connections as may be open. */
   isFull(): boolean {
     const usable = [...this.#connections].filter(isUsable);
     return usable.length >= MAX_CONNECTIONS;
   }
 
-  /** The one that is quickest to answer, as far as can be told, if one works. */
+  /** Returns the usable connection whose present statement waits the shortest time; undefined if none is usable. */
   best(): PooledConnection | undefined {
     let best: PooledConnection | undefined;
     for (const pooled of this.#connections) {
@@ -58,7 +58,7 @@ export class ConnectionPool {
     return best;
   }
 
-  /** Adds these connections; returns how many requests use them. */
+  /** Adds these connections to the counts. Returns the number of requests that use them. */
   addTo(connections: NodeCounts['connections']): number {
     let served = 0;
     for (const { shared, users } of this.#connections) {
@@ -112,7 +112,7 @@ export class ConnectionPool {
     this.retain(pooled)();
   }
 
-  /** Closes what is not in use, and the rest when it no longer is. */
+  /** Closes the unused connections, and each other one after its last user. */
   close(): void {
     this.#isClosed = true;
     for (const pooled of this.#connections) this.#closeIfUnneeded(pooled);
@@ -170,7 +170,7 @@ export class ConnectionPool {
       this.#close(pooled);
       return;
     }
-    // A line on which nothing comes back is broken by this.
+    // This breaks a connection on which no answer comes.
     await pooled.shared.connection
       .query('DO 0', this.#node.listTimeoutMs, Infinity)
       .catch(() => undefined);
@@ -181,12 +181,12 @@ export class ConnectionPool {
   }
 }
 
-/** Returns whether a connection works and still reaches the node. */
+/** Returns true if a connection works and still reaches the node. */
 export function isUsable({ shared, hasMoved }: PooledConnection): boolean {
   return !hasMoved && !shared.connection.isBroken() && shared.isCurrent();
 }
 
-/** For how many milliseconds its present statement has waited for an answer. */
+/** Returns the time that its present statement has waited for an answer, in milliseconds. */
 export function busyMs({ shared }: PooledConnection): number {
   return shared.connection.busyMs();
 }

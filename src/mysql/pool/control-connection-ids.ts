@@ -2,7 +2,7 @@ import { isSameRun, type Incarnation, type OwnSessions } from '../../domain/node
 import type { DriverConnection } from '../driver/driver-connection.ts';
 import type { ServerIdentity } from '../identity.ts';
 
-/** How long a node may go on listing a connection that was closed. */
+/** A node can list a connection for this time after it was closed. */
 const LINGER_MS = 10_000;
 
 /** The session ids of this process's control connections, by node. */
@@ -11,7 +11,7 @@ export class ControlConnectionIds {
 
   readonly #opening = new Map<string, number>();
 
-  /** A connection is being opened, until `end`: the node may list it before we know its id. */
+  /** Notes that a connection is being opened, until `end`: the node can list it before its id is known. */
   opening(nodeId: string): { readonly end: () => void } {
     this.#opening.set(nodeId, (this.#opening.get(nodeId) ?? 0) + 1);
     return {
@@ -23,11 +23,13 @@ export class ControlConnectionIds {
     };
   }
 
+  /** Adds the id of a connection that was opened. */
   opened(nodeId: string, connection: DriverConnection, identity: ServerIdentity): void {
     const found = this.#found.get(nodeId) ?? new Map<DriverConnection, ServerIdentity>();
     this.#found.set(nodeId, found.set(connection, identity));
   }
 
+  /** Removes the id of a connection that was closed, after 10 s. */
   closed(nodeId: string, connection: DriverConnection): void {
     setTimeout(() => {
       const found = this.#found.get(nodeId);
@@ -36,7 +38,7 @@ export class ControlConnectionIds {
     }, LINGER_MS).unref();
   }
 
-  /** Those to this incarnation that are open, or were until a moment ago: in another one the same ids are those of others. */
+  /** Returns the connections to this incarnation, open or closed at most 10 s ago. In another incarnation other sessions have these ids. */
   of(nodeId: string, incarnation: Incarnation): OwnSessions {
     const ids = new Set<bigint>();
     for (const identity of this.#found.get(nodeId)?.values() ?? []) {

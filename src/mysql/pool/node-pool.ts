@@ -13,21 +13,21 @@ import type { ControlConnectionIds } from './control-connection-ids.ts';
 import type { BulkheadMember, SlowNodeBulkhead } from './slow-node-bulkhead.ts';
 
 const SLOW_MS = 200;
-/** Requests that may use a node, or wait for it, at once. */
+/** At most this many requests use a node, or wait for it, at the same time. */
 const MAX_USERS = 512;
-/** While nobody asks, a node is tried ever more rarely. */
+/** Without requests, the pause between two attempts to open a connection grows from the first to the second. */
 const SHORTEST_REOPEN_MS = 500;
 const LONGEST_REOPEN_MS = 60_000;
 
 interface Acquired {
   readonly pooled: PooledConnection;
-  /** Whether it was there before. */
+  /** True if it was open before. */
   readonly wasWarm: boolean;
 }
 
-/** The way to one node: its control connections are opened on demand or beforehand, and again when they break; how many may use them. */
+/** The control connections to one node: opens them on demand or beforehand, reopens them when they break, limits their users. */
 export class NodePool implements BulkheadMember {
-  /** As the registry has it now: a reload can bring a new object that says the same. */
+  /** The node as the registry has it now: a reload can bring a new object with the same settings. */
   node: Node;
   readonly known: KnownOfNode;
   readonly #ids: ControlConnectionIds;
@@ -73,18 +73,18 @@ export class NodePool implements BulkheadMember {
     return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
   }
 
-  /** Returns whether a connection is there that may be used. */
+  /** Returns true if a usable connection is open. */
   isWarm(): boolean {
     return this.#pool.best() !== undefined;
   }
 
-  /** Whether a connection is there that answers within the time limit of a list; never throws. It stays with those who share it, unless nothing comes back. */
+  /** Returns true if an open connection answers within the timeout of a list. Never throws. The connection stays open for its users. */
   async answers(deadline: Deadline): Promise<boolean> {
     const { listTimeoutMs } = this.node;
     const sendBy = Math.min(deadline, performance.now() + listTimeoutMs);
     const best = this.#pool.best();
     if (best === undefined) return false;
-    // Cut short, it would take the connection from the others.
+    // A shorter limit would break the connection of the other users.
     const answer = best.shared.connection.query('DO 0', listTimeoutMs, Infinity, { sendBy });
     return withDeadline(sendBy, answer).then(
       () => true,
@@ -92,7 +92,7 @@ export class NodePool implements BulkheadMember {
     );
   }
 
-  /** Adds what there is here. */
+  /** Adds the connections, the breaker and the requests of this node. */
   addTo({ connections, breakers, requests }: NodeCounts): void {
     const served = this.#pool.addTo(connections);
     if (this.#opening !== undefined) connections.opening += 1;
@@ -151,7 +151,7 @@ export class NodePool implements BulkheadMember {
     }
   }
 
-  /** Closes what is not in use, and the rest when it no longer is. */
+  /** Closes the unused connections, and each other one after its last user. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#reopening);
@@ -166,11 +166,11 @@ export class NodePool implements BulkheadMember {
     return isGood ? { pooled: best, wasWarm: true } : undefined;
   }
 
-  /** A new one, or the best there is when that answers again before, or no other one can be had. */
+  /** Returns a new connection; or the best open one if that answers before, or no new one can be opened. */
   async #openOne(deadline: Deadline): Promise<Acquired> {
     const best = this.#pool.best();
     const opening = this.#open();
-    // It can be there yet, for nobody.
+    // It can be opened after its request has left.
     void opening.then(
       (pooled) => {
         this.#pool.release(pooled);
@@ -233,7 +233,7 @@ export class NodePool implements BulkheadMember {
   }
 }
 
-/** Resolves when it has answered what it was slow to answer; never if it must not be used any more. */
+/** Resolves when its present statement has its answer; never if it is not usable then. */
 function answering(pooled: PooledConnection): Promise<PooledConnection> {
   const { connection } = pooled.shared;
   return new Promise((resolve) => {

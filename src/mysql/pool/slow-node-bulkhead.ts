@@ -1,14 +1,14 @@
 import { ServiceError } from '../../errors.ts';
 
-/** Requests that may be held by nodes that are slow to answer, all together: about half of those that are let in at once. */
+/** At most this many requests wait for slow nodes, all together: about half of the requests that are admitted. */
 const MAX_AT_SLOW_NODES = 512;
-/** Those that one of them takes of these at most: one that was quick can have more by the time it is slow. */
+/** At most this many of them count for one node: a node can have more users at the time it gets slow. */
 const MAX_AT_ONE = 256;
 
-/** Counting takes a look at each node that is in use; who comes in between is added. */
+/** The time between two counts, which look at each node in use. Requests in between are added. */
 const RECOUNT_MS = 50;
 
-/** A node as far as others are concerned. */
+/** A node as the bulkhead sees it. */
 export interface BulkheadMember {
   /** Requests that use it or wait for it. */
   readonly users: number;
@@ -16,7 +16,7 @@ export interface BulkheadMember {
   isSlow(): boolean;
 }
 
-/** Keeps nodes that are slow to answer from taking the places of requests to the others. */
+/** Keeps places free for requests to the other nodes while some nodes are slow to answer. */
 export class SlowNodeBulkhead {
   readonly #busy = new Set<BulkheadMember>();
   #held = 0;
@@ -27,12 +27,12 @@ export class SlowNodeBulkhead {
     this.#busy.add(node);
   }
 
-  /** Notes that a node has none any more. */
+  /** Notes that a node has no user any more. */
   end(node: BulkheadMember): void {
     this.#busy.delete(node);
   }
 
-  /** Throws `overloaded` when this node is slow, and it holds as many requests as it may, or such nodes do together. */
+  /** Throws `overloaded` if this node is slow, and it or all slow nodes together have as many requests as they may. */
   requireRoom(node: BulkheadMember): void {
     if (!node.isSlow()) return;
     if (performance.now() - this.#countedAt > RECOUNT_MS) this.#count();
