@@ -103,6 +103,29 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     }
   });
 
+  it.each([
+    [2, 'before it gave a list', false],
+    [1, 'after it gave a list', true],
+  ])('begins the work of a request %i times if it breaks %s', async (times, _when, isListed) => {
+    await nodes.warm([node()]);
+    let begun = 0;
+    const work = nodes.withConnection(node(), Infinity, async (connection) => {
+      begun += 1;
+      if (begun > 1) return;
+      if (isListed) await connection.list(Infinity);
+      await asRoot(server, (root) => root.query(`KILL ${connection.id}`));
+      await until('it is broken', () =>
+        connection.transactions(Infinity).then(
+          () => false,
+          () => true,
+        ),
+      );
+      throw new Error('it broke');
+    });
+    await work.catch(() => undefined);
+    expect(begun).toBe(times);
+  });
+
   it('stays with a reload that leaves its node as it was, and is closed with one that does not', async () => {
     const service = start();
     await service.list();
