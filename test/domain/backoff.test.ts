@@ -16,6 +16,10 @@ describe('the pause before another attempt', () => {
     expect(new Set(pauses).size).toBeGreaterThan(1);
   });
 
+  it('is none without a first pause, however many attempts failed', () => {
+    expect(backoffMs(1024, 0, 1000)).toBe(0);
+  });
+
   it('is never longer than the longest', () => {
     fc.assert(
       fc.property(fc.nat(), fc.nat(), fc.nat(), (failures, firstMs, longestMs) => {
