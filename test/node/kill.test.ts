@@ -71,11 +71,17 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     runUnwatched(session, 'SELECT SLEEP(601)');
     await until('the statement runs', async () => (await sleeping(server)) >= 1);
 
-    const { status, body } = await service.list();
-
-    const { processes } = body as { processes: { id: bigint }[] };
+    // Other test files have sessions on the same node: this one can stand on any page.
+    const processes: { id: bigint }[] = [];
+    for (let total = 1n; BigInt(processes.length) < total;) {
+      const { status, body } = await service.list(`?offset=${processes.length}`);
+      expect(status).toBe(200);
+      const page = body as { processes: { id: bigint }[]; total_count: bigint };
+      if (page.processes.length === 0) break;
+      processes.push(...page.processes);
+      total = page.total_count;
+    }
     const host: unknown = expect.stringMatching(/^[^:]+:\d+$/);
-    expect(status).toBe(200);
     expect(processes.filter(({ id }) => id === session.id)).toEqual([
       {
         id: session.id,
