@@ -76,7 +76,8 @@ describe('a stranger', () => {
       }
     });
 
-    expect(most).toBeLessThan(1000);
+    // Of 100,000: each turn of the event loop serves four of them, and a kill on the node takes many turns.
+    expect(most).toBeLessThan(5000);
     expect(service.memory() - before).toBeLessThan(100 * MEBIBYTE);
   });
 
