@@ -118,10 +118,10 @@ describe('the defaults in the document', () => {
   });
 });
 
-describe('the configuration of sessionctl in the README', () => {
+describe('the configuration of sessionctl in its document', () => {
   it('is one that sessionctl takes', async () => {
     const [, block = ''] =
-      /^```yaml\n(current: .*?)^```$/ms.exec(readFileSync('README.md', 'utf8')) ?? [];
+      /^```yaml\n(current: .*?)^```$/ms.exec(readFileSync('docs/sessionctl.md', 'utf8')) ?? [];
     const home = new Home();
     mkdirSync(join(home.folder, '.config/sessionctl'), { recursive: true });
     writeFileSync(home.configFile, block);
