@@ -1,6 +1,6 @@
 import tseslint from 'typescript-eslint';
 
-// Which folder may import what (README, "Layout and arrows"). A folder that is not here may import anything.
+// Which folder may import what (docs/architecture.md, "Arrows"). A folder that is not here may import anything.
 const ARROWS = {
   'src/domain/**': { local: '^\\.\\./(?!errors\\.ts$)', packages: '^(?!node:|\\.)' },
   'src/http/**': {
@@ -143,7 +143,7 @@ export default tseslint.config(
           patterns: [
             {
               regex: local,
-              message: `${files} must not import this part (see the arrows in the README).`,
+              message: `${files} must not import this part (see "Arrows" in docs/architecture.md).`,
             },
             { regex: packages, message: `${files} must not import this package.` },
             { regex: '^(node:)?process$', message: 'Only main.ts touches the process.' },

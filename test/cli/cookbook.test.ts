@@ -15,7 +15,10 @@ const BLOCK = /^```sh\n(.*?)^```$/gms;
 /** The lines of the shell in all documents that begin with sessionctl, and need no person to watch. */
 const lines = documents().flatMap(({ text }) =>
   [...text.matchAll(BLOCK)].flatMap(([, block = '']) =>
-    block.split('\n').filter((line) => line.startsWith('sessionctl ')),
+    block
+      .replaceAll(/\\\n\s*/g, '')
+      .split('\n')
+      .filter((line) => line.startsWith('sessionctl ')),
   ),
 );
 

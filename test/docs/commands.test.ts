@@ -85,14 +85,14 @@ function filled(line: string, victim: ClientSession | undefined): string {
     .replace('trial-token', TOKEN)
     .replace('/etc/session-control', settings)
     .replace('NODE_HOST=10.0.0.5 NODE_PASSWORD=…', `NODE_HOST=${server.host}`)
-    .replace('verify FILE', `verify ${recordOfTheReadme()}`)
+    .replace('verify FILE', `verify ${exampleRecord()}`)
     .replace(/\b(999999|2075426)\b/g, NOBODY);
   return victim === undefined ? said : said.replace(/\b(13|2075425)\b/g, victim.id.toString());
 }
 
-/** A file with the records that the README shows. */
-function recordOfTheReadme(): string {
-  const lines = readFileSync('README.md', 'utf8').match(/^\{"record":.*$/gm) ?? [];
+/** Writes the records that a document shows to a file, and returns its path. */
+function exampleRecord(): string {
+  const lines = readFileSync('docs/operations.md', 'utf8').match(/^\{"record":.*$/gm) ?? [];
   writeFileSync(join(workshop.home, 'record.jsonl'), `${lines.join('\n')}\n`);
   return join(workshop.home, 'record.jsonl');
 }

@@ -6,18 +6,18 @@ import { nodeDefaults, serviceFile } from '../../src/config/service-file.ts';
 import { nodesFile } from '../../src/config/nodes-file.ts';
 import { Home } from '../cli/home.ts';
 
-const README = readFileSync('README.md', 'utf8');
+const CONFIGURATION = readFileSync('docs/configuration.md', 'utf8');
 
-/** A key as the README has it: its default, and all names that its row mentions. */
+/** A key in the document on configuration: its default, and all names that its row mentions. */
 interface Row {
   readonly default: string;
   readonly names: readonly string[];
 }
 
-/** The table of the README whose head begins so, by key. */
+/** Returns the rows of the table with this first column, by key. */
 function tableOf(head: string): ReadonlyMap<string, Row> {
-  const begin = README.indexOf(`| ${head} | default |`);
-  const [table = ''] = README.slice(begin).split('\n\n', 1);
+  const begin = CONFIGURATION.indexOf(`| ${head} | default |`);
+  const [table = ''] = CONFIGURATION.slice(begin).split('\n\n', 1);
   return new Map(
     table
       .split('\n')
@@ -78,7 +78,7 @@ describe.each([
   ['service.yaml', service, tableOf('key')],
   ['nodes.yaml', node, tableOf('key of a node')],
 ] as const)('the keys of %s', (name, schema, rows) => {
-  it('are all in the README, and no others', () => {
+  it('are all in the document, and no others', () => {
     expect(withoutRow(schema, rows)).toEqual([]);
     expect([...rows.keys()].filter((key) => find(schema, key) === undefined)).toEqual([]);
   });
@@ -90,7 +90,7 @@ describe.each([
   });
 });
 
-describe('the defaults in the README', () => {
+describe('the defaults in the document', () => {
   const least = serviceFile('service.yaml').parse({
     server: { port: 1 },
     registry: { file: 'nodes.yaml' },
@@ -118,9 +118,10 @@ describe('the defaults in the README', () => {
   });
 });
 
-describe('the configuration of sessionctl in the README', () => {
+describe('the configuration of sessionctl in its document', () => {
   it('is one that sessionctl takes', async () => {
-    const [, block = ''] = /^```yaml\n(current: .*?)^```$/ms.exec(README) ?? [];
+    const [, block = ''] =
+      /^```yaml\n(current: .*?)^```$/ms.exec(readFileSync('docs/sessionctl.md', 'utf8')) ?? [];
     const home = new Home();
     mkdirSync(join(home.folder, '.config/sessionctl'), { recursive: true });
     writeFileSync(home.configFile, block);

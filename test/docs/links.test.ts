@@ -43,6 +43,6 @@ describe('a picture that is made of text', () => {
     [...text.matchAll(/^```mermaid\n(\w+)/gm)].map(([, kind]) => kind),
   );
   it('is of a kind that GitHub draws', () => {
-    expect(kinds).toEqual(['flowchart', 'sequenceDiagram']);
+    expect(kinds).toEqual(['sequenceDiagram', 'flowchart']);
   });
 });
