@@ -12,7 +12,7 @@ import { resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.
 
 /** Each connection that breaks can cost a full KILL timeout. */
 const MAX_CONNECTIONS = 4;
-/** At most this many sessions are killed one by one: a connection that breaks then leaves at most one KILL unanswered. */
+/** Up to this many sessions are killed one by one, so that a broken connection leaves one KILL unanswered. More are sent ahead. */
 const MAX_ONE_BY_ONE = 8;
 
 /** The parts that a kill batch needs besides the request. */
@@ -25,16 +25,19 @@ export interface KillBatchParts extends SnapshotParts {
   readonly onWaited: (milliseconds: number) => void;
 }
 
-/** One request that ends sessions, from the first process list to the answer. Uses at most four connections if they break. */
+/**
+ * One request that ends sessions, from the first process list to the answer. Uses at most four connections if they break.
+ * Promises 1 to 3 (docs/architecture.md): never the wrong session, never an internal thread, every id is accounted for.
+ */
 export class KillBatch {
   readonly #request: TerminationRequest;
   readonly #parts: KillBatchParts;
   readonly #outcomes: BatchOutcomes;
-  /** The sessions to kill, in the order of the request. One that may have got a KILL leaves it for good. */
+  /** The sessions to kill, in the order of the request. A session whose KILL may have had an effect never comes back here. */
   readonly #pending: Session[] = [];
   readonly #unanswered: UnansweredKill[] = [];
   readonly #exits: ExitWatcher;
-  /** The connection that read the first list. */
+  /** The connection that read the first list, and when its use began: a later connection must lead to the same incarnation. */
   #first: Parameters<typeof isSameIncarnation>[0] | undefined;
   #mayHaveSent = false;
   /** True once a KILL got no answer: the next connection can break too, so KILLs go one by one from then on. */
@@ -80,10 +83,13 @@ export class KillBatch {
     const { ids, deadline, isDryRun } = this.#request;
     const usedAt = this.#parts.now();
     const wanted = this.#first === undefined ? ids : undefined;
+    // Promise 2: the snapshot holds client sessions only.
     const snapshot = await SessionSnapshot.read(connection, this.#parts, deadline, wanted);
     if (this.#first === undefined) {
+      // An id without a client session that matches `expected` is not found; it is concluded here.
       const chosen = this.#outcomes.choose(snapshot);
       if (isDryRun) await this.#outcomes.predict(chosen, connection);
+      // Promise 6: the record is on disk before the first KILL.
       else this.#pending.push(...(await this.#outcomes.putOnRecord(chosen)));
       const { id, incarnation } = connection;
       this.#first = { id, incarnation, usedAt };
@@ -100,9 +106,9 @@ export class KillBatch {
     if (!isOlderThanRequest || !isTheSame) throw new ServiceError('node_unavailable', RESTARTED);
   }
 
-  /** Kills the pending sessions. Returns false if the connection can do no more. */
+  /** Kills the pending sessions. Returns false if the connection can do no more: then the next one resolves unanswered KILLs. */
   async #kill(snapshot: SessionSnapshot): Promise<boolean> {
-    // If no KILL was sent by this list, another attempt would send none either.
+    // If this list let no KILL be sent ahead, another attempt by it would send none either. `end` can read a newer one.
     let unsentBy: ProcessList | undefined;
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
       if (this.#isLate()) {
@@ -117,6 +123,7 @@ export class KillBatch {
         if (this.#pending.length < before) continue;
         unsentBy = snapshot.list;
       }
+      // Promise 1: kills only if a list of at most 2 s still shows the same session.
       const result = await snapshot.end(session, this.#request.deadline);
       if (result.outcome === 'not_sent') {
         this.#outcomes.note(result.trouble);
@@ -158,6 +165,7 @@ export class KillBatch {
     if (outcome === 'killed' && session !== undefined) this.#exits.expect(session);
   }
 
+  /** Finds out what became of KILLs without an answer. Sends none again: what stays unclear is `unknown`. */
   async #resolveUnanswered(connection: ControlConnection): Promise<void> {
     const { node, audit, now } = this.#parts;
     const { origin, deadline } = this.#request;
@@ -174,7 +182,7 @@ export class KillBatch {
     onWaited(now() - begun);
   }
 
-  /** Promise 3: concludes the ids that have no outcome yet. */
+  /** Promise 3: concludes the chosen ids that have no outcome yet. */
   #finish(): Termination {
     for (const { session } of this.#unanswered) this.#conclude(session.id, 'unknown');
     for (const session of this.#pending) this.#outcomes.concludeUnsent(session);

@@ -62,6 +62,7 @@ export class SessionService {
    * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`, `audit_unavailable`: then no KILL was sent.
    */
   async terminate(key: NodeKey, request: TerminationRequest): Promise<Termination> {
+    // The batch reads its own lists from the node: pages of `list` are never killed by.
     const batch = new KillBatch(request, {
       ...this.#parts,
       node: this.#find(key),

@@ -56,7 +56,7 @@ export function createProcessesController(
       requestContext(res).isDryRun = isDryRun;
       const preferences = preferencesOf(req, res, isDryRun);
       const waitMs = (preferences.waitSeconds ?? 0) * 1000;
-      // The domain service looks for each KILL's effect only if the caller asked for it.
+      // Only if the caller asked for it, the domain looks for the effect of each KILL: once if `waitMs` is 0.
       const isEffectWanted =
         preferences.waitSeconds !== undefined || preferences.isRepresentationWanted;
       // Read directly: `matchedData` takes longer than all checks of the body.
@@ -105,6 +105,7 @@ export function createProcessesController(
     const reservations = reservationsFor(req, res, limitMs);
     if (reservations.length === 0) return answerOf(await terminate(), preferences);
     const context = requestContext(res);
+    // Stays true if `once` returns a remembered answer instead of calling `terminateFirst`.
     context.isRepeated = true;
     const terminateFirst = async (): Promise<string> => {
       context.isRepeated = false;

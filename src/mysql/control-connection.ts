@@ -124,7 +124,7 @@ export class LeasedConnection implements ControlConnection {
     return list;
   }
 
-  /** See ControlConnection. */
+  /** See ControlConnection. A denied KILL that is worth another attempt becomes `not_sent`: it had no effect. */
   async kill(session: Session, limits: KillLimits): Promise<KillResult> {
     const result = await killSession(this.#target, session, this.#whileSending(limits));
     return this.#refusals.explain(result, limits.deadline);
@@ -136,7 +136,7 @@ export class LeasedConnection implements ControlConnection {
     limits: KillLimits,
     onResult: (session: Session, result: KillResult) => void,
   ): Promise<readonly Session[]> {
-    // From the first refusal on, results wait for its reason, so that they keep their order.
+    // From the first denial on, results wait for its reason, so that they are reported in the order of the KILLs.
     const held: [Session, KillResult][] = [];
     const onAnswer = (session: Session, result: KillResult): void => {
       if (held.length === 0 && !isDenial(result, this.#target.node)) onResult(session, result);

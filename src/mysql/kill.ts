@@ -71,6 +71,7 @@ export async function killSessionsAhead(
     onResult(session, result);
     if (result.outcome === 'unknown') connection.break();
   };
+  // Never rejects: what ended the queue early is in `trouble`.
   const { sent, trouble } = await connection.queryAhead(
     statements,
     node.killTimeoutMs,
