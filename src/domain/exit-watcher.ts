@@ -98,7 +98,7 @@ export class ExitWatcher {
       const isAsleep = isListed && !isDying && this.#now() - exit.killedAt >= WAKE_AFTER_MS;
       if (isAsleep && !exit.isWoken && !connection.listsTheDying) {
         exit.isWoken = true;
-        this.#outcomes.log(exit.session, await snapshot.end(exit.session, deadline));
+        this.#outcomes.log(exit.session, await snapshot.kill(exit.session, deadline));
       }
     }
   }

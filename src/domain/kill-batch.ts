@@ -94,7 +94,9 @@ export class KillBatch {
       const { id, incarnation } = connection;
       this.#first = { id, incarnation, usedAt };
     }
-    if (isDryRun || !(await this.#kill(snapshot))) return;
+    if (isDryRun) return;
+    const canGoOn = await this.#kill(snapshot);
+    if (!canGoOn) return;
     if (this.#unanswered.length > 0) await this.#resolveUnanswered(connection);
     if (this.#request.waitMs !== undefined) await this.#watchExits(snapshot);
   }
@@ -108,7 +110,7 @@ export class KillBatch {
 
   /** Kills the pending sessions. Returns false if the connection can do no more: then the next one resolves unanswered KILLs. */
   async #kill(snapshot: SessionSnapshot): Promise<boolean> {
-    // If this list let no KILL be sent ahead, another attempt by it would send none either. `end` can read a newer one.
+    // If this list let no KILL be sent ahead, another attempt by it would send none either. `kill` can read a newer one.
     let unsentBy: ProcessList | undefined;
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
       if (this.#isLate()) {
@@ -124,7 +126,7 @@ export class KillBatch {
         unsentBy = snapshot.list;
       }
       // Promise 1: kills only if a list of at most 2 s still shows the same session.
-      const result = await snapshot.end(session, this.#request.deadline);
+      const result = await snapshot.kill(session, this.#request.deadline);
       if (result.outcome === 'not_sent') {
         this.#outcomes.note(result.trouble);
         return false;
@@ -141,7 +143,7 @@ export class KillBatch {
   async #killAhead(snapshot: SessionSnapshot): Promise<void> {
     const many = this.#pending.splice(0);
     this.#mayHaveSent = true;
-    const unsent = await snapshot.endAhead(many, this.#request.deadline, (session, result) => {
+    const unsent = await snapshot.killAhead(many, this.#request.deadline, (session, result) => {
       this.#take(session, result, snapshot);
     });
     this.#pending.push(...unsent);

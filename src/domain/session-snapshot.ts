@@ -57,9 +57,9 @@ export class SessionSnapshot {
 
   /**
    * Sends KILL for sessions that the last list still shows, many before the first is answered. Calls `onResult` with the outcome of each.
-   * Returns the sessions whose KILL was not sent: `end` says why. Never throws.
+   * Returns the sessions whose KILL was not sent: `kill` says why. Never throws.
    */
-  async endAhead(
+  async killAhead(
     sessions: readonly Session[],
     deadline: Deadline,
     onResult: (session: Session, result: KillResult) => void,
@@ -78,7 +78,7 @@ export class SessionSnapshot {
    * Sends KILL for a session if a list of at most 2 s still shows it, and returns the outcome. Reads the list again as often as it gets
    * too old before the KILL is sent; after the deadline, or over a broken connection, there is no list. Never throws.
    */
-  async end(session: Session, deadline: Deadline): Promise<KillResult> {
+  async kill(session: Session, deadline: Deadline): Promise<KillResult> {
     for (let isFresh = !this.#isStale(); ; isFresh = false) {
       try {
         if (!isFresh) await this.#refresh(deadline);

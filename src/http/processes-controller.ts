@@ -59,10 +59,10 @@ export function createProcessesController(
       // Only if the caller asked for it, the domain looks for the effect of each KILL: once if `waitMs` is 0.
       const isEffectWanted =
         preferences.waitSeconds !== undefined || preferences.isRepresentationWanted;
-      // Read directly: `matchedData` takes longer than all checks of the body.
+      // Checked, and bigints, since the route's body steps. `matchedData` would take longer than all checks.
       const { processes, expected = [] } = req.body;
 
-      const terminate = (): Promise<Termination> =>
+      const runBatch = (): Promise<Termination> =>
         sessions.terminate(nodeKey(req.params), {
           ids: processes,
           expected,
@@ -74,7 +74,7 @@ export function createProcessesController(
           record: logKill(log, requestContext(res)),
         });
       const answer =
-        (await terminateOnce(req, res, terminate, preferences, requestTimeoutMs + waitMs)) ??
+        (await terminateOnce(req, res, runBatch, preferences, requestTimeoutMs + waitMs)) ??
         allUnknown(processes, isDryRun);
       sendTermination(res, answer, preferences.isRepresentationWanted);
     },
@@ -92,30 +92,30 @@ export function createProcessesController(
   }
 
   /**
-   * Terminates, unless the same request came before: then it returns that request's answer.
-   * Returns undefined if that request did not answer within `limitMs`.
+   * Runs the batch. If the same request came before, returns the answer to the earlier one instead,
+   * or undefined if there is none by `limitMs`.
    */
   async function terminateOnce(
     req: KillRequest,
     res: Response,
-    terminate: () => Promise<Termination>,
+    runBatch: () => Promise<Termination>,
     preferences: Preferences,
     limitMs: number,
   ): Promise<RememberedTermination | undefined> {
     const reservations = reservationsFor(req, res, limitMs);
-    if (reservations.length === 0) return answerOf(await terminate(), preferences);
+    if (reservations.length === 0) return answerOf(await runBatch(), preferences);
     const context = requestContext(res);
-    // Stays true if `once` returns a remembered answer instead of calling `terminateFirst`.
+    // Stays true if `once` returns a remembered answer instead of calling `runAndRemember`.
     context.isRepeated = true;
-    const terminateFirst = async (): Promise<string> => {
+    const runAndRemember = async (): Promise<string> => {
       context.isRepeated = false;
-      const termination = await terminate();
+      const termination = await runBatch();
       const text = remember(termination, preferences);
       if (isInVain(termination)) throw new NotCacheable(text);
       return text;
     };
     const deadline = context.receivedAt + limitMs;
-    const text = await idempotentResponses.once(reservations, terminateFirst, deadline);
+    const text = await idempotentResponses.once(reservations, runAndRemember, deadline);
     return text === undefined ? undefined : recall(text);
   }
 }

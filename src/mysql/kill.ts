@@ -49,7 +49,7 @@ export async function killSession(
 }
 
 /**
- * Sends KILL for listed sessions, many before the first is answered. On TiDB, and with `rds_kill`, each waits for the answer to the last.
+ * Sends KILL for listed sessions, many before the first is answered. On TiDB, and with `rds_kill`, each waits for the answer to the one before.
  * Calls `onResult` with the outcome of each KILL that was sent, in their order. Returns the sessions whose KILL was not sent. Never throws.
  */
 export async function killSessionsAhead(
@@ -80,6 +80,7 @@ export async function killSessionsAhead(
       take(error === undefined ? { outcome: 'killed' } : resultOf(error, node));
     },
   );
+  // Sent but not answered: the error of the connection is the result of each.
   while (answers < sent) take(resultOf(trouble, node));
   return sessions.slice(sent);
 }

@@ -448,7 +448,7 @@ describe('a KILL', () => {
       const [first, second] = [sessions.get(1n), sessions.get(2n)];
       if (first === undefined || second === undefined) throw new Error('They are not listed');
       const before = heard.length;
-      const ended = [sessions.end(first, Infinity), sessions.end(second, Infinity)];
+      const ended = [sessions.kill(first, Infinity), sessions.kill(second, Infinity)];
       const { askedAt } = sessions.list;
       await until('the list is too old', () => performance.now() - askedAt > MAX_LIST_AGE_MS + 100);
       held[0]?.();

@@ -92,7 +92,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       ],
       [
         'domain/kill-batch.ts',
-        'const result = await snapshot.end(session, this.#request.deadline);',
+        'const result = await snapshot.kill(session, this.#request.deadline);',
         'const result = await snapshot.connection.kill(session, { sendBy: Infinity, deadline: this.#request.deadline });',
       ],
       [
