@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { App } from './express-prototypes.ts';
 import { boundConnections } from './connections.ts';
-import { createRefuser } from './parser-errors.ts';
+import { createRefuser, isTimeout } from './parser-errors.ts';
 import { logCount, type EventLog } from './request-log.ts';
 import { takeTurns } from './request-turns.ts';
 import { MAX_HEADERS } from './strict-http.ts';
@@ -70,10 +70,17 @@ export function createListener(
   // An expectation that nobody knows is not met, and the request is one like others.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));
   const opened = tls === undefined ? 'connection' : 'secureConnection';
-  const exchangeOn = takeTurns(server, opened, (socket) => {
+  const pacedOn = takeTurns(server, opened, (socket) => {
     refuse(socket, 'overloaded');
   });
-  const refuse = createRefuser(exchangeOn, log);
+  const refuse = createRefuser((socket) => pacedOn(socket)?.exchange, log);
+  // While the process stands still, whole requests wait unread: Node reports them as late before it reads them.
+  const refuseIfStillSlow = (socket: Duplex, timeout: Error): void => {
+    const isIncomplete = pacedOn(socket)?.watchReceipt();
+    setTimeout(() => {
+      if (isIncomplete?.() !== false) refuse(socket, timeout);
+    }, options.connectionsCheckingInterval).unref();
+  };
   const bounds = {
     all: maxConnections ?? MAX_CONNECTIONS,
     perAddress: maxConnectionsPerAddress ?? MAX_CONNECTIONS_PER_ADDRESS,
@@ -88,6 +95,7 @@ export function createListener(
   });
   server.on('clientError', (error: Error, socket) => {
     if (tls !== undefined && !isSecured.has(socket)) socket.destroy();
+    else if (isTimeout(error)) refuseIfStillSlow(socket, error);
     else refuse(socket, error);
   });
   // A tunnel is nobody's to ask for. Node has let go of the socket by then: without a listener its error ends the process.

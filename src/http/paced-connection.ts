@@ -36,6 +36,8 @@ export class PacedConnection implements Holder {
   /** Set while the client has closed its side and Node's parser does not know. */
   #end: (() => void) | undefined;
   #exchange: Exchange | undefined;
+  /** The number of requests whose head has come. */
+  #begun = 0;
   /** The bytes that were parsed of a request that is not over. */
   #parsed = 0;
   /** Undefined while the end of the body is not known by its length. */
@@ -77,6 +79,7 @@ export class PacedConnection implements Holder {
   begin(exchange: Exchange): void {
     const { req, res } = exchange;
     this.#exchange = exchange;
+    this.#begun += 1;
     if (!hasCertainEnd(req)) res.shouldKeepAlive = false;
     const length = req.headers['content-length'];
     this.#bodyLeft = length === undefined ? undefined : Number(length);
@@ -86,6 +89,13 @@ export class PacedConnection implements Holder {
     res.once('close', () => {
       this.#goOn();
     });
+  }
+
+  /** Returns a function that returns true until the request that the connection now receives, or the next one, has come whole. */
+  watchReceipt(): () => boolean {
+    const isReceiving = (): boolean => this.#exchange?.req.complete === false;
+    const number = isReceiving() ? this.#begun : this.#begun + 1;
+    return () => this.#begun < number || (this.#begun === number && isReceiving());
   }
 
   shed(): void {

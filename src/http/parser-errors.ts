@@ -73,10 +73,15 @@ function isLost(socket: Duplex, cause: Error | undefined): boolean {
   return isReset || !socket.writable;
 }
 
+/** Returns true for the error of a request that did not come whole in time. */
+export function isTimeout(error: Error): boolean {
+  return isNativeError(error) && 'code' in error && error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+}
+
 function codeFor(error: Error): ErrorCode {
   const code = isNativeError(error) && 'code' in error ? error.code : undefined;
   if (code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large';
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'sent_too_slowly';
+  if (isTimeout(error)) return 'sent_too_slowly';
   return 'malformed_http';
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { HeldBytes } from './held-bytes.ts';
-import { PacedConnection, type Exchange } from './paced-connection.ts';
+import { PacedConnection } from './paced-connection.ts';
 
 /** Few, because a new connection can wait for many turns: Node.js accepts one in each. */
 const PIECES_A_TURN = 4;
@@ -10,13 +10,13 @@ const PIECES_A_TURN = 4;
  * Has a server read one request of a connection at a time, and share its time among the networks of clients. A pipelined request waits as
  * unparsed bytes, of two reads at most, and a body until something reads it. After an answer with `Connection: close` nothing more is read (RFC 9112 section 9.6).
  * `opened` is the event of the server with which Node begins to parse a connection; `turnAway` ends a connection when all
- * of them together hold too many bytes. Returns the exchange of a connection.
+ * of them together hold too many bytes. Returns a function that finds the paced connection of a socket.
  */
 export function takeTurns(
   server: Server,
   opened: 'connection' | 'secureConnection',
   turnAway: (socket: Socket) => void,
-): (socket: object) => Exchange | undefined {
+): (socket: object) => PacedConnection | undefined {
   const paced = new WeakMap<object, PacedConnection>();
   const shared = { turns: new Turns(), held: new HeldBytes(), turnAway };
   server.on(opened, (socket: Socket) => {
@@ -25,7 +25,7 @@ export function takeTurns(
   server.prependListener('request', (req: IncomingMessage, res: ServerResponse) => {
     paced.get(req.socket)?.begin({ req, res });
   });
-  return (socket) => paced.get(socket)?.exchange;
+  return (socket) => paced.get(socket);
 }
 
 /** Shares the turns of the event loop among the networks of clients, so that none waits for all the requests of another. */

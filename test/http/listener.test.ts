@@ -115,6 +115,30 @@ describe('what the parser refuses', () => {
     ]);
   });
 
+  it('is none of requests that came whole while the process stood still for longer than their limit', async () => {
+    let hasStood = false;
+    const standStill = (): void => {
+      if (hasStood) return;
+      hasStood = true;
+      const end = performance.now() + 1500;
+      while (performance.now() < end);
+    };
+    const server = createListener(
+      (req, res) => {
+        standStill();
+        req.resume().on('end', () => res.end());
+      },
+      { requestTimeoutMs: 300, log: { log: () => undefined } },
+    );
+    running.push(server);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+
+    const answers = await Promise.all(Array.from({ length: 20 }, () => kill(port, 1n, false)));
+
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual(answers.map(() => 200));
+  });
+
   it('is a client that sends too slowly: 408', async () => {
     const { port } = await listen(new FakeNodes(), 300);
 
