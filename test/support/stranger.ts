@@ -16,6 +16,8 @@ const [server] = servers as [Server];
 export class BesiegedService {
   readonly process = new ServiceProcess();
   readonly #strangers = new Set<Socket>();
+  /** The number of strangers' requests that were carried out between the caller's latest requests and their answers. */
+  carriedOutMeanwhile = 0;
   #port = 0;
 
   /** Starts the service; `more` is added to its configuration. */
@@ -59,12 +61,14 @@ export class BesiegedService {
   /** The caller ends a session and asks `/healthz`, over new connections. Rejects if either fails; returns the milliseconds. */
   async serve(): Promise<number> {
     const session = await openSession(server);
+    const carriedOut = this.carriedOut();
     const begun = performance.now();
     const [killed, health] = await Promise.all([
       this.#call('DELETE', processesPath(), `{"processes":[${session.id}]}`),
       this.#call('GET', '/healthz'),
     ]);
     const took = performance.now() - begun;
+    this.carriedOutMeanwhile = this.carriedOut() - carriedOut;
     const wanted = [{ processes_killed: [Number(session.id)], processes_not_found: [] }];
     const answers = JSON.stringify([killed, health]);
     if (answers !== JSON.stringify([...wanted, { status: 'ok' }])) throw new Error(answers);
