@@ -6,6 +6,7 @@ import { parse as parseYaml } from 'yaml';
 import { obtainPromtool } from '../tools/promtool.ts';
 import { openSession } from './support/client-session.ts';
 import { processesPath } from './support/ids.ts';
+import { itNeeds } from './support/needs.ts';
 import { scrape, type Scrape } from './support/scrape.ts';
 import { servers, type Server } from './support/server.ts';
 import { ServiceProcess } from './support/service-process.ts';
@@ -65,8 +66,7 @@ const expressions = [
 
 const promtool = await obtainPromtool().catch((error: unknown) => error as Error);
 function withPromtool(name: string, test: () => void): void {
-  if (typeof promtool === 'string') it(name, test);
-  else it.skip(`${name} (skipped: ${promtool.message})`, test);
+  itNeeds(typeof promtool === 'string' ? undefined : promtool.message, name, test);
 }
 
 /** Runs promtool; returns its exit code and everything that it wrote. */

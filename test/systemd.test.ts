@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { whyNoProgram, whyNoStrace } from '../tools/program.ts';
 import { openSession } from './support/client-session.ts';
 import { processesPath } from './support/ids.ts';
+import { itNeeds } from './support/needs.ts';
 import { scrape } from './support/scrape.ts';
 import { servers, type Server } from './support/server.ts';
 import { ServiceProcess } from './support/service-process.ts';
@@ -24,11 +25,6 @@ const why = await whyNoProgram('systemd-analyze', {
   trial: ['security', '--offline=true', '--version'],
 });
 const whyNoTrace = why ?? (await whyNoStrace());
-
-function withTools(reason: string | undefined, name: string, test: () => void | Promise<void>) {
-  if (reason === undefined) it(name, test);
-  else it.skip(`${name} (skipped: ${reason})`, test);
-}
 
 function analyze(...words: readonly string[]): readonly [number | null, string] {
   const { status, stdout, stderr } = spawnSync('systemd-analyze', ['--no-pager', ...words], {
@@ -57,14 +53,14 @@ describe('the unit for systemd', () => {
     rmSync(folder, { recursive: true });
   });
 
-  withTools(why, 'is one that systemd takes without a word', () => {
+  itNeeds(why, 'is one that systemd takes without a word', () => {
     const copy = join(folder, 'session-control.service');
     // The programs that it starts must be there.
     writeFileSync(copy, unit.replaceAll(/(?<=^Exec\w+=)\S+/gm, process.execPath));
     expect(analyze('verify', copy)).toEqual([0, '']);
   });
 
-  withTools(why, 'exposes little', () => {
+  itNeeds(why, 'exposes little', () => {
     const threshold = `--threshold=${MAX_EXPOSURE * 10}`;
     const [status, table] = analyze('security', '--offline=true', threshold, UNIT);
     expect([status, table]).toEqual([0, expect.stringContaining('Overall exposure level')]);
@@ -83,7 +79,7 @@ describe('the service', () => {
     service.remove();
   });
 
-  withTools(whyNoTrace, 'makes no system call that the unit forbids', async () => {
+  itNeeds(whyNoTrace, 'makes no system call that the unit forbids', async () => {
     const trace = join(service.folder, 'trace');
     service.configure(server, TOKEN, {
       service: 'metrics: { port: 0 }\naudit: { file: audit.jsonl }',

@@ -12,13 +12,13 @@ import { obtainChromium } from '../../tools/program.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { killRequest, startListening, stopAllListening } from '../support/listening.ts';
 import { createService } from '../support/service.ts';
+import { itNeeds } from '../support/needs.ts';
 import { until } from '../support/until.ts';
 
 const { app } = createService({ registry: [], nodes: new FakeNodes() });
 const chromium = await obtainChromium().catch((error: unknown) => error as Error);
 function withChromium(name: string, test: () => Promise<void>): void {
-  if (typeof chromium === 'string') it(name, test, 120_000);
-  else it.skip(`${name} (skipped: ${chromium.message})`, test);
+  itNeeds(typeof chromium === 'string' ? undefined : chromium.message, name, test);
 }
 
 afterEach(stopAllListening);
