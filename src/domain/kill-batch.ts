@@ -4,7 +4,7 @@ import { BatchOutcomes } from './batch-outcomes.ts';
 import { limitReached } from './deadline.ts';
 import { ExitWatcher } from './exit-watcher.ts';
 import { isSameIncarnation, type ControlConnection, type KillResult } from './node.ts';
-import type { Nodes, ProcessList } from './node.ts';
+import type { Nodes, ProcessList, UsedConnection } from './node.ts';
 import { SessionSnapshot, type SnapshotParts } from './session-snapshot.ts';
 import type { Session } from './session.ts';
 import type { Outcome, Termination, TerminationRequest } from './termination.ts';
@@ -37,8 +37,8 @@ export class KillBatch {
   readonly #pending: Session[] = [];
   readonly #unanswered: UnansweredKill[] = [];
   readonly #exits: ExitWatcher;
-  /** The connection that read the first list, and when its use began: a later connection must lead to the same incarnation. */
-  #first: Parameters<typeof isSameIncarnation>[0] | undefined;
+  /** The connection that read the first list; set once that list is on record. A later one must lead to the same incarnation. */
+  #first: UsedConnection | undefined;
   #mayHaveSent = false;
   /** True once a KILL got no answer: the next connection can break too, so KILLs go one by one from then on. */
   #hadUnanswered = false;

@@ -152,25 +152,28 @@ export interface KillResult {
 
 /**
  * `killed`: the node accepted the KILL. `not_found`: the session has left. `refused`: the node does not end it.
- * `not_sent`: the node did not get the KILL. `unknown`: it was sent, and no answer came.
+ * `not_sent`: the node did not get the KILL, or denied it for a reason that a new connection can change: it had no effect. `unknown`: it was sent, and no answer came.
  */
 export type KillOutcome = 'killed' | 'not_found' | 'refused' | 'not_sent' | 'unknown';
 
-interface Sighting {
+/** A control connection, and the incarnation that it reached. */
+interface Reached {
   /** The session id of the control connection. */
   readonly id: bigint;
   readonly incarnation: Incarnation;
 }
 
+/** A control connection that a request used from `usedAt` on, in milliseconds of `performance.now()`. */
+export interface UsedConnection extends Reached {
+  readonly usedAt: number;
+}
+
 /**
- * Returns true if `later` surely reaches the incarnation that `earlier` reached, still at `usedAt`, in milliseconds of `performance.now()`.
+ * Returns true if `later` surely reaches the incarnation that `earlier` reached, still at its `usedAt`.
  * Ids grow within a run. A connection from before `usedAt` is of the same run too: none outlasts its server process, and of one server there
  * is one process at a time.
  */
-export function isSameIncarnation(
-  earlier: Sighting & { readonly usedAt: number },
-  later: Sighting,
-): boolean {
+export function isSameIncarnation(earlier: UsedConnection, later: Reached): boolean {
   const isOfIt = later.id > earlier.id || later.incarnation.seenAt < earlier.usedAt;
   return isOfIt && isSameRun(earlier.incarnation, later.incarnation);
 }
