@@ -95,6 +95,8 @@ function fromMemory(
   return async (_req, res) => {
     bytes ??= await read();
     res.type(type).set('Content-Length', bytes.length.toString());
+    // The pipeline adds six listeners to those of every response: Node.js would warn of a leak.
+    res.setMaxListeners(20);
     // TLS copies what it sends: the whole of it would be held for each client that does not read.
     pipeline(Readable.from(piecesOf(bytes, turn)), res, () => undefined);
   };
