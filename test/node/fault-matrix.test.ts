@@ -152,7 +152,9 @@ describe.each(servers)('between the service and $flavour $version', (server) => 
       await nodes.warm([node()]);
       return proxy.open > 0;
     });
+    // Every connection: a stall can make a KILL time out, and a new connection would end the rest at once.
     proxy.strike('to client', { kind: 'delay', ms: 350 });
+    proxy.inject('to client', { kind: 'delay', ms: 350 });
     const answer = await killInTime(ids);
     expect(answer.status).toBe(500);
     await expectTruth(answer, ids);
