@@ -13,6 +13,8 @@ import { identify, type ServerIdentity, type ServerLogin } from './server-login.
 export interface OwnServer extends DatabaseNode {
   /** Ends the process without warning and starts another one on the same data; ready when it lets in, at once. */
   restart(): Promise<void>;
+  /** Returns what the server wrote to its log since it was last started. */
+  log(): string;
 }
 
 export interface ServerOptions {
@@ -89,7 +91,7 @@ async function serve(
         adminPort,
         ...(child.pid && { pid: child.pid }),
       };
-      return { ...started, stop, restart };
+      return { ...started, stop, restart, log: () => home.log() };
     }
     await end(child);
     if (attempt === START_ATTEMPTS || !/address already in use/i.test(home.log())) {

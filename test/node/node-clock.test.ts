@@ -37,7 +37,8 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
   /** Steps the node's clock, and waits until the node reads it so. */
   async function step(seconds: number): Promise<void> {
     clock.step(seconds);
-    await until('the node has the other time', async () =>
+    const name = (): string => `the node has the other time:\n${own.log().slice(-2000)}`;
+    await until(name, async () =>
       asRoot(server, async (root) => {
         const [rows] = await root.query<RowDataPacket[]>('SELECT UNIX_TIMESTAMP() AS now');
         const ahead = Number(rows[0]?.['now']) - Date.now() / 1000;
