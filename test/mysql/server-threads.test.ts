@@ -42,7 +42,7 @@ async function serve(
 }
 
 async function listed(service: TestService): Promise<bigint[]> {
-  const { processes } = (await service.list()).body as { processes: { id: bigint }[] };
+  const processes = await service.listAll();
   return processes.map(({ id }) => id);
 }
 

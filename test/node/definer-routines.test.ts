@@ -94,7 +94,7 @@ function testRoutines(flavour: Server['flavour']): void {
   }
 
   async function isListed(service: TestService, { id }: ClientSession): Promise<boolean> {
-    const { processes } = (await service.list()).body as { processes: { id: bigint }[] };
+    const processes = await service.listAll();
     return processes.some((listed) => listed.id === id);
   }
 

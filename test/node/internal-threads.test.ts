@@ -55,7 +55,7 @@ function testInternalThreads(flavour: Server['flavour']): void {
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({ processes_killed: [client.id], processes_not_found: internal });
     await until('the client is gone', () => client.hasEnded());
-    const { processes } = (await service.list()).body as { processes: { id: bigint }[] };
+    const processes = await service.listAll();
     expect(processes.filter(({ id }) => internal.includes(id))).toEqual([]);
   }
 

@@ -186,7 +186,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({ processes_killed: [], processes_not_found: [own.id] });
     await expect(own.connection.query('SELECT 1')).resolves.toBeDefined();
-    const { processes } = (await service.list()).body as { processes: { user: string }[] };
+    const processes = await service.listAll();
     expect(processes.filter(({ user }) => user === server.control.user)).toEqual([]);
   });
 

@@ -102,9 +102,7 @@ function testApplier(): void {
     opened.push(client);
     const ids = (await appliers()).map((row) => BigInt(String(row['Id'])));
     expect(ids.length).toBeGreaterThanOrEqual(3);
-    const { processes } = (await service.list()).body as {
-      processes: { id: bigint; user: string }[];
-    };
+    const processes = await service.listAll();
     expect(processes.filter(({ user }) => user === 'priv')).toEqual([]);
     expect(processes.map(({ id }) => id)).toContain(client.id);
     // Another service has not seen the list.

@@ -161,9 +161,7 @@ function testRestarts(flavour: Server['flavour']): void {
   it('before the request: with what the caller saw, the session that has the id now lives', async () => {
     const id = await victim();
     const service = createService({ registry: [nodeOn(server)] });
-    const { processes } = (await service.list()).body as {
-      processes: { id: bigint; host: string }[];
-    };
+    const processes = await service.listAll();
     const host = processes.find((session) => session.id === id)?.host;
     const reused = await restartAndReuse(id);
     const body = `{"processes":[${id}],"expected":[{"id":${id},"host":"${String(host)}"}]}`;

@@ -39,6 +39,14 @@ export interface TestService {
   find(ids: readonly bigint[]): Promise<Answer>;
   /** GET, with this query. */
   list(query?: string, key?: NodeKey): Promise<Answer>;
+  /** The sessions of every page of the list. */
+  listAll(): Promise<ListedSession[]>;
+}
+
+export interface ListedSession {
+  readonly id: bigint;
+  readonly user: string;
+  readonly host: string;
 }
 
 export interface LoggedEvent {
@@ -124,17 +132,28 @@ export function createService(settings: ServiceSettings): TestService {
       .send(`{"processes":[${ids.join(',')}]}`);
     return answer(await sent);
   };
+  const list: TestService['list'] = async (query = '', key = nodeKey) => {
+    const sent = request(app)
+      .get(`${processesPath(key)}${query}`)
+      .set('X-Auth-Token', TOKEN);
+    return answer(await sent);
+  };
   return {
     app,
     events,
+    list,
+    async listAll() {
+      const sessions: ListedSession[] = [];
+      for (;;) {
+        const { processes } = (await list(`?limit=100&offset=${sessions.length}`)).body as {
+          processes: ListedSession[];
+        };
+        if (processes.length === 0) return sessions;
+        sessions.push(...processes);
+      }
+    },
     kill: (ids, key = nodeKey) => sendDelete(processesPath(key), ids),
     find: (ids) => sendDelete(`${processesPath()}?dry_run=true`, ids),
-    async list(query = '', key = nodeKey) {
-      const sent = request(app)
-        .get(`${processesPath(key)}${query}`)
-        .set('X-Auth-Token', TOKEN);
-      return answer(await sent);
-    },
   };
 }
 
