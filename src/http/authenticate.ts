@@ -1,7 +1,7 @@
 import { withDeadline } from '../domain/deadline.ts';
 import { authorize, type Action, type Identity } from '../domain/caller.ts';
 import { ServiceError } from '../errors.ts';
-import type { Step } from './chain.ts';
+import type { Step } from './route-steps.ts';
 import { requestContext } from './request-context.ts';
 import { keepHash } from './reservations.ts';
 

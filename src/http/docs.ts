@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { Router, type RequestHandler, type Response } from 'express';
-import { methodOnlyGet } from './methods.ts';
+import { methodOnlyGet } from './route-steps.ts';
 
 const PIECE_BYTES = 16_384;
 /** Files of swagger-ui-dist that the page loads. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Router, type RequestHandler } from 'express';
-import { methodOnlyGet } from './methods.ts';
+import { methodOnlyGet } from './route-steps.ts';
 import { sendJson } from './wire.ts';
 
 /** Whether the service can do its work, and what there is to say of its parts. */

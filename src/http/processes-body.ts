@@ -1,7 +1,7 @@
 import { body } from 'express-validator';
 import type { Expectation } from '../domain/termination.ts';
 import type { ServiceError } from '../errors.ts';
-import { problem, unknownName, type Check } from './validators.ts';
+import { problem, unknownName, type Check } from './route-steps.ts';
 
 const MAX_ID = 2n ** 63n - 1n;
 const MAX_TEXT = 512;

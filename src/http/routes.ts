@@ -5,15 +5,21 @@ import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
 import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
-import { methodNotAllowed, methodOnlyGet, refuseContradictoryOverride } from './methods.ts';
-import { chain, type PathIds, type Step } from './chain.ts';
-import { nodeIds, projectId } from './path-ids.ts';
 import { processesBody } from './processes-body.ts';
 import { createProcessesController } from './processes-controller.ts';
 import type { RequestLimits } from './request-limits.ts';
 import type { EventLog } from './request-log.ts';
+import {
+  chain,
+  methodNotAllowed,
+  methodOnlyGet,
+  refuseContradictoryOverride,
+  validate,
+  type PathIds,
+  type Step,
+} from './route-steps.ts';
 import { limitCaller, type MakeCounters } from './throttle.ts';
-import { extensions, killReason, noQuery, page, validate } from './validators.ts';
+import { extensions, killReason, nodeIds, noQuery, page, projectId } from './validators.ts';
 
 const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';
 const PROCESSES = `${NODE}/processes`;

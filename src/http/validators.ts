@@ -1,29 +1,46 @@
 import { parse as parseQueryString } from 'node:querystring';
-import type { Request } from 'express';
-import { header, query, type ValidationChain } from 'express-validator';
-import { ServiceError, type ErrorCode } from '../errors.ts';
-import type { PathIds, Step } from './chain.ts';
+import { header, param, query, type ValidationChain } from 'express-validator';
+import type { NodeKey } from '../domain/node.ts';
+import type { ServiceError } from '../errors.ts';
+import { problem, unknownName, type Check, type PathIds } from './route-steps.ts';
 
-/** A validation chain, run only for requests that it concerns: a chain with nothing to check costs as much as any other. */
-export interface Check {
-  readonly chain: ValidationChain;
-  readonly concerns: (req: Request<PathIds>) => boolean;
+/** Returns the key of the node that a path names. */
+export function nodeKey({ project_id, instance_id, node_id }: PathIds): NodeKey {
+  return { projectId: project_id, instanceId: instance_id, nodeId: node_id };
 }
 
-/** Runs the checks in order. Throws the error of the first that fails. */
-export function validate(...checks: readonly Check[]): Step {
-  return (req) => {
-    const concerned = checks.filter(({ concerns }) => concerns(req));
-    return concerned.length === 0 ? undefined : throwFirst(req, concerned);
-  };
-}
+/** Checks the project id. */
+export const projectId = pathId(
+  'project_id',
+  /^[A-Za-z0-9]{32}$/,
+  problem(
+    'parameter_wrong',
+    'project_id must be exactly 32 letters and digits.',
+    'project_id必须为32位字母和数字。',
+  ),
+);
 
-async function throwFirst(req: Request<PathIds>, checks: readonly Check[]): Promise<void> {
-  for (const { chain } of checks) {
-    const [first] = (await chain.run(req)).array();
-    if (first !== undefined) throw first.msg as ServiceError;
-  }
-}
+/** Checks the instance id, then the node id. */
+export const nodeIds: readonly Check[] = [
+  pathId(
+    'instance_id',
+    /^[A-Za-z0-9]{32}in07$/,
+    problem(
+      'id_malformed',
+      'instance_id must be exactly 36 letters and digits and end in in07.',
+      'instance_id必须为36位字母和数字，并以in07结尾。',
+    ),
+  ),
+  pathId(
+    'node_id',
+    /^[A-Za-z0-9]{32}no07$/,
+    problem(
+      'id_malformed',
+      'node_id must be exactly 36 letters and digits and end in no07.',
+      'node_id必须为36位字母和数字，并以no07结尾。',
+    ),
+  ),
+];
 
 /** `dry_run` (`true` or `false`) and the header Idempotency-Key of DELETE, both optional, and no other query parameter. */
 export const extensions: readonly Check[] = [
@@ -115,6 +132,13 @@ export function parseQuery(text: string): object {
   return parseQueryString(text, '&', '=', { maxKeys: 0 });
 }
 
+function pathId(name: keyof PathIds, form: RegExp, malformed: () => ServiceError): Check {
+  return {
+    chain: param(name, malformed).matches(form),
+    concerns: ({ params }) => !form.test(params[name]),
+  };
+}
+
 // Node decodes headers as Latin-1: one character for each byte.
 function asUtf8(value: unknown): unknown {
   return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : value;
@@ -134,26 +158,4 @@ function noOther(known: readonly string[]): ValidationChain {
   return query()
     .custom((value: object) => problemOf(value) === undefined)
     .withMessage((value: object) => problemOf(value));
-}
-
-/** Returns an error that names the first unknown key of an object, or undefined. */
-export function unknownName(
-  value: object,
-  known: readonly string[],
-  kind: string,
-  kindZh: string,
-): ServiceError | undefined {
-  const unknown = Object.keys(value).find((name) => !known.includes(name));
-  if (unknown === undefined) return undefined;
-  const name = JSON.stringify(unknown.slice(0, 64));
-  return problem(
-    'parameter_wrong',
-    `The ${kind} ${name} is not known.`,
-    `未知的${kindZh}${name}。`,
-  )();
-}
-
-/** Returns a function that creates this error. */
-export function problem(code: ErrorCode, en: string, zh: string): () => ServiceError {
-  return () => new ServiceError(code, { 'en-us': en, 'zh-cn': zh });
 }

@@ -1,0 +1,102 @@
+import type { Request, RequestHandler, Response } from 'express';
+import type { ValidationChain } from 'express-validator';
+import { ServiceError, type ErrorCode } from '../errors.ts';
+import { requestContext } from './request-context.ts';
+
+const OVERRIDE_HEADER = 'x-http-method-override';
+
+/** The ids in a node's path. */
+export interface PathIds {
+  readonly project_id: string;
+  readonly instance_id: string;
+  readonly node_id: string;
+}
+
+/** One step of handling a request. Throws a `ServiceError` if the request is refused. */
+export type Step<Params = PathIds> = (req: Request<Params>, res: Response) => void | Promise<void>;
+
+/** Runs the steps in order as one Express handler. Each handler that Express walks costs as much as most of these steps. */
+export function chain<Params = PathIds>(...steps: readonly Step<Params>[]): RequestHandler<Params> {
+  return async (req, res, next) => {
+    for (const step of steps) {
+      const pending = step(req, res);
+      // Most steps are synchronous, and each `await` costs a turn of the event loop.
+      if (pending !== undefined) await pending;
+    }
+    next();
+  };
+}
+
+/** A validation chain, run only for requests that it concerns: a chain with nothing to check costs as much as any other. */
+export interface Check {
+  readonly chain: ValidationChain;
+  readonly concerns: (req: Request<PathIds>) => boolean;
+}
+
+/** Runs the checks in order. Throws the error of the first that fails. */
+export function validate(...checks: readonly Check[]): Step {
+  return (req) => {
+    const concerned = checks.filter(({ concerns }) => concerns(req));
+    return concerned.length === 0 ? undefined : throwFirst(req, concerned);
+  };
+}
+
+async function throwFirst(req: Request<PathIds>, checks: readonly Check[]): Promise<void> {
+  for (const { chain } of checks) {
+    const [first] = (await chain.run(req)).array();
+    if (first !== undefined) throw first.msg as ServiceError;
+  }
+}
+
+/** Returns an error that names the first unknown key of an object, or undefined. */
+export function unknownName(
+  value: object,
+  known: readonly string[],
+  kind: string,
+  kindZh: string,
+): ServiceError | undefined {
+  const unknown = Object.keys(value).find((name) => !known.includes(name));
+  if (unknown === undefined) return undefined;
+  const name = JSON.stringify(unknown.slice(0, 64));
+  return problem(
+    'parameter_wrong',
+    `The ${kind} ${name} is not known.`,
+    `未知的${kindZh}${name}。`,
+  )();
+}
+
+/** Returns a function that creates this error. */
+export function problem(code: ErrorCode, en: string, zh: string): () => ServiceError {
+  return () => new ServiceError(code, { 'en-us': en, 'zh-cn': zh });
+}
+
+/** A POST that says so is a DELETE, for proxies that drop the bodies of DELETE. */
+export function overrideMethod(req: Request): void {
+  if (req.method === 'POST' && req.get(OVERRIDE_HEADER)?.toUpperCase() === 'DELETE')
+    req.method = 'DELETE';
+}
+
+/** A request that asks for two different methods is neither: throws `method_not_allowed`. */
+export function refuseContradictoryOverride<Params>(req: Request<Params>, res: Response): void {
+  const asked = req.get(OVERRIDE_HEADER)?.toUpperCase();
+  if (asked !== undefined && asked !== req.method) {
+    res.set('Allow', 'DELETE, GET, HEAD, POST');
+    throw new ServiceError('method_not_allowed', {
+      'en-us': `The header X-HTTP-Method-Override does not fit the method ${requestContext(res).wireMethod}.`,
+      'zh-cn': `请求头X-HTTP-Method-Override与请求方法${requestContext(res).wireMethod}不符。`,
+    });
+  }
+}
+
+/** Throws `method_not_allowed`, at the end of a path that has these. */
+export const methodNotAllowed: RequestHandler = (req, res) => {
+  refuseContradictoryOverride(req, res);
+  res.set('Allow', 'DELETE, GET, HEAD, POST');
+  throw new ServiceError('method_not_allowed');
+};
+
+/** The same where there is GET alone. */
+export const methodOnlyGet: RequestHandler = (_req, res) => {
+  res.set('Allow', 'GET, HEAD');
+  throw new ServiceError('method_not_allowed');
+};
