@@ -6,7 +6,6 @@ import type { IdempotentResponses } from './domain/idempotent-responses.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { limitConcurrency } from './http/admission.ts';
-import { answerError, noSuchApi } from './http/answer-error.ts';
 import { clientAddress, networkOf, type TrustsProxy } from './http/client-address.ts';
 import { docsRoutes } from './http/docs.ts';
 import { healthRoutes, type Readiness } from './http/health.ts';
@@ -20,6 +19,7 @@ import { addApiRoutes } from './http/routes.ts';
 import { requireStrictHttp, withReadableUrl } from './http/strict-http.ts';
 import { limitAddress, type MakeCounters } from './http/throttle.ts';
 import { parseQuery } from './http/validators.ts';
+import { answerError, noSuchApi } from './http/wire.ts';
 
 const MAX_AT_ONCE = 1024;
 /** Enough for a hundred callers at once to never wait for each other. */
