@@ -9,7 +9,6 @@ import { nodeKey } from './validators.ts';
 import { limitWaits, parsePrefer, type Preferences } from './prefer.ts';
 import type { ProcessesBody } from './processes-body.ts';
 import { ownerOf, requestContext } from './request-context.ts';
-import type { RequestLimits } from './request-limits.ts';
 import { logKill, type EventLog } from './request-log.ts';
 import { reservationsFor } from './reservations.ts';
 import {
@@ -22,6 +21,20 @@ import {
   type RememberedTermination,
 } from './termination-wire.ts';
 import { sendCapabilities, sendSessions } from './wire.ts';
+
+/** How much one request may ask for. */
+export interface RequestLimits {
+  /** The whole request, without a wait that was asked for. */
+  readonly requestTimeoutMs: number;
+  /** The longest wait that a caller may ask for. */
+  readonly maxWaitSeconds: number;
+  readonly maxProcesses: number;
+  readonly maxBodyBytes: number;
+  /** Whether a DELETE must say why. */
+  readonly isReasonRequired: boolean;
+  /** A caller; an address may use ten times as many. */
+  readonly requestsPerMinute: number;
+}
 
 /** The handlers of a node's processes. Each runs once everything about its request is valid. */
 export interface ProcessesController {

@@ -6,8 +6,7 @@ import { ServiceError } from '../errors.ts';
 import { authenticate, permit } from './authenticate.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { processesBody } from './processes-body.ts';
-import { createProcessesController } from './processes-controller.ts';
-import type { RequestLimits } from './request-limits.ts';
+import { createProcessesController, type RequestLimits } from './processes-controller.ts';
 import type { EventLog } from './request-log.ts';
 import {
   chain,
