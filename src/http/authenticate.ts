@@ -3,7 +3,7 @@ import { authorize, type Action, type Identity } from '../domain/caller.ts';
 import { ServiceError } from '../errors.ts';
 import type { Step } from './route-steps.ts';
 import { requestContext } from './request-context.ts';
-import { keepHash } from './reservations.ts';
+import { keepHash } from './extensions.ts';
 
 /** Finds out who is calling, within the request's limit. Needs the body, which a signature is over. */
 export function authenticate(identity: Identity, limitMs: number): Step {

@@ -6,11 +6,10 @@ import type { SessionService } from '../domain/session-service.ts';
 import type { Origin, Termination } from '../domain/termination.ts';
 import type { PathIds } from './route-steps.ts';
 import { nodeKey } from './validators.ts';
-import { limitWaits, parsePrefer, type Preferences } from './prefer.ts';
+import { limitWaits, parsePrefer, reservationsFor, type Preferences } from './extensions.ts';
 import type { ProcessesBody } from './processes-body.ts';
 import { ownerOf, requestContext } from './request-context.ts';
 import { logKill, type EventLog } from './request-log.ts';
-import { reservationsFor } from './reservations.ts';
 import {
   allUnknown,
   answerOf,

@@ -3,7 +3,7 @@ import { parse, stringify } from 'lossless-json';
 import type { Entry, Outcome, Termination } from '../domain/termination.ts';
 import { ServiceError, type Language, type Sentence } from '../errors.ts';
 import { requestContext } from './request-context.ts';
-import { preferenceApplied, type Preferences } from './prefer.ts';
+import { preferenceApplied, type Preferences } from './extensions.ts';
 import { errorBody, sendJson } from './wire.ts';
 
 /** An answer to DELETE as it is remembered: what came of each id, for how long was waited, and the sentence that goes with it. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Response } from 'express';
 import request from 'supertest';
-import { limitWaits, parsePrefer } from '../../src/http/prefer.ts';
+import { limitWaits, parsePrefer } from '../../src/http/extensions.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
 import { MemoryAnswers } from '../../src/store/memory-answers.ts';

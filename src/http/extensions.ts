@@ -1,4 +1,8 @@
-import type { Response } from 'express';
+import { hash } from 'node:crypto';
+import type { Request, Response } from 'express';
+import type { Reservation } from '../domain/answer-store.ts';
+import type { Caller } from '../domain/caller.ts';
+import { ownerOf, requestContext } from './request-context.ts';
 
 /** Who waits holds one of the places for all requests: these leave most of them to the others. */
 const MAX_WAITS = 256;
@@ -61,7 +65,48 @@ export function preferenceApplied(
   return applied.length > 0 ? applied.join(', ') : undefined;
 }
 
+/** Keeps the hash of the body if the answer to this request is to be remembered. */
+export function keepHash<Params>(
+  req: Request<Params>,
+  res: Response,
+  { signature }: Caller,
+  body: Buffer,
+): void {
+  if ((keyOf(req) ?? signature) !== undefined) requestContext(res).bodyHash = hash('sha256', body);
+}
+
+/**
+ * Under which keys the answer to this DELETE is remembered: its Idempotency-Key, and its signature, which makes a replay of it harmless.
+ * A key of the caller's is good within the project, and binds all that the request asks for.
+ */
+export function reservationsFor<Params>(
+  req: Request<Params>,
+  res: Response,
+  limitMs: number,
+): Reservation[] {
+  const { caller, bodyHash } = requestContext(res);
+  const key = keyOf(req);
+  const signature = caller?.signature;
+  if (caller === undefined || (key ?? signature) === undefined) return [];
+  const owner = ownerOf(requestContext(res));
+  const asked = [owner, req.method, req.originalUrl, bodyHash, req.get('prefer') ?? ''];
+  const fingerprint = hash('sha256', JSON.stringify(asked));
+  return [
+    ...(key === undefined
+      ? []
+      : [{ key: JSON.stringify(['key', caller.projectId, key]), fingerprint, owner, limitMs }]),
+    // A signature is over the request: there is nothing more to bind.
+    ...(signature === undefined
+      ? []
+      : [{ key: JSON.stringify(['signature', signature]), fingerprint: '', owner, limitMs }]),
+  ];
+}
+
 function unquoted(value: string): string {
   const [, quoted] = /^"((?:[^"\\]|\\.)*)"$/.exec(value) ?? [];
   return quoted?.replace(/\\(.)/g, '$1') ?? value;
+}
+
+function keyOf<Params>(req: Request<Params>): string | undefined {
+  return req.get('idempotency-key');
 }
