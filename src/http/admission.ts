@@ -2,8 +2,13 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Response } from 'express';
 import type { Sentence } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
-import { isProbe } from './health.ts';
-import { requestContext, languageOf, newRequestId, receiveNow } from './request-context.ts';
+import {
+  isProbe,
+  languageOf,
+  newRequestId,
+  receiveNow,
+  requestContext,
+} from './request-context.ts';
 import { logCount, type EventLog } from './request-log.ts';
 import { errorBody } from './wire.ts';
 

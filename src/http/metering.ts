@@ -1,8 +1,7 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Request, Response } from 'express';
 import type { ErrorCode } from '../errors.ts';
-import { isProbe } from './health.ts';
-import { requestContext, statusOf } from './request-context.ts';
+import { isProbe, requestContext, statusOf } from './request-context.ts';
 
 /** Receives the figures of each request that is not a probe. */
 export interface RequestMeter {

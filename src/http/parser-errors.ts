@@ -6,11 +6,11 @@ import type { Response } from 'express';
 import { ServiceError, type ErrorCode, type Language } from '../errors.ts';
 import { peerAddress } from './client-address.ts';
 import { ERROR_TABLE } from './error-table.ts';
-import { isProbe } from './health.ts';
 import {
-  requestContext,
+  isProbe,
   languageOf,
   newRequestId,
+  requestContext,
   type RequestContext,
 } from './request-context.ts';
 import type { EventLog } from './request-log.ts';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Response } from 'express';
 import type { Caller } from '../domain/caller.ts';
 import type { Language, ServiceError } from '../errors.ts';
@@ -53,6 +53,11 @@ export function receiveNow(res: ServerResponse): void {
   Object.assign(res, {
     locals: { receivedAt: performance.now() } satisfies Partial<RequestContext>,
   });
+}
+
+/** Whether this request is one of a probe, which is to be answered however much there is to do. */
+export function isProbe({ url }: IncomingMessage): boolean {
+  return url === '/healthz' || url === '/readyz';
 }
 
 /** A new id for a request: 32 hex digits. */

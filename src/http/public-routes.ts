@@ -4,6 +4,7 @@ import { extname } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { Router, type RequestHandler, type Response } from 'express';
 import { methodOnlyGet } from './route-steps.ts';
+import { sendJson } from './wire.ts';
 
 const PIECE_BYTES = 16_384;
 /** Files of swagger-ui-dist that the page loads. */
@@ -44,6 +45,30 @@ const START = `SwaggerUIBundle({
   ],
 });
 `;
+
+/** Whether the service can do its work, and what there is to say of its parts. */
+export interface Readiness {
+  readonly isReady: boolean;
+  readonly parts: Readonly<Record<string, string | number>>;
+}
+
+/** For probes, without credentials: `/healthz` says that the process runs, `/readyz` whether it should get requests (503 when not). */
+export function healthRoutes(readiness: () => Promise<Readiness>): RequestHandler {
+  const router = Router({ caseSensitive: true, strict: true });
+  router.get('/healthz', (_req, res) => {
+    sendJson(res, 200, { status: 'ok' });
+  });
+  router.get('/readyz', async (_req, res) => {
+    const { isReady, parts } = await readiness();
+    sendJson(res, isReady ? 200 : 503, { ready: isReady, ...parts });
+  });
+  router.all(['/healthz', '/readyz'], methodOnlyGet);
+  // All other requests are spared the walk through a router.
+  return (req, res, next) => {
+    if (/\/(healthz|readyz)/.test(req.url)) router(req, res, next);
+    else next();
+  };
+}
 
 /** What describes the API, for everybody: `/openapi.yaml`, and `/docs`, the same as a page, with all that it is made of. */
 export function docsRoutes(): RequestHandler {
