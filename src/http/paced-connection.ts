@@ -1,13 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { networkOf, peerAddress } from './client-address.ts';
-import type { HeldBytes, Holder } from './held-bytes.ts';
-import { hasCertainEnd } from './strict-http.ts';
+import { hasCertainEnd, RequestFraming } from './strict-http.ts';
 
 /** The most lines of a chunked body that are parsed at once: a chunk of a byte takes as long as any other. */
 const MAX_LINES = 512;
 const NOTHING = Buffer.alloc(0);
-const [LINE_FEED, CARRIAGE_RETURN] = [10, 13];
 
 /** A request that is not over: not received whole, or not answered. */
 export interface Exchange {
@@ -19,12 +17,13 @@ export interface Exchange {
 export interface Shared {
   /** Does a piece of work when the turn of its network comes. Returns true if that was at once. */
   readonly turns: { take(network: string, work: () => void): boolean };
-  readonly held: HeldBytes;
+  /** Notes how many bytes of an unfinished request a connection holds. */
+  readonly held: { note(connection: PacedConnection, bytes: number): void };
   readonly turnAway: (socket: Socket) => void;
 }
 
 /** Stands between a socket and Node's parser, which by itself carries out all that one read holds. */
-export class PacedConnection implements Holder {
+export class PacedConnection {
   readonly #socket: Socket;
   readonly #parse: (bytes: Buffer) => void;
   readonly #shared: Shared;
@@ -40,8 +39,7 @@ export class PacedConnection implements Holder {
   #begun = 0;
   /** The bytes that were parsed of a request that is not over. */
   #parsed = 0;
-  /** Undefined while the end of the body is not known by its length. */
-  #bodyLeft: number | undefined;
+  readonly #framing = new RequestFraming();
 
   constructor(socket: Socket, shared: Shared) {
     this.#socket = socket;
@@ -73,7 +71,8 @@ export class PacedConnection implements Holder {
   }
 
   get exchange(): Exchange | undefined {
-    return this.#isOver() ? undefined : this.#exchange;
+    const isOver = this.#exchange?.req.complete === true && this.#exchange.res.closed;
+    return isOver ? undefined : this.#exchange;
   }
 
   begin(exchange: Exchange): void {
@@ -81,8 +80,7 @@ export class PacedConnection implements Holder {
     this.#exchange = exchange;
     this.#begun += 1;
     if (!hasCertainEnd(req)) res.shouldKeepAlive = false;
-    const length = req.headers['content-length'];
-    this.#bodyLeft = length === undefined ? undefined : Number(length);
+    this.#framing.beginBody(req);
     req.on('resume', () => {
       this.#goOn();
     });
@@ -131,12 +129,11 @@ export class PacedConnection implements Holder {
   #parseSome(): void {
     let lines = 0;
     while (this.#rest.length > 0 && lines < MAX_LINES && this.#isWanted()) {
-      const isInChunks = this.#isInChunks();
-      const length = this.#nextLength(MAX_LINES - lines);
+      const { length, chunkLines } = this.#framing.next(this.#rest, MAX_LINES - lines);
       const bytes = this.#rest.subarray(0, length);
       this.#rest = this.#rest.subarray(length);
       this.#parsed += length;
-      if (isInChunks) lines += linesIn(bytes);
+      lines += chunkLines;
       this.#parse(bytes);
     }
   }
@@ -159,6 +156,7 @@ export class PacedConnection implements Holder {
   #endExchange(): void {
     if (this.exchange !== undefined || this.#exchange === undefined) return;
     this.#exchange = undefined;
+    this.#framing.endBody();
     this.#parsed = 0;
     // What waits behind it begins to be a request only now.
     this.#shared.held.note(this, 0);
@@ -177,45 +175,4 @@ export class PacedConnection implements Holder {
     const { req } = this.#exchange;
     return !req.complete && req.readableFlowing === true;
   }
-
-  #isInChunks(): boolean {
-    return this.#exchange?.req.complete === false && this.#bodyLeft === undefined;
-  }
-
-  #isOver(): boolean {
-    return this.#exchange?.req.complete === true && this.#exchange.res.closed;
-  }
-
-  /** Returns the number of bytes that hold the end of at most one request, and at most `maxLines` lines of a chunked body. */
-  #nextLength(maxLines: number): number {
-    if (this.#isInChunks()) return endOfEmptyLine(this.#rest, maxLines);
-    if (this.#exchange === undefined || this.#bodyLeft === undefined)
-      return endOfEmptyLine(this.#rest);
-    const length = Math.min(this.#bodyLeft, this.#rest.length);
-    this.#bodyLeft -= length;
-    return length;
-  }
-}
-
-/** Returns the offset behind the first empty line, with which the head of a request ends, and a chunked body; or behind `maxLines` lines. */
-function endOfEmptyLine(bytes: Buffer, maxLines = Infinity): number {
-  let start = 0;
-  // The empty line can have begun in the bytes before.
-  while (bytes[start] === LINE_FEED || bytes[start] === CARRIAGE_RETURN) start += 1;
-  if (start > 0) return start;
-  let lines = 0;
-  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
-    const next = bytes[at + 1] === CARRIAGE_RETURN ? at + 2 : at + 1;
-    if (bytes[next] === LINE_FEED) return next + 1;
-    lines += 1;
-    if (lines === maxLines) return at + 1;
-  }
-  return bytes.length;
-}
-
-function linesIn(bytes: Buffer): number {
-  let lines = 0;
-  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1))
-    lines += 1;
-  return lines;
 }

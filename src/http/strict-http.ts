@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Request } from 'express';
 import { ServiceError, type Sentence } from '../errors.ts';
 
+const [LINE_FEED, CARRIAGE_RETURN] = [10, 13];
 const HOST = /^(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(:\d{1,5})?$/;
 
 /** The most headers of a request. */
@@ -55,6 +56,38 @@ export function withReadableUrl(listener: RequestListener): RequestListener {
   };
 }
 
+/** Finds the end of each request in the bytes of a connection. */
+export class RequestFraming {
+  /** The number of bytes that are missing of the body, or `chunked`; undefined before the head of a request is parsed. */
+  #body: number | 'chunked' | undefined;
+
+  /** Notes that the head of this request is parsed. */
+  beginBody({ headers }: IncomingMessage): void {
+    const length = headers['content-length'];
+    this.#body = length === undefined ? 'chunked' : Number(length);
+  }
+
+  /** Notes that the request is over. */
+  endBody(): void {
+    this.#body = undefined;
+  }
+
+  /**
+   * Returns the length of the next piece of these bytes, and the number of lines of a chunked body in it. A piece holds the end of at most
+   * one request, and at most `maxLines` lines of a chunked body.
+   */
+  next(bytes: Buffer, maxLines: number): { readonly length: number; readonly chunkLines: number } {
+    if (this.#body === undefined) return { length: endOfEmptyLine(bytes), chunkLines: 0 };
+    if (this.#body === 'chunked') {
+      const length = endOfEmptyLine(bytes, maxLines);
+      return { length, chunkLines: linesIn(bytes.subarray(0, length)) };
+    }
+    const length = Math.min(this.#body, bytes.length);
+    this.#body -= length;
+    return { length, chunkLines: 0 };
+  }
+}
+
 function isVersionKnown({ httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.1' || httpVersion === '1.0';
 }
@@ -73,4 +106,27 @@ function isCodingKnown({ headers, httpVersion }: IncomingMessage): boolean {
 function malformed(en: string, zh: string): ServiceError {
   const detail: Sentence = { 'en-us': en, 'zh-cn': zh };
   return new ServiceError('malformed_http', detail);
+}
+
+/** Returns the offset behind the first empty line, with which the head of a request ends, and a chunked body; or behind `maxLines` lines. */
+function endOfEmptyLine(bytes: Buffer, maxLines = Infinity): number {
+  let start = 0;
+  // The empty line can have begun in the bytes before.
+  while (bytes[start] === LINE_FEED || bytes[start] === CARRIAGE_RETURN) start += 1;
+  if (start > 0) return start;
+  let lines = 0;
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
+    const next = bytes[at + 1] === CARRIAGE_RETURN ? at + 2 : at + 1;
+    if (bytes[next] === LINE_FEED) return next + 1;
+    lines += 1;
+    if (lines === maxLines) return at + 1;
+  }
+  return bytes.length;
+}
+
+function linesIn(bytes: Buffer): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1))
+    lines += 1;
+  return lines;
 }

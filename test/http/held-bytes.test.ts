@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { HeldBytes, type Holder } from '../../src/http/held-bytes.ts';
+import { HeldBytes, type Holder } from '../../src/http/request-turns.ts';
 import { processesPath } from '../support/ids.ts';
 import {
   exchange,
