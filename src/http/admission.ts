@@ -1,16 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Response } from 'express';
-import type { Sentence } from '../errors.ts';
-import { ERROR_TABLE } from './error-table.ts';
-import {
-  isProbe,
-  languageOf,
-  newRequestId,
-  receiveNow,
-  requestContext,
-} from './request-context.ts';
+import { isProbe, receiveNow, requestContext } from './request-context.ts';
 import { logCount, type EventLog } from './request-log.ts';
-import { errorBody } from './wire.ts';
+import { sendOverloaded } from './wire.ts';
 
 const LONGEST_WAIT_MS = 1000;
 /** A connection has at most one request here: half of 8,192 connections may wait, the others are refused at once. */
@@ -148,25 +140,3 @@ export function limitConcurrency(
     else refuse(res);
   };
 }
-
-function sendOverloaded(res: ServerResponse): void {
-  const requestId = newRequestId();
-  const { status, retryAfter } = ERROR_TABLE.overloaded;
-  const language = languageOf(res.req.headers);
-  const body = JSON.stringify(errorBody('overloaded', CROWDED, { language, requestId }));
-  res
-    .writeHead(status, {
-      'Content-Type': 'application/json; charset=utf-8',
-      'Content-Length': Buffer.byteLength(body),
-      'Cache-Control': 'no-store',
-      'Retry-After': retryAfter,
-      'X-Content-Type-Options': 'nosniff',
-      'X-Request-Id': requestId,
-    })
-    .end(body);
-}
-
-const CROWDED: Sentence = {
-  'en-us': 'The service has too many requests to answer.',
-  'zh-cn': '服务正在处理的请求过多。',
-};

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { stringify } from 'lossless-json';
 import type { Audit } from '../domain/audit.ts';
@@ -12,8 +13,13 @@ import {
   type Sentence,
 } from '../errors.ts';
 import { ERROR_TABLE, errorMessage } from './error-table.ts';
-import { requestContext } from './request-context.ts';
+import { languageOf, newRequestId, requestContext } from './request-context.ts';
 import { pathOf } from './request-log.ts';
+
+const CROWDED: Sentence = {
+  'en-us': 'The service has too many requests to answer.',
+  'zh-cn': '服务正在处理的请求过多。',
+};
 
 /** Answers with this JSON; a bigint becomes an exact integer. */
 export function sendJson(res: Response, status: number, body: object): void {
@@ -37,6 +43,24 @@ export function errorBody(
     error_msg: errorMessage(code, language, detail),
     ...(error_code.startsWith('APIGW.') && { request_id: requestId }),
   };
+}
+
+/** Refuses a request with `overloaded`, without Express. */
+export function sendOverloaded(res: ServerResponse): void {
+  const requestId = newRequestId();
+  const { status, retryAfter } = ERROR_TABLE.overloaded;
+  const language = languageOf(res.req.headers);
+  const body = JSON.stringify(errorBody('overloaded', CROWDED, { language, requestId }));
+  res
+    .writeHead(status, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(body),
+      'Cache-Control': 'no-store',
+      'Retry-After': retryAfter,
+      'X-Content-Type-Options': 'nosniff',
+      'X-Request-Id': requestId,
+    })
+    .end(body);
 }
 
 /** Answers GET: all eight fields of each session, none of them null. */
