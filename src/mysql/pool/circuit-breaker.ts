@@ -1,4 +1,4 @@
-import { backoffMs } from '../../domain/backoff.ts';
+import { backoffMs } from '../../domain/deadline.ts';
 import { ServiceError } from '../../errors.ts';
 
 /** After this many failed attempts in a row the breaker opens. */

@@ -1,5 +1,4 @@
-import { backoffMs } from '../../domain/backoff.ts';
-import { limitReached, withDeadline, type Deadline } from '../../domain/deadline.ts';
+import { backoffMs, type Deadline, limitReached, withDeadline } from '../../domain/deadline.ts';
 import type { ControlConnection, Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
 import type { NodeCounts, NodeEvents } from '../node-counts.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { backoffMs } from '../../src/domain/backoff.ts';
+import { backoffMs } from '../../src/domain/deadline.ts';
 
 describe('the pause before another attempt', () => {
   it.each([
