@@ -1,7 +1,7 @@
 import type { Config } from './config/service-file.ts';
 import type { AccessKey } from './identity/access-keys.ts';
 import type { KeystoneSettings } from './identity/keystone-tokens.ts';
-import type { StaticToken } from './identity/static-tokens.ts';
+import type { StaticToken } from './identity/authenticator.ts';
 import type { RedisSettings } from './store/redis-connection.ts';
 
 /** What a reload does not change, to compare. */
