@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import {
   grantedActions,
   unauthenticated,
@@ -6,45 +6,24 @@ import {
   type GrantedAction,
   type RequestOnWire,
 } from '../domain/caller.ts';
-import { ForgottenDates } from './forgotten-dates.ts';
 import {
-  canonicalRequest,
-  headerValues,
-  sha256Hex,
-  showCanonicalRequest,
-} from './canonical-request.ts';
-import { Lockout } from './lockout.ts';
+  badSignature,
+  ForgottenDates,
+  isSigned,
+  parseAuthorization,
+  signedDate,
+  type SigningKey,
+} from './signature.ts';
 
 /** A pair of keys from the configuration, and whom it proves. */
-export interface AccessKey {
-  readonly access: string;
-  readonly secret: string;
+export interface AccessKey extends SigningKey {
   readonly user: string;
   readonly projectId: string;
   readonly actions: readonly GrantedAction[];
-  /** The token of temporary credentials. Each request carries it in X-Security-Token, signed or not. */
-  readonly securityToken?: string | undefined;
 }
 
 /** How far X-Sdk-Date may be from our clock, in milliseconds. */
 const WINDOW_MS = 15 * 60_000;
-/** The SDKs sign about five. */
-const MAX_SIGNED_HEADERS = 64;
-
-interface Authorization {
-  readonly algorithm: 'SDK-HMAC-SHA256' | 'V11-HMAC-SHA256';
-  readonly access: string;
-  /** Of a derived key: `date/region/service`. */
-  readonly scope: string | undefined;
-  readonly signedHeaders: string;
-  readonly signature: string;
-}
-
-/** X-Sdk-Date, as it is signed and in milliseconds since 1970. */
-interface SignedDate {
-  readonly text: string;
-  readonly at: number;
-}
 
 /** Callers who prove themselves with a signature made with a secret key (AK/SK), of either kind that the official SDKs make. */
 export class AccessKeys {
@@ -87,7 +66,8 @@ export class AccessKeys {
     if (this.#lockout.isLocked(access, request.address)) {
       throw unauthenticated('AK access failed to reach the limit,forbidden');
     }
-    const date = this.#date(request, signedHeaders);
+    const date = signedDate(request, signedHeaders);
+    this.#requireRecent(request, date.at);
     const key = this.#keys.get(access);
     if (key === undefined) throw unauthenticated(`ak ${access} not exist`);
     if (!isSigned(request, authorization, key, date.text)) {
@@ -105,31 +85,14 @@ export class AccessKeys {
     };
   }
 
-  #date(request: RequestOnWire, signedHeaders: string): SignedDate {
-    const [date = '', ...others] = headerValues(request, 'x-sdk-date');
-    const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date)?.slice(1);
-    const isInPlace = others.length === 0 && signedHeaders.split(';').includes('x-sdk-date');
-    if (parts === undefined || !isInPlace) {
-      throw unauthenticated(
-        'verify aksk signature fail, X-Sdk-Date must be YYYYMMDDTHHMMSSZ and signed',
-      );
-    }
-    const [year, month, day, hour, minute, second] = parts.map(Number) as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    const at = Date.UTC(year, month - 1, day, hour, minute, second);
+  /** Throws `unauthenticated` if a request with this date is too old, or can be a replay. */
+  #requireRecent(request: RequestOnWire, at: number): void {
     // What was answered before is not remembered: a request that changes something may be a replay.
     const isUnknownPast =
       changesSomething(request) && (at < this.#rememberedFrom() || this.#forgotten.has(at));
     if (Math.abs(this.#now() - at) > WINDOW_MS || isUnknownPast) {
       throw unauthenticated('calc ak sk signature fail:signature expired');
     }
-    return { text: date, at };
   }
 
   /** Returns the second in which this process began, by the wall clock as it is set at the moment. */
@@ -147,83 +110,46 @@ function changesSomething({ method }: RequestOnWire): boolean {
   return !['GET', 'HEAD'].includes(method);
 }
 
-function parseAuthorization(request: RequestOnWire): Authorization {
-  const [header = '', ...others] = headerValues(request, 'authorization');
-  if (!/^(SDK|V11)-HMAC-SHA256 /.test(header)) {
-    throw unauthenticated(
-      'verify aksk signature fail, the algorithm is not supported: use SDK-HMAC-SHA256 or V11-HMAC-SHA256',
-    );
-  }
-  const match =
-    /^(?:(SDK-HMAC-SHA256) Access=([^\s,/]+)|(V11-HMAC-SHA256) Credential=([^\s,/]+)\/(\d{8}\/[^\s,/]+\/[^\s,/]+)), *SignedHeaders=([^\s,]+), *Signature=([0-9a-f]{64})$/.exec(
-      header,
-    );
-  if (match === null || others.length > 0) {
-    throw unauthenticated('verify aksk signature fail, the header Authorization is malformed');
-  }
-  const [, plain, access, , derivedAccess, scope, signedHeaders = '', signature = ''] = match;
-  const names = signedHeaders.toLowerCase().split(';');
-  if (names.length > MAX_SIGNED_HEADERS || new Set(names).size < names.length) {
-    throw unauthenticated(
-      `verify aksk signature fail, SignedHeaders must be at most ${MAX_SIGNED_HEADERS} names, none twice`,
-    );
-  }
-  return {
-    algorithm: plain === undefined ? 'V11-HMAC-SHA256' : 'SDK-HMAC-SHA256',
-    access: access ?? derivedAccess ?? '',
-    scope,
-    signedHeaders,
-    signature,
-  };
+const MAX_FAILURES = 5;
+const LOCKED_MS = 5 * 60_000;
+/** Pairs remembered; the least recently used are forgotten first. */
+const MAX_PAIRS = 10_000;
+
+interface Failures {
+  count: number;
+  lockedUntil: number;
 }
 
-function isSigned(
-  request: RequestOnWire,
-  { algorithm, scope, signedHeaders, signature }: Authorization,
-  key: AccessKey,
-  date: string,
-): boolean {
-  if (!hasItsHash(request) || !hasSecurityToken(request, key)) return false;
-  if (scope !== undefined && !date.startsWith(scope.slice(0, 8))) return false;
-  let canonical: string;
-  try {
-    canonical = canonicalRequest(request, signedHeaders);
-  } catch {
-    return false;
+/**
+ * Locks a pair of access key and address for five minutes after five bad signatures in a row. The pair, not the key:
+ * access keys are no secret, and a stranger must not be able to lock out whom one belongs to.
+ */
+class Lockout {
+  readonly #pairs = new LRUCache<string, Failures>({ max: MAX_PAIRS });
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
   }
-  const toSign = [algorithm, date, ...(scope === undefined ? [] : [scope]), sha256Hex(canonical)];
-  const expected = createHmac('sha256', signingKey(key, scope)).update(toSign.join('\n')).digest();
-  return timingSafeEqual(expected, Buffer.from(signature, 'hex'));
-}
 
-// Of a derived key the SDKs use the hex text, not the bytes.
-function signingKey({ access, secret }: AccessKey, scope: string | undefined): string {
-  if (scope === undefined) return secret;
-  return Buffer.from(hkdfSync('sha256', secret, access, scope, 32)).toString('hex');
-}
-
-// `UNSIGNED-PAYLOAD` is no hash of any body.
-function hasItsHash(request: RequestOnWire): boolean {
-  const hash = sha256Hex(request.body);
-  return headerValues(request, 'x-sdk-content-sha256').every((said) => said === hash);
-}
-
-// terraform-provider-huaweicloud adds the token after signing. The comparison proves it, so a signature over it adds nothing.
-function hasSecurityToken(request: RequestOnWire, key: AccessKey): boolean {
-  if (key.securityToken === undefined) return true;
-  const [token = '', ...others] = headerValues(request, 'x-security-token');
-  const [came, wanted] = [sha256Hex(token), sha256Hex(key.securityToken)].map((hex) =>
-    Buffer.from(hex),
-  ) as [Buffer, Buffer];
-  return timingSafeEqual(came, wanted) && others.length === 0;
-}
-
-function badSignature(request: RequestOnWire, signedHeaders: string): Error {
-  let shown = '';
-  try {
-    shown = showCanonicalRequest(request, signedHeaders);
-  } catch {
-    // The path or the query cannot be decoded, so there is none.
+  isLocked(access: string, address: string): boolean {
+    return (this.#pairs.get(pair(access, address))?.lockedUntil ?? 0) > this.#now();
   }
-  return unauthenticated(`verify aksk signature fail, canonicalRequest:${shown}`);
+
+  failed(access: string, address: string): void {
+    const key = pair(access, address);
+    const failures = this.#pairs.get(key) ?? { count: 0, lockedUntil: 0 };
+    failures.count += 1;
+    if (failures.count >= MAX_FAILURES)
+      Object.assign(failures, { count: 0, lockedUntil: this.#now() + LOCKED_MS });
+    this.#pairs.set(key, failures);
+  }
+
+  succeeded(access: string, address: string): void {
+    this.#pairs.delete(pair(access, address));
+  }
+}
+
+function pair(access: string, address: string): string {
+  return `${access} ${address}`;
 }
