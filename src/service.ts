@@ -19,9 +19,8 @@ import { MysqlNodes } from './mysql/mysql-nodes.ts';
 import { FileRegistry } from './registry/node-registry.ts';
 import type { Configuration, Problems } from './config/read-configuration.ts';
 import { MemoryAnswers } from './store/memory-answers.ts';
-import { RedisAnswers } from './store/redis-answers.ts';
+import { RedisAnswers, RedisCounters } from './store/redis-stores.ts';
 import { RedisConnection } from './store/redis-connection.ts';
-import { RedisCounters } from './store/redis-counters.ts';
 import { accessKeysOf, fixedPart, keystoneOf, storeOf, tokensOf } from './settings.ts';
 import {
   logAuditTrouble,

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { IdempotentResponses } from '../../src/domain/idempotent-responses.ts';
-import { RedisAnswers } from '../../src/store/redis-answers.ts';
+import { RedisAnswers } from '../../src/store/redis-stores.ts';
 import { startRedis, type RedisServer } from '../../tools/redis-server.ts';
 import { until } from '../support/until.ts';
 import {

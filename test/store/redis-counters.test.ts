@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/gl
 import express, { type Express } from 'express';
 import { rateLimit } from 'express-rate-limit';
 import request from 'supertest';
-import { RedisCounters } from '../../src/store/redis-counters.ts';
+import { RedisCounters } from '../../src/store/redis-stores.ts';
 import type { RedisConnection } from '../../src/store/redis-connection.ts';
 import { startRedis, type RedisServer } from '../../tools/redis-server.ts';
 import { until } from '../support/until.ts';

@@ -14,6 +14,10 @@ export interface RedisCommand {
   readonly values: readonly string[];
 }
 
+/** The most commands that a retry queue keeps, and their most bytes. */
+const MAX_COMMANDS = 1000;
+const MAX_BYTES = 16 * 1024 * 1024;
+
 /** What `reserving` replies when the owner has too much. */
 export const TOO_MUCH = 'too much';
 
@@ -110,6 +114,33 @@ export function remembered(reply: RedisReply): Remembered | undefined {
     ageMs: REMEMBERED_MS - Number(leftMs),
     limitMs: Number(limit),
   };
+}
+
+/** The commands to repeat once Redis is back. Beyond its bounds the oldest are dropped; their reservations then end by their own limits. */
+export class RedisRetryQueue {
+  readonly #commands = new Set<RedisCommand>();
+  #bytes = 0;
+
+  all(): readonly RedisCommand[] {
+    return [...this.#commands];
+  }
+
+  add(command: RedisCommand): void {
+    this.#commands.add(command);
+    this.#bytes += byteLength(command);
+    for (const oldest of this.#commands) {
+      if (this.#commands.size <= MAX_COMMANDS && this.#bytes <= MAX_BYTES) return;
+      this.delete(oldest);
+    }
+  }
+
+  delete(command: RedisCommand): void {
+    if (this.#commands.delete(command)) this.#bytes -= byteLength(command);
+  }
+}
+
+function byteLength({ names, values }: RedisCommand): number {
+  return [...names, ...values].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
 
 function namesOf({ key, owner }: Reservation): readonly [answer: string, owner: string] {

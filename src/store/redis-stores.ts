@@ -1,13 +1,13 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { RedisStore } from 'rate-limit-redis';
 import { BYTES_AN_OWNER, ownerHasTooMuch, type AnswerStore } from '../domain/answer-store.ts';
 import type { Remembered, Reservation } from '../domain/answer-store.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
-import { completing, reading, releasing, remembered, reserving } from './redis-answer-scripts.ts';
-import { TOO_MUCH, type RedisCommand } from './redis-answer-scripts.ts';
+import { completing, reading, releasing, remembered, reserving } from './redis-commands.ts';
+import { RedisRetryQueue, TOO_MUCH, type RedisCommand } from './redis-commands.ts';
 import type { RedisConnection, RedisReply } from './redis-connection.ts';
 
-const MAX_COMMANDS = 1000;
-const MAX_BYTES = 16 * 1024 * 1024;
+const COUNTER_PREFIX = 'session-control:requests:';
 
 /**
  * The answers of several replicas, in one Redis. `reserve` throws `too_many_requests` when the owner has too much there.
@@ -95,29 +95,36 @@ const CANNOT_TELL: Sentence = {
     '存储无法判断该请求是否重复，因此本次未执行；若此前已执行，其结果不变。恢复之前，仅执行未签名且不带Idempotency-Key的终止请求。',
 };
 
-/** The commands to repeat once Redis is back. Beyond its bounds the oldest are dropped; their reservations then end by their own limits. */
-class RedisRetryQueue {
-  readonly #commands = new Set<RedisCommand>();
-  #bytes = 0;
-
-  all(): readonly RedisCommand[] {
-    return [...this.#commands];
+/** Counts requests for express-rate-limit, over all replicas. Each limiter needs its own, with a name that all replicas give it. */
+export class RedisCounters extends RedisStore {
+  constructor(redis: RedisConnection, name: string) {
+    super({ prefix: `${COUNTER_PREFIX}${name}:`, sendCommand: sendingWholeScripts(redis) });
   }
 
-  add(command: RedisCommand): void {
-    this.#commands.add(command);
-    this.#bytes += byteLength(command);
-    for (const oldest of this.#commands) {
-      if (this.#commands.size <= MAX_COMMANDS && this.#bytes <= MAX_BYTES) return;
-      this.delete(oldest);
-    }
-  }
-
-  delete(command: RedisCommand): void {
-    if (this.#commands.delete(command)) this.#bytes -= byteLength(command);
+  // Its keys name callers.
+  override prefixKey(key: string): string {
+    return super.prefixKey(createHash('sha256').update(key).digest('hex'));
   }
 }
 
-function byteLength({ names, values }: RedisCommand): number {
-  return [...names, ...values].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+/**
+ * RedisStore loads its scripts once, at construction, and keeps that failure for good if Redis is down then.
+ * So the scripts stay here, and each call sends the whole text.
+ */
+function sendingWholeScripts(redis: RedisConnection) {
+  const scripts = new Map<string, string>();
+  return async (...command: string[]): Promise<string | number | (string | number)[]> => {
+    const [name, argument = '', ...rest] = command;
+    if (name === 'SCRIPT') {
+      const [script = ''] = rest;
+      const hash = createHash('sha1').update(script).digest('hex');
+      scripts.set(hash, script);
+      return hash;
+    }
+    const script = name === 'EVALSHA' ? scripts.get(argument) : undefined;
+    const reply = await (script === undefined
+      ? redis.send(...command)
+      : redis.send('EVAL', script, ...rest));
+    return reply as Exclude<RedisReply, null | readonly RedisReply[]> | (string | number)[];
+  };
 }
