@@ -2,9 +2,9 @@ import {
   isInternalCommand,
   isInternalUser,
   isOverNetwork,
+  isReplicating,
   servesClient,
 } from './internal-names.ts';
-import { isReplicating } from './replication-states.ts';
 import { clientPort, isCutHost, sessionOf } from './session.ts';
 import type { ProcessListRow, Session } from './session.ts';
 

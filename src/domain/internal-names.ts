@@ -1,4 +1,4 @@
-import type { ServerThread } from './session.ts';
+import type { ProcessListRow, ServerThread } from './session.ts';
 
 /**
  * Accounts that serve no client: the servers' own, and those of the clouds that host them.
@@ -72,4 +72,88 @@ export function isServerThread(name: string): boolean {
 export function isOverNetwork({ name, connectionType }: ServerThread): boolean {
   const isOfClient = name === POOL_THREAD || CLIENT_THREADS.includes(name);
   return isOfClient && /^(?:TCP\/IP|SSL\/TLS)$/.test(connectionType ?? '');
+}
+
+/**
+ * States that only replication's own threads have, in lower case and in the spelling of MySQL 5.6; a prefix where versions end them
+ * differently. A client that waits for a replica has others, such as `waiting for the slave sql thread to advance position`.
+ * Sources: the stages in mysqld.cc of MySQL 5.6 to 9.7 and of MariaDB 10.5 to 11.8; both manuals, replication thread states.
+ */
+const SOURCE_STATES = [
+  ...['master has sent all binlog to slave', 'has sent all binlog to slave'],
+  ...['sending binlog event to slave', 'finished reading one binlog; switching to next binlog'],
+  ...['waiting to finalize termination', 'connection delegated to group replication'],
+  ...['waiting for semi-sync slave connection', 'reading semi-sync ack from slave'],
+] as const;
+
+const REPLICA_STATES = [
+  // The receiver.
+  ...['waiting for master update', 'connecting to master', 'checking master version'],
+  ...['registering slave on master', 'requesting binlog dump', 'waiting for master to send event'],
+  ...['queueing master event to the relay log', 'waiting to reconnect after a failed '],
+  ...['reconnecting after a failed ', 'waiting for the slave sql thread to free '],
+  ...['waiting for slave mutex on exit', 'fetching master member details from connected master'],
+  ...['updating fetched master member details on receiver'],
+  ...['wait before trying to fetch next membership changes from master'],
+  // The coordinator, or the only applier.
+  ...[
+    'slave has read all relay log; ',
+    'has read all relay log; ',
+    'reading event from the relay log',
+  ],
+  ...['waiting for the next event in relay log', 'waiting until master_delay seconds after '],
+  ...['waiting for slave workers to ', 'waiting for slave worker ', 'waiting for workers to exit'],
+  ...['making temporary file', 'slave sql thread ending', 'waiting for worker threads to be idle'],
+  ...['waiting for room in worker thread event queue'],
+  // The workers.
+  ...['waiting for an event from coordinator', 'waiting for an event from sql thread'],
+  ...['executing event', 'applying batch of row changes ('],
+  ...['waiting for preceding transaction to commit', 'waiting for its turn to commit'],
+  ...['waiting for dependent transaction to commit', 'waiting for work from '],
+  ...['waiting for prior transaction to start commit'],
+  ...['waiting for other master connection to process '],
+  ...['waiting for parallel replication deadlock handling to complete'],
+] as const;
+
+const SOURCE_STATE = patternOf(SOURCE_STATES);
+const REPLICA_STATE = patternOf(REPLICA_STATES);
+
+/** White space and comments; each has one way to match, so that no text takes long. */
+const BLANKS = String.raw`(?:\s|/\*(?:[^*]|\*(?!/))*\*/|(?:#|--(?=\s))[^\n]*\n)*`;
+/** A client that plays back what mysqlbinlog printed applies rows as a worker does. */
+const PLAYS_BINLOG = new RegExp(String.raw`^${BLANKS}binlog\b`, 'i');
+/** A text that ends before its first word does: within a comment, or within `binlog`. */
+const ENDS_EARLY = new RegExp(
+  String.raw`^${BLANKS}(?:/|-|--|/\*(?:[^*]|\*(?!/))*|(?:#|--(?=\s))[^\n]*|b|bi|bin|binl|binlo)?$`,
+  'i',
+);
+/** A node shows at most this many characters of a statement. */
+const CUT_TEXT = 100;
+
+/**
+ * True if a row is in a state that no client session can have. The thread of a binlog dump is that of a client, so its states count
+ * whatever its thread is.
+ */
+export function isReplicating({ state, info, thread }: ProcessListRow): boolean {
+  const shown = state ?? '';
+  if (SOURCE_STATE.test(shown)) return true;
+  if (thread !== undefined && servesClient(thread)) return false;
+  return REPLICA_STATE.test(shown) && !PLAYS_BINLOG.test(info ?? '');
+}
+
+/** True if a row is in such a state, and its text leaves no doubt: comments can hide the BINLOG of a client behind the cut. */
+export function isProvenReplicating(row: ProcessListRow): boolean {
+  if (!isReplicating(row)) return false;
+  const info = row.info ?? '';
+  return info.length < CUT_TEXT || !ENDS_EARLY.test(info);
+}
+
+/** Returns what matches these states, in their later spelling too: `replica` for `slave` and `source` for `master`. */
+function patternOf(states: readonly string[]): RegExp {
+  const either = states
+    .join('|')
+    .replaceAll('(', '\\(')
+    .replaceAll('slave', '(?:slave|replica)')
+    .replaceAll('master', '(?:master|source)');
+  return new RegExp(`^(?:${either})`, 'i');
 }

@@ -6,10 +6,14 @@ import {
   userSessions,
 } from './client-filter.ts';
 import type { ClientFilter, UserSessions } from './client-filter.ts';
-import { isInternalCommand, isServerThread, servesClient } from './internal-names.ts';
+import {
+  isInternalCommand,
+  isProvenReplicating,
+  isServerThread,
+  servesClient,
+} from './internal-names.ts';
 import { isSameRun, type ControlConnection, type Incarnation } from './node.ts';
 import type { ProcessList } from './node.ts';
-import { isProvenReplicating } from './replication-states.ts';
 import { clientPort, isCutHost, type ProcessListRow } from './session.ts';
 
 interface Known {
