@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { createApp } from './app.ts';
 import { FileAudit } from './audit/file-audit.ts';
 import { LineFile } from './audit/line-file.ts';
-import { NO_AUDIT } from './domain/audit.ts';
+import { NO_AUDIT } from './domain/termination.ts';
 import { IdempotentResponses } from './domain/idempotent-responses.ts';
 import { SessionService } from './domain/session-service.ts';
 import { createListener, replaceTls, stopListening } from './http/listener.ts';

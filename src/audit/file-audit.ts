@@ -1,6 +1,6 @@
 import { isNativeError } from 'node:util/types';
 import { stringify } from 'lossless-json';
-import type { Audit, Conclusion, Denial, Intent } from '../domain/audit.ts';
+import type { Audit, Conclusion, Denial, Intent } from '../domain/termination.ts';
 import { withDeadline, type Deadline } from '../domain/deadline.ts';
 import type { NodeKey } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';

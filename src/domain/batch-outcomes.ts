@@ -1,9 +1,8 @@
 import { asServiceError, type ServiceError } from '../errors.ts';
-import type { Audit } from './audit.ts';
 import type { ControlConnection, KillResult, Node } from './node.ts';
 import type { SessionSnapshot } from './session-snapshot.ts';
 import type { Session } from './session.ts';
-import { isExpected, type Entry, type Outcome } from './termination.ts';
+import { type Audit, type Entry, isExpected, type Outcome } from './termination.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
 
 interface IdOutcome {

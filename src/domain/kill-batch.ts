@@ -1,5 +1,4 @@
 import { ServiceError, type Sentence } from '../errors.ts';
-import type { Audit } from './audit.ts';
 import { BatchOutcomes } from './batch-outcomes.ts';
 import { limitReached } from './deadline.ts';
 import { ExitWatcher } from './exit-watcher.ts';
@@ -7,7 +6,7 @@ import { isSameIncarnation, type ControlConnection, type KillResult } from './no
 import type { Nodes, ProcessList, UsedConnection } from './node.ts';
 import { SessionSnapshot, type SnapshotParts } from './session-snapshot.ts';
 import type { Session } from './session.ts';
-import type { Outcome, Termination, TerminationRequest } from './termination.ts';
+import type { Audit, Outcome, Termination, TerminationRequest } from './termination.ts';
 import { resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.ts';
 
 /** Each connection that breaks can cost a full KILL timeout. */

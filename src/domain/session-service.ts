@@ -1,5 +1,4 @@
 import { ServiceError } from '../errors.ts';
-import { NO_AUDIT, type Audit } from './audit.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { ListedRow } from './client-filter.ts';
 import type { Deadline } from './deadline.ts';
@@ -7,7 +6,7 @@ import { KillBatch } from './kill-batch.ts';
 import type { Node, NodeKey, NodeRegistry, Nodes } from './node.ts';
 import { SessionSelector, type SessionRules } from './session-selector.ts';
 import { sessionOf, type Session } from './session.ts';
-import type { Termination, TerminationRequest } from './termination.ts';
+import { type Audit, NO_AUDIT, type Termination, type TerminationRequest } from './termination.ts';
 
 /** Pages of one reader come from one list while it is at most this old, in milliseconds. */
 const MAX_PAGE_AGE_MS = 2000;

@@ -1,11 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Audit } from './audit.ts';
 import type { BatchOutcomes } from './batch-outcomes.ts';
 import { MAX_LIST_AGE_MS } from './session-snapshot.ts';
 import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillOutcome, Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
-import type { Origin, Outcome } from './termination.ts';
+import type { Audit, Origin, Outcome } from './termination.ts';
 import type { ListedRow } from './client-filter.ts';
 
 /** A KILL that was sent and not answered. */

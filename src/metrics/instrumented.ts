@@ -1,4 +1,4 @@
-import type { Audit } from '../domain/audit.ts';
+import type { Audit } from '../domain/termination.ts';
 import type { Caller, Credentials, Identity } from '../domain/caller.ts';
 import type { ControlConnection, Nodes } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';

@@ -11,7 +11,7 @@ import { FileAudit } from '../../src/audit/file-audit.ts';
 import { LineFile } from '../../src/audit/line-file.ts';
 import { unauthenticated } from '../../src/domain/caller.ts';
 import type { KeystoneTokens } from '../../src/identity/keystone-tokens.ts';
-import { NO_AUDIT } from '../../src/domain/audit.ts';
+import { NO_AUDIT } from '../../src/domain/termination.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
 import { until } from '../support/until.ts';

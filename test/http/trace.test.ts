@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import { NO_AUDIT, type Audit } from '../../src/domain/audit.ts';
+import { NO_AUDIT, type Audit } from '../../src/domain/termination.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, processesPath } from '../support/ids.ts';
 import { createService, TOKEN } from '../support/service.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import { NO_AUDIT, type Audit } from '../../src/domain/audit.ts';
+import { NO_AUDIT, type Audit } from '../../src/domain/termination.ts';
 import type { ControlConnection, Node, Nodes } from '../../src/domain/node.ts';
 import { sessionOf, type ProcessListRow, type Session } from '../../src/domain/session.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';

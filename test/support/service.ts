@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { parse } from 'lossless-json';
 import request from 'supertest';
 import { createApp } from '../../src/app.ts';
-import { NO_AUDIT, type Audit } from '../../src/domain/audit.ts';
+import { NO_AUDIT, type Audit } from '../../src/domain/termination.ts';
 import type { AnswerStore } from '../../src/domain/answer-store.ts';
 import type { App } from '../../src/http/express-prototypes.ts';
 import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
