@@ -1,11 +1,6 @@
-import {
-  isAtRest,
-  isNetworkClient,
-  loginUserOf,
-  reasonOfUser,
-  userSessions,
-} from './client-filter.ts';
-import type { ClientFilter, UserSessions } from './client-filter.ts';
+import { isNetworkClient, reasonOfUser, userSessions } from './client-filter.ts';
+import type { ClientFilter } from './client-filter.ts';
+import { isAtRest, loginUserOf, type UserSessions } from './user-sessions.ts';
 import {
   isInternalCommand,
   isProvenReplicating,

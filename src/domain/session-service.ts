@@ -1,15 +1,12 @@
 import { ServiceError } from '../errors.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { ListedRow } from './client-filter.ts';
 import type { Deadline } from './deadline.ts';
 import { KillBatch } from './kill-batch.ts';
 import type { Node, NodeKey, NodeRegistry, Nodes } from './node.ts';
-import { SessionSelector, type SessionRules } from './session-selector.ts';
+import { SessionSelector, type SessionRules } from './session-snapshot.ts';
 import { sessionOf, type Session } from './session.ts';
+import { PageCache, type ListedRow } from './user-sessions.ts';
 import { type Audit, NO_AUDIT, type Termination, type TerminationRequest } from './termination.ts';
-
-/** Pages of one reader come from one list while it is at most this old, in milliseconds. */
-const MAX_PAGE_AGE_MS = 2000;
 
 /** A page of the user sessions of a node. */
 export interface SessionPage {
@@ -111,40 +108,5 @@ export class SessionService {
     const { ascending } = await list;
     this.#pages.keep(reader, ascending, asked);
     return ascending;
-  }
-}
-
-interface Cached {
-  readonly sessions: readonly ListedRow[];
-  readonly askedAt: number;
-}
-
-/** Keeps the last list of each reader for 2 s: pages fit together, and cost the node one list. No KILL is sent by such a list. */
-export class PageCache {
-  /** By reader, in the order of their lists. */
-  readonly #cached = new Map<string, Cached>();
-
-  /** Returns the sessions that this reader got, if they are at most 2 s old. */
-  get(reader: string, now: number): readonly ListedRow[] | undefined {
-    this.#forgetOld(now);
-    const cached = this.#cached.get(reader);
-    // A list that took long is old, and can stand behind newer ones.
-    return cached !== undefined && now - cached.askedAt <= MAX_PAGE_AGE_MS
-      ? cached.sessions
-      : undefined;
-  }
-
-  /** Keeps the sessions that a reader gets. `askedAt` is in milliseconds of `performance.now()`. */
-  keep(reader: string, sessions: readonly ListedRow[], askedAt: number): void {
-    this.#cached.delete(reader);
-    this.#cached.set(reader, { sessions, askedAt });
-    this.#forgetOld(askedAt);
-  }
-
-  #forgetOld(now: number): void {
-    for (const [reader, { askedAt }] of this.#cached) {
-      if (now - askedAt <= MAX_PAGE_AGE_MS) return;
-      this.#cached.delete(reader);
-    }
   }
 }

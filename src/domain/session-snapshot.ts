@@ -1,9 +1,10 @@
 import { asServiceError, ServiceError } from '../errors.ts';
-import type { UserSessions } from './client-filter.ts';
+import type { UserSessions } from './user-sessions.ts';
 import type { Deadline } from './deadline.ts';
-import type { ControlConnection, KillResult, Node, ProcessList } from './node.ts';
-import type { SessionSelector } from './session-selector.ts';
-import { isSameSession, type Session } from './session.ts';
+import type { ControlConnection, KillResult, Node, NodeKey } from './node.ts';
+import type { OwnSessions, ProcessList } from './node.ts';
+import { InternalThreadHistory } from './internal-thread-history.ts';
+import { isSameSession, type ProcessListRow, type Session } from './session.ts';
 
 /** Promise 1: a KILL is sent only for a session that a process list of at most this age shows, in milliseconds. */
 export const MAX_LIST_AGE_MS = 2000;
@@ -118,4 +119,49 @@ export class SessionSnapshot {
   #isStale(): boolean {
     return this.#parts.now() - this.#list.askedAt > MAX_LIST_AGE_MS;
   }
+}
+
+/** The rules by which sessions count as internal on every node, from the configuration. */
+export interface SessionRules {
+  readonly internalUsers: readonly string[];
+  readonly requireClientPort: boolean;
+}
+
+/** Selects the user sessions of process lists, by the rules and by what earlier lists of the node proved. */
+export class SessionSelector {
+  readonly #rules: SessionRules;
+  readonly #onSharedAccount: (node: NodeKey) => void;
+  readonly #history = new InternalThreadHistory();
+  /** The last selection. Requests that share a list ask for it one after the other. */
+  #last: UserSessions | undefined;
+
+  /** Calls `onSharedAccount` for each list that shows sessions of the control account which are not ours. */
+  constructor(rules: SessionRules, onSharedAccount: (node: NodeKey) => void) {
+    this.#rules = rules;
+    this.#onSharedAccount = onSharedAccount;
+  }
+
+  /** Returns the user sessions of a list that this connection read. Promise 2: a row that is not provably a client's is none. */
+  select(node: Node, connection: ControlConnection, list: ProcessList): UserSessions {
+    const ours = connection.ours();
+    const selected = this.#history.select(node.nodeId, connection, list, {
+      ownIds: new Set([...ours.ids, connection.id]),
+      controlAccount: node.user,
+      internalUsers: [...this.#rules.internalUsers, ...node.internalUsers],
+      requireClientPort: this.#rules.requireClientPort,
+    });
+    if (this.#last !== selected) {
+      this.#last = selected;
+      // No session of the control account is a user session.
+      if (selected.others.some(isStranger(node, ours))) this.#onSharedAccount(node);
+    }
+    return selected;
+  }
+}
+
+/** Returns a function that is true for rows of the control account which are not ours. */
+function isStranger({ user: account }: Node, ours: OwnSessions): (row: ProcessListRow) => boolean {
+  const control = account.toLowerCase();
+  const known = new Set([...ours.ids].map((id) => id.toString()));
+  return ({ id, user }) => ours.areAll && user?.toLowerCase() === control && !known.has(id ?? '');
 }

@@ -5,7 +5,7 @@ import type { Deadline } from './deadline.ts';
 import type { ControlConnection, KillOutcome, Node, ProcessList } from './node.ts';
 import { isSameEndpoint, sessionOf, type ProcessListRow, type Session } from './session.ts';
 import type { Audit, Origin, Outcome } from './termination.ts';
-import type { ListedRow } from './client-filter.ts';
+import type { ListedRow } from './user-sessions.ts';
 
 /** A KILL that was sent and not answered. */
 export interface UnansweredKill {

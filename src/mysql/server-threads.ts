@@ -1,4 +1,4 @@
-import { isAtRest } from '../domain/client-filter.ts';
+import { isAtRest } from '../domain/user-sessions.ts';
 import { servesClient } from '../domain/internal-names.ts';
 import type { Node } from '../domain/node.ts';
 import type { ServerThread } from '../domain/session.ts';

@@ -8,7 +8,7 @@ import {
   type ClientFilter,
 } from '../../src/domain/client-filter.ts';
 import { sessionOf, type ProcessListRow, type Session } from '../../src/domain/session.ts';
-import type { UserSessions } from '../../src/domain/client-filter.ts';
+import type { UserSessions } from '../../src/domain/user-sessions.ts';
 import { client, printed, PROCESS_LIST_ROWS } from './process-list-rows.ts';
 
 const STRICT: ClientFilter = {

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { PageCache } from '../../src/domain/session-service.ts';
+import { PageCache } from '../../src/domain/user-sessions.ts';
 
 it('gives no list that is older than two seconds, though younger ones stand before it', () => {
   const cache = new PageCache();

@@ -2,9 +2,12 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { KillResult, Node } from '../../src/domain/node.ts';
 import { sessionOf } from '../../src/domain/session.ts';
-import type { ListedRow } from '../../src/domain/client-filter.ts';
-import { SessionSelector } from '../../src/domain/session-selector.ts';
-import { SessionSnapshot, MAX_LIST_AGE_MS } from '../../src/domain/session-snapshot.ts';
+import type { ListedRow } from '../../src/domain/user-sessions.ts';
+import {
+  MAX_LIST_AGE_MS,
+  SessionSelector,
+  SessionSnapshot,
+} from '../../src/domain/session-snapshot.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import {
   COLUMNS,

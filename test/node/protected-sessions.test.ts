@@ -5,7 +5,7 @@ import { parse } from 'lossless-json';
 import request from 'supertest';
 import type { Node } from '../../src/domain/node.ts';
 import { sessionOf } from '../../src/domain/session.ts';
-import type { ListedRow } from '../../src/domain/client-filter.ts';
+import type { ListedRow } from '../../src/domain/user-sessions.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
