@@ -1,5 +1,4 @@
-import type { Capabilities } from '../domain/capabilities.ts';
-import type { Node } from '../domain/node.ts';
+import type { Capabilities, Node } from '../domain/node.ts';
 import type { PartState } from './check-parts.ts';
 
 const GAP = 2;

@@ -1,5 +1,4 @@
-import type { Capabilities } from '../domain/capabilities.ts';
-import type { Node } from '../domain/node.ts';
+import type { Capabilities, Node } from '../domain/node.ts';
 import { isAccountRefused } from '../mysql/node-trouble.ts';
 
 /** What would make a kill on this node fail, now or when it is full, and what helps: a sentence each. */

@@ -7,9 +7,15 @@ import {
   isServerThread,
   servesClient,
 } from './internal-names.ts';
-import { isSameRun, type ControlConnection, type Incarnation } from './node.ts';
+import { type ControlConnection } from './node.ts';
 import type { ProcessList } from './node.ts';
-import { clientPort, isCutHost, type ProcessListRow } from './session.ts';
+import {
+  clientPort,
+  type Incarnation,
+  isCutHost,
+  isSameRun,
+  type ProcessListRow,
+} from './session.ts';
 
 interface Known {
   readonly incarnation: Incarnation;

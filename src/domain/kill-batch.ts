@@ -2,10 +2,10 @@ import { ServiceError, type Sentence } from '../errors.ts';
 import { BatchOutcomes } from './batch-outcomes.ts';
 import { limitReached } from './deadline.ts';
 import { ExitWatcher } from './exit-watcher.ts';
-import { isSameIncarnation, type ControlConnection, type KillResult } from './node.ts';
-import type { Nodes, ProcessList, UsedConnection } from './node.ts';
+import { type ControlConnection, type KillResult } from './node.ts';
+import type { Nodes, ProcessList } from './node.ts';
 import { SessionSnapshot, type SnapshotParts } from './session-snapshot.ts';
-import type { Session } from './session.ts';
+import { isSameIncarnation, type Session, type UsedConnection } from './session.ts';
 import type { Audit, Outcome, Termination, TerminationRequest } from './termination.ts';
 import { resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.ts';
 

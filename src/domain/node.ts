@@ -1,8 +1,7 @@
 import { isIPv4 } from 'node:net';
-import type { ServiceError } from '../errors.ts';
-import type { Capabilities } from './capabilities.ts';
+import type { Sentence, ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
-import type { ProcessListRow, Session } from './session.ts';
+import type { Incarnation, ProcessListRow, Session } from './session.ts';
 
 /** The three ids of the URL that name a node. */
 export interface NodeKey {
@@ -58,20 +57,6 @@ export interface Nodes {
   ): Promise<T>;
   /** Opens a connection of its own to each port of the node, and returns what could be done over it. Never throws. */
   probe(node: Node, deadline: Deadline): Promise<Capabilities>;
-}
-
-/** One run of a node's server process, as a connection found it. */
-export interface Incarnation {
-  /** `server_uuid`, or `hostname:port:server_id`: the same after a restart. */
-  readonly server: string;
-  /** The start, in whole seconds of the node's own clock, which can step. */
-  readonly startedAt: number;
-  /** The same number for connections that are proven to have reached the same run. */
-  readonly run: number;
-  /** The latest time at which it can have begun, in milliseconds of `performance.now()`. */
-  readonly begunBy: number;
-  /** The time at which the connection had found it, in milliseconds of `performance.now()`. */
-  readonly seenAt: number;
 }
 
 /** The session ids of control connections. */
@@ -156,31 +141,44 @@ export interface KillResult {
  */
 export type KillOutcome = 'killed' | 'not_found' | 'refused' | 'not_sent' | 'unknown';
 
-/** A control connection, and the incarnation that it reached. */
-interface Reached {
-  /** The session id of the control connection. */
-  readonly id: bigint;
-  readonly incarnation: Incarnation;
+/** The answer to what the service could do on a node now. */
+export interface Capabilities {
+  /** Why the main port lets nobody in; undefined when it does. */
+  readonly main: Sentence | undefined;
+  /** The same of the spare way in; 'none' when the node has none in the registry. */
+  readonly admin: Sentence | undefined | 'none';
+  /** What stands behind either, such as `connect ECONNREFUSED …`, if it is known: for operators only, since it has addresses. */
+  readonly mainCause: string | undefined;
+  readonly adminCause: string | undefined;
+  /** What to GRANT the control account before the spare way lets it in. */
+  readonly adminGrants: readonly string[];
+  /** True if an open control connection answers: it works also while both ports refuse new connections. */
+  readonly isConnected: boolean;
+  /** The server that answered; undefined if none did. */
+  readonly server: ServerFacts | undefined;
+  /** The line of nodes.yaml that pins the server which the main port reached: for operators only, since it can hold a host name. */
+  readonly pin?:
+    { readonly key: 'server_uuid' | 'server_identity'; readonly value: string } | undefined;
 }
 
-/** A control connection that a request used from `usedAt` on, in milliseconds of `performance.now()`. */
-export interface UsedConnection extends Reached {
-  readonly usedAt: number;
-}
-
-/**
- * Returns true if `later` surely reaches the incarnation that `earlier` reached, still at its `usedAt`.
- * Ids grow within a run. A connection from before `usedAt` is of the same run too: none outlasts its server process, and of one server there
- * is one process at a time.
- */
-export function isSameIncarnation(earlier: UsedConnection, later: Reached): boolean {
-  const isOfIt = later.id > earlier.id || later.incarnation.seenAt < earlier.usedAt;
-  return isOfIt && isSameRun(earlier.incarnation, later.incarnation);
-}
-
-/** Returns true if two connections are proven to have reached the same run. */
-export function isSameRun(one: Incarnation, other: Incarnation): boolean {
-  return one.server === other.server && one.run === other.run;
+export interface ServerFacts {
+  readonly flavour: 'mysql' | 'mariadb' | 'tidb';
+  /** The version of the product, such as 8.4 or 10.11; `unknown` if a TiDB does not name its own. */
+  readonly version: string;
+  /** `verified`: TLS with a checked certificate; `encrypted`: TLS without a check; `plain`: no TLS. */
+  readonly line: 'verified' | 'encrypted' | 'plain';
+  /** The control account as the node knows it, such as `session_control@10.0.0.%`. */
+  readonly account: string;
+  /** What to GRANT the control account, such as `PROCESS ON *.*`; without it the node is refused. */
+  readonly missingGrants: readonly string[];
+  /** True if the node shows a rollback that goes on after its session has left the list. */
+  readonly canSeeRollbacks: boolean;
+  /** True if `performance_schema.threads` can be read: it shows which threads serve a client. */
+  readonly hasSecondOpinion: boolean;
+  /** How many sessions have a host that the node cut off, so that they are neither listed nor ended; undefined if no list can be read. */
+  readonly cutHosts: number | undefined;
+  /** True if sessions are to be ended with mysql.rds_kill, and the node has no such procedure. */
+  readonly lacksProcedure: boolean;
 }
 
 /** True for `localhost` and the addresses of the loopback interface: what goes there leaves no machine. */

@@ -1,8 +1,7 @@
 import { ServiceError } from '../errors.ts';
-import type { Capabilities } from './capabilities.ts';
 import type { Deadline } from './deadline.ts';
 import { KillBatch } from './kill-batch.ts';
-import type { Node, NodeKey, NodeRegistry, Nodes } from './node.ts';
+import type { Capabilities, Node, NodeKey, NodeRegistry, Nodes } from './node.ts';
 import { SessionSelector, type SessionRules } from './session-snapshot.ts';
 import { sessionOf, type Session } from './session.ts';
 import { PageCache, type ListedRow } from './user-sessions.ts';

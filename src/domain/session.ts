@@ -109,3 +109,44 @@ export function isSameEndpoint(one: string, other: string): boolean {
   const port = clientPort(one);
   return port === undefined ? one === other : port === clientPort(other);
 }
+
+/** One run of a node's server process, as a connection found it. */
+export interface Incarnation {
+  /** `server_uuid`, or `hostname:port:server_id`: the same after a restart. */
+  readonly server: string;
+  /** The start, in whole seconds of the node's own clock, which can step. */
+  readonly startedAt: number;
+  /** The same number for connections that are proven to have reached the same run. */
+  readonly run: number;
+  /** The latest time at which it can have begun, in milliseconds of `performance.now()`. */
+  readonly begunBy: number;
+  /** The time at which the connection had found it, in milliseconds of `performance.now()`. */
+  readonly seenAt: number;
+}
+
+/** A control connection, and the incarnation that it reached. */
+interface Reached {
+  /** The session id of the control connection. */
+  readonly id: bigint;
+  readonly incarnation: Incarnation;
+}
+
+/** A control connection that a request used from `usedAt` on, in milliseconds of `performance.now()`. */
+export interface UsedConnection extends Reached {
+  readonly usedAt: number;
+}
+
+/**
+ * Returns true if `later` surely reaches the incarnation that `earlier` reached, still at its `usedAt`.
+ * Ids grow within a run. A connection from before `usedAt` is of the same run too: none outlasts its server process, and of one server there
+ * is one process at a time.
+ */
+export function isSameIncarnation(earlier: UsedConnection, later: Reached): boolean {
+  const isOfIt = later.id > earlier.id || later.incarnation.seenAt < earlier.usedAt;
+  return isOfIt && isSameRun(earlier.incarnation, later.incarnation);
+}
+
+/** Returns true if two connections are proven to have reached the same run. */
+export function isSameRun(one: Incarnation, other: Incarnation): boolean {
+  return one.server === other.server && one.run === other.run;
+}

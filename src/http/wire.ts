@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { stringify } from 'lossless-json';
 import type { Audit } from '../domain/termination.ts';
-import type { Capabilities } from '../domain/capabilities.ts';
+import type { Capabilities } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import type { SessionPage } from '../domain/session-service.ts';
 import {

@@ -1,8 +1,8 @@
 import type { LookupFunction } from 'node:net';
 import { limitReached, withDeadline, type Deadline } from '../domain/deadline.ts';
-import type { ControlConnection, Incarnation, KillLimits, KillResult } from '../domain/node.ts';
+import type { ControlConnection, KillLimits, KillResult } from '../domain/node.ts';
 import type { Node, OwnSessions, ProcessList, TransactionState } from '../domain/node.ts';
-import type { Session } from '../domain/session.ts';
+import type { Incarnation, Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import { openConnection, type Address } from './driver/open-connection.ts';

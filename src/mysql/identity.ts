@@ -1,5 +1,6 @@
 import type { Deadline } from '../domain/deadline.ts';
-import type { Incarnation, Node } from '../domain/node.ts';
+import type { Node } from '../domain/node.ts';
+import type { Incarnation } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import { serverErrorNumber } from './server-errors.ts';

@@ -1,7 +1,6 @@
 import type { LookupFunction } from 'node:net';
-import type { Capabilities } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
-import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
+import type { Capabilities, ControlConnection, Node, Nodes } from '../domain/node.ts';
 import { lookUpName, serialAddressLookup, type AddressesOf } from './driver/name-lookup.ts';
 import { noCounts, type NodeCounts, type NodeEvents } from './node-counts.ts';
 import { NodeIdentity } from './node-identity.ts';

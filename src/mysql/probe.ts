@@ -1,8 +1,7 @@
 import { isNativeError } from 'node:util/types';
-import type { Capabilities, ServerFacts } from '../domain/capabilities.ts';
 import type { Deadline } from '../domain/deadline.ts';
 import { countCutHosts, type ClientFilter } from '../domain/client-filter.ts';
-import type { Node } from '../domain/node.ts';
+import type { Capabilities, Node, ServerFacts } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import { codeOf, DeadlineError } from './driver/driver-connection.ts';
 import { openConnection, type Address } from './driver/open-connection.ts';

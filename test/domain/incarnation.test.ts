@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isSameIncarnation } from '../../src/domain/node.ts';
+import { isSameIncarnation } from '../../src/domain/session.ts';
 
 describe('what a later connection reaches', () => {
   const first = sighting();

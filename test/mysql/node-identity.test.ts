@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Incarnation } from '../../src/domain/node.ts';
+import type { Incarnation } from '../../src/domain/session.ts';
 import { NodeIdentity, type Port } from '../../src/mysql/node-identity.ts';
 import { fakeNode } from '../support/ids.ts';
 

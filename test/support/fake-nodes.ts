@@ -1,6 +1,6 @@
-import type { Capabilities } from '../../src/domain/capabilities.ts';
 import { limitReached, type Deadline } from '../../src/domain/deadline.ts';
 import type {
+  Capabilities,
   ControlConnection,
   KillLimits,
   KillResult,
