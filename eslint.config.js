@@ -47,21 +47,21 @@ const ARROWS = {
       '^(?!node:|\\.|(commander|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
   },
   // Each command reaches what it needs of the service, and no command another.
-  'src/commands/{command-line,exit-codes,init}.ts': {
+  'src/commands/{command-line,init}.ts': {
     local: '^\\.(\\./|/(check|health))',
     packages: '^(?!node:|\\.)',
   },
   'src/commands/audit.ts': {
-    local: '^\\.(\\./(?!audit/verify\\.ts$)|/(?!exit-codes\\.ts$))',
+    local: '^\\.(\\./(?!audit/verify\\.ts$)|/(?!command-line\\.ts$))',
     packages: '^(?!node:|\\.)',
   },
   'src/commands/health.ts': {
-    local: '^\\.(\\./(?!config/yaml-(file|keys)\\.ts$)|/(?!exit-codes\\.ts$))',
+    local: '^\\.(\\./(?!config/yaml-(file|keys)\\.ts$)|/(?!command-line\\.ts$))',
     packages: '^(?!node:|\\.|zod$)',
   },
   'src/commands/check*.ts': {
     local:
-      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(node-trouble|probe)\\.ts$|store/redis-connection\\.ts$|config/|settings\\.ts$)|/(?!check|exit-codes\\.ts$))',
+      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(node-trouble|probe)\\.ts$|store/redis-connection\\.ts$|config/|settings\\.ts$)|/(?!check|command-line\\.ts$))',
     packages: '^(?!node:|\\.)',
   },
   'src/app.ts': {

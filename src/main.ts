@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { HELP, readCommandLine } from './commands/command-line.ts';
-import { EXIT } from './commands/exit-codes.ts';
+import { EXIT, HELP, readCommandLine } from './commands/command-line.ts';
 
 // What a command does not need is not loaded: neither is a service slow to start, nor a probe.
 const line = readCommandLine(process.argv.slice(2));

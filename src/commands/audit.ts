@@ -5,7 +5,7 @@ import { pipeline, type Readable } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import { createGunzip } from 'node:zlib';
 import { verify, type AuditReport } from '../audit/verify.ts';
-import { EXIT, type ExitCode } from './exit-codes.ts';
+import { EXIT, type ExitCode } from './command-line.ts';
 
 /** Where text goes. */
 interface Output {

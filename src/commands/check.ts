@@ -8,7 +8,7 @@ import type { Environment } from '../config/yaml-file.ts';
 import { renderJson, renderTable, type Findings, type Tried } from './check-report.ts';
 import { nodeTroubles } from './check-troubles.ts';
 import { tryParts } from './check-parts.ts';
-import { EXIT, type ExitCode } from './exit-codes.ts';
+import { EXIT, type ExitCode } from './command-line.ts';
 
 /** How many nodes are tried at once. */
 const AT_ONCE = 16;

@@ -5,7 +5,7 @@ import { isNativeError } from 'node:util/types';
 import { z } from 'zod';
 import { readYamlFile, type Environment } from '../config/yaml-file.ts';
 import { host, integer, text } from '../config/yaml-keys.ts';
-import { EXIT, type ExitCode } from './exit-codes.ts';
+import { EXIT, type ExitCode } from './command-line.ts';
 
 const LIMIT_MS = 4000;
 
