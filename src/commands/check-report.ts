@@ -1,5 +1,5 @@
 import type { Capabilities, Node } from '../domain/node.ts';
-import type { PartState } from './check-parts.ts';
+import { isAccountRefused } from '../mysql/node-trouble.ts';
 
 const GAP = 2;
 const LEAST_NODE_WIDTH = 10;
@@ -10,6 +10,13 @@ export interface Tried {
   readonly found: Capabilities;
   /** The reasons for which a kill would fail, a sentence each. */
   readonly troubles: readonly string[];
+}
+
+/** A part of the service, where it is, and what is wrong with it. */
+export interface PartState {
+  readonly part: 'audit' | 'IAM' | 'store';
+  readonly place: string;
+  readonly trouble: string | undefined;
 }
 
 /** The result of `check`. */
@@ -99,4 +106,49 @@ function rowOf({ node, found: { main, admin, server } }: Tried): string[] {
 
 function padded(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
+}
+
+/** What would make a kill on this node fail, now or when it is full, and what helps: a sentence each. */
+export function nodeTroubles(
+  node: Node,
+  { main, admin, adminGrants, mainCause, adminCause, server }: Capabilities,
+): string[] {
+  const account = server === undefined ? `${node.user}@'…'` : quoted(server.account);
+  const grants = (missing: readonly string[]): string =>
+    missing.map((grant) => ` GRANT ${grant} TO ${account};`).join('');
+  const missing = server?.missingGrants ?? [];
+  const cutHosts = server?.cutHosts ?? 0;
+  return [
+    main !== undefined &&
+      `The main port, ${addressOf(node)}: ${main['en-us']}${isAccountRefused(main) ? WHY_REFUSED : ''}${causeOf(mainCause)}`,
+    admin !== undefined &&
+      admin !== 'none' &&
+      `The spare port, ${addressOf(node.admin ?? node)}: ${admin['en-us']}${grants(adminGrants)}${causeOf(adminCause)}`,
+    missing.length > 0 &&
+      `The control account lacks a privilege, or the role that has it is no default role.${grants(missing)}`,
+    cutHosts > 0 &&
+      `The node cuts off long host names. Such sessions, now ${cutHosts}, are neither listed nor ended. Set performance_schema=ON on the node, and:${grants(['SELECT ON performance_schema.threads'])} Or set skip_name_resolve.`,
+    server?.lacksProcedure === true &&
+      'There is no procedure mysql.rds_kill, or the account may not execute it, and kill_with asks for it.',
+  ].filter((trouble) => trouble !== false);
+}
+
+function causeOf(cause: string | undefined): string {
+  return cause === undefined ? '' : ` (${cause})`;
+}
+
+/** What the node itself does not tell. */
+const WHY_REFUSED =
+  ' Is the password right, may the account come from here, and does the node have TLS if the account was made with REQUIRE SSL?';
+
+function addressOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The account, which the node names as `user@host`, as it stands in a statement. */
+function quoted(account: string): string {
+  const at = account.lastIndexOf('@');
+  return [account.slice(0, at), account.slice(at + 1)]
+    .map((part) => `'${part.replaceAll(/['\\]/g, '\\$&')}'`)
+    .join('@');
 }

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
-import { nodeTroubles } from '../../src/commands/check-troubles.ts';
+import { nodeTroubles } from '../../src/commands/check-report.ts';
 import { probe } from '../../src/mysql/probe.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
