@@ -61,7 +61,7 @@ const ARROWS = {
   },
   'src/commands/check*.ts': {
     local:
-      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(node-trouble|probe)\\.ts$|store/redis-connection\\.ts$|config/|settings\\.ts$)|/(?!check|command-line\\.ts$))',
+      '^\\.(\\./(?!audit/line-file\\.ts$|domain/|mysql/(node-trouble|probe)\\.ts$|store/redis-connection\\.ts$|config/|configuration\\.ts$)|/(?!check|command-line\\.ts$))',
     packages: '^(?!node:|\\.)',
   },
   'src/app.ts': {

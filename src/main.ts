@@ -56,7 +56,7 @@ async function start(file: string): Promise<void> {
     reload();
   });
   process.setSourceMapsEnabled(true);
-  const { readConfiguration, toldProblems } = await import('./config/read-configuration.ts');
+  const { readConfiguration, toldProblems } = await import('./configuration.ts');
   const initial = readConfiguration(file, process.env);
   if ('problems' in initial) {
     process.stderr.write(toldProblems(initial));

@@ -2,13 +2,23 @@ import { setMaxListeners } from 'node:events';
 import { createApp } from './app.ts';
 import { FileAudit } from './audit/file-audit.ts';
 import { LineFile } from './audit/line-file.ts';
+import {
+  accessKeysOf,
+  fixedPart,
+  keystoneOf,
+  storeOf,
+  tokensOf,
+  type Configuration,
+  type Problems,
+} from './configuration.ts';
 import { NO_AUDIT } from './domain/termination.ts';
 import { IdempotentResponses } from './domain/idempotent-responses.ts';
 import { SessionService } from './domain/session-service.ts';
 import { createListener, replaceTls, stopListening } from './http/listener.ts';
 import { AccessKeys } from './identity/access-keys.ts';
-import { Authenticator, StaticTokens } from './identity/authenticator.ts';
+import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens } from './identity/keystone-tokens.ts';
+import { StaticTokens } from './identity/static-tokens.ts';
 import { listen } from './listen.ts';
 import { LogOutput } from './logging/log-output.ts';
 import { createLogger } from './logging/logger.ts';
@@ -17,11 +27,9 @@ import { createMetricsListener } from './metrics/listener.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { MysqlNodes } from './mysql/mysql-nodes.ts';
 import { FileRegistry } from './registry/node-registry.ts';
-import type { Configuration, Problems } from './config/read-configuration.ts';
 import { MemoryAnswers } from './store/memory-answers.ts';
 import { RedisAnswers, RedisCounters } from './store/redis-stores.ts';
 import { RedisConnection } from './store/redis-connection.ts';
-import { accessKeysOf, fixedPart, keystoneOf, storeOf, tokensOf } from './settings.ts';
 import {
   logAuditTrouble,
   logNodeEvents,

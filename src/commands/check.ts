@@ -1,15 +1,10 @@
 import { constants, open } from 'node:fs/promises';
 import { isNativeError } from 'node:util/types';
 import { LEAST_FREE_BYTES, LineFile } from '../audit/line-file.ts';
-import {
-  readConfiguration,
-  toldProblems,
-  type Configuration,
-} from '../config/read-configuration.ts';
 import type { Config } from '../config/service-file.ts';
 import type { Environment } from '../config/yaml-file.ts';
+import { readConfiguration, storeOf, toldProblems, type Configuration } from '../configuration.ts';
 import { probe } from '../mysql/probe.ts';
-import { storeOf } from '../settings.ts';
 import { RedisConnection, type RedisSettings } from '../store/redis-connection.ts';
 import {
   nodeTroubles,

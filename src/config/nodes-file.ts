@@ -16,12 +16,14 @@ import {
   timeLimit,
 } from './yaml-keys.ts';
 
-/** Limits that hold for a node unless it has its own. */
-export interface NodeDefaults {
-  readonly connect_timeout_ms: number;
-  readonly list_timeout_ms: number;
-  readonly kill_timeout_ms: number;
-}
+/** Limits that hold for a node unless it has its own: the schema of `node_defaults`. */
+export const nodeDefaults = keys({
+  connect_timeout_ms: timeLimit().default(3000),
+  list_timeout_ms: timeLimit().default(5000),
+  kill_timeout_ms: timeLimit().default(3000),
+}).prefault({});
+
+type NodeDefaults = z.output<typeof nodeDefaults>;
 
 /** The schema of the registry's file at `path`: its output is the nodes. */
 export function nodesFile(path: string, defaults: NodeDefaults) {

@@ -1,11 +1,12 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { GRANTABLE_ACTIONS, type GrantedAction } from '../domain/caller.ts';
+import { nodeDefaults } from './nodes-file.ts';
 import { relativeTo } from './yaml-file.ts';
 import {
+  believesEverybody,
   distinct,
   flag,
   host,
@@ -16,6 +17,7 @@ import {
   text,
   textLike,
   timeLimit,
+  trustedProxies,
 } from './yaml-keys.ts';
 
 /** `config/service.yaml`, checked and with its defaults. The keys are those of the file. */
@@ -23,42 +25,22 @@ export type Config = z.output<ReturnType<typeof serviceFile>>;
 
 const actions = list(oneOf(GRANTABLE_ACTIONS), 1);
 
-const projectId = textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits');
+/** The keys that describe the caller of a token or an access key. */
+const callerKeys = {
+  user: text(),
+  project_id: textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits'),
+  actions,
+};
 
 const token = keys({
   sha256: textLike(/^[0-9a-f]{64}$/i, 'a SHA-256 of 64 hex digits'),
-  user: text(),
-  project_id: projectId,
-  actions,
+  ...callerKeys,
 });
-
-const PROXY_RULE =
-  'must be true, false, a number of proxies, or their addresses or networks as one text with commas';
-
-/** The fewest bits of a network that is believed without client certificates. */
-const SHORTEST_IPV4 = 8;
-const SHORTEST_IPV6 = 16;
-const MAPPED_BITS = 96;
-const MAPPED = new BlockList();
-MAPPED.addSubnet('::ffff:0:0', MAPPED_BITS, 'ipv6');
-
-const proxies = text().refine(
-  (addresses) =>
-    addresses
-      .split(',')
-      .every(
-        (address) =>
-          /^(loopback|linklocal|uniquelocal)$/.test(address.trim()) || isNetwork(address.trim()),
-      ),
-  PROXY_RULE,
-);
 
 const accessKey = keys({
   access: textLike(/^[^\s,/]{1,128}$/, '1 to 128 characters without spaces, commas or slashes'),
   secret: text(),
-  user: text(),
-  project_id: projectId,
-  actions,
+  ...callerKeys,
   security_token: text().optional(),
 });
 
@@ -111,9 +93,7 @@ export function serviceFile(path: string) {
       port: integer(0, 65_535),
       tls: tlsFiles(path).optional(),
       max_connections_per_address: integer(1, 8192).default(1024),
-      trust_proxy: z
-        .union([flag(), integer(0, 100), proxies], { error: PROXY_RULE })
-        .default(false),
+      trust_proxy: trustedProxies().default(false),
       // Longer than proxies keep idle connections: one that is closed while a request is on its way loses that request.
       keep_alive_timeout_ms: timeLimit().default(75_000),
     }).refine(({ trust_proxy, tls }) => tls?.ca !== undefined || !believesEverybody(trust_proxy), {
@@ -153,13 +133,6 @@ function audit(path: string) {
     require_reason: flag().default(false),
   });
 }
-
-/** The schema of `node_defaults`. */
-export const nodeDefaults = keys({
-  connect_timeout_ms: timeLimit().default(3000),
-  list_timeout_ms: timeLimit().default(5000),
-  kill_timeout_ms: timeLimit().default(3000),
-}).prefault({});
 
 /** What a TLS listener presents, and whose certificates it wants of clients: PEM. */
 export interface TlsFiles {
@@ -202,25 +175,4 @@ function isInWritableFolder(file: string): boolean {
   } catch {
     return false;
   }
-}
-
-// Short networks together hold all addresses: 0.0.0.0/1 and 128.0.0.0/1.
-function believesEverybody(proxies: boolean | number | string): boolean {
-  if (typeof proxies !== 'string') return proxies === true;
-  return proxies.split(',').some((network) => isTooWide(network.trim()));
-}
-
-function isTooWide(network: string): boolean {
-  const [ip = '', bits] = network.split('/');
-  if (bits === undefined) return false;
-  if (isIP(ip) === 4) return Number(bits) < SHORTEST_IPV4;
-  // Every IPv4 client is in ::ffff:0:0/96, however that is spelled.
-  const isMapped = MAPPED.check(ip, 'ipv6');
-  return Number(bits) < (isMapped ? MAPPED_BITS + SHORTEST_IPV4 : SHORTEST_IPV6);
-}
-
-function isNetwork(address: string): boolean {
-  const [ip = '', bits = '0', ...rest] = address.split('/');
-  const most = isIP(ip) === 6 ? 128 : 32;
-  return isIP(ip) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most && rest.length === 0;
 }

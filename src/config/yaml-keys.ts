@@ -1,4 +1,4 @@
-import { isIP, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 
 /** A key that takes a text of at least `minimum` characters. */
@@ -55,6 +55,48 @@ export const timeLimit = () => integer(1, 600_000);
 /** A key that is either on or off. */
 export const flag = () =>
   z.preprocess(asBoolean, z.boolean({ error: wants('must be true or false') }));
+
+const PROXY_RULE =
+  'must be true, false, a number of proxies, or their addresses or networks as one text with commas';
+
+/** The fewest bits of a network that is believed without client certificates. */
+const SHORTEST_IPV4 = 8;
+const SHORTEST_IPV6 = 16;
+const MAPPED_BITS = 96;
+const MAPPED = new BlockList();
+MAPPED.addSubnet('::ffff:0:0', MAPPED_BITS, 'ipv6');
+
+/** A key that takes which proxies may name the client's address, as Express's setting does. */
+export const trustedProxies = () =>
+  z.union([flag(), integer(0, 100), text().refine(areNetworks, PROXY_RULE)], { error: PROXY_RULE });
+
+function areNetworks(networks: string): boolean {
+  return networks
+    .split(',')
+    .map((network) => network.trim())
+    .every((network) => /^(loopback|linklocal|uniquelocal)$/.test(network) || isNetwork(network));
+}
+
+// Short networks together hold all addresses: 0.0.0.0/1 and 128.0.0.0/1.
+export function believesEverybody(proxies: boolean | number | string): boolean {
+  if (typeof proxies !== 'string') return proxies === true;
+  return proxies.split(',').some((network) => isTooWide(network.trim()));
+}
+
+function isTooWide(network: string): boolean {
+  const [ip = '', bits] = network.split('/');
+  if (bits === undefined) return false;
+  if (isIP(ip) === 4) return Number(bits) < SHORTEST_IPV4;
+  // Every IPv4 client is in ::ffff:0:0/96, however that is spelled.
+  const isMapped = MAPPED.check(ip, 'ipv6');
+  return Number(bits) < (isMapped ? MAPPED_BITS + SHORTEST_IPV4 : SHORTEST_IPV6);
+}
+
+function isNetwork(address: string): boolean {
+  const [ip = '', bits = '0', ...rest] = address.split('/');
+  const most = isIP(ip) === 6 ? 128 : 32;
+  return isIP(ip) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most && rest.length === 0;
+}
 
 /** A key that takes one of a few words. */
 export const oneOf = <const W extends readonly [string, ...string[]]>(words: W) =>

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { readConfiguration } from '../../src/config/read-configuration.ts';
+import { readConfiguration } from '../../src/configuration.ts';
 import { PROGRAM } from '../support/built-package.ts';
 import { runInit } from '../support/commands.ts';
 

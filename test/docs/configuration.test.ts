@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { nodeDefaults, serviceFile } from '../../src/config/service-file.ts';
-import { nodesFile } from '../../src/config/nodes-file.ts';
+import { serviceFile } from '../../src/config/service-file.ts';
+import { nodeDefaults, nodesFile } from '../../src/config/nodes-file.ts';
 import { Home } from '../cli/home.ts';
 
 const CONFIGURATION = readFileSync('docs/configuration.md', 'utf8');

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { readConfiguration } from '../../src/config/read-configuration.ts';
+import { readConfiguration } from '../../src/configuration.ts';
 import { openSession } from '../support/client-session.ts';
 import { runCheck, runInit } from '../support/commands.ts';
 import {
