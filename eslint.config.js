@@ -78,8 +78,9 @@ const ARROWS = {
       '^\\./(?!config/service-file\\.ts$|domain/|logging/logger\\.ts$|mysql/node-counts\\.ts$|store/redis-connection\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
-  'src/listen.ts': {
-    local: '^\\./(?!config/service-file\\.ts$|logging/logger\\.ts$)',
+  'src/lifecycle.ts': {
+    local:
+      '^\\./(?!config/service-file\\.ts$|configuration\\.ts$|warnings\\.ts$|(audit|http|identity|logging|metrics|mysql|registry|store)/)',
     packages: '^(?!node:|\\.)',
   },
   'src/escape-control-characters.ts': { local: '^\\.', packages: '.' },

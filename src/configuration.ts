@@ -2,6 +2,7 @@ import { nodeDefaults, nodesFile } from './config/nodes-file.ts';
 import { serviceFile, type Config } from './config/service-file.ts';
 import { readYamlFile, relativeTo, type Environment } from './config/yaml-file.ts';
 import type { Node } from './domain/node.ts';
+import type { RequestLimits } from './http/request-limits.ts';
 import type { AccessKey } from './identity/access-keys.ts';
 import type { KeystoneSettings } from './identity/keystone-tokens.ts';
 import type { StaticToken } from './identity/authenticator.ts';
@@ -83,6 +84,18 @@ export function keystoneOf({ identity: { keystone } }: Config): KeystoneSettings
       roleActions: keystone.role_actions,
     }
   );
+}
+
+/** Returns the limits of requests. */
+export function requestLimitsOf({ limits, audit }: Config): RequestLimits {
+  return {
+    maxProcesses: limits.max_processes_per_request,
+    maxBodyBytes: limits.max_body_bytes,
+    isReasonRequired: audit?.require_reason ?? false,
+    requestsPerMinute: limits.requests_per_minute,
+    requestTimeoutMs: limits.request_timeout_ms,
+    maxWaitSeconds: limits.max_wait_seconds,
+  };
 }
 
 /** Where the store is, if there is one. */

@@ -4,8 +4,8 @@ import { FileAudit } from './audit/file-audit.ts';
 import { LineFile } from './audit/line-file.ts';
 import {
   accessKeysOf,
-  fixedPart,
   keystoneOf,
+  requestLimitsOf,
   storeOf,
   tokensOf,
   type Configuration,
@@ -14,12 +14,12 @@ import {
 import { NO_AUDIT } from './domain/termination.ts';
 import { IdempotentResponses } from './domain/idempotent-responses.ts';
 import { SessionService } from './domain/session-service.ts';
-import { createListener, replaceTls, stopListening } from './http/listener.ts';
+import { createListener } from './http/listener.ts';
 import { AccessKeys } from './identity/access-keys.ts';
 import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens } from './identity/keystone-tokens.ts';
 import { StaticTokens } from './identity/static-tokens.ts';
-import { listen } from './listen.ts';
+import { close, listen, reload } from './lifecycle.ts';
 import { LogOutput } from './logging/log-output.ts';
 import { createLogger } from './logging/logger.ts';
 import { instrumentAudit, instrumentIdentity, instrumentNodes } from './metrics/instrumented.ts';
@@ -39,13 +39,6 @@ import {
   warnOfSharedAccount,
   warnOfUnverifiedNodes,
 } from './warnings.ts';
-
-/** Nobody needs the end of a reading of the metrics. */
-const METRICS_STOP_MS = 100;
-/** The part of the time for stopping that is left for the steps after the last request, the audit above all. */
-const AFTER_REQUESTS_MS = 500;
-/** How long the last log lines may take. */
-const LAST_LINES_MS = 500;
 
 /** What the service is given besides its configuration. */
 export interface ServiceDependencies {
@@ -138,14 +131,7 @@ export function startService(
       };
     },
     makeCounters: redis && ((name) => new RedisCounters(redis, name)),
-    limits: {
-      maxProcesses: limits.max_processes_per_request,
-      maxBodyBytes: limits.max_body_bytes,
-      isReasonRequired: config.audit?.require_reason ?? false,
-      requestsPerMinute: limits.requests_per_minute,
-      requestTimeoutMs: limits.request_timeout_ms,
-      maxWaitSeconds: limits.max_wait_seconds,
-    },
+    limits: requestLimitsOf(config),
     meter: metrics?.requests,
     trustProxy: server.trust_proxy,
   });
@@ -166,66 +152,26 @@ export function startService(
   if (metrics) listener.on('drop', metrics.connectionRefused);
   if (config.registry.warm === 'all') void mysqlNodes.warm(nodes);
 
-  const reload = (): void => {
-    audit?.reopen();
-    const anew = reread();
-    metrics?.reloaded(!('problems' in anew));
-    if ('problems' in anew) {
-      log.error('reload refused, the old configuration stays', { problems: anew.problems });
-      return;
-    }
-    registry.replace(anew.nodes);
-    mysqlNodes.retain(anew.nodes);
-    if (config.registry.warm === 'all') void mysqlNodes.warm(anew.nodes);
-    tokens.replace(tokensOf(anew.config));
-    accessKeys.replace(accessKeysOf(anew.config));
-    keystone.replace(keystoneOf(anew.config));
-    const tls = anew.config.server.tls;
-    // Whether clients must present a certificate is settled when the listener is made.
-    if (tls !== undefined && (tls.ca === undefined) === (server.tls?.ca === undefined)) {
-      replaceTls(listener, tls);
-    }
-    warnOfUnverifiedNodes(anew.nodes, log);
-    warnOfOpenIam(anew.config, log);
-    if (fixedPart(anew.config) !== fixedPart(config)) {
-      log.warn('some of what changed takes effect only when the service is started again');
-    }
-    log.info('reloaded', { nodes: anew.nodes.length });
+  const parts = {
+    ...{ config, log, listener, metrics, metricsListener, registry, mysqlNodes },
+    ...{ tokens, accessKeys, keystone, audit, redis },
   };
-
-  const letGo = (): void => {
+  listen(parts, stopping.signal, () => {
+    onCannotListen();
     stopping.abort();
-    // A disk, a pipe or a name server that hangs keeps one of Node's threads, and with it the process.
-    setTimeout(endNow, limits.request_timeout_ms).unref();
-    const forRequestsMs = Math.max(
-      limits.request_timeout_ms - AFTER_REQUESTS_MS,
-      limits.request_timeout_ms / 2,
-    );
-    void stopListening(listener, forRequestsMs)
-      .then(() => metricsListener && stopListening(metricsListener, METRICS_STOP_MS))
-      .then(() => redis?.close())
-      .then(() => {
-        mysqlNodes.close();
-      })
-      .then(() => audit?.close())
-      .then(() => {
-        log.info('stopped');
-        setTimeout(endNow, LAST_LINES_MS).unref();
-      });
-  };
-  const stop = (signal: string): void => {
-    if (stopping.signal.aborted) return;
-    log.info('stopping', { signal });
-    letGo();
-  };
-  listen(listener, metricsListener, config, {
-    log,
-    nodes: nodes.length,
-    isStopping: () => stopping.signal.aborted,
-    onCannotListen: () => {
-      onCannotListen();
-      letGo();
-    },
+    close(parts, endNow);
   });
-  return { reload, stop };
+  return {
+    reload: () => {
+      // First: logrotate has renamed the file, whatever the configuration holds.
+      audit?.reopen();
+      reload(parts, reread());
+    },
+    stop: (signal) => {
+      if (stopping.signal.aborted) return;
+      log.info('stopping', { signal });
+      stopping.abort();
+      close(parts, endNow);
+    },
+  };
 }
