@@ -2,53 +2,55 @@ import { SessionControlError } from './errors.ts';
 import { joinPages } from './joined-list.ts';
 import { perform, type Credentials, type RequestSettings } from './requests.ts';
 import type { Capabilities, NodeAddress, Session, Target, Termination } from './session.ts';
-import { batches, bodyText, cutOff, joined, NO_TERMINATION } from './termination.ts';
+import { batches, bodyText, joined, NO_TERMINATION, unanswered } from './termination.ts';
 import { createTransport, type TlsOptions, type Transport } from './transport.ts';
 import { capabilitiesOf, pageOf, terminationOf, type SessionPage } from './wire.ts';
 
-/** Where the service is, and who asks. */
+/** The service, the credentials of the caller, and how requests are sent. */
 export interface ClientOptions {
-  /** Such as `https://sessions.example.com`. */
+  /** The URL of the service, such as `https://sessions.example.com`. */
   readonly endpoint: string;
   readonly credentials: Credentials;
-  /** Of the messages. */
+  /** The language of error messages from the service. */
   readonly language?: 'en-us' | 'zh-cn' | undefined;
   readonly tls?: TlsOptions | undefined;
-  /** One request, without a wait that was asked for; 35 s unless given. */
+  /** The timeout of one request in milliseconds, 35,000 by default. `waitSeconds` comes on top. */
   readonly timeoutMs?: number | undefined;
-  /** How often what is safe to repeat is repeated; 2 unless given. */
+  /** How often a request that is safe to repeat is sent again, 2 by default. */
   readonly retries?: number | undefined;
   readonly transport?: Transport | undefined;
 }
 
+/** The options of a list. */
 export interface ListOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called after each page. */
+  /** Called after each page with the number of sessions read and the total that the service reports. */
   readonly onProgress?: ((read: number, total: number) => void) | undefined;
 }
 
+/** The options of a kill. */
 export interface KillOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Everything but the kill: the result has what would be killed, and as `failed` what the node is known to refuse. */
+  /** Sends no KILL. The result has the ids that a kill would end, and in `failed` those that the node would refuse. */
   readonly isDryRun?: boolean | undefined;
-  /** Wait for so long until they have left the node; the service's own limit may be lower, see `waitedSeconds`. */
+  /** Waits at most this time until the sessions have left the node. The service may wait less: see `waitedSeconds`. */
   readonly waitSeconds?: number | undefined;
-  /** One entry more for each id, in `sessions`. Implied by `waitSeconds`. */
+  /** Fills `sessions` of the result with one entry per id. `waitSeconds` implies this. */
   readonly isDetailed?: boolean | undefined;
-  /** Why, for the service's record. */
+  /** The reason, for the audit record of the service. 1 to 256 visible characters. */
   readonly reason?: string | undefined;
-  /** 1 to 56 visible ASCII characters. Only with one is a kill that got no answer sent again. */
+  /** 1 to 56 visible ASCII characters. A kill without a key is not sent again if no answer comes. */
   readonly idempotencyKey?: string | undefined;
-  /** Called with what is known after each request of several. */
+  /** Called after each request with the outcomes so far. */
   readonly onProgress?: ((soFar: Termination) => void) | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 35_000;
-/** What the service takes in one request unless it is configured otherwise. */
+/** The default limit of the service for one request. */
 const MAX_IDS = 1000;
 const MAX_BODY_BYTES = 200_000;
 
-/** A client of the HTTP API of session-control. Ids are bigint throughout. */
+/** A client of the HTTP API of session-control. All ids are bigints. */
 export class SessionControlClient {
   readonly #settings: RequestSettings;
   readonly #timeoutMs: number;
@@ -64,13 +66,16 @@ export class SessionControlClient {
     };
   }
 
-  /** The user sessions of a node by id, all pages joined: who was there all the time is in it once. Rejects with a SessionControlError. */
+  /**
+   * Reads all user sessions of a node, in the order of their ids. A session that stays during the read is in the result exactly once.
+   * Rejects with a `SessionControlError`, or with the signal's reason.
+   */
   async list(node: NodeAddress, { signal, onProgress }: ListOptions = {}): Promise<Session[]> {
     const read = (offset: number, limit: number) => this.listPage(node, { offset, limit, signal });
     return joinPages(read, onProgress);
   }
 
-  /** One page, at most 100. Rejects with a SessionControlError. */
+  /** Reads one page of at most 100 sessions. Rejects like `list`. */
   async listPage(
     node: NodeAddress,
     { offset = 0, limit = 100, signal }: Page = {},
@@ -85,7 +90,7 @@ export class SessionControlClient {
     });
   }
 
-  /** What could be done on the node now. Rejects with a SessionControlError. */
+  /** Returns what the service can do on the node. Rejects like `list`. */
   async capabilities(node: NodeAddress, signal?: AbortSignal): Promise<Capabilities> {
     return perform(this.#settings, {
       method: 'GET',
@@ -98,8 +103,8 @@ export class SessionControlClient {
   }
 
   /**
-   * Ends sessions, more than the service takes at once in several requests. Rejects (SessionControlError, or the signal's reason) only
-   * when none can have been ended; whatever happens after that, each id is accounted for in the result.
+   * Ends sessions, in several requests if they are too many for one.
+   * Rejects like `list`, but only if no session can have been ended; in all other cases the result accounts for each id.
    */
   async kill(
     node: NodeAddress,
@@ -109,19 +114,19 @@ export class SessionControlClient {
     const parts = batches(targets.map(asTarget), MAX_IDS, MAX_BODY_BYTES);
     let result = NO_TERMINATION;
     for (const [index, part] of parts.entries()) {
-      const doubt = { isThere: false };
-      const onDoubt = (): void => {
-        doubt.isThere = true;
+      const state = { mayHaveRun: false };
+      const onMayHaveRun = (): void => {
+        state.mayHaveRun = true;
       };
       try {
-        result = joined(result, await this.#killSome(node, part, options, index, onDoubt));
+        result = joined(result, await this.#killSome(node, part, options, index, onMayHaveRun));
       } catch (error) {
-        if (index === 0 && !doubt.isThere) throw error;
+        if (index === 0 && !state.mayHaveRun) throw error;
         const later = parts.slice(index + 1).flat();
         const trouble = error instanceof SessionControlError ? error : undefined;
         const message = trouble?.message ?? 'The request was interrupted.';
-        result = joined(result, cutOff(part, doubt.isThere, message, trouble));
-        return later.length === 0 ? result : joined(result, cutOff(later, false, message));
+        result = joined(result, unanswered(part, state.mayHaveRun, message, trouble));
+        return later.length === 0 ? result : joined(result, unanswered(later, false, message));
       }
       options.onProgress?.(result);
     }
@@ -133,7 +138,7 @@ export class SessionControlClient {
     targets: readonly Target[],
     options: KillOptions,
     index: number,
-    onDoubt: () => void,
+    onMayHaveRun: () => void,
   ): Promise<Termination> {
     const { waitSeconds, isDryRun, reason, idempotencyKey, signal } = options;
     const prefer = [
@@ -152,7 +157,7 @@ export class SessionControlClient {
       isRepeatable: isDryRun === true || idempotencyKey !== undefined,
       timeoutMs: this.#timeoutMs + (waitSeconds ?? 0) * 1000,
       signal,
-      onDoubt,
+      onMayHaveRun,
       read: terminationOf,
     });
   }

@@ -1,24 +1,28 @@
 /**
- * What went wrong with a request, in the caller's terms:
- * `unreachable` no whole answer came; `denied` 401 and 403; `busy` 429 and 503, so that another try may help; `refused` what else
- * the service did not take (4xx); `failed` the service or the node failed (5xx); `malformed` the answer is none of this API's.
+ * The kind of a failed request:
+ * - `unreachable`: no complete answer came
+ * - `denied`: 401 or 403
+ * - `busy`: 429 or 503, so a retry may work
+ * - `refused`: any other 4xx
+ * - `failed`: any other 5xx
+ * - `malformed`: the answer is not one of this API
  */
 export type ErrorKind = 'unreachable' | 'denied' | 'busy' | 'refused' | 'failed' | 'malformed';
 
-/** What is known of a request that failed. */
+/** The facts about a request that failed. */
 export interface ErrorFacts {
   readonly kind: ErrorKind;
   readonly status?: number | undefined;
-  /** Such as `DBS.200005`. */
+  /** The error code of the service, such as `DBS.200005`. */
   readonly code?: string | undefined;
   readonly requestId?: string | undefined;
   readonly retryAfterSeconds?: number | undefined;
-  /** Whether the request may have reached the service: then a kill may have been carried out. */
+  /** True if the request may have reached the service. Then the service may have ended sessions. */
   readonly mayHaveArrived: boolean;
   readonly cause?: unknown;
 }
 
-/** The one error of this library. An aborted request rejects with the signal's reason instead. */
+/** The only error class of this library. An aborted request rejects with the signal's reason instead. */
 export class SessionControlError extends Error {
   override readonly name = 'SessionControlError';
   readonly kind: ErrorKind;

@@ -1,18 +1,18 @@
 import type { Session } from './session.ts';
 import type { SessionPage } from './wire.ts';
 
-/** The most that one page of the API holds. */
+/** The maximum size of a page of the API. */
 const PAGE_SIZE = 100;
-/** A list that shrinks faster than it can be read is taken as it comes, sooner or later. */
+/** Without a limit, a list that shrinks faster than it is read would never end. */
 const MAX_STEPS_BACK = 20;
 
-/** Reads one page; pages are by id. */
+/** Reads one page. Pages are in the order of ids. */
 export type ReadPage = (offset: number, limit: number) => Promise<SessionPage>;
 
 /**
- * Joins the pages of a list that changes meanwhile: every session that was there all the time is in the result, and none twice.
- * Each page begins with the session that ended the one before; when it does not, sessions have left, and those after them moved up
- * over the edge: then it goes back.
+ * Joins the pages of a list that changes during the read. Each session that stays is in the result exactly once.
+ * Each page begins with the last session of the page before. If that session is missing, earlier sessions have left and
+ * later ones may have moved to a page that was read already. Then the read goes back half a page.
  */
 export async function joinPages(
   readPage: ReadPage,

@@ -1,24 +1,27 @@
 import { SessionControlError } from './errors.ts';
 import { createTransport, type HttpAnswer, type Transport } from './transport.ts';
 
-/** A log-in at an IAM that speaks Keystone v3. */
+/** A log-in with a password at an IAM with the Keystone v3 API. */
 export interface PasswordLogin {
-  /** With or without `/v3`. */
+  /** The URL of the IAM, with or without `/v3`. */
   readonly endpoint: string;
   readonly user: string;
-  /** The user's domain by name (on Huawei Cloud: the account). */
+  /** The name of the user's domain (on Huawei Cloud: the account). */
   readonly domain: string;
   readonly password: string;
   readonly projectId: string;
 }
 
-/** A token that IAM gave. */
+/** A token from IAM. */
 export interface IssuedToken {
   readonly token: string;
   readonly expiresAt: Date;
 }
 
-/** Gets a token for a project. Throws a SessionControlError: `denied` for a wrong user, password or project. */
+/**
+ * Requests a token for a project.
+ * Throws a `SessionControlError`, of kind `denied` for a wrong user, password or project; rejects with the signal's reason if aborted.
+ */
 export async function requestToken(
   login: PasswordLogin,
   options: { readonly transport?: Transport; readonly signal?: AbortSignal | undefined } = {},
@@ -52,7 +55,7 @@ function issuedToken({ status, headers, text }: HttpAnswer): IssuedToken {
   throw new SessionControlError(
     isDenied
       ? 'IAM refuses the log-in: user, domain, password or project is wrong.'
-      : `IAM answers with status ${status} and no token.`,
+      : `IAM returned no token, but status ${status}.`,
     {
       kind: isDenied ? 'denied' : status >= 500 ? 'failed' : 'refused',
       status,
@@ -67,9 +70,9 @@ function expiry(text: string): Date {
     const expiresAt = new Date(String(token?.expires_at));
     if (!Number.isNaN(expiresAt.getTime())) return expiresAt;
   } catch {
-    // Answered below.
+    // The error below covers this case.
   }
-  throw new SessionControlError('IAM does not say when its token expires.', {
+  throw new SessionControlError('IAM returned a token without a valid expiry time.', {
     kind: 'malformed',
     mayHaveArrived: true,
   });

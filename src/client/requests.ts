@@ -3,40 +3,40 @@ import { SessionControlError } from './errors.ts';
 import { signedHeaders, type AccessKey } from './signing.ts';
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
 
-/** A token, or what gets one; or an access key that signs each request. */
+/** A token, a function that returns a token for each request, or an access key that signs each request. */
 export type Credentials = { readonly token: string | (() => Promise<string>) } | AccessKey;
 
-/** How requests are sent. */
+/** The settings of all requests of a client. */
 export interface RequestSettings {
   readonly endpoint: string;
   readonly credentials: Credentials;
   readonly language: string | undefined;
   readonly transport: Transport;
-  /** How often a request that is safe to repeat is repeated. */
+  /** How often a request that is safe to repeat is sent again. */
   readonly retries: number;
 }
 
 /** One call of the API. */
 export interface Call<T> {
   readonly method: 'GET' | 'DELETE';
-  /** With its query. */
+  /** The path with its query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly isRepeatable: boolean;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  /** Called when a try failed that may have been carried out all the same. */
-  readonly onDoubt?: () => void;
-  /** Reads the answer; throws for what is an error. */
+  /** Called if an attempt failed and the service may have carried it out. */
+  readonly onMayHaveRun?: () => void;
+  /** Reads the answer. Throws a `SessionControlError` if the answer is an error. */
   readonly read: (answer: HttpAnswer) => T;
 }
 
 const FIRST_PAUSE_MS = 200;
-/** Who is asked to wait for longer is told so instead. */
+/** If the service asks for a longer pause, the call fails at once. */
 const LONGEST_PAUSE_MS = 5000;
 
-/** Makes the call, again if it is safe and may help. Rejects with a SessionControlError, or with the signal's reason. */
+/** Makes a call, and repeats it if that is safe and may help. Rejects with a `SessionControlError`, or with the signal's reason. */
 export async function perform<T>(settings: RequestSettings, call: Call<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     call.signal?.throwIfAborted();
@@ -44,7 +44,7 @@ export async function perform<T>(settings: RequestSettings, call: Call<T>): Prom
     try {
       return call.read(await settings.transport(request));
     } catch (error) {
-      if (isInDoubt(error)) call.onDoubt?.();
+      if (mayHaveRun(error)) call.onMayHaveRun?.();
       const pauseMs = pauseBefore(error, tries);
       if (!call.isRepeatable || tries > settings.retries || pauseMs === undefined) throw error;
       await delay(pauseMs, undefined, { signal: call.signal }).catch(() => {
@@ -74,7 +74,7 @@ async function tokenOf(token: string | (() => Promise<string>)): Promise<string>
   return typeof token === 'string' ? token : token();
 }
 
-/** How long to wait before another try, or undefined when none can help. */
+/** Returns the pause before the next attempt in milliseconds, or undefined if no attempt can help. */
 function pauseBefore(error: unknown, tries: number): number | undefined {
   if (!(error instanceof SessionControlError)) return undefined;
   if (error.kind === 'unreachable') return FIRST_PAUSE_MS * 2 ** (tries - 1);
@@ -83,8 +83,8 @@ function pauseBefore(error: unknown, tries: number): number | undefined {
   return pauseMs <= LONGEST_PAUSE_MS ? pauseMs : undefined;
 }
 
-/** An error that the service itself tells says that nobody was ended; anything else that came after the request had gone does not. */
-function isInDoubt(error: unknown): boolean {
+/** An error with a code of the service proves that no session was ended. Any other error after the request was sent proves nothing. */
+function mayHaveRun(error: unknown): boolean {
   if (!(error instanceof SessionControlError)) return true;
   return error.mayHaveArrived && error.code === undefined;
 }

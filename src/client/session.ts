@@ -2,73 +2,74 @@
 export interface Session {
   readonly id: bigint;
   readonly user: string;
-  /** With the client's port, as `10.0.0.4:51234`. */
+  /** The client's address with its port, such as `10.0.0.4:51234`. */
   readonly host: string;
   readonly db: string;
   readonly command: string;
-  /** Seconds in this state. */
+  /** The time in this state, in seconds. */
   readonly time: number;
   readonly state: string;
-  /** The statement, or empty. */
+  /** The statement, or an empty string. */
   readonly info: string;
 }
 
-/** A node, as the URL names it. */
+/** The three ids that name a node in a URL. */
 export interface NodeAddress {
   readonly projectId: string;
   readonly instanceId: string;
   readonly nodeId: string;
 }
 
-/** A session to end. With `host` or `user` it is ended only if it still is the one that was seen. */
+/** A session to end. With `host` or `user`, the service ends the session only if they still match. */
 export interface Target {
   readonly id: bigint;
   readonly host?: string | undefined;
   readonly user?: string | undefined;
 }
 
-/** The outcome of one id, in as much detail as the request asked for. `would_kill` is one of a dry run. */
+/** The outcome of one id. `gone` and `rolling_back` need `waitSeconds`, `would_kill` comes from a dry run. */
 export type Outcome =
   'gone' | 'killed' | 'rolling_back' | 'would_kill' | 'not_found' | 'failed' | 'unknown';
 
-/** One id in an answer with `return=representation`. */
+/** The entry of one id in a detailed result. */
 export interface TerminatedSession extends Partial<Omit<Session, 'id' | 'info'>> {
   readonly id: bigint;
   readonly outcome: Outcome;
 }
 
-/** What came of every id, each in exactly one of the four. */
+/** The outcomes of a kill. Each id is in exactly one of `killed`, `notFound`, `failed` and `unknown`. */
 export interface Termination {
   readonly killed: readonly bigint[];
   readonly notFound: readonly bigint[];
-  /** Not killed: the node refused it, or it was never sent. */
+  /** Ids that were not killed: the node refused, or no KILL was sent. */
   readonly failed: readonly bigint[];
-  /** It could not be found out. */
+  /** Ids whose outcome the service could not find out. */
   readonly unknown: readonly bigint[];
-  /** Each id in detail; empty unless it was asked for. */
+  /** One entry per id; empty unless `isDetailed` or `waitSeconds` was given. */
   readonly sessions: readonly TerminatedSession[];
-  /** Why ids are in the last two, in the service's words. */
+  /** The message about the ids in `failed` and `unknown`. */
   readonly trouble: string | undefined;
-  /** How long the service was willing to wait for them to leave. */
+  /** The time limit that the service applied to the wait, in seconds; undefined if it did not wait. */
   readonly waitedSeconds: number | undefined;
-  /** One a request that was answered. */
+  /** The id of each request that was answered. */
   readonly requestIds: readonly string[];
 }
 
-/** What the service could do on a node now. */
+/** What the service can do on a node. */
 export interface Capabilities {
-  /** Whether a way in is open, or the connection that the service keeps answers. */
+  /** True if a port is open, or the warm connection answers. */
   readonly reachable: boolean;
-  /** Whether the connection that the service keeps to it has answered in time; undefined where the service does not say. */
+  /** True if the warm connection of the service has answered in time; undefined if the service does not report this. */
   readonly connected: boolean | undefined;
-  /** `open`, or why not. */
+  /** `open`, or the cause why the port is closed. */
   readonly mainPort: string;
+  /** `open`, `not configured`, or the cause why the spare port is closed. */
   readonly adminPort: string;
   readonly flavour: string | undefined;
   readonly version: string | undefined;
   readonly missingGrants: readonly string[] | undefined;
   readonly rollbackView: boolean | undefined;
   readonly secondOpinion: boolean | undefined;
-  /** How many sessions the node shows with a host that it cut off: they are neither listed nor ended. */
+  /** The number of sessions whose host the node has cut off: the service neither lists nor ends them. */
   readonly cutHosts: number | undefined;
 }

@@ -1,13 +1,13 @@
 import { createHash, createHmac } from 'node:crypto';
 
-/** An access key; temporary ones come with a security token. */
+/** An access key. A temporary key also has a security token. */
 export interface AccessKey {
   readonly accessKey: string;
   readonly secretKey: string;
   readonly securityToken?: string | undefined;
 }
 
-/** What is signed. */
+/** The parts of a request that are signed. */
 export interface Signable {
   readonly method: string;
   readonly url: URL;
@@ -18,7 +18,9 @@ export interface Signable {
 
 const ALGORITHM = 'SDK-HMAC-SHA256';
 
-/** The headers of the request with those that prove the access key: X-Sdk-Date, X-Security-Token and Authorization (SDK-HMAC-SHA256). */
+/**
+ * Signs a request with SDK-HMAC-SHA256. Returns its headers together with Host, X-Sdk-Date, X-Security-Token and Authorization.
+ */
 export function signedHeaders(request: Signable, key: AccessKey, at: Date): Record<string, string> {
   const date = at.toISOString().replace(/[-:]|\.\d+/g, '');
   const headers: Record<string, string> = {

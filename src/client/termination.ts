@@ -2,7 +2,7 @@ import { stringify } from 'lossless-json';
 import type { SessionControlError } from './errors.ts';
 import type { Target, Termination } from './session.ts';
 
-/** Nothing yet. */
+/** A result without ids. */
 export const NO_TERMINATION: Termination = {
   killed: [],
   notFound: [],
@@ -14,7 +14,7 @@ export const NO_TERMINATION: Termination = {
   requestIds: [],
 };
 
-/** Two that are about different ids as one. */
+/** Joins two results about different ids. */
 export function joined(one: Termination, other: Termination): Termination {
   return {
     killed: [...one.killed, ...other.killed],
@@ -28,8 +28,8 @@ export function joined(one: Termination, other: Termination): Termination {
   };
 }
 
-/** What is known of the ids of a request that got no answer with them: unknown if it may have arrived and been carried out, else failed. */
-export function cutOff(
+/** Returns the result of a request whose answer has no outcomes: all its ids are unknown, or failed if `isUnknown` is false. */
+export function unanswered(
   targets: readonly Target[],
   isUnknown: boolean,
   trouble: string,
@@ -45,7 +45,7 @@ export function cutOff(
   };
 }
 
-/** Splits so that no request has more ids or a longer body than the service takes; ids that come twice are taken once. */
+/** Splits targets into requests of at most `maxIds` ids and `maxBytes` bytes. An id that is given twice is sent once. */
 export function batches(
   targets: readonly Target[],
   maxIds: number,
@@ -67,7 +67,7 @@ export function batches(
   return parts;
 }
 
-/** The body of a DELETE as text: ids are exact integers in it. */
+/** Returns the body of a DELETE as JSON with exact integers. */
 export function bodyText(targets: readonly Target[]): string {
   const expected = targets
     .map(({ id, host, user }) => ({ id, ...(host && { host }), ...(user && { user }) }))

@@ -3,42 +3,42 @@ import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isNativeError } from 'node:util/types';
 import { SessionControlError } from './errors.ts';
 
-/** Certificates in PEM. Without any, https is verified by the authorities that Node knows. */
+/** Certificates and keys in PEM. Without `ca`, Node's own authorities verify the service. */
 export interface TlsOptions {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-  /** Do not verify who answers: for trials only. */
+  /** Skips the check of the service's certificate: only for trials. */
   readonly insecure?: boolean | undefined;
 }
 
-/** One request as it goes out. */
+/** One HTTP request. */
 export interface HttpRequest {
   readonly method: string;
   readonly url: URL;
-  /** Values as text; what is not Latin-1 goes out as UTF-8. */
+  /** Header values are sent as UTF-8. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The whole answer. */
+/** One complete HTTP answer. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
 }
 
-/** Sends a request. Rejects with a SessionControlError of kind `unreachable`, or with the signal's reason. */
+/** Sends a request. Rejects with a `SessionControlError` of kind `unreachable`, or with the signal's reason. */
 export type Transport = (request: HttpRequest) => Promise<HttpAnswer>;
 
-/** More than a page or an answer to a thousand ids can be. */
+/** More than a page, or the answer to a thousand ids, can need. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** IAM tokens alone can be 16 KB. */
 const MAX_HEADER_BYTES = 256 * 1024;
 
-/** A transport over http and https. It holds no process back from its end. */
+/** Creates a transport over http and https. Its idle connections do not keep the process alive. */
 export function createTransport(tls: TlsOptions = {}): Transport {
   const secure = {
     ...(tls.ca !== undefined && { ca: tls.ca }),
@@ -50,21 +50,22 @@ export function createTransport(tls: TlsOptions = {}): Transport {
     http: new HttpAgent({ keepAlive }),
     https: new HttpsAgent({ keepAlive, ...secure }),
   });
-  // On a connection that is kept, what the other end is just closing looks like a request that got no answer.
-  const [reading, changing] = [agentsOf(true), agentsOf(false)];
+  // A kept connection can close while a request is on its way: the request then looks as if it may have run.
+  // Only a GET can be repeated safely, so all others get a new connection.
+  const [kept, fresh] = [agentsOf(true), agentsOf(false)];
   return async (request) => {
     request.signal?.throwIfAborted();
     const timeout = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
-    const journey = { hasConnected: false };
+    const state = { hasConnected: false };
     try {
-      const agents = request.method === 'GET' ? reading : changing;
-      const answer = await send(request, agents, signal, journey);
+      const agents = request.method === 'GET' ? kept : fresh;
+      const answer = await send(request, agents, signal, state);
       const text = await readAll(answer);
       return { status: answer.statusCode ?? 0, headers: answer.headers, text };
     } catch (error) {
       request.signal?.throwIfAborted();
-      throw unreachable(error, request, timeout.aborted, journey.hasConnected);
+      throw unreachable(error, request, timeout.aborted, state.hasConnected);
     }
   };
 }
@@ -78,7 +79,7 @@ function send(
   { method, url, headers, body }: HttpRequest,
   agents: Agents,
   signal: AbortSignal,
-  journey: { hasConnected: boolean },
+  state: { hasConnected: boolean },
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const isTls = url.protocol === 'https:';
@@ -95,16 +96,16 @@ function send(
       ? requestHttps(url, { ...options, agent: agents.https })
       : requestHttp(url, { ...options, agent: agents.http });
     request.on('socket', (socket) => {
-      if (request.reusedSocket) journey.hasConnected = true;
+      if (request.reusedSocket) state.hasConnected = true;
       else {
         socket.once(isTls ? 'secureConnect' : 'connect', () => {
-          journey.hasConnected = true;
+          state.hasConnected = true;
         });
       }
     });
     request.on('error', reject);
     request.on('response', resolve);
-    // Of a text, Node would send the headers in the encoding of the body.
+    // For a string body, Node would send the headers in the encoding of the body.
     request.end(body === undefined ? undefined : Buffer.from(body, 'utf8'));
   });
 }
@@ -137,7 +138,7 @@ function unreachable(
 
 function reasonOf(error: unknown): string {
   if (!isNativeError(error)) return String(error);
-  // Of several addresses that were tried, each has an error of its own, and the whole has no message.
+  // If Node tried several addresses, the error has no message of its own, only one error for each address.
   const code = 'code' in error ? String(error.code) : undefined;
   return error.message || (code ?? error.name);
 }

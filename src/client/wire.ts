@@ -3,7 +3,7 @@ import { SessionControlError, type ErrorKind } from './errors.ts';
 import type { Capabilities, Outcome, Session, TerminatedSession, Termination } from './session.ts';
 import type { HttpAnswer } from './transport.ts';
 
-/** A page of the list. */
+/** A page of the list, with the total number of sessions. */
 export interface SessionPage {
   readonly sessions: readonly Session[];
   readonly total: number;
@@ -21,7 +21,7 @@ const OUTCOMES: readonly string[] = [
   'unknown',
 ] satisfies readonly Outcome[];
 
-/** A page out of an answer to GET …/processes. Throws what `errorOf` says when it is none. */
+/** Reads the answer to GET …/processes. Throws a `SessionControlError` if the answer is an error or malformed. */
 export function pageOf(answer: HttpAnswer): SessionPage {
   const fields = fieldsOf(answer);
   if (answer.status !== 200) throw errorOf(answer, fields);
@@ -31,7 +31,7 @@ export function pageOf(answer: HttpAnswer): SessionPage {
   };
 }
 
-/** What came of each id, also out of a 500 that accounts for them. Throws what `errorOf` says for any other answer. */
+/** Reads the outcomes from an answer to DELETE …/processes, which may be a 500. Throws like `pageOf` if the answer has no outcomes. */
 export function terminationOf(answer: HttpAnswer): Termination {
   const fields = fieldsOf(answer);
   const isAccounted = answer.status === 500 && Array.isArray(fields['processes_unknown']);
@@ -52,7 +52,7 @@ export function terminationOf(answer: HttpAnswer): Termination {
   };
 }
 
-/** The capabilities of a node. Throws what `errorOf` says when the answer holds none. */
+/** Reads the answer to GET …/capabilities. Throws like `pageOf`. */
 export function capabilitiesOf(answer: HttpAnswer): Capabilities {
   const fields = fieldsOf(answer);
   if (answer.status !== 200) throw errorOf(answer, fields);
@@ -74,14 +74,14 @@ export function capabilitiesOf(answer: HttpAnswer): Capabilities {
   };
 }
 
-/** The JSON object in the answer; an error answer without one is an empty object. Every integer in it is a bigint. */
+/** Returns the JSON object of an answer, with integers as bigints. Returns an empty object for an error answer that holds no JSON object. */
 function fieldsOf(answer: HttpAnswer): Fields {
   try {
     const value = parse(answer.text, undefined, { parseNumber: exact });
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return value as Fields;
   } catch {
-    // Answered below: a proxy's error page is no JSON.
+    // The lines below cover this case: an error page of a proxy is no JSON.
   }
   if (answer.status !== 200) return {};
   throw malformed(answer, 'it is no JSON object');
@@ -129,16 +129,16 @@ function sessionOf(answer: HttpAnswer, entry: unknown): Session {
 function terminatedOf(answer: HttpAnswer, entry: unknown): TerminatedSession {
   const fields = record(answer, entry);
   const outcome = text(answer, fields['outcome']);
-  if (!OUTCOMES.includes(outcome)) throw malformed(answer, 'it has an outcome that is not known');
+  if (!OUTCOMES.includes(outcome)) throw malformed(answer, 'it has an unknown outcome');
   const id = integer(answer, fields['id']);
   if (fields['user'] === undefined) return { id, outcome: outcome as Outcome };
-  // No statement is told here.
+  // A DELETE returns no statements.
   const { user, host, db, command, time, state } = sessionOf(answer, { ...fields, info: '' });
   return { id, user, host, db, command, time, state, outcome: outcome as Outcome };
 }
 
 function exact(digits: string): bigint | number {
-  // Longer ones are no id, and take BigInt quadratic time.
+  // A longer number is no id, and BigInt would need quadratic time for it.
   return /^-?\d{1,20}$/.test(digits) ? BigInt(digits) : Number(digits);
 }
 
@@ -158,7 +158,7 @@ function integer(answer: HttpAnswer, value: unknown): bigint {
 }
 
 function text(answer: HttpAnswer, value: unknown): string {
-  if (typeof value !== 'string') throw malformed(answer, 'a text is missing');
+  if (typeof value !== 'string') throw malformed(answer, 'a string is missing');
   return value;
 }
 

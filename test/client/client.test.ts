@@ -39,7 +39,7 @@ async function failureOf(work: Promise<unknown>): Promise<SessionControlError> {
 }
 
 describe('a list', () => {
-  it('has exact ids and the token that is asked for each time', async () => {
+  it('has exact ids, and each request gets its token from the token function', async () => {
     const session = {
       user: 'a',
       host: 'h:1',
@@ -67,7 +67,7 @@ describe('a list', () => {
     });
   });
 
-  it('is asked for again when the connection is cut, or the service is busy for a moment', async () => {
+  it('is requested again if the connection breaks or the service is briefly busy', async () => {
     api.acts = [cutOff, busy('1'), EMPTY];
     await failureOf(client.list(nodeKey));
     api.acts = [cutOff, EMPTY];
@@ -76,7 +76,7 @@ describe('a list', () => {
     expect(await client.list(nodeKey)).toEqual([]);
   });
 
-  it('is not asked for again when the service is busy for long, or refuses', async () => {
+  it('is not requested again if the service is busy for longer or refuses', async () => {
     api.acts = [busy('60')];
     expect(await failureOf(client.list(nodeKey))).toMatchObject({
       kind: 'busy',
@@ -96,12 +96,12 @@ describe('a list', () => {
     ['{"processes":[],"total_count":"1"}', 200, 'malformed'],
     ['<html>Bad gateway', 502, 'failed'],
     ['', 404, 'refused'],
-  ])('fails when the answer is %j with %d', async (text, status, kind) => {
+  ])('fails if the answer is %j with %d', async (text, status, kind) => {
     api.acts = [answer(status, text)];
     expect((await failureOf(client.list(nodeKey))).kind).toBe(kind);
   });
 
-  it('fails within its limit, and ends with its signal', async () => {
+  it('fails at its timeout, and ends when its signal aborts', async () => {
     api.acts = [() => undefined];
     const hasty = new SessionControlClient({
       endpoint: api.endpoint,
@@ -118,7 +118,7 @@ describe('a list', () => {
 });
 
 describe('a kill', () => {
-  it('that is a dry run has its own outcome, and what the node would refuse', async () => {
+  it('that is a dry run has an outcome of its own, and the ids that the node would refuse', async () => {
     const ids =
       '"processes_killed":[7],"processes_not_found":[],"processes_failed":[8],"processes_unknown":[]';
     const processes = '[{"id":7,"outcome":"would_kill"},{"id":8,"outcome":"failed"}]';
@@ -133,7 +133,7 @@ describe('a kill', () => {
     expect(api.came).toHaveLength(1);
   });
 
-  it('sends what was seen of each session, and what is wanted', async () => {
+  it('sends the user and host of each session, and its options as headers', async () => {
     api.acts = [
       answer(
         200,
@@ -173,27 +173,27 @@ describe('a kill', () => {
     });
   });
 
-  it('is not sent again without a key, and its ids are unknown then', async () => {
+  it('without a key is not sent again, and its ids are unknown', async () => {
     api.acts = [cutOff];
     const result = await client.kill(nodeKey, [7n]);
     expect(result).toMatchObject({ killed: [], unknown: [7n] });
     expect(api.came).toHaveLength(1);
   });
 
-  it('is sent again with the same key when no answer came', async () => {
+  it('that gets no answer is sent again with the same key', async () => {
     api.acts = [cutOff, KILLED];
     const result = await client.kill(nodeKey, [7n], { idempotencyKey: 'k' });
     expect(result.killed).toEqual([7n]);
     expect(api.came.map(({ headers }) => headers['idempotency-key'])).toEqual(['k-0', 'k-0']);
   });
 
-  it('stays unknown when the first try may have arrived and the next ones are refused', async () => {
+  it('stays unknown if the first attempt may have arrived and the service refuses the next ones', async () => {
     api.acts = [cutOff, answer(500, '{"error_code":"DBS.200005","error_msg":"Server failure."}')];
     const result = await client.kill(nodeKey, [7n], { idempotencyKey: 'k' });
     expect(result).toMatchObject({ unknown: [7n], trouble: 'Server failure.' });
   });
 
-  it('is an error when the service says that nobody was ended, or nobody was reached', async () => {
+  it('rejects if the service reports that it ended no session, or if the service cannot be reached', async () => {
     api.acts = [answer(500, '{"error_code":"DBS.200005","error_msg":"Server failure."}')];
     expect((await failureOf(client.kill(nodeKey, [7n]))).kind).toBe('failed');
     const nowhere = new SessionControlClient({
@@ -204,7 +204,7 @@ describe('a kill', () => {
     expect([error.kind, error.mayHaveArrived]).toEqual(['unreachable', false]);
   });
 
-  it('accounts for each id that the service does when some failed', async () => {
+  it('has the outcome of each id if some of them failed', async () => {
     api.acts = [
       answer(
         500,
@@ -217,7 +217,7 @@ describe('a kill', () => {
     });
   });
 
-  it('of more than a thousand is several requests', async () => {
+  it('of more than a thousand ids is sent in several requests', async () => {
     api.acts = [(res, request) => res.end(killed(request))];
     const ids = Array.from({ length: 2500 }, (_, index) => BigInt(index + 1));
     const result = await client.kill(nodeKey, ids, { idempotencyKey: 'k' });
@@ -229,7 +229,7 @@ describe('a kill', () => {
     ]);
   });
 
-  it('is split by its size, too', async () => {
+  it('is also split by the size of its body', async () => {
     api.acts = [(res, request) => res.end(killed(request))];
     const targets = Array.from({ length: 900 }, (_, index) => ({
       id: BigInt(index + 1),
@@ -240,7 +240,7 @@ describe('a kill', () => {
     expect(Math.max(...api.came.map(({ body }) => body.length))).toBeLessThan(262_144);
   });
 
-  it('that fails at the second request tells what the first did', async () => {
+  it('that fails at the second request has the outcomes of the first one', async () => {
     api.acts = [
       (res, request) => res.end(killed(request)),
       answer(403, '{"error_code":"DBS.200010","error_msg":"No more."}'),
@@ -253,7 +253,7 @@ describe('a kill', () => {
     expect(api.came).toHaveLength(2);
   });
 
-  it('that is given up in the middle is unknown, and before it began an error', async () => {
+  it('that is aborted is unknown in the middle, and rejects before it began', async () => {
     api.acts = [() => undefined];
     const abort = new AbortController();
     const killing = client.kill(nodeKey, [7n], { signal: abort.signal });

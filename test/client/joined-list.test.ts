@@ -7,7 +7,7 @@ function session(id: bigint): Session {
   return { id, user: '', host: '', db: '', command: '', time: 0, state: '', info: '' };
 }
 
-/** Reads pages off a list of ids that `change` changes after each of them. */
+/** Returns a reader of pages from a list of ids. Calls `change` on the list after each page. */
 async function join(
   start: readonly bigint[],
   change: (ids: readonly bigint[], page: number) => readonly bigint[] = (ids) => ids,
@@ -39,11 +39,11 @@ describe('the pages of a list', () => {
     },
   );
 
-  it('need one page more for two thousand, not one for each session', async () => {
+  it('are at most 21 for two thousand sessions', async () => {
     expect((await join(range(1, 2001))).pages).toBeLessThanOrEqual(21);
   });
 
-  it('miss nobody who stays while those before them leave', async () => {
+  it('miss no session that stays while earlier sessions leave', async () => {
     const stay = range(500, 1000);
     const { ids } = await join([...range(1, 500), ...stay], (now, page) =>
       now.slice(page < 8 ? 60 : 0),
@@ -51,7 +51,7 @@ describe('the pages of a list', () => {
     expect(ids.filter((id) => id >= 500n)).toEqual(stay);
   });
 
-  it('show nobody twice while others appear before them', async () => {
+  it('show no session twice while earlier sessions appear', async () => {
     const ids = range(1, 301).map((id) => id * 10n);
     const joined = await join(ids, (now, page) =>
       [...now, BigInt(page), BigInt(page + 1000) + 5n].sort((one, other) => (one < other ? -1 : 1)),
@@ -60,12 +60,12 @@ describe('the pages of a list', () => {
     expect(ids.filter((id) => !joined.ids.includes(id))).toEqual([]);
   });
 
-  it('end although the list shrinks faster than it is read', async () => {
+  it('end even if the list shrinks faster than it is read', async () => {
     const { pages } = await join(range(1, 5000), (now) => now.slice(100));
     expect(pages).toBeLessThan(60);
   });
 
-  it('hold all who stay, once and by id, whoever comes and goes between few pages', async () => {
+  it('hold each session that stays once, in the order of ids, while others come and go', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(fc.bigInt(1n, 2n ** 63n - 1n), { maxLength: 400 }),

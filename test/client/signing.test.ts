@@ -18,13 +18,13 @@ const vectors = (
 ).filter(({ authorization }) => authorization.startsWith('SDK-HMAC-SHA256'));
 
 describe('a signature', () => {
-  it('is tried on three requests that the official signer signed', () => {
+  it('has three vectors of the official signer', () => {
     expect(vectors).toHaveLength(3);
   });
 
-  it.each(vectors)('is that of the official signer: $name', (vector) => {
+  it.each(vectors)('equals that of the official signer: $name', (vector) => {
     const securityToken = vector.headers['X-Security-Token'];
-    // The signer adds these itself.
+    // signedHeaders adds these headers itself.
     const added = ['X-Sdk-Date', 'X-Security-Token', 'host'];
     const headers = Object.fromEntries(
       Object.entries(vector.headers).filter(([name]) => !added.includes(name)),
