@@ -6,22 +6,22 @@ import { Interrupted, usageError } from './failures.ts';
 import type { CliContext } from './cli-context.ts';
 
 /**
- * Asks about what was shown, on the terminal, which is /dev/tty when standard input is something else. The answer is no unless it is said otherwise.
- * Throws a usage error when there is no terminal; rejects with the signal's reason after Ctrl-C.
+ * Asks a question about the text that the user was shown; the default answer is no. Asks on /dev/tty if standard input is no terminal.
+ * Throws a usage error if there is no terminal, and `Interrupted` after Ctrl-C.
  */
-export async function askWhether(
+export async function confirmOnTerminal(
   message: string,
   shown: string,
   cli: CliContext,
 ): Promise<boolean> {
-  return onTerminal(cli, 'Say --yes to go without the question.', (context) => {
-    // Who answers must have seen it, wherever standard error goes.
+  return onTerminal(cli, 'Use --yes to skip the question.', (context) => {
+    // Standard error may go to a file, and the user must see what the question is about.
     if (!cli.messages.isTerminal) context.output.write(`${shown}\n`);
     return confirm({ message, default: false }, context);
   });
 }
 
-/** Asks for a password, which is not shown. */
+/** Asks for a password without showing it. Throws like `confirmOnTerminal`. */
 export async function askPassword(message: string, cli: CliContext): Promise<string> {
   return onTerminal(cli, 'Set SESSIONCTL_PASSWORD.', (context) =>
     password({ message, mask: false }, context),
@@ -71,7 +71,7 @@ function openTerminal(hint: string): { readonly input: ReadStream; readonly outp
   }
 }
 
-// Ctrl-C at the question reaches the prompt as a key, not the process as a signal.
+// The prompt reads Ctrl-C as a key, so the process gets no signal.
 function interrupted(error: unknown, signal: AbortSignal): unknown {
   const name = typeof error === 'object' && error !== null && 'name' in error ? error.name : '';
   if (signal.aborted || name === 'ExitPromptError' || name === 'AbortPromptError') {

@@ -6,7 +6,7 @@ import { connect, type ConnectionOptions } from './settings.ts';
 import type { CliContext } from './cli-context.ts';
 import { renderTable } from './table.ts';
 
-/** Shows what the service could do on the nodes now. The exit code is 69 when one of them cannot be reached. */
+/** Shows what the service can do on the nodes. The exit code is 69 if the service cannot reach one of them. */
 export async function capabilities(
   options: ConnectionOptions & { readonly output?: string },
   cli: CliContext,
@@ -14,7 +14,7 @@ export async function capabilities(
   const format = readFormat(options.output ?? 'table', ['table', 'json']);
   const { client, nodes } = connect(options, cli);
   const { output, messages, signal } = cli;
-  const found = await withProgress(messages, 'Trying the ways in', () =>
+  const found = await withProgress(messages, 'Trying the ports of the nodes', () =>
     Promise.all(
       nodes.map(async (node) => ({
         node: node.nodeId,
@@ -28,8 +28,8 @@ export async function capabilities(
       output.line(
         renderTable(
           [
-            { title: 'NODE', least: 14 },
-            { title: one.node, least: 20 },
+            { title: 'NODE', minWidth: 14 },
+            { title: one.node, minWidth: 20 },
           ],
           rowsOf(one),
           output.columns(),
@@ -42,17 +42,17 @@ export async function capabilities(
 }
 
 function rowsOf(found: Capabilities): string[][] {
-  const told = (value: boolean | undefined): string =>
+  const yesOrNo = (value: boolean | undefined): string =>
     value === undefined ? 'not known' : value ? 'yes' : 'no';
   return [
-    ['reachable', told(found.reachable)],
-    ['connected', told(found.connected)],
+    ['reachable', yesOrNo(found.reachable)],
+    ['connected', yesOrNo(found.connected)],
     ['main port', found.mainPort],
     ['admin port', found.adminPort],
     ['server', [found.flavour, found.version].filter(Boolean).join(' ') || 'not known'],
     ['missing grants', found.missingGrants?.join(', ') ?? 'not known'],
-    ['rollback view', told(found.rollbackView)],
-    ['second opinion', told(found.secondOpinion)],
+    ['rollback view', yesOrNo(found.rollbackView)],
+    ['second opinion', yesOrNo(found.secondOpinion)],
     ['cut hosts', found.cutHosts?.toString() ?? 'not known'],
   ].map(([name = '', value = '']) => [name, value || 'none']);
 }

@@ -6,10 +6,11 @@ export interface Screen {
   readonly stream: WriteStream;
   readonly isTerminal: boolean;
   readonly colors: ReturnType<typeof pico.createColors>;
-  /** Whether the reader has gone: what is written then is lost, and nothing else changes. */
+  /** True if the reader has closed the stream. Later writes are dropped without an error. */
   isClosed(): boolean;
-  /** Undefined when it is no terminal: then nothing is cut. */
+  /** The width in columns, or undefined if the stream is no terminal. */
   columns(): number | undefined;
+  /** The height in rows, or undefined if the stream is no terminal. */
   rows(): number | undefined;
   readonly write: (text: string) => void;
   readonly line: (text?: string) => void;
@@ -29,18 +30,18 @@ export interface CliContext {
 const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
 
-/** A screen on this stream. Coloured on a terminal unless NO_COLOR is set. `onLost` hears of what cannot be written. */
+/** Returns a screen on a stream, coloured on a terminal unless NO_COLOR is set. Calls `onLost` once if a write fails. */
 export function createScreen(
   stream: WriteStream,
   environment: Readonly<Record<string, string | undefined>>,
   onLost: (error: Error) => void = () => undefined,
 ): Screen {
-  // Of what is no terminal it is undefined, whatever the types say.
+  // Node leaves isTTY undefined on a stream that is no terminal; its type says boolean.
   const isTerminal = (stream as { readonly isTTY?: boolean }).isTTY === true;
   const isPlain = Boolean(environment['NO_COLOR']) || environment['TERM'] === 'dumb';
   let isClosed = false;
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // A reader that has seen enough (`| head`) is no error.
+    // EPIPE is no failure: a reader such as `head` closes the pipe early.
     if (!isClosed && error.code !== 'EPIPE') onLost(error);
     isClosed = true;
   });

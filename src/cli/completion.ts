@@ -3,16 +3,16 @@ import type { Command, Option } from 'commander';
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** What can stand on the command line after some words. */
+/** The completions that follow one path of subcommands. */
 interface Level {
-  /** The subcommands that lead here, such as `context add`. */
+  /** The path of subcommands, such as `context add`. */
   readonly words: string;
   readonly commands: readonly Command[];
   readonly options: readonly Option[];
   readonly values: readonly string[];
 }
 
-/** A script that completes the commands, options and values of this program in a shell. It asks nobody, so that it is quick. */
+/** Returns a shell script that completes the commands, options and values of this program. The script sends no request. */
 export function completionScript(program: Command, shell: Shell): string {
   const levels = levelsOf(program, []);
   switch (shell) {
@@ -67,7 +67,7 @@ function bash(name: string, levels: readonly Level[]): string {
     return `    '${words}') offered='${all.join(' ')}' ;;`;
   });
   const anyWithValue = [...withValue].join('|');
-  // Not `path` and `words`: those are zsh's own.
+  // zsh reserves the variable names `path` and `words`.
   return `_${name}() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
   local level='' offered='' word index

@@ -29,7 +29,7 @@ const credentials = z
   .refine(
     ({ access_key, secret_key }) => (access_key === undefined) === (secret_key === undefined),
     {
-      message: 'access_key and secret_key go together',
+      message: 'access_key and secret_key must be given together',
     },
   )
   .refine(
@@ -37,7 +37,7 @@ const credentials = z
       [given.token, given.token_command, given.access_key, given.keystone].filter(
         (kind) => kind !== undefined,
       ).length <= 1,
-    { message: 'token, token_command, access_key and keystone exclude each other' },
+    { message: 'give only one of token, token_command, access_key and keystone' },
   );
 
 const context = z.strictObject({
@@ -65,25 +65,25 @@ const configuration = z.strictObject({
 export type Context = z.infer<typeof context>;
 export type Configuration = z.infer<typeof configuration>;
 
-/** A context with its name; empty without a name if the user has none. */
+/** A context with its name. If the user has no context, the name is undefined and the context is empty. */
 export interface NamedContext {
   readonly name: string | undefined;
   readonly context: Context;
 }
 
-/** The folder of the configuration and of the tokens. */
+/** Returns the path of the folder that holds the configuration file and the tokens. */
 export function configFolder({ environment, homeFolder }: CliContext): string {
   return join(environment['XDG_CONFIG_HOME'] || join(homeFolder, '.config'), 'sessionctl');
 }
 
-/** Reads the configuration file; without one there are no contexts. Throws with all its problems in one line. */
+/** Reads the configuration file. Without a file there are no contexts. Throws a `CommandError` that lists all problems of the file. */
 export function readConfiguration(cli: CliContext): Configuration {
   const path = configPath(cli);
   const found = readYaml(path);
   if (found === undefined) return { contexts: {} };
   const { success, data, error } = configuration.safeParse(found ?? {});
   if (success) {
-    warnOfReaders(path, found, cli);
+    warnIfReadableByOthers(path, found, cli);
     return data;
   }
   const problems = error.issues.map(({ path: where, message }) =>
@@ -92,7 +92,7 @@ export function readConfiguration(cli: CliContext): Configuration {
   throw new CommandError(EXIT.configuration, `${path}: ${problems.join('; ')}.`);
 }
 
-/** Changes the configuration file, whose comments stay, and keeps it for its owner alone. */
+/** Changes the configuration file, keeps its comments, and sets its mode to 600. Throws like `readConfiguration`. */
 export function changeConfiguration(cli: CliContext, change: (document: Document) => void): void {
   const path = configPath(cli);
   readConfiguration(cli);
@@ -102,17 +102,17 @@ export function changeConfiguration(cli: CliContext, change: (document: Document
   writePrivately(path, document.toString());
 }
 
-/** Writes a file that only its owner may read, whole or not at all. */
+/** Replaces a file atomically and sets its mode to 600. */
 export function writePrivately(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.new`;
   writeFileSync(draft, content, { mode: 0o600 });
-  // The mode above is for a new file only.
+  // writeFileSync ignores the mode if the draft already exists.
   chmodSync(draft, 0o600);
   renameSync(draft, path);
 }
 
-/** A YAML file; undefined when there is none. Throws when it cannot be read. */
+/** Reads a YAML file, or returns undefined if the file does not exist. Throws a `CommandError` if the file cannot be read. */
 export function readYaml(path: string): unknown {
   const content = readText(path);
   try {
@@ -140,9 +140,9 @@ function configPath(cli: CliContext): string {
   return join(configFolder(cli), 'config.yaml');
 }
 
-function warnOfReaders(path: string, content: unknown, { messages }: CliContext): void {
+function warnIfReadableByOthers(path: string, content: unknown, { messages }: CliContext): void {
   const hasSecret = /"(token|secret_key|password)":/.test(JSON.stringify(content));
   if (hasSecret && (statSync(path).mode & 0o077) !== 0) {
-    messages.line(`sessionctl: others can read the secrets in ${path}: chmod 600 ${path}`);
+    messages.line(`sessionctl: other users can read the secrets in ${path}: chmod 600 ${path}`);
   }
 }

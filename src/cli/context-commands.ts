@@ -9,7 +9,7 @@ import { contextOf, readEndpoint, tlsOf, type ConnectionOptions } from './settin
 import type { CliContext } from './cli-context.ts';
 import { renderTable } from './table.ts';
 
-/** The options of `context add`, besides those of a connection. */
+/** The options of `context add`. */
 export interface ContextOptions extends ConnectionOptions {
   readonly tokenCommand?: string;
   readonly iamEndpoint?: string;
@@ -19,19 +19,25 @@ export interface ContextOptions extends ConnectionOptions {
   readonly replace?: boolean;
 }
 
-/** Adds a context, or puts another one in its place where that is wanted; the first becomes the current one. */
+/**
+ * Adds a context, or replaces one with `--replace`. The first context becomes the current one.
+ * Throws a usage error for a bad name or flag, or if the name is in use and `--replace` is missing.
+ */
 export function addContext(name: string, options: ContextOptions, cli: CliContext): ExitCode {
   if (!/^[\w.-]{1,64}$/.test(name)) {
-    throw usageError('A context is named with 1 to 64 letters, digits, _, . and -.');
+    throw usageError(
+      `The context name ${name} is not valid.`,
+      'Use 1 to 64 letters, digits, _, . and -.',
+    );
   }
   if (options.endpoint !== undefined) readEndpoint(options.endpoint);
   const context = contextFrom(options);
   const { current, contexts } = readConfiguration(cli);
-  const [isFirst, isThere] = [current === undefined, Object.hasOwn(contexts, name)];
-  if (isThere && options.replace !== true) {
+  const [isFirst, exists] = [current === undefined, Object.hasOwn(contexts, name)];
+  if (exists && options.replace !== true) {
     throw usageError(
-      `There is a context ${name} already.`,
-      'Give --replace to make a new one in its place, of these flags alone.',
+      `The context ${name} already exists.`,
+      'Use --replace to replace all of it with these flags.',
     );
   }
   changeConfiguration(cli, (document) => {
@@ -39,12 +45,12 @@ export function addContext(name: string, options: ContextOptions, cli: CliContex
     if (isFirst) document.set('current', name);
   });
   cli.messages.line(
-    `Context ${name} is ${isThere ? 'replaced' : 'kept'}${isFirst ? ' and in use' : ''}.`,
+    `Context ${name} is ${exists ? 'replaced' : 'added'}${isFirst ? ' and in use' : ''}.`,
   );
   return EXIT.done;
 }
 
-/** Makes a context the current one. */
+/** Makes a context the current one. Throws a usage error if no context has this name. */
 export function useContext(name: string, cli: CliContext): ExitCode {
   contextOf({ context: name }, cli);
   changeConfiguration(cli, (document) => {
@@ -54,7 +60,7 @@ export function useContext(name: string, cli: CliContext): ExitCode {
   return EXIT.done;
 }
 
-/** Shows the contexts, and no secret. */
+/** Shows the contexts without their secrets. */
 export function listContexts(cli: CliContext): ExitCode {
   const { current, contexts } = readConfiguration(cli);
   const rows = Object.entries(contexts).map(([name, context]) => [
@@ -67,29 +73,32 @@ export function listContexts(cli: CliContext): ExitCode {
   ]);
   const { output, messages } = cli;
   if (rows.length === 0) {
-    messages.line('There are no contexts. Make one with `sessionctl context add`.');
+    messages.line('There are no contexts. Add one with `sessionctl context add`.');
     return EXIT.done;
   }
   const columns = [
-    { title: '', least: 1 },
-    { title: 'NAME', least: 8 },
-    { title: 'ENDPOINT', least: 12 },
-    { title: 'PROJECT', least: 8 },
-    { title: 'NODES', least: 5, isNumber: true },
-    { title: 'CREDENTIALS', least: 11 },
+    { title: '', minWidth: 1 },
+    { title: 'NAME', minWidth: 8 },
+    { title: 'ENDPOINT', minWidth: 12 },
+    { title: 'PROJECT', minWidth: 8 },
+    { title: 'NODES', minWidth: 5, isNumber: true },
+    { title: 'CREDENTIALS', minWidth: 11 },
   ];
   output.line(renderTable(columns, rows, output.columns(), output.colors.bold));
   return EXIT.done;
 }
 
-/** Gets a token from the IAM of the context, and keeps it. */
+/**
+ * Requests a token from the IAM of the context and stores the token.
+ * Throws a usage error if the context has no IAM or no project, and a `SessionControlError` if IAM refuses.
+ */
 export async function login(options: ConnectionOptions, cli: CliContext): Promise<ExitCode> {
   const { name, context } = contextOf(options, cli);
   const keystone = context.credentials?.keystone;
   const project = options.project ?? cli.environment['SESSIONCTL_PROJECT'] ?? context.project;
   if (name === undefined || keystone === undefined) {
     throw usageError(
-      'The context has no IAM to log in at.',
+      'The context names no IAM to log in to.',
       'Add one: `sessionctl context add NAME --iam-endpoint URL --iam-user NAME --iam-domain NAME …`.',
     );
   }
@@ -129,9 +138,14 @@ function credentialsFrom(options: ContextOptions): NonNullable<Context['credenti
   const { token, tokenCommand, accessKey, secretKey, securityToken } = options;
   const { iamEndpoint, iamUser, iamDomain, iamPasswordCommand } = options;
   const kinds = [token, tokenCommand, accessKey, iamEndpoint].filter((kind) => kind !== undefined);
-  if (kinds.length > 1) throw usageError('Give one kind of credentials.');
+  if (kinds.length > 1) {
+    throw usageError(
+      'The flags have more than one kind of credentials.',
+      'Use a token, a token command, an access key or an IAM.',
+    );
+  }
   if ((accessKey === undefined) !== (secretKey === undefined)) {
-    throw usageError('--access-key and --secret-key go together.');
+    throw usageError('--access-key and --secret-key must be given together.');
   }
   if (iamEndpoint !== undefined) {
     if (iamUser === undefined || iamDomain === undefined) {

@@ -12,10 +12,11 @@ import type { Context, NamedContext } from './config-file.ts';
 import { EXIT } from './exit-codes.ts';
 import { CommandError, usageError } from './failures.ts';
 import type { CliContext } from './cli-context.ts';
-import { keepToken, keptToken, type TokenUse } from './token-store.ts';
+import { storeToken, storedToken, type TokenUse } from './token-store.ts';
 
-/** Credentials as flags or environment have them. */
+/** The credentials of one source: the flags or the environment. */
 export interface GivenCredentials {
+  /** The name of the source, for error messages. */
   readonly where: string;
   readonly token?: string | undefined;
   readonly accessKey?: string | undefined;
@@ -26,10 +27,13 @@ export interface GivenCredentials {
 type Keystone = NonNullable<NonNullable<Context['credentials']>['keystone']>;
 
 const COMMAND_LIMIT_MS = 30_000;
-/** A list of many pages asks for the token as often; one that is watched for hours needs a new one. */
-const REMEMBERED_MS = 60_000;
+/** Short enough for `--watch` to get a new token in time, long enough to run the command once for a list of many pages. */
+const TOKEN_CACHE_MS = 60_000;
 
-/** The first that are given, else those of the context. Throws a usage error when there are none or they contradict each other. */
+/**
+ * Returns the credentials of the first source that has any, else those of the context.
+ * Throws a usage error if there are none, or if those of one source contradict each other.
+ */
 export function credentialsOf(
   given: readonly GivenCredentials[],
   cli: CliContext,
@@ -39,16 +43,19 @@ export function credentialsOf(
 ): Credentials {
   for (const { where, token, accessKey, secretKey, securityToken } of given) {
     if (token !== undefined && accessKey !== undefined) {
-      throw usageError(`A token and an access key are in ${where}: give one of them.`);
+      throw usageError(`There are a token and an access key in ${where}.`, 'Use only one of them.');
     }
     if ((accessKey === undefined) !== (secretKey === undefined)) {
-      throw usageError(`Half an access key is in ${where}.`, 'Give --access-key and --secret-key.');
+      throw usageError(
+        `There is only half of an access key in ${where}.`,
+        'Give both --access-key and --secret-key.',
+      );
     }
     if (token !== undefined) return { token };
     if (accessKey === undefined && securityToken !== undefined) {
       throw usageError(
-        `A security token is in ${where}, without its access key.`,
-        'Give --access-key and --secret-key with it.',
+        `There is a security token without its access key in ${where}.`,
+        'Give --access-key and --secret-key as well.',
       );
     }
     if (accessKey !== undefined && secretKey !== undefined) {
@@ -58,7 +65,7 @@ export function credentialsOf(
   const { token, token_command, access_key, secret_key, security_token, keystone } =
     context.credentials ?? {};
   if (token !== undefined) return { token };
-  if (token_command !== undefined) return { token: remembered(() => outputOf(token_command, cli)) };
+  if (token_command !== undefined) return { token: cached(() => outputOf(token_command, cli)) };
   if (access_key !== undefined && secret_key !== undefined) {
     return { accessKey: access_key, secretKey: secret_key, securityToken: security_token };
   }
@@ -72,7 +79,7 @@ export function credentialsOf(
   );
 }
 
-/** What a kept token is good for. */
+/** Returns the one use that a stored token may have. */
 export function tokenUse(
   context: string,
   { endpoint, user, domain }: Keystone,
@@ -81,7 +88,7 @@ export function tokenUse(
   return { context, endpoint, user, domain, project };
 }
 
-/** Logs in and keeps the token. Throws a SessionControlError. */
+/** Logs in at the IAM and stores the token. Throws a `SessionControlError`. */
 export async function logIn(
   use: TokenUse,
   password: string,
@@ -90,14 +97,17 @@ export async function logIn(
 ): Promise<IssuedToken> {
   const issued = await requestToken(
     { ...use, projectId: use.project, password },
-    // The certificate is that of the service; an IAM that nobody can vouch for gets no password.
+    // --cert-file and --insecure are for the service: the IAM must always prove itself before it gets a password.
     { transport: createTransport({ ca: tls.ca }), signal: cli.signal },
   );
-  keepToken(cli, use, issued);
+  storeToken(cli, use, issued);
   return issued;
 }
 
-/** The password that the context, or the environment, or the command in the context has; undefined when a person must be asked. */
+/**
+ * Returns the password from SESSIONCTL_PASSWORD, the context or its password command, in this order.
+ * Returns undefined if there is none, so that the user must type it.
+ */
 export async function configuredPassword(
   { password, password_command }: Keystone,
   cli: CliContext,
@@ -113,28 +123,28 @@ async function currentToken(
   cli: CliContext,
   tls: TlsOptions,
 ): Promise<string> {
-  const kept = keptToken(cli, use);
+  const kept = storedToken(cli, use);
   if (kept !== undefined) return kept;
   const password = await configuredPassword(keystone, cli);
   if (password !== undefined) return (await logIn(use, password, cli, tls)).token;
   throw new CommandError(
     EXIT.denied,
-    `Nobody is logged in at ${keystone.endpoint} for this context, or the token has expired.`,
+    `There is no valid token of ${keystone.endpoint} for this context.`,
     'Run `sessionctl login`.',
   );
 }
 
-function remembered(get: () => Promise<string>): () => Promise<string> {
+function cached(get: () => Promise<string>): () => Promise<string> {
   let last: { readonly at: number; readonly token: Promise<string> } | undefined;
   return () => {
-    if (last === undefined || performance.now() - last.at > REMEMBERED_MS) {
+    if (last === undefined || performance.now() - last.at > TOKEN_CACHE_MS) {
       last = { at: performance.now(), token: get() };
     }
     return last.token;
   };
 }
 
-/** What a command prints. It is run by the shell, and its own messages are shown. */
+/** Runs a command in the shell and returns its output. Throws a `CommandError` with the text that the command wrote to standard error. */
 async function outputOf(command: string, { environment, signal }: CliContext): Promise<string> {
   const run = promisify(execFile);
   try {
@@ -147,10 +157,10 @@ async function outputOf(command: string, { environment, signal }: CliContext): P
     if (output !== '') return output;
   } catch (error) {
     signal.throwIfAborted();
-    const told = isNativeError(error) && 'stderr' in error ? String(error.stderr).trim() : '';
+    const stderr = isNativeError(error) && 'stderr' in error ? String(error.stderr).trim() : '';
     throw new CommandError(
       EXIT.denied,
-      `The command for the credentials failed: ${told || command}.`,
+      `The command for the credentials failed: ${stderr || command}.`,
     );
   }
   throw new CommandError(

@@ -1,6 +1,6 @@
 const SECONDS: Readonly<Record<string, number>> = { d: 86_400, h: 3600, m: 60, s: 1 };
 
-/** Seconds out of `90`, `90s`, `5m`, `1h30m` or `2d`; undefined for anything else. */
+/** Parses a duration such as `90`, `90s`, `5m`, `1h30m` or `2d` into seconds. Returns undefined for any other text. */
 export function parseDuration(text: string): number | undefined {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   if (!/^(?=\d)(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?$/.test(text)) return undefined;
@@ -10,7 +10,7 @@ export function parseDuration(text: string): number | undefined {
   );
 }
 
-/** Seconds as `0s`, `3m20s`, `2h05m` or `3d04h`: the two greatest units. */
+/** Formats seconds with the two largest units, such as `0s`, `3m20s`, `2h05m` or `3d04h`. */
 export function formatDuration(seconds: number): string {
   const [days, hours, minutes, rest] = [
     Math.floor(seconds / 86_400),

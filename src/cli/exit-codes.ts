@@ -1,21 +1,21 @@
-/** What the exit code says. Those from 64 on are as in sysexits.h. */
+/** The exit codes. Codes from 64 to 78 have the meaning that sysexits.h gives them. */
 export const EXIT = {
-  /** All were killed; a list was shown; a dry run, whomever it found. */
+  /** All sessions were killed, a list was shown, or a dry run ended. */
   done: 0,
-  /** The service refused the request or failed, and nothing was ended. */
+  /** The service refused the request or failed, and no session was ended. */
   refused: 1,
-  /** Some were not found, or were no longer what was shown. */
+  /** Some sessions were not found, or had changed since they were shown. */
   notFound: 3,
-  /** Some were not killed, or it is not known, or a node could not be looked at. */
+  /** Some sessions failed or are unknown, or the list of a node could not be read. */
   failed: 4,
-  /** The answer to the question was no. */
+  /** The user answered no. */
   declined: 5,
   usage: 64,
-  /** The service cannot be reached, or cannot serve now. */
+  /** The service cannot be reached, or is busy. */
   unreachable: 69,
   /** The output could not be written. */
   unwritten: 74,
-  /** 401 or 403. */
+  /** The service answered 401 or 403. */
   denied: 77,
   /** The configuration file is wrong. */
   configuration: 78,

@@ -3,7 +3,7 @@ import { SessionControlError, type ErrorKind } from '../client/index.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { visible } from './visible.ts';
 
-/** An error that the command line itself tells: a sentence, what to do next, and the exit code. */
+/** An error of the command itself: a sentence, a hint for the next step, and the exit code. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly exitCode: ExitCode;
@@ -16,18 +16,18 @@ export class CommandError extends Error {
   }
 }
 
-/** Ctrl-C came before anything was done. */
+/** The error of a command that Ctrl-C stopped before it ended any session. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
-  override readonly message = 'Interrupted: nobody was ended.';
+  override readonly message = 'Interrupted: no session was ended.';
 }
 
-/** A usage error: nothing was done. */
+/** Returns the error of a command that was used wrongly and did nothing. */
 export function usageError(message: string, hint?: string): CommandError {
   return new CommandError(EXIT.usage, message, hint);
 }
 
-/** An error as one line, and the exit code that goes with it. */
+/** An error as one line of text, with its exit code. */
 export interface Failure {
   readonly line: string;
   readonly exitCode: ExitCode;
@@ -42,7 +42,7 @@ const EXIT_CODES: Readonly<Record<ErrorKind, ExitCode>> = {
   malformed: EXIT.refused,
 };
 
-/** Tells an error in one line: what happened, the request id, and what to do next. */
+/** Formats an error as one line: what happened, the request id, and what to do next. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof CommandError) {
     return { line: sentence([error.message, error.hint]), exitCode: error.exitCode };
@@ -78,8 +78,8 @@ function nextStep({
   if (kind === 'busy') return `Try again${retryAfterSeconds ? ` in ${retryAfterSeconds} s` : ''}.`;
   if (status === 401)
     return 'Check the token or the access key; `sessionctl login` gets a new token.';
-  if (status === 403) return 'Check --project, and which actions these credentials may do.';
-  if (status === 400 && message.includes('X-Kill-Reason')) return 'Say why with --reason.';
+  if (status === 403) return 'Check --project, and which actions these credentials allow.';
+  if (status === 400 && message.includes('X-Kill-Reason')) return 'Give a reason with --reason.';
   if (status === 404 && code !== undefined) return 'Check --instance and --node.';
   if (kind === 'failed') return 'See `sessionctl capabilities`, and the log of the service.';
   return kind === 'malformed' || code === undefined ? 'Check --endpoint.' : undefined;

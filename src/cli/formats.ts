@@ -8,14 +8,14 @@ import { escaped, visible } from './visible.ts';
 export const LIST_FORMATS = ['table', 'json', 'yaml', 'csv', 'ids'] as const;
 export type ListFormat = (typeof LIST_FORMATS)[number];
 
-/** One of the formats. Throws a usage error. */
+/** Checks the name of a format. Throws a usage error if the name is not one of the formats. */
 export function readFormat<T extends string>(text: string, formats: readonly T[]): T {
   const format = formats.find((known) => known === text);
   if (format !== undefined) return format;
-  throw usageError(`--output ${text} is not known.`, `It is one of ${formats.join(', ')}.`);
+  throw usageError(`The format ${text} is not known.`, `Use one of ${formats.join(', ')}.`);
 }
 
-/** Sessions for programs to read. `ids` names the node when there are several. */
+/** Formats sessions for programs. With `isNodeShown`, the format `ids` prints NODE/ID. */
 export function formatSessions(
   sessions: readonly ListedSession[],
   format: Exclude<ListFormat, 'table'>,
@@ -42,18 +42,18 @@ export function formatSessions(
   }
 }
 
-/** Any value as JSON; ids are exact integers, and no text in it can reach a terminal raw. */
+/** Formats a value as JSON with exact integers. Escapes control characters. */
 export function formatJson(value: unknown): string {
   return `${escaped(toJson(value, undefined, 2) ?? '')}\n`;
 }
 
-/** A session with its fields in their order. */
+/** Returns the fields of a session in the order of the output. */
 export function recordOf(session: ListedSession): Record<string, bigint | number | string> {
   const { node, id, user, host, db, command, time, state, info } = session;
   return { node, id, user, host, db, command, time, state, info };
 }
 
-// A statement that begins with = would run in a spreadsheet.
+// escape_formulas: a spreadsheet would run a statement that begins with = as a formula.
 function formatCsv(records: readonly Record<string, bigint | number | string>[]): string {
   return toCsv(
     records.map((record) =>

@@ -6,7 +6,7 @@ Examples:
   sessionctl list --sort -time --limit 20
   sessionctl kill --user app --command Query --min-time 5m --wait 30s
 
-Flags come before the environment, the environment before the context in ~/.config/sessionctl/config.yaml.
+A flag overrides the environment, which overrides the context in ~/.config/sessionctl/config.yaml.
 
 Exit codes: 0 done, 1 refused by the service, 3 some not found, 4 some failed or unknown, 5 declined, 64 usage, 69 unreachable,
 74 output not written, 77 denied, 78 configuration, 130 interrupted.`;
@@ -22,7 +22,7 @@ Examples:
 
 export const KILL_HELP = `${PATTERNS}
 
-What is about to be ended is shown, and asked about. A session that has changed until then is left alone.
+kill shows the sessions and asks before it ends them. After the answer it reads the list again, and skips a session that has changed.
 
 Examples:
   sessionctl kill 2075425 --wait 10s

@@ -10,7 +10,10 @@ import { visible } from './visible.ts';
 
 const HAVE_LEFT: ReadonlySet<Outcome> = new Set(['gone', 'not_found']);
 
-/** Ends sessions on all their nodes at once. Rejects when none can have been ended, since nobody was reached, or the request or the caller was refused. */
+/**
+ * Ends sessions on all their nodes at once. An error about a single node becomes outcomes of its sessions.
+ * Rejects with the first error if every node failed and no error is about a node: no session can have been ended.
+ */
 export async function killAll(
   { client, nodes }: Connection,
   sessions: readonly ListedSession[],
@@ -20,7 +23,7 @@ export async function killAll(
   const concerned = nodes
     .map((node) => ({ node, sessions: sessions.filter(({ node: id }) => id === node.nodeId) }))
     .filter(({ sessions: some }) => some.length > 0);
-  // Who was not looked at is still there.
+  // A session counts as present until a list without it was read.
   const leaving = new Map<string, readonly ListedSession[]>(
     concerned.map(({ node, sessions: some }) => [node.nodeId, some]),
   );
@@ -35,7 +38,7 @@ export async function killAll(
       signal,
       onLeaving: (listed) => {
         leaving.set(node.nodeId, listed);
-        progress.tell(
+        progress.update(
           waiting([...leaving.values()].flat(), sessions.length, performance.now() - begun),
         );
       },
@@ -51,9 +54,9 @@ export async function killAll(
     Promise.allSettled(concerned.map(({ node, sessions: some }) => killNode(node, some, progress))),
   );
   const [firstError] = ended.filter((result) => result.status === 'rejected');
-  const isNobodyReached = ended.every(({ status }) => status === 'rejected');
+  const haveAllFailed = ended.every(({ status }) => status === 'rejected');
   const isOfNode = ended.some((end) => end.status === 'rejected' && isAboutNode(end.reason));
-  if (firstError !== undefined && isNobodyReached && !isOfNode) throw firstError.reason;
+  if (firstError !== undefined && haveAllFailed && !isOfNode) throw firstError.reason;
   return ended.map((result, index) =>
     result.status === 'fulfilled'
       ? result.value
@@ -61,7 +64,7 @@ export async function killAll(
   );
 }
 
-/** The service took the request and could not do it, or does not know the node. */
+/** True if the service failed on the node or does not know the node. */
 function isAboutNode(error: unknown): boolean {
   if (!(error instanceof SessionControlError)) return false;
   return error.kind === 'failed' || (error.kind === 'refused' && error.status === 404);
@@ -82,9 +85,9 @@ function waiting(leaving: readonly ListedSession[], all: number, ms: number): st
   });
   const seconds = Math.round(ms / 1000);
   if (names.length === 0) {
-    return `None of ${all} is listed any more after ${seconds} s. Waiting until what they changed is undone`;
+    return `All ${all} sessions have left the list after ${seconds} s. Waiting until their changes are rolled back`;
   }
   return visible(
-    `${all - leaving.length} of ${all} have left the node after ${seconds} s. Still there: ${names.join(', ')}`,
+    `${all - leaving.length} of ${all} sessions have left the node after ${seconds} s. Still listed: ${names.join(', ')}`,
   );
 }

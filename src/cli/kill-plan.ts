@@ -3,27 +3,30 @@ import type { Filter } from './filters.ts';
 import type { ListedSession } from './listing.ts';
 import type { GivenId } from './session-ids.ts';
 
-/** The nodes that are asked, and those of them whose list could not be read. */
+/** The nodes of the command, and those whose list could not be read. */
 export interface AskedNodes {
   readonly all: readonly string[];
   readonly unread: readonly string[];
 }
 
-/** Whom a kill is about. */
+/** The sessions to end, and the ids to leave out. */
 export interface KillPlan {
   readonly sessions: readonly ListedSession[];
-  /** Ids that no session has, or only one that the filters leave out: never sent. */
+  /** Ids that match no session. They are never sent to the service. */
   readonly missing: readonly MissingId[];
 }
 
-/** An id that is not killed, and why. */
+/** An id that matches no session, with the cause. */
 export interface MissingId {
   readonly node: string;
   readonly id: bigint;
   readonly why: 'not_listed' | 'filtered_out' | 'not_read';
 }
 
-/** Picks by ids and filters; without ids, all that pass. Throws a usage error for an id that could be of several nodes. */
+/**
+ * Picks the listed sessions that have one of the ids and pass the filters; without ids, all sessions that pass.
+ * Throws a usage error for an id that fits several nodes, or names a node outside the command.
+ */
 export function planKill(
   listed: readonly ListedSession[],
   nodes: AskedNodes,
@@ -48,7 +51,10 @@ export function planKill(
   return { sessions: [...sessions.values()], missing: [...missing.values()] };
 }
 
-/** Of the sessions that were shown, those that a newer list still shows as they were, and those that have changed. */
+/**
+ * Splits the shown sessions by a newer list. A session is the same if the newer list has its id and host, and it still passes the filters.
+ * All others count as changed.
+ */
 export function compareWithNewer(
   shown: readonly ListedSession[],
   newer: readonly ListedSession[],
@@ -65,7 +71,7 @@ export function compareWithNewer(
   };
 }
 
-/** What tells sessions of several nodes apart. */
+/** Returns a key that is unique across nodes. */
 function keyOf({ node, id }: Pick<ListedSession, 'node' | 'id'>): string {
   return `${node}/${id}`;
 }
@@ -73,12 +79,15 @@ function keyOf({ node, id }: Pick<ListedSession, 'node' | 'id'>): string {
 function nodeOf({ node, id }: GivenId, nodes: readonly string[]): string {
   if (node !== undefined) {
     if (nodes.includes(node)) return node;
-    throw usageError(`${node}/${id} is on a node that is not asked.`, 'Name it with --node.');
+    throw usageError(
+      `${node}/${id} is on a node that the command does not include.`,
+      'Add the node with --node.',
+    );
   }
   const [only, ...others] = nodes;
   if (only !== undefined && others.length === 0) return only;
   throw usageError(
-    `${id} could be on any of ${nodes.length} nodes.`,
-    'Write NODE/ID, or name one --node.',
+    `The id ${id} does not say which of ${nodes.length} nodes it belongs to.`,
+    'Write NODE/ID, or choose one node with --node.',
   );
 }

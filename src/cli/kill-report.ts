@@ -8,14 +8,14 @@ import { sessionName } from './session-table.ts';
 import type { Screen } from './cli-context.ts';
 import { visible } from './visible.ts';
 
-/** All that is known at the end. */
+/** The result of a whole kill. */
 export interface KillReport {
   readonly results: readonly KillResult[];
   readonly missing: readonly MissingId[];
   readonly isDryRun: boolean;
   readonly isNodeShown: boolean;
   readonly isInterrupted: boolean;
-  /** Whether lists of nodes could not be read. */
+  /** True if the list of a node could not be read. */
   readonly isPartial: boolean;
   readonly troubles: readonly string[];
   readonly requestIds: readonly string[];
@@ -23,12 +23,12 @@ export interface KillReport {
 
 const REASONS: Readonly<Record<MissingId['why'], string>> = {
   not_listed: 'no session has this id',
-  filtered_out: 'the filters leave it out',
+  filtered_out: 'the filters exclude it',
   not_read: 'the list of the node could not be read',
 };
 const KILLED: ReadonlySet<Outcome> = new Set(['killed', 'gone', 'rolling_back', 'would_kill']);
 
-/** What the exit code of a kill is. */
+/** Returns the exit code of a kill. */
 export function exitCodeOf(report: KillReport): ExitCode {
   const { results, missing, isDryRun, isInterrupted, isPartial } = report;
   const outcomes = new Set(results.map(({ outcome }) => outcome));
@@ -38,11 +38,11 @@ export function exitCodeOf(report: KillReport): ExitCode {
   return outcomes.has('not_found') || missing.length > 0 ? EXIT.notFound : EXIT.done;
 }
 
-/** The report for people: one line that counts, and one for each session that is not simply gone. */
-export function tellReport(report: KillReport, { colors, line }: Screen): void {
+/** Prints the report for people: a line with the counts, then a line for each session that was not killed or still rolls back. */
+export function printReport(report: KillReport, { colors, line }: Screen): void {
   const { results, missing, isDryRun, isNodeShown, troubles } = report;
   const node = (id: string): string => (isNodeShown ? ` on ${id}` : '');
-  const tell = (outcome: Outcome, what: string, color: (text: string) => string): void => {
+  const print = (outcome: Outcome, what: string, color: (text: string) => string): void => {
     for (const { session } of results.filter((result) => result.outcome === outcome)) {
       line(
         color(
@@ -54,12 +54,11 @@ export function tellReport(report: KillReport, { colors, line }: Screen): void {
     }
   };
   line(colors.bold(counts(report)));
-  tell('rolling_back', 'Still rolling back', colors.yellow);
-  if (!isDryRun)
-    tell('not_found', 'Left alone, since it has ended or changed meanwhile', colors.yellow);
-  else tell('not_found', 'Would not be found', colors.yellow);
-  tell('failed', isDryRun ? 'Would not be killed' : 'Not killed', colors.red);
-  tell('unknown', 'Not known whether it was killed', colors.red);
+  print('rolling_back', 'Still rolling back', colors.yellow);
+  if (!isDryRun) print('not_found', 'Skipped, because it has ended or changed', colors.yellow);
+  else print('not_found', 'Would not be found', colors.yellow);
+  print('failed', isDryRun ? 'Would not be killed' : 'Not killed', colors.red);
+  print('unknown', 'Outcome unknown', colors.red);
   for (const { id, node: where, why } of missing) {
     const what = why === 'not_read' ? 'Not killed' : 'Not found';
     line(colors.yellow(`${what}: ${id}${node(where)}, ${REASONS[why]}`));
@@ -67,7 +66,7 @@ export function tellReport(report: KillReport, { colors, line }: Screen): void {
   for (const trouble of new Set(troubles)) line(colors.red(visible(trouble)));
 }
 
-/** The report for programs. */
+/** Formats the report as JSON for programs. */
 export function reportAsJson(report: KillReport): string {
   const { results, missing, isDryRun, isInterrupted, troubles, requestIds } = report;
   return formatJson({

@@ -3,34 +3,35 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { NodeAddress, Outcome, SessionControlClient, Termination } from '../client/index.ts';
 import type { ListedSession } from './listing.ts';
 
-/** One session and what came of it. */
+/** One session and its outcome. */
 export interface KillResult {
   readonly session: ListedSession;
   outcome: Outcome;
 }
 
-/** What came of a kill on one node. */
+/** The result of a kill on one node. */
 export interface NodeKill {
   readonly results: readonly KillResult[];
   readonly trouble: string | undefined;
   readonly requestIds: readonly string[];
 }
 
+/** How the sessions of one node are ended. */
 export interface KillSettings {
   readonly isDryRun: boolean;
   readonly waitSeconds: number | undefined;
   readonly reason: string | undefined;
   readonly signal: AbortSignal;
-  /** Told which of them the node still lists. */
+  /** Called with the sessions that the node still lists, after each list that was read. */
   readonly onLeaving: (leaving: readonly ListedSession[]) => void;
 }
 
 const POLL_MS = 1000;
-const FIRST_LOOK_MS = 500;
+const FIRST_POLL_MS = 500;
 
 /**
- * Ends sessions of one node, each only if it still is what was shown, and waits for them to leave if that is wanted.
- * Rejects only when none can have been ended.
+ * Ends sessions of one node, each only if its user and host have not changed. Waits until they have left the node, at most `waitSeconds`.
+ * Rejects only if no session can have been ended.
  */
 export async function killOn(
   client: SessionControlClient,
@@ -51,14 +52,14 @@ export async function killOn(
   };
   const watching = { ...settings, onLeaving: onListed };
   const first = await sendWhileWatching(client, node, sessions, watching, settings.waitSeconds);
-  take(first, results);
+  setOutcomes(first, results);
   const requestIds = [...first.requestIds];
   while (settings.waitSeconds !== undefined && !settings.isDryRun) {
     const left = Math.ceil((end - performance.now()) / 1000);
     const leaving = [...results.values()].filter(isLeaving);
     if (left <= 0 || leaving.length === 0 || settings.signal.aborted) break;
     try {
-      // A service that does not wait at all must not be asked without a pause.
+      // A service that ignores `wait` answers at once: without a pause, this loop would flood it.
       await pause(Math.min(POLL_MS, left * 1000), undefined, { signal: settings.signal });
       const listed = await listedOf(
         client,
@@ -70,7 +71,7 @@ export async function killOn(
       markGone(leaving, listed, seenRollingBack);
       if (listed.length === 0) break;
       const more = await sendWhileWatching(client, node, listed, watching, left);
-      takeAgain(more, results);
+      updateOutcomes(more, results);
       requestIds.push(...more.requestIds);
     } catch {
       break;
@@ -85,8 +86,9 @@ function isLeaving({ outcome }: KillResult): boolean {
 }
 
 /**
- * Who has left the list is gone, unless it may roll back off the list, as on MySQL: that is seen by nobody but the request that killed it.
- * MariaDB lists a session until it has been rolled back.
+ * Marks the sessions that have left the list as gone. MariaDB lists a session until its rollback ends.
+ * MySQL can roll back a session that the list no longer shows, and only the request that killed it can see that.
+ * So a session with the outcome `rolling_back` is gone only if a list has shown its rollback.
  */
 function markGone(
   leaving: readonly KillResult[],
@@ -132,7 +134,7 @@ async function sendWhileWatching(
   }
 }
 
-/** Tells who is still listed until there is an answer. What fails here is only not told. */
+/** Reports the sessions that are still listed until the signal aborts. Ignores errors: the reports are only for the progress line. */
 async function watchLeaving(
   client: SessionControlClient,
   node: NodeAddress,
@@ -140,21 +142,21 @@ async function watchLeaving(
   { onLeaving }: KillSettings,
   signal: AbortSignal,
 ): Promise<void> {
-  let pauseMs = FIRST_LOOK_MS;
+  let pauseMs = FIRST_POLL_MS;
   while (!signal.aborted) {
     try {
       await pause(pauseMs, undefined, { signal });
       const begun = performance.now();
       onLeaving(await listedOf(client, node, sessions, signal));
-      // A long list takes long, and costs the caller's share of requests.
+      // A long list is many requests: a longer pause keeps the caller below the rate limit.
       pauseMs = Math.max(POLL_MS, 10 * (performance.now() - begun));
     } catch {
-      // Aborted, or the next look may do better.
+      // Aborted, or a list could not be read: the next attempt may work.
     }
   }
 }
 
-/** Those of the sessions that the node still lists, as it does now. */
+/** Reads the list of the node and returns those of the sessions that are still in it. */
 async function listedOf(
   client: SessionControlClient,
   node: NodeAddress,
@@ -168,15 +170,15 @@ async function listedOf(
     .map((session) => ({ ...session, node: node.nodeId }));
 }
 
-function take(termination: Termination, results: ReadonlyMap<bigint, KillResult>): void {
+function setOutcomes(termination: Termination, results: ReadonlyMap<bigint, KillResult>): void {
   for (const [id, outcome] of outcomesOf(termination)) {
     const result = results.get(id);
     if (result !== undefined) result.outcome = outcome;
   }
 }
 
-/** Of a second request, what is known better: who was killed and is not found has left, and nobody is less dead than before. */
-function takeAgain(termination: Termination, results: ReadonlyMap<bigint, KillResult>): void {
+/** Updates the outcomes from a repeated request. A killed session that is not found is gone; no outcome gets less certain. */
+function updateOutcomes(termination: Termination, results: ReadonlyMap<bigint, KillResult>): void {
   for (const [id, outcome] of outcomesOf(termination)) {
     const result = results.get(id);
     if (result === undefined) continue;

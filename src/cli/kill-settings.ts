@@ -1,5 +1,12 @@
 import { usageError } from './failures.ts';
-import { count, hasFilter, readFilter, wait, type Filter, type FilterOptions } from './filters.ts';
+import {
+  hasFilter,
+  readCount,
+  readFilter,
+  readWait,
+  type Filter,
+  type FilterOptions,
+} from './filters.ts';
 import { readFormat } from './formats.ts';
 import { readAll, readIds, type GivenId } from './session-ids.ts';
 import type { ConnectionOptions } from './settings.ts';
@@ -16,7 +23,7 @@ export interface KillOptions extends ConnectionOptions, FilterOptions {
   readonly output?: string;
 }
 
-/** What they mean. */
+/** The options of `kill`, read and checked. */
 export interface KillSettings {
   readonly passes: Filter;
   readonly max: number;
@@ -28,14 +35,17 @@ export interface KillSettings {
 
 const DEFAULT_MAX = '100';
 
-/** Reads the options. Throws a usage error, also when neither ids nor filters are given. */
+/** Reads the options of `kill`. Throws a usage error for a bad option, or if ids, filters and `--all` are all missing. */
 export function readKillSettings(given: readonly string[], options: KillOptions): KillSettings {
   const isFiltered = hasFilter(options);
   if (options.all === true && (given.length > 0 || isFiltered)) {
-    throw usageError('--all goes with no ids and no filters.');
+    throw usageError('--all cannot be combined with ids or filters.');
   }
   if (given.length === 0 && !isFiltered && options.all !== true) {
-    throw usageError('Whom? Give ids or filters.', 'To end all user sessions, say --all.');
+    throw usageError(
+      'The sessions to end are missing.',
+      'Give ids or filters, or --all to end all user sessions.',
+    );
   }
   const { reason } = options;
   if (reason !== undefined && !/^(?=\S)[^\p{C}\p{Zl}\p{Zp}]{1,256}$/u.test(reason)) {
@@ -43,15 +53,18 @@ export function readKillSettings(given: readonly string[], options: KillOptions)
   }
   return {
     passes: readFilter(options),
-    max: count('--max', options.max ?? DEFAULT_MAX),
-    waitSeconds: options.wait === undefined ? undefined : wait('--wait', options.wait),
+    max: readCount('--max', options.max ?? DEFAULT_MAX),
+    waitSeconds: options.wait === undefined ? undefined : readWait('--wait', options.wait),
     isJson: readFormat(options.output ?? 'text', ['text', 'json']) === 'json',
     isDryRun: options.dryRun === true,
     reason,
   };
 }
 
-/** The ids that are given, with those on standard input for `-`; undefined when there are none. Throws a usage error. */
+/**
+ * Reads the ids from the command line, and from standard input if one of them is `-`. Returns undefined if no ids were given.
+ * Throws a usage error for a bad id, or if standard input holds no id.
+ */
 export async function idsOf(
   given: readonly string[],
   { input, signal }: CliContext,
@@ -62,5 +75,5 @@ export async function idsOf(
     : given;
   const ids = readIds(texts);
   if (ids.length > 0) return ids;
-  throw usageError('No ids came on standard input: nobody was ended.');
+  throw usageError('Standard input holds no session ids: no session was ended.');
 }

@@ -1,9 +1,9 @@
-import { askWhether } from './ask.ts';
+import { confirmOnTerminal } from './ask.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { usageError } from './failures.ts';
 import { killAll } from './kill-nodes.ts';
 import { compareWithNewer, planKill } from './kill-plan.ts';
-import { exitCodeOf, reportAsJson, tellReport, type KillReport } from './kill-report.ts';
+import { exitCodeOf, reportAsJson, printReport, type KillReport } from './kill-report.ts';
 import type { KillResult, NodeKill } from './kill-run.ts';
 import { idsOf, readKillSettings, type KillOptions } from './kill-settings.ts';
 import { listFailure, listTrouble } from './list.ts';
@@ -14,7 +14,7 @@ import { connect } from './settings.ts';
 import type { CliContext } from './cli-context.ts';
 import { visible } from './visible.ts';
 
-/** Ends sessions, after it has shown which and has asked. */
+/** Shows the sessions, asks, and ends them. Throws a usage error before it ends a session, or the error of a list. */
 export async function kill(
   given: readonly string[],
   options: KillOptions,
@@ -47,14 +47,14 @@ export async function kill(
       isInterrupted: signal.aborted,
       isPartial: failures.length > 0,
       troubles: [
-        // People have read it already.
+        // For people, these failures are printed above.
         ...(settings.isJson ? failures.map(listTrouble) : []),
         ...kills.flatMap(({ trouble }) => (trouble === undefined ? [] : [trouble])),
       ],
       requestIds: kills.flatMap(({ requestIds }) => requestIds),
     });
   if (sessions.length === 0) {
-    if (missing.length === 0) messages.line('No session matches: there is nobody to end.');
+    if (missing.length === 0) messages.line('No session matches: no session was ended.');
     return end([]);
   }
   const table = sessionTable(sessions, messages, isNodeShown);
@@ -62,8 +62,8 @@ export async function kill(
   if (settings.isDryRun || options.yes === true) {
     return end(await killAll(connection, sessions, settings, cli));
   }
-  if (!(await askWhether(question(sessions.length, connection), table, cli))) {
-    messages.line('Nobody was ended.');
+  if (!(await confirmOnTerminal(question(sessions.length, connection), table, cli))) {
+    messages.line('No session was ended.');
     return EXIT.declined;
   }
   const newer = await readAgain(connection, sessions, signal);
@@ -74,7 +74,7 @@ export async function kill(
 function refuseTooMany(found: number, max: number): void {
   if (found <= max) return;
   throw usageError(
-    `${found} sessions match, more than --max ${max}: nobody was ended.`,
+    `${found} sessions match, more than --max ${max}: no session was ended.`,
     'Narrow the filters, or raise --max.',
   );
 }
@@ -85,7 +85,7 @@ function question(sessions: number, { nodes }: Connection): string {
   return `End ${sessions === 1 ? 'this session' : `these ${sessions} sessions`} on ${visible(where)}?`;
 }
 
-/** What the nodes of these sessions show now. Rejects with the first error: then nobody was ended. */
+/** Reads the lists of the nodes of these sessions again. Rejects with the first error. */
 async function readAgain(
   { client, nodes }: Connection,
   sessions: readonly ListedSession[],
@@ -99,6 +99,6 @@ async function readAgain(
 
 function finish({ output }: CliContext, isJson: boolean, report: KillReport): ExitCode {
   if (isJson) output.write(reportAsJson(report));
-  else if (report.results.length + report.missing.length > 0) tellReport(report, output);
+  else if (report.results.length + report.missing.length > 0) printReport(report, output);
   return exitCodeOf(report);
 }

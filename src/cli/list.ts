@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { SessionControlError } from '../client/index.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { failureOf, usageError } from './failures.ts';
-import { count, readFilter, wait, readOrder, type FilterOptions } from './filters.ts';
+import { readCount, readFilter, readOrder, readWait, type FilterOptions } from './filters.ts';
 import { formatSessions, LIST_FORMATS, readFormat } from './formats.ts';
 import {
   listAll,
@@ -27,17 +27,17 @@ export interface ListOptions extends ConnectionOptions, FilterOptions {
 
 type Select = (sessions: readonly ListedSession[]) => ListedSession[];
 
-/** What has scrolled away before stays. */
+/** Moves the cursor home and clears below it, so that the scrollback stays. */
 const CLEAR = '\x1b[H\x1b[J';
 
-/** Shows the sessions of the nodes. */
+/** Shows the sessions of the nodes. The exit code is 4 if the list of one of several nodes could not be read. */
 export async function list(options: ListOptions, cli: CliContext): Promise<ExitCode> {
   const format = readFormat(options.output ?? 'table', LIST_FORMATS);
   const select = readSelection(options);
   const watchSeconds =
-    options.watch === undefined ? undefined : Math.max(1, wait('--watch', options.watch));
+    options.watch === undefined ? undefined : Math.max(1, readWait('--watch', options.watch));
   if (watchSeconds !== undefined && format !== 'table') {
-    throw usageError('--watch shows a table only.');
+    throw usageError('--watch works only with the table format.', 'Leave out --output.');
   }
   const connection = connect(options, cli);
   if (watchSeconds !== undefined) return watch(connection, select, watchSeconds, cli);
@@ -60,7 +60,7 @@ export async function list(options: ListOptions, cli: CliContext): Promise<ExitC
 function readSelection(options: ListOptions): Select {
   const passes = readFilter(options);
   const order = options.sort === undefined ? undefined : readOrder(options.sort);
-  const limit = options.limit === undefined ? undefined : count('--limit', options.limit);
+  const limit = options.limit === undefined ? undefined : readCount('--limit', options.limit);
   return (sessions) => {
     const found = sessions.filter(passes);
     if (order !== undefined) found.sort(order);
@@ -68,7 +68,7 @@ function readSelection(options: ListOptions): Select {
   };
 }
 
-/** Draws the list again and again until Ctrl-C. A passing error is shown and does not end it. */
+/** Redraws the list until Ctrl-C. Shows an error in place of the list, and stops only if the service denies access. */
 async function watch(
   connection: Connection,
   select: Select,
@@ -100,7 +100,7 @@ function draw(
 ): string {
   const sessions = select(all);
   const rows = screen.rows();
-  // The head of the screen, the head of the table, the summary and the line of the cursor.
+  // Four rows are taken: the screen title, the table header, the summary and the cursor.
   const room = rows === undefined ? undefined : Math.max(1, rows - 4 - failures.length);
   const shown = sessions.slice(0, room);
   const hidden = sessions.length - shown.length;
@@ -112,12 +112,12 @@ function draw(
   ].join('\n');
 }
 
-/** Why the list of one of several nodes is missing, in one line for people. */
+/** Formats why the list of a node is missing, with the name of this program in front. */
 export function listFailure(failure: ListFailure): string {
   return `sessionctl: ${listTrouble(failure)}`;
 }
 
-/** The same without who says it. */
+/** Formats why the list of a node is missing. */
 export function listTrouble({ node, error }: ListFailure): string {
   return `node ${visible(node)}: ${failureOf(error).line}`;
 }

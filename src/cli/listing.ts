@@ -1,30 +1,33 @@
 import type { NodeAddress, Session, SessionControlClient } from '../client/index.ts';
 import type { Progress } from './progress.ts';
 
-/** A session and where it is. */
+/** A session with the id of its node. */
 export interface ListedSession extends Session {
   readonly node: string;
 }
 
-/** Who is asked about which nodes. */
+/** A client of the service, and the nodes that the command is about. */
 export interface Connection {
   readonly client: SessionControlClient;
   readonly nodes: readonly NodeAddress[];
 }
 
-/** What could be read. */
+/** The lists that could be read, and the nodes whose lists could not. */
 export interface Listing {
   readonly sessions: readonly ListedSession[];
-  /** The nodes whose list could not be read, while those of others could. */
   readonly failures: readonly ListFailure[];
 }
 
+/** A node whose list could not be read, with the error. */
 export interface ListFailure {
   readonly node: string;
   readonly error: unknown;
 }
 
-/** The sessions of all nodes, node by node in the order given, by id. Rejects when no list can be read, or it is interrupted. */
+/**
+ * Reads the sessions of all nodes at once. Sorts them in the order of the nodes, then by id.
+ * Rejects with the first error if no list can be read, and with the signal's reason after Ctrl-C.
+ */
 export async function listAll(
   { client, nodes }: Connection,
   signal: AbortSignal,
@@ -37,7 +40,7 @@ export async function listAll(
         signal,
         onProgress: (read, total) => {
           counts.set(node.nodeId, [read, total]);
-          progress?.tell(readSoFar(counts));
+          progress?.update(readSoFar(counts));
         },
       }),
     ),

@@ -8,7 +8,7 @@ import { createScreen } from './cli-context.ts';
 
 const interrupt = new AbortController();
 process.on('SIGINT', () => {
-  // Who insists does not want to hear what came of it.
+  // A second Ctrl-C ends the process at once, without a report.
   if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
   interrupt.abort(new Interrupted());
 });
@@ -31,5 +31,5 @@ const code = await run(process.argv.slice(2), version, {
   messages,
   signal: interrupt.signal,
 });
-// What could not be written says so itself, before this or later.
+// A failed write sets the exit code itself, before or after this line runs.
 process.exitCode ??= code;

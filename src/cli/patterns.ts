@@ -1,12 +1,12 @@
 import { usageError } from './failures.ts';
 
-/** Whether something matches that goes by these names. */
+/** Returns true if one of the names matches. A host, for example, has a name with its port and one without. */
 export type Matches = (...names: readonly string[]) => boolean;
 
 /**
- * Reads patterns: a glob over the whole text, in which only `*` and `?` are special, or `/regular expression/flags`. With `!` in front
- * it excludes. Something matches if one of the others matches one of its names, or there are none, and none that excludes does.
- * Throws a usage error for an empty pattern, which is what an unset variable leaves behind, and for a bad expression.
+ * Reads patterns. A pattern is a glob over the whole text with only `*` and `?`, or `/regular expression/flags`; `!` in front excludes.
+ * The result matches if any wanted pattern matches and no excluding pattern does. Without wanted patterns, every name is wanted.
+ * Throws a usage error for a bad expression, and for an empty pattern: an unset shell variable leaves one.
  */
 export function readPatterns(option: string, given: readonly string[], isExact: boolean): Matches {
   const wanted: RegExp[] = [];
@@ -25,21 +25,21 @@ export function readPatterns(option: string, given: readonly string[], isExact: 
 
 function readPattern(option: string, pattern: string, isExact: boolean): RegExp {
   if (pattern === '') {
-    throw usageError(`${option} is empty.`, `Use ${option} '/^$/' for those who have none.`);
+    throw usageError(`${option} is empty.`, `Use ${option} '/^$/' to match an empty value.`);
   }
   const [, source, flags] = /^\/(.+)\/([a-z]*)$/s.exec(pattern) ?? [];
   if (source === undefined) return new RegExp(globSource(pattern), isExact ? 'su' : 'sui');
   if (!/^[imsu]*$/.test(flags ?? '')) {
-    throw usageError(`${option} ${pattern} has flags other than i, m, s and u.`);
+    throw usageError(`${option} ${pattern} has unknown flags.`, 'Use only i, m, s and u.');
   }
   try {
     return new RegExp(source, flags);
   } catch {
-    throw usageError(`${option} ${pattern} is no regular expression.`);
+    throw usageError(`${option} ${pattern} is not a valid regular expression.`);
   }
 }
 
-// A library's globs are about paths: there, parentheses, braces and slashes mean something, and statements are full of them.
+// Glob libraries match paths. They give parentheses, braces and slashes a meaning, and SQL statements are full of these.
 function globSource(glob: string): string {
   const source = glob.replace(/[\\^$.*+?()[\]{}|/]/g, (character) =>
     character === '*' ? '.*' : character === '?' ? '.' : `\\${character}`,

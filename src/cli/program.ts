@@ -26,7 +26,7 @@ import { addConnectionOptions, addFilterOptions, outputOption, sortOption } from
 import type { ConnectionOptions } from './settings.ts';
 import type { CliContext } from './cli-context.ts';
 
-/** Runs a command line. Errors are told in one line on standard error; the result is the exit code. */
+/** Runs a command line and returns its exit code. Prints an error as one line on standard error. */
 export async function run(
   words: readonly string[],
   version: string,
@@ -100,8 +100,8 @@ function addSessionCommands(
   addFilterOptions(program.command('list'))
     .description('show the user sessions of nodes')
     .addOption(sortOption())
-    .option('--limit <count>', 'show no more than so many')
-    .option('--watch <time>', 'draw again every so often, until Ctrl-C')
+    .option('--limit <count>', 'show at most this number of sessions')
+    .option('--watch <time>', 'redraw after each interval, such as 2s, until Ctrl-C')
     .addOption(outputOption(['table', 'json', 'yaml', 'csv', 'ids']))
     .addHelpText('after', LIST_HELP)
     .action(async (_options, command: Command) => {
@@ -109,13 +109,16 @@ function addSessionCommands(
     });
   addFilterOptions(program.command('kill'))
     .description('end user sessions, by id or by filter')
-    .argument('[id...]', 'ids, NODE/ID on several nodes; - reads them from standard input')
+    .argument(
+      '[id...]',
+      'session ids, as NODE/ID if there are several nodes; - reads standard input',
+    )
     .option('--all', 'all user sessions')
     .option('-y, --yes', 'do not ask')
-    .option('--dry-run', 'end nobody; say what would be')
-    .option('--max <count>', 'refuse to end more than so many, 100 unless given')
-    .option('--wait <time>', 'wait so long until they have left the node')
-    .option('--reason <text>', "why, for the service's record")
+    .option('--dry-run', 'end no session; show what a kill would do')
+    .option('--max <count>', 'refuse to end more sessions than this (default 100)')
+    .option('--wait <time>', 'wait at most this time until the sessions have left the node')
+    .option('--reason <text>', 'the reason, for the audit record of the service')
     .addOption(outputOption(['text', 'json']))
     .addHelpText('after', KILL_HELP)
     .action(async (ids: string[], _options, command: Command) => {
@@ -123,7 +126,7 @@ function addSessionCommands(
     });
   program
     .command('capabilities')
-    .description('show what could be done on nodes now: each way in is tried')
+    .description('show what the service can do on nodes: it tries each port')
     .addOption(outputOption(['table', 'json']))
     .addHelpText('after', CAPABILITIES_HELP)
     .action(async (_options, command: Command) => {
@@ -139,18 +142,18 @@ function addContextCommands(
 ): void {
   const context = program
     .command('context')
-    .description('keep endpoints, nodes and credentials under a name')
+    .description('store endpoints, nodes and credentials under a name')
     .addHelpText('after', CONTEXT_HELP);
   context
     .command('add')
-    .description('keep a context, made of the flags')
+    .description('add a context with the values of the flags')
     .argument('<name>')
-    .option('--replace', 'in the place of the one that has this name')
-    .option('--token-command <command>', 'a command of the shell that prints a token')
-    .option('--iam-endpoint <url>', 'log in at this IAM (Keystone v3)')
-    .option('--iam-user <name>', 'as this user')
-    .option('--iam-domain <name>', 'of this domain')
-    .option('--iam-password-command <command>', 'a command that prints the password')
+    .option('--replace', 'replace the context that has this name')
+    .option('--token-command <command>', 'a shell command that prints a token')
+    .option('--iam-endpoint <url>', 'the IAM to log in to (Keystone v3)')
+    .option('--iam-user <name>', 'the user at the IAM')
+    .option('--iam-domain <name>', 'the domain of the user')
+    .option('--iam-password-command <command>', 'a shell command that prints the password')
     .addHelpText('after', CONTEXT_HELP)
     .action((name: string, _options, command: Command) => {
       end(addContext(name, command.optsWithGlobals<ContextOptions>(), cli));
@@ -172,7 +175,7 @@ function addContextCommands(
     });
   program
     .command('login')
-    .description('get a token from the IAM of the context, and keep it')
+    .description('get a token from the IAM of the context and store it')
     .addHelpText('after', LOGIN_HELP)
     .action(async (_options, command: Command) => {
       end(await login(command.optsWithGlobals<ConnectionOptions>(), cli));

@@ -2,17 +2,17 @@ import yoctoSpinner from 'yocto-spinner';
 import type { Screen } from './cli-context.ts';
 import { cut } from './table.ts';
 
-/** A line on standard error that says what takes so long. */
+/** A progress line on standard error. */
 export interface Progress {
-  /** What it says from now on; shown only when it has taken longer than half a second. */
-  tell(text: string): void;
-  /** Removes it. */
+  /** Changes the text. */
+  update(text: string): void;
+  /** Removes the line. */
   end(): void;
 }
 
 const AFTER_MS = 500;
 
-/** Begins one. Where standard error is no terminal, it says its first sentence once. */
+/** Starts a progress line that appears after 500 ms. If standard error is no terminal, the text is printed once. */
 function startProgress(screen: Screen, text: string): Progress {
   const spinner = screen.isTerminal
     ? yoctoSpinner({ text, stream: screen.stream, handleSignals: false })
@@ -24,7 +24,7 @@ function startProgress(screen: Screen, text: string): Progress {
     else spinner.start(fitted());
   }, AFTER_MS);
   return {
-    tell: (next) => {
+    update: (next) => {
       last = next;
       if (spinner?.isSpinning) spinner.text = fitted();
     },
@@ -35,7 +35,7 @@ function startProgress(screen: Screen, text: string): Progress {
   };
 }
 
-/** Runs the work with a progress line beside it. */
+/** Runs the work and shows a progress line until the work ends. */
 export async function withProgress<T>(
   screen: Screen,
   text: string,

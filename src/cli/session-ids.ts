@@ -1,7 +1,7 @@
 import { addAbortSignal, type Readable } from 'node:stream';
 import { usageError } from './failures.ts';
 
-/** An id as it was given: with the node, as `list -o ids` prints it when there are several. */
+/** A session id from the user. With several nodes it has the form NODE/ID, as `list -o ids` prints it. */
 export interface GivenId {
   readonly node: string | undefined;
   readonly id: bigint;
@@ -9,7 +9,7 @@ export interface GivenId {
 
 const MAX_ID = 2n ** 63n - 1n;
 
-/** Reads ids exactly, with commas or blanks between them. Throws a usage error for what is no id. */
+/** Reads ids that commas or white space separate. Throws a usage error for a word that is no id. */
 export function readIds(texts: readonly string[]): GivenId[] {
   const words = texts.flatMap((text) => text.split(/[\s,]+/)).filter((word) => word !== '');
   return words.map((word) => {
@@ -17,13 +17,13 @@ export function readIds(texts: readonly string[]): GivenId[] {
     const id = digits === undefined ? 0n : BigInt(digits);
     if (id > 0n && id <= MAX_ID) return { node, id };
     throw usageError(
-      `${JSON.stringify(word.slice(0, 64))} is no session id.`,
-      `Ids are integers from 1 to ${MAX_ID}.`,
+      `${JSON.stringify(word.slice(0, 64))} is not a session id.`,
+      `An id is an integer from 1 to ${MAX_ID}.`,
     );
   });
 }
 
-/** All that comes from a stream, as text. Rejects when it is interrupted. */
+/** Reads a stream to its end as text. Rejects if the signal aborts. */
 export async function readAll(stream: Readable, signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   addAbortSignal(signal, stream);

@@ -4,18 +4,18 @@ import type { Screen } from './cli-context.ts';
 import { renderTable, type Column } from './table.ts';
 
 const COLUMNS: readonly Column[] = [
-  { title: 'ID', least: 20, isNumber: true },
-  { title: 'USER', least: 10, atWorst: 5, most: 32 },
-  { title: 'HOST', least: 12, atWorst: 8, most: 40 },
-  { title: 'DB', least: 4, atWorst: 3, most: 32 },
-  { title: 'COMMAND', least: 7, most: 16 },
-  { title: 'TIME', least: 7, isNumber: true },
-  { title: 'STATE', least: 8, atWorst: 3, most: 32 },
-  { title: 'STATEMENT', least: 30, atWorst: 6 },
+  { title: 'ID', minWidth: 20, isNumber: true },
+  { title: 'USER', minWidth: 10, hardMinWidth: 5, maxWidth: 32 },
+  { title: 'HOST', minWidth: 12, hardMinWidth: 8, maxWidth: 40 },
+  { title: 'DB', minWidth: 4, hardMinWidth: 3, maxWidth: 32 },
+  { title: 'COMMAND', minWidth: 7, maxWidth: 16 },
+  { title: 'TIME', minWidth: 7, isNumber: true },
+  { title: 'STATE', minWidth: 8, hardMinWidth: 3, maxWidth: 32 },
+  { title: 'STATEMENT', minWidth: 30, hardMinWidth: 6 },
 ];
-const NODE_COLUMN: Column = { title: 'NODE', least: 9, atWorst: 4, most: 36 };
+const NODE_COLUMN: Column = { title: 'NODE', minWidth: 9, hardMinWidth: 4, maxWidth: 36 };
 
-/** Sessions as a table that fits the screen; with the node when there are several. */
+/** Formats sessions as a table that fits the screen, with a column for the node if `isNodeShown`. */
 export function sessionTable(
   sessions: readonly ListedSession[],
   screen: Screen,
@@ -33,7 +33,7 @@ export function sessionTable(
   );
 }
 
-/** A session in a sentence. */
+/** Returns the name of a session in a sentence, such as `12 app@10.0.0.4:51234`. */
 export function sessionName({
   id,
   user,

@@ -7,11 +7,11 @@ import type { Context, NamedContext } from './config-file.ts';
 import { credentialsOf, type GivenCredentials } from './credentials.ts';
 import { EXIT } from './exit-codes.ts';
 import { CommandError, usageError } from './failures.ts';
-import { wait } from './filters.ts';
+import { readWait } from './filters.ts';
 import type { Connection } from './listing.ts';
 import type { CliContext } from './cli-context.ts';
 
-/** The flags that every command takes. */
+/** The flags that every command accepts. */
 export interface ConnectionOptions {
   readonly context?: string;
   readonly endpoint?: string;
@@ -36,7 +36,10 @@ const NEVER_EMPTY = [
   ...(['accessKey', 'secretKey', 'securityToken'] as const),
 ];
 
-/** Who is asked about which nodes: from the flags, else the environment, else the context. Throws what is missing, before anything is sent. */
+/**
+ * Creates the client and finds the nodes. Each setting comes from the flags, else the environment, else the context.
+ * Throws a usage error if a setting is missing or wrong. Sends nothing.
+ */
 export function connect(options: ConnectionOptions, cli: CliContext): Connection {
   requireNoneEmpty(options);
   const { environment, messages } = cli;
@@ -60,7 +63,7 @@ export function connect(options: ConnectionOptions, cli: CliContext): Connection
   const nodes = nodesOf(options, environment['SESSIONCTL_NODE'], context.nodes ?? []);
   const url = readEndpoint(endpoint);
   if (url.protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)) {
-    messages.line(`sessionctl: what is sent to ${url.origin} can be read on the way: use https`);
+    messages.line(`sessionctl: the connection to ${url.origin} is not encrypted: use https`);
   }
   const tls = tlsOf(options, cli, context);
   const credentials = credentialsFor(options, cli, named, projectId, tls);
@@ -71,12 +74,14 @@ export function connect(options: ConnectionOptions, cli: CliContext): Connection
     language: languageOf(
       options.language ?? environment['SESSIONCTL_LANGUAGE'] ?? context.language,
     ),
-    ...(options.timeout !== undefined && { timeoutMs: wait('--timeout', options.timeout) * 1000 }),
+    ...(options.timeout !== undefined && {
+      timeoutMs: readWait('--timeout', options.timeout) * 1000,
+    }),
   });
   return { client, nodes: nodes.map((nodeId) => ({ projectId, instanceId, nodeId })) };
 }
 
-/** The context that is named, or the current one, or an empty one when there is none. */
+/** Returns the named context, else the current one, else an empty one. Throws a usage error if the named context does not exist. */
 export function contextOf(options: ConnectionOptions, cli: CliContext): NamedContext {
   const { current, contexts } = readConfiguration(cli);
   const name = options.context ?? (cli.environment['SESSIONCTL_CONTEXT'] || current);
@@ -86,7 +91,7 @@ export function contextOf(options: ConnectionOptions, cli: CliContext): NamedCon
   throw usageError(`There is no context ${name}.`, 'See `sessionctl context list`.');
 }
 
-/** The certificates: from the flags, else the environment, else the context. Throws when a file cannot be read. */
+/** Reads the certificates from the flags, else the environment, else the context. Throws a `CommandError` if a file cannot be read. */
 export function tlsOf(
   options: ConnectionOptions,
   cli: CliContext,
@@ -106,15 +111,15 @@ export function tlsOf(
   };
 }
 
-/** An unset variable leaves an empty text behind: what the context says instead would be somewhere else. */
+/** An unset shell variable leaves an empty flag: with the value of the context instead, the command could reach another node. */
 function requireNoneEmpty(options: ConnectionOptions): void {
   const empty = NEVER_EMPTY.find((name) => [options[name]].flat().includes(''));
   if (empty === undefined) return;
   const flag = `--${empty.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  throw usageError(`${flag} is empty.`, 'Leave it out for what the context says.');
+  throw usageError(`${flag} is empty.`, 'Leave it out to use the value of the context.');
 }
 
-/** Of flags, environment and context, the first that has credentials decides. */
+/** Takes the credentials from the flags, else the environment, else the context. */
 function credentialsFor(
   options: ConnectionOptions,
   cli: CliContext,
@@ -142,7 +147,7 @@ function nodesOf(
   configured: readonly string[],
 ): readonly string[] {
   if (instanceWide) {
-    if (node !== undefined) throw usageError('--node and --instance-wide exclude each other.');
+    if (node !== undefined) throw usageError('--node and --instance-wide cannot be combined.');
     if (configured.length > 0) return [...new Set(configured)];
     throw usageError(
       'The context names no nodes for --instance-wide.',
@@ -156,7 +161,7 @@ function nodesOf(
   if (only === undefined) return [required('node', undefined, undefined)];
   throw usageError(
     `The context has ${configured.length} nodes.`,
-    'Name some with --node, or say --instance-wide.',
+    'Choose with --node, or use --instance-wide for all.',
   );
 }
 
@@ -165,22 +170,22 @@ function required(name: string, given: string | undefined, configured: string | 
   if (value !== undefined) return value;
   throw usageError(
     `The ${name} is missing.`,
-    `Give --${name}, set SESSIONCTL_${name.toUpperCase()}, or make a context with \`sessionctl context add\`.`,
+    `Give --${name}, set SESSIONCTL_${name.toUpperCase()}, or add a context with \`sessionctl context add\`.`,
   );
 }
 
-/** The URL of a service. Throws a usage error when it is none of http or https. */
+/** Parses the URL of a service. Throws a usage error if the text is no http or https URL. */
 export function readEndpoint(endpoint: string): URL {
   if (URL.canParse(endpoint)) {
     const url = new URL(endpoint);
     if (url.protocol === 'https:' || url.protocol === 'http:') return url;
   }
-  throw usageError(`--endpoint ${endpoint} is no URL of http or https.`);
+  throw usageError(`--endpoint ${endpoint} is not an http or https URL.`);
 }
 
 function languageOf(language: string | undefined): 'en-us' | 'zh-cn' | undefined {
   if (language === undefined || language === 'en-us' || language === 'zh-cn') return language;
-  throw usageError(`--language ${language} is not known.`, 'It is en-us or zh-cn.');
+  throw usageError(`The language ${language} is not known.`, 'Use en-us or zh-cn.');
 }
 
 function isOn(name: string, environment: CliContext['environment']): boolean {

@@ -1,19 +1,19 @@
 import stringWidth from 'string-width';
 import { visible } from './visible.ts';
 
-/** A column: how narrow and how wide it may be. */
+/** A column with the limits of its width, in terminal columns. */
 export interface Column {
   readonly title: string;
-  readonly least: number;
-  /** How narrow it may be once all the others are as narrow as they may be. */
-  readonly atWorst?: number;
-  readonly most?: number;
+  readonly minWidth: number;
+  /** The minimum width once all columns have shrunk to `minWidth` and the table still does not fit. */
+  readonly hardMinWidth?: number;
+  readonly maxWidth?: number;
   readonly isNumber?: boolean;
 }
 
 const GAP = 2;
 
-/** Rows as a table that fits into so many columns, or is as wide as it has to be. Cells may hold anything: they are made visible. */
+/** Formats rows as a table of at most `width` terminal columns, or of any width if undefined. Escapes control characters in cells. */
 export function renderTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -34,7 +34,7 @@ export function renderTable(
     .join('\n');
 }
 
-/** The text in at most so many columns of a terminal, with … where it was cut. */
+/** Cuts a text to at most `width` terminal columns; … marks the cut. */
 export function cut(text: string, width: number): string {
   if (width === Infinity || stringWidth(text) <= width) return text;
   let [taken, used] = ['', 0];
@@ -63,24 +63,26 @@ function lineOf(
   return texts.join(' '.repeat(GAP)).trimEnd();
 }
 
-/** Takes from the widest column until all fit, but from none more than it can spare. */
+/** Shrinks the widest column until the table fits, first down to `minWidth`, then down to `hardMinWidth`. */
 function fit(
   columns: readonly Column[],
   natural: readonly number[],
   width: number | undefined,
 ): number[] {
-  const limits = columns.map(({ most }) => (width === undefined ? Infinity : (most ?? Infinity)));
+  const limits = columns.map(({ maxWidth = Infinity }) =>
+    width === undefined ? Infinity : maxWidth,
+  );
   const widths = natural.map((wide, index) => Math.min(wide, limits[index] ?? wide));
   if (width === undefined) return widths;
   const room = width - GAP * (columns.length - 1);
-  shrink(widths, room, (index) => columns[index]?.least ?? 0);
-  shrink(widths, room, (index) => columns[index]?.atWorst ?? columns[index]?.least ?? 0);
+  shrink(widths, room, (index) => columns[index]?.minWidth ?? 0);
+  shrink(widths, room, (index) => columns[index]?.hardMinWidth ?? columns[index]?.minWidth ?? 0);
   return widths;
 }
 
-function shrink(widths: number[], room: number, leastOf: (index: number) => number): void {
+function shrink(widths: number[], room: number, minWidthOf: (index: number) => number): void {
   for (let over = sum(widths) - room; over > 0; over -= 1) {
-    const spare = widths.map((wide, index) => wide - leastOf(index));
+    const spare = widths.map((wide, index) => wide - minWidthOf(index));
     const widest = widths.reduce(
       (best, wide, index) =>
         (spare[index] ?? 0) > 0 && (best < 0 || wide >= (widths[best] ?? 0)) ? index : best,

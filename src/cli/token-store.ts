@@ -5,7 +5,7 @@ import type { IssuedToken } from '../client/index.ts';
 import { configFolder, readYaml, writePrivately } from './config-file.ts';
 import type { CliContext } from './cli-context.ts';
 
-/** Where, as whom and for what a token was got: for anything else it is not used. */
+/** The context, IAM, user and project that a token was issued for. The token has no other use. */
 export interface TokenUse {
   readonly context: string;
   readonly endpoint: string;
@@ -26,24 +26,24 @@ const tokens = z.array(
   }),
 );
 
-/** A token that expires sooner might not last for the request. */
+/** A token that expires sooner may expire before the request ends. */
 const SPARE_MS = 60_000;
 
-/** The token that was kept for this use, unless it has expired. */
-export function keptToken(cli: CliContext, use: TokenUse): string | undefined {
+/** Returns the stored token for this use, or undefined if there is none that is valid for another minute. */
+export function storedToken(cli: CliContext, use: TokenUse): string | undefined {
   const kept = readTokens(cli).find((entry) => isFor(entry, use));
   const isGood = kept !== undefined && kept.expires_at.getTime() - SPARE_MS > Date.now();
   return isGood ? kept.token : undefined;
 }
 
-/** Keeps a token in a file of its own, which only its owner may read, instead of the one before it. */
-export function keepToken(cli: CliContext, use: TokenUse, issued: IssuedToken): void {
+/** Stores a token in place of the last one of its context. The file has mode 600. */
+export function storeToken(cli: CliContext, use: TokenUse, issued: IssuedToken): void {
   const others = readTokens(cli).filter(({ context }) => context !== use.context);
   const entry = { ...use, token: issued.token, expires_at: issued.expiresAt };
   writePrivately(storePath(cli), stringify([...others, entry]));
 }
 
-// What cannot be read is no token: the next log-in writes it anew.
+// A file with other content counts as empty: the next log-in replaces it.
 function readTokens(cli: CliContext): z.infer<typeof tokens> {
   return tokens.safeParse(readYaml(storePath(cli))).data ?? [];
 }

@@ -1,6 +1,6 @@
 /**
- * The text as it may go to a terminal: line breaks and tabs are a space, and what else a terminal would act on or hide (control
- * characters, escape sequences, marks that turn the direction, lone surrogates) is spelled out, as `\x1b`.
+ * Makes a text safe for a terminal. White space becomes one space.
+ * Control and format characters and lone surrogates are escaped, such as `\x1b`: a terminal would act on them or hide them.
  */
 export function visible(text: string): string {
   return text
@@ -13,7 +13,7 @@ export function visible(text: string): string {
     });
 }
 
-/** JSON, or YAML with quoted texts, in which nothing is left that a terminal would act on: it means the same. */
+/** Escapes control and format characters in JSON, or in YAML with quoted strings. The document keeps its meaning. */
 export function escaped(text: string): string {
   return text.replace(/[\u007f-\u009f]|[\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     [...Array(character.length).keys()]

@@ -10,7 +10,7 @@ async function script(shell: string): Promise<string> {
   return output;
 }
 
-describe('the completion of bash', () => {
+describe('the completion script for bash', () => {
   it.each<[readonly string[], readonly string[]]>([
     [['k'], ['kill']],
     [
@@ -36,7 +36,7 @@ describe('the completion of bash', () => {
       ['bash', 'zsh', 'fish'],
     ],
     [['--ca-file', 'tsconfig.bui'], ['tsconfig.build.json']],
-  ])('of %j is %j', async (words, found) => {
+  ])('completes %j with %j', async (words, found) => {
     const line = ['sessionctl', ...words].map((word) => `'${word}'`).join(' ');
     const { stdout, stderr } = spawnSync(
       'bash',
@@ -55,14 +55,14 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
   });
 });
 
-describe('the completion of other shells', () => {
-  it('is that of bash in zsh', async () => {
+describe('the completion script for another shell', () => {
+  it('is the bash script for zsh', async () => {
     expect(await script('zsh')).toMatch(
       /^#compdef sessionctl\nautoload .* bashcompinit\n_sessionctl\(\)/,
     );
   });
 
-  it('has each command and option in fish', async () => {
+  it('has each command and option for fish', async () => {
     const lines = (await script('fish')).split('\n');
     expect(lines).toContain(
       "complete -c sessionctl -n '__fish_use_subcommand' -a kill -d 'end user sessions, by id or by filter'",

@@ -12,7 +12,7 @@ import { Home } from './home.ts';
 
 const BLOCK = /^```sh\n(.*?)^```$/gms;
 
-/** The lines of the shell in all documents that begin with sessionctl, and need no person to watch. */
+/** The shell lines of all documents that begin with sessionctl and end by themselves. */
 const lines = documents().flatMap(({ text }) =>
   [...text.matchAll(BLOCK)].flatMap(([, block = '']) =>
     block
@@ -83,8 +83,8 @@ function gone(ids: string): string {
   return ids.replace(/[[\]]/g, '').replace(/\d+/g, '{"id":$&,"outcome":"gone"}');
 }
 
-describe('the commands in the documents', () => {
-  it('are a dozen and more', () => {
+describe('the sessionctl lines in the documents', () => {
+  it('are more than a dozen', () => {
     expect(lines.length).toBeGreaterThan(20);
   });
 
@@ -92,20 +92,20 @@ describe('the commands in the documents', () => {
     const environment = {
       EDITOR: 'true',
       SESSIONCTL_NODE: line.includes('--instance-wide') ? '' : nodeKey.nodeId,
-      // A context that is added must not take the place of the one that the others use.
+      // A line that adds a context must not change the context of the other lines.
       ...(line.startsWith('sessionctl context') && { XDG_CONFIG_HOME: `${home.folder}/another` }),
     };
-    // Two documents make it, each for who reads that one alone.
+    // Two documents add the same context, so that each document is complete.
     const typed = line.replace('context add prod', 'context add prod --replace');
     const { code, messages } = await run(typed, environment);
-    // Without a terminal the question is as far as they get.
+    // The tests have no terminal, so a kill stops at its question.
     const isAsking = code === 64 && messages.includes('There is no terminal to ask on.');
     expect([isAsking ? 0 : code, messages]).toEqual([0, expect.any(String)]);
     expect(messages).not.toMatch(/^sessionctl: (?!There is no terminal)/m);
   });
 });
 
-/** In this process, which is quicker, unless the line asks more of the shell than to split it into words. */
+/** Runs a line in this process, which is faster. A line with shell syntax runs in a shell. */
 async function run(
   line: string,
   environment: Record<string, string>,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { formatDuration, parseDuration } from '../../src/cli/durations.ts';
 
-describe('a time', () => {
+describe('a duration', () => {
   it.each([
     ['90', 90],
     ['90s', 90],
@@ -10,7 +10,7 @@ describe('a time', () => {
     ['2d', 172_800],
     ['1d1h1m1s', 90_061],
     ['0', 0],
-  ])('is read from %s', (text, seconds) => {
+  ])('is parsed from %s', (text, seconds) => {
     expect(parseDuration(text)).toBe(seconds);
   });
 
@@ -29,7 +29,7 @@ describe('a time', () => {
     [7500, '2h05m'],
     [90_061, '1d01h'],
     [4_294_967_295, '49710d06h'],
-  ])('of %d seconds is shown in its two greatest units', (seconds, text) => {
+  ])('of %d seconds is shown in its two largest units', (seconds, text) => {
     expect(formatDuration(seconds)).toBe(text);
   });
 });

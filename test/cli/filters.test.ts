@@ -32,7 +32,7 @@ describe('a filter', () => {
     expect(readFilter(options)(listed())).toBe(isPassed);
   });
 
-  it('takes what means something in a path or an expression as it is written', () => {
+  it('matches the special characters of paths and regular expressions literally', () => {
     const info = 'SELECT SLEEP(600), (a|b), {x,y}, [1], $1, a.b+c /* \\ */\nFROM t';
     const passes = (pattern: string): boolean => readFilter({ info: [pattern] })(listed({ info }));
     expect(passes(info)).toBe(true);
@@ -49,18 +49,18 @@ describe('a filter', () => {
     { info: ['/(/'] },
     { info: ['/a/g'] },
     { minTime: 'soon' },
-  ])('is a usage error when it is %j', (options) => {
+  ])('is a usage error as %j', (options) => {
     expect(() => readFilter(options)).toThrow(CommandError);
   });
 
-  it('is there as soon as one is given', () => {
+  it('is found among options that hold one', () => {
     expect(hasFilter({})).toBe(false);
     expect(hasFilter({ minTime: '1' })).toBe(true);
     expect(hasFilter({ info: ['*'] })).toBe(true);
   });
 });
 
-describe('an order', () => {
+describe('a sort order', () => {
   const sessions = [
     listed({ id: 9_007_199_254_740_993n, time: 1 }),
     listed({ id: 2n, time: 5 }),
@@ -68,16 +68,16 @@ describe('an order', () => {
   ];
   const ids = (key: string): bigint[] => [...sessions].sort(readOrder(key)).map(({ id }) => id);
 
-  it('is by id exactly, and by id among equals', () => {
+  it('compares ids exactly, and puts equal sessions in the order of their ids', () => {
     expect(ids('id')).toEqual([2n, 9_007_199_254_740_992n, 9_007_199_254_740_993n]);
     expect(ids('time')).toEqual([9_007_199_254_740_993n, 2n, 9_007_199_254_740_992n]);
   });
 
-  it('is turned by a dash', () => {
+  it('is reversed by a dash', () => {
     expect(ids('-time')).toEqual([2n, 9_007_199_254_740_992n, 9_007_199_254_740_993n]);
   });
 
-  it('is a usage error by a key that is not known', () => {
+  it('is a usage error with an unknown key', () => {
     expect(() => readOrder('age')).toThrow(CommandError);
   });
 });

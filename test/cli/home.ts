@@ -13,14 +13,14 @@ afterAll(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
-/** What a command wrote, and how it ended. */
+/** The exit code of a command and the text that it wrote. */
 export interface Done {
   readonly code: number;
   readonly output: string;
   readonly messages: string;
 }
 
-/** A home without a terminal in it, in which commands are run in this process; it goes with the tests of the file. */
+/** A home folder whose commands run in this process without a terminal. The folder is removed after the tests of the file. */
 export class Home {
   readonly folder = mkdtempSync(join(tmpdir(), 'sessionctl-home-'));
   readonly configFile = join(this.folder, '.config/sessionctl/config.yaml');

@@ -9,8 +9,8 @@ import { createScreen, type CliContext } from '../../src/cli/cli-context.ts';
 import { until } from '../support/until.ts';
 import { listed } from './sessions.ts';
 
-describe('the line that says who has not left yet', () => {
-  // With these the spinner would not move.
+describe('the progress line of a kill', () => {
+  // The spinner stands still if CI is set or TERM is dumb.
   const { CI, TERM } = process.env;
   beforeEach(() => {
     delete process.env['CI'];
@@ -23,24 +23,24 @@ describe('the line that says who has not left yet', () => {
     }
   });
 
-  /** A node is done at once, while another one waits until it is let go and lists what it is told to. */
+  /** Starts a kill on two nodes. One node answers at once; the other one answers after `release` and lists `list` until then. */
   function begin() {
     const [quick, slow] = ['quick', 'slow'].map((nodeId) => ({
       ...{ projectId: 'p', instanceId: 'i', nodeId },
     })) as [NodeAddress, NodeAddress];
     const sessions = [listed({ node: 'quick', id: 1n }), listed({ node: 'slow', id: 9n })];
-    const stays: { list: ListedSession[]; letGo: () => void } = {
+    const slowNode: { list: ListedSession[]; release: () => void } = {
       list: [listed({ node: 'slow', id: 9n, command: 'Killed', state: 'Rollback' })],
-      letGo: () => undefined,
+      release: () => undefined,
     };
-    const released = new Promise<void>((resolve) => (stays.letGo = resolve));
+    const released = new Promise<void>((resolve) => (slowNode.release = resolve));
     const client = {
       kill: async (node: NodeAddress, targets: readonly { readonly id: bigint }[]) => {
         if (node === slow) await released;
         const gone = targets.map(({ id }) => ({ id, outcome: 'gone' }));
         return { ...NO_TERMINATION, killed: targets.map(({ id }) => id), sessions: gone };
       },
-      list: (node: NodeAddress) => Promise.resolve(node === slow ? stays.list : []),
+      list: (node: NodeAddress) => Promise.resolve(node === slow ? slowNode.list : []),
     } as unknown as SessionControlClient;
     let shown = '';
     const stream = new Writable({
@@ -61,19 +61,21 @@ describe('the line that says who has not left yet', () => {
       { isDryRun: false, waitSeconds: 60, reason: undefined } as Parameters<typeof killAll>[2],
       { messages, signal: new AbortController().signal } as unknown as CliContext,
     );
-    return { stays, killed, shown: () => shown };
+    return { slowNode, killed, shown: () => shown };
   }
 
-  it('counts those of a node that is done, and says when nobody is listed any more', async () => {
-    const { stays, killed, shown } = begin();
-    await until('it names who is left', () => shown().includes('Still there:'));
+  it('counts the sessions of a node that has answered, and changes once no session is listed', async () => {
+    const { slowNode, killed, shown } = begin();
+    await until('the line names a session that is left', () => shown().includes('Still listed:'));
     expect(shown()).toMatch(
-      /1 of 2 have left the node after \d s\. Still there: 9 \S+ \(rolling back\)/,
+      /1 of 2 sessions have left the node after \d s\. Still listed: 9 \S+ \(rolling back\)/,
     );
-    expect(shown()).not.toMatch(/Still there: 1 /);
-    stays.list = [];
-    await until('nobody is listed', () => shown().includes('None of 2 is listed any more after'));
-    stays.letGo();
+    expect(shown()).not.toMatch(/Still listed: 1 /);
+    slowNode.list = [];
+    await until('no session is listed', () =>
+      shown().includes('All 2 sessions have left the list after'),
+    );
+    slowNode.release();
     expect((await killed).flatMap(({ results }) => results.map(({ outcome }) => outcome))).toEqual([
       'gone',
       'gone',

@@ -58,7 +58,7 @@ function deletes(): Came[] {
 }
 
 describe('a kill', () => {
-  it('sends what was shown of each session, a reason and a key', async () => {
+  it('sends the shown user and host of each session, a reason and a key', async () => {
     const { code, messages } = await home.run([
       'kill',
       '--yes',
@@ -87,36 +87,36 @@ describe('a kill', () => {
     [['--user', 'app', '--command', 'query'], '[7]'],
     [['7', '8', '--user', 'report'], '[8]'],
     [['--all'], '[7,8,9007199254740993]'],
-  ])('of %j is about %s', async (words, ids) => {
+  ])('with the flags %j ends %s', async (words, ids) => {
     await home.run(['kill', '--yes', ...words]);
     expect(deletes().map(idsIn)).toEqual([ids]);
   });
 
-  it('is not sent for ids that are not listed or that the filters leave out: 3', async () => {
+  it('does not send ids that are not listed or that the filters exclude: 3', async () => {
     const { code, output } = await home.run(['kill', '--yes', '99', '7', '--user', 'report']);
     expect(code).toBe(3);
     expect(output).toBe(`0 killed, 2 not found.
 Not found: 99, no session has this id
-Not found: 7, the filters leave it out
+Not found: 7, the filters exclude it
 `);
     expect(deletes()).toEqual([]);
   });
 
-  it('that matches nobody is done', async () => {
+  it('that matches no session exits with 0', async () => {
     const { code, messages } = await home.run(['kill', '--yes', '--user', 'nobody']);
-    expect([code, messages]).toEqual([0, 'No session matches: there is nobody to end.\n']);
+    expect([code, messages]).toEqual([0, 'No session matches: no session was ended.\n']);
   });
 
-  it('says which of them was left alone since it changed: 3', async () => {
+  it('reports a session that it skipped because it had changed: 3', async () => {
     onDelete = answer(200, '{"processes_killed":[7],"processes_not_found":[8]}');
     const { code, output } = await home.run(['kill', '--yes', '7', '8']);
     expect(code).toBe(3);
     expect(output).toContain(
-      'Left alone, since it has ended or changed meanwhile: 8 report@10.0.0.5:1, shop, 6m40s',
+      'Skipped, because it has ended or changed: 8 report@10.0.0.5:1, shop, 6m40s',
     );
   });
 
-  it('says which failed or are unknown, and why: 4', async () => {
+  it('reports failed and unknown sessions with the cause: 4', async () => {
     onDelete = answer(
       500,
       '{"error_code":"DBS.200005","error_msg":"Server failure.\\u001b[2J","processes_killed":[],"processes_not_found":[],"processes_failed":[7],"processes_unknown":[8]}',
@@ -125,12 +125,12 @@ Not found: 7, the filters leave it out
     expect(code).toBe(4);
     expect(output).toBe(`0 killed, 0 not found, 1 failed, 1 unknown.
 Not killed: 7 app@10.0.0.4:51234, shop, 12s
-Not known whether it was killed: 8 report@10.0.0.5:1, shop, 6m40s
+Outcome unknown: 8 report@10.0.0.5:1, shop, 6m40s
 Server failure.\\x1b[2J
 `);
   });
 
-  it('that is interrupted tells what is known: 130', async () => {
+  it('that is interrupted reports the outcomes that are known: 130', async () => {
     const interrupt = new AbortController();
     onDelete = () => undefined;
     const killing = home.run(['kill', '--yes', '7'], { signal: interrupt.signal });
@@ -138,10 +138,10 @@ Server failure.\\x1b[2J
     interrupt.abort(new Interrupted());
     const { code, output } = await killing;
     expect(code).toBe(130);
-    expect(output).toContain('Not known whether it was killed: 7 app@10.0.0.4:51234');
+    expect(output).toContain('Outcome unknown: 7 app@10.0.0.4:51234');
   });
 
-  it('that is interrupted while it reads the list has ended nobody: 130', async () => {
+  it('that is interrupted while it reads the list ends no session: 130', async () => {
     const interrupt = new AbortController();
     api.acts = [() => undefined];
     const killing = home.run(['kill', '--yes', '7'], { signal: interrupt.signal });
@@ -149,11 +149,11 @@ Server failure.\\x1b[2J
     interrupt.abort(new Interrupted());
     expect(await killing).toMatchObject({
       code: 130,
-      messages: expect.stringContaining('nobody was ended'),
+      messages: expect.stringContaining('no session was ended'),
     });
   });
 
-  it('goes on without an answer to the first try, under the same key', async () => {
+  it('is sent again under the same key if the first attempt gets no answer', async () => {
     const proper = onDelete;
     onDelete = (res) => {
       res.socket?.destroy();
@@ -164,7 +164,7 @@ Server failure.\\x1b[2J
     expect([keys.length, new Set(keys).size]).toEqual([2, 1]);
   });
 
-  it('is about the sessions of several nodes, each by its own', async () => {
+  it('on several nodes sends each node only the ids of its own sessions', async () => {
     const nodes = ['--node', 'n1', '--node', 'n2'];
     const ambiguous = await home.run(['kill', '--yes', '7', ...nodes]);
     expect([ambiguous.code, ambiguous.messages]).toEqual([64, expect.stringContaining('NODE/ID')]);
@@ -179,7 +179,7 @@ Server failure.\\x1b[2J
     ).toEqual(['n1 [8]', 'n2 [7]']);
   });
 
-  it('tells what was ended when one of several nodes fails: 4', async () => {
+  it('reports the killed sessions of one node if another node fails: 4', async () => {
     const proper = onDelete;
     onDelete = (res, request) => {
       if (request.url.includes('/n2/')) {
@@ -197,32 +197,35 @@ Server failure.\\x1b[2J
   });
 
   it.each([
-    ['gone where the node lists it while it rolls back', 'Rollback', '1 killed (1 gone)'],
-    ['still rolling back where it does not', undefined, '1 killed (1 rolling back)'],
-  ])('that leaves the list after the wait of the service is %s', async (_name, state, told) => {
-    const [before] = SESSIONS;
-    let looks = 0;
-    const list = () => {
-      looks += 1;
-      // The list that is shown, and then one look while it rolls back.
-      if (looks === 1) return [before];
-      return looks === 2 && state !== undefined ? [{ ...before, command: 'Killed', state }] : [];
-    };
-    api.acts = [
-      (res, request) => {
-        const processes = request.method === 'GET' ? list() : [];
-        const text =
-          request.method === 'DELETE'
-            ? '{"processes_killed":[7],"processes_not_found":[],"processes":[{"id":7,"outcome":"rolling_back"}]}'
-            : stringify({ processes, total_count: processes.length });
-        answer(200, text ?? '')(res, request);
-      },
-    ];
-    const { code, output } = await home.run(['kill', '--yes', '7', '--wait', '10s']);
-    expect([code, output.split(',')[0]]).toEqual([0, told]);
-  });
+    ['gone if the node has listed its rollback', 'Rollback', '1 killed (1 gone)'],
+    ['still rolling back if the node has not', undefined, '1 killed (1 rolling back)'],
+  ])(
+    'of a session that leaves the list after the wait reports it as %s',
+    async (_name, state, count) => {
+      const [before] = SESSIONS;
+      let looks = 0;
+      const list = () => {
+        looks += 1;
+        // The first list is the one that is shown, and the second one is read during the rollback.
+        if (looks === 1) return [before];
+        return looks === 2 && state !== undefined ? [{ ...before, command: 'Killed', state }] : [];
+      };
+      api.acts = [
+        (res, request) => {
+          const processes = request.method === 'GET' ? list() : [];
+          const text =
+            request.method === 'DELETE'
+              ? '{"processes_killed":[7],"processes_not_found":[],"processes":[{"id":7,"outcome":"rolling_back"}]}'
+              : stringify({ processes, total_count: processes.length });
+          answer(200, text ?? '')(res, request);
+        },
+      ];
+      const { code, output } = await home.run(['kill', '--yes', '7', '--wait', '10s']);
+      expect([code, output.split(',')[0]]).toEqual([0, count]);
+    },
+  );
 
-  it('that is dry names those that the node would not let end: 4', async () => {
+  it('that is a dry run names the sessions that the node protects: 4', async () => {
     const says =
       'Server failure. 1 killed, 0 not found, 1 failed, 0 unknown. Failed: 8. Protected.';
     let asked: string | undefined;
@@ -251,7 +254,7 @@ Server failure.\\x1b[2J
     });
   });
 
-  it('goes on without a node whose list cannot be read, and says so: 4', async () => {
+  it('goes on without a node whose list cannot be read, and reports the node: 4', async () => {
     const [proper] = api.acts;
     api.acts = [
       (res, request) => {
@@ -279,7 +282,7 @@ Not killed: 7 on n2, the list of the node could not be read
     expect([list.code, list.output]).toEqual([4, 'n1/7\nn1/8\nn1/9007199254740993\n']);
   });
 
-  it('whose node fails accounts for its ids: 4', async () => {
+  it('accounts for the ids of a node that fails: 4', async () => {
     onDelete = answer(500, '{"error_code":"DBS.200005","error_msg":"Server failure."}');
     const { code, output } = await home.run(['kill', '--yes', '7']);
     expect(code).toBe(4);
@@ -288,19 +291,21 @@ Not killed: 7 on n2, the list of the node could not be read
     );
   });
 
-  it('that is refused ends nobody and says what to give: 1', async () => {
+  it('that the service refuses ends no session and names the missing flag: 1', async () => {
     const says = 'Parameter error. The header X-Kill-Reason must be 1 to 256 visible characters.';
     onDelete = answer(400, `{"error_code":"DBS.200001","error_msg":"${says}"}`);
     const { code, output, messages } = await home.run(['kill', '--yes', '7']);
     expect([code, output]).toEqual([1, '']);
-    expect(messages).toMatch(/X-Kill-Reason .* \(status 400, .*\) Say why with --reason\.\n$/);
+    expect(messages).toMatch(
+      /X-Kill-Reason .* \(status 400, .*\) Give a reason with --reason\.\n$/,
+    );
   });
 
   it.each([
     [404, 500],
     [500, 404],
   ])(
-    'of which each fails on a node accounts for all ids: 4, with %d and %d',
+    'that fails on each of two nodes accounts for all ids: 4, with %d and %d',
     async (...statuses) => {
       onDelete = (res, request) => {
         const status = request.url.includes('/n1/') ? statuses[0] : statuses[1];
@@ -315,7 +320,7 @@ Not killed: 7 on n2, the list of the node could not be read
     },
   );
 
-  it('waits by several requests when the service waits less than is wanted', async () => {
+  it('waits with several requests if the limit of the service is below --wait', async () => {
     let sent = 0;
     onDelete = (res, request) => {
       sent += 1;
@@ -347,28 +352,28 @@ describe('the exit code of a kill', () => {
   const missing = [{ node: 'n', id: 1n, why: 'not_listed' as const }];
 
   it.each<[string, KillReport, number]>([
-    ['all were killed', report(['killed', 'gone', 'rolling_back']), 0],
-    ['there was nobody', report([]), 0],
-    ['one was not found', report(['gone', 'not_found']), 3],
-    ['one was not listed', report(['gone'], { missing }), 3],
-    ['one failed', report(['gone', 'not_found', 'failed'], { missing }), 4],
-    ['one is unknown', report(['unknown']), 4],
+    ['all sessions were killed', report(['killed', 'gone', 'rolling_back']), 0],
+    ['there was no session', report([]), 0],
+    ['a session was not found', report(['gone', 'not_found']), 3],
+    ['an id was not listed', report(['gone'], { missing }), 3],
+    ['a session failed', report(['gone', 'not_found', 'failed'], { missing }), 4],
+    ['a session is unknown', report(['unknown']), 4],
     ['a list could not be read', report(['gone'], { isPartial: true }), 4],
-    ['it was dry', report(['not_found'], { missing, isDryRun: true }), 0],
-    ['it was dry, and one would fail', report(['failed'], { isDryRun: true }), 4],
+    ['a dry run found no session', report(['not_found'], { missing, isDryRun: true }), 0],
+    ['a session would fail in a dry run', report(['failed'], { isDryRun: true }), 4],
     [
-      'it was dry, and a list could not be read',
+      'a list could not be read in a dry run',
       report(['killed'], { isDryRun: true, isPartial: true }),
       4,
     ],
-    ['it was interrupted', report(['gone'], { isInterrupted: true }), 130],
-  ])('when %s', (_name, of, code) => {
+    ['the kill was interrupted', report(['gone'], { isInterrupted: true }), 130],
+  ])('is right if %s', (_name, of, code) => {
     expect(exitCodeOf(of)).toBe(code);
   });
 });
 
-describe('whom a kill is about', () => {
-  it('is each id once, on its node, though it comes twice', () => {
+describe('the plan of a kill', () => {
+  it('has an id that is given twice only once, on its node', () => {
     const ids = [
       { node: undefined, id: 7n },
       { node: 'no1', id: 7n },

@@ -27,12 +27,12 @@ afterAll(() => {
 });
 
 describe('a list', () => {
-  it('that is there at once says nothing of progress', async () => {
+  it('that is read at once shows no progress line', async () => {
     api.acts = [EMPTY];
     expect(await home.run(['list'])).toEqual({ code: 0, output: '', messages: '0 sessions.\n' });
   });
 
-  it('that takes longer than half a second says that it is being read', async () => {
+  it('that takes longer than half a second shows a progress line', async () => {
     api.acts = [
       (res, request) => {
         setTimeout(() => {
@@ -53,8 +53,8 @@ describe('a list', () => {
   });
 });
 
-describe('a list that is watched', () => {
-  it('shows an error that may pass, and goes on', async () => {
+describe('a list with --watch', () => {
+  it('shows an error of the service and goes on', async () => {
     api.acts = [BROKEN, EMPTY];
     const interrupt = new AbortController();
     const watching = home.run(['list', '--watch', '1s'], { signal: interrupt.signal });
@@ -65,7 +65,7 @@ describe('a list that is watched', () => {
     expect(output).toMatch(/^Every 1 s, \d\d:\d\d:\d\d\. Ctrl-C ends\.\nThe node is restarting\./);
   });
 
-  it('ends when it is denied', async () => {
+  it('ends if the service denies access', async () => {
     api.acts = [answer(401, '{"error_code":"APIGW.0301","error_msg":"Who?"}')];
     expect(await home.run(['list', '--watch', '1s'])).toMatchObject({ code: 77, output: '' });
   });

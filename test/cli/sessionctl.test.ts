@@ -15,7 +15,7 @@ import { sha256 } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
 const [shared] = servers as [Server];
-/** With clients of this file's own: it ends sessions by their user, and others run beside it. */
+/** The shared server with an account of its own for this file: the tests end all sessions of that account. */
 const clients = `sc_cli_${randomBytes(4).toString('hex')}`;
 const server: Server = { ...shared, app: { user: clients, password: clients } };
 const service = new ServiceProcess();
@@ -58,7 +58,7 @@ afterEach(async () => {
   sessionctl.closeTerminals();
   await asRoot(server, async (root) => {
     for (const session of opened.splice(0)) {
-      // It may have been ended by the test.
+      // The test may have ended the session already.
       await root.query(`KILL ${session.id}`).catch(() => undefined);
       session.close();
     }
@@ -90,7 +90,7 @@ async function isAlive({ id }: ClientSession): Promise<boolean> {
   return (await liveIds(server)).has(id);
 }
 
-/** Waits until the node has a session that runs this, or none any more. */
+/** Waits until the process list has a statement with this marker, or has none if `isWanted` is false. */
 async function isRunning(marker: string, isWanted = true): Promise<void> {
   await until(`${marker} is ${isWanted ? '' : 'not '}running`, async () => {
     const rows = await processList(server);
@@ -99,7 +99,7 @@ async function isRunning(marker: string, isWanted = true): Promise<void> {
 }
 
 describe('sessionctl list', () => {
-  it('shows sessions in a table that fits the terminal, in colour, and no escape sequence of a statement', async () => {
+  it('shows a coloured table that fits the terminal and escapes the control characters of a statement', async () => {
     const { id } = await open(`SELECT SLEEP(600), '\x1b[2Jcleared\x9b31m', '${'x'.repeat(200)}'`);
     await isRunning('cleared');
 
@@ -114,7 +114,7 @@ describe('sessionctl list', () => {
     expect(row).not.toMatch(/[\x1b\x9b]/);
   });
 
-  it('writes neither colour nor a cut where there is no terminal, and no colour with NO_COLOR', async () => {
+  it('neither colours nor cuts its output without a terminal, and uses no colour with NO_COLOR', async () => {
     await open(`SELECT SLEEP(600), '${'plain'.repeat(14)}'`);
     await isRunning('plain');
 
@@ -139,7 +139,7 @@ describe('sessionctl list', () => {
     expect(first.output).toBe(`${ids.slice(-2).reverse().join('\n')}\n`);
   });
 
-  it('draws again until Ctrl-C', async () => {
+  it('with --watch redraws until Ctrl-C', async () => {
     const screen = terminal(`sessionctl list ${own} --watch 1s`);
     await screen.shows('STATEMENT');
     const { id } = await open();
@@ -150,7 +150,7 @@ describe('sessionctl list', () => {
     expect(await screen.ended()).toBe(0);
   });
 
-  it('says nothing when its reader has gone', async () => {
+  it('prints no error if its reader closes the pipe', async () => {
     opened.push(...(await openSessions(server, 20)));
     const { messages, output } = await run(
       `set -o pipefail; sessionctl list ${own} -o yaml 2>&1 | (read -r line; echo "$line"); echo "$?"`,
@@ -160,7 +160,7 @@ describe('sessionctl list', () => {
 });
 
 describe('sessionctl on a full disk', () => {
-  it('says that the output cannot be written, also of a kill that is done', async () => {
+  it('reports that the output cannot be written, even after a kill that worked', async () => {
     const victim = await open('SELECT SLEEP(600)');
     const list = await run(`sessionctl list ${own} > /dev/full`);
     const kill = await run(`sessionctl kill ${victim.id} --yes -o json > /dev/full`);
@@ -172,7 +172,7 @@ describe('sessionctl on a full disk', () => {
 });
 
 describe('sessionctl kill', () => {
-  it('shows whom, asks, ends, and waits until they are gone', async () => {
+  it('shows the sessions, asks, ends them, and waits until they are gone', async () => {
     const [victim, bystander] = [await open('SELECT SLEEP(600)'), await open()];
     const screen = terminal(`sessionctl kill ${victim.id} --wait 10s --reason 'runaway report'`);
     await screen.shows('End this session on node');
@@ -186,7 +186,7 @@ describe('sessionctl kill', () => {
     expect([await isAlive(victim), await isAlive(bystander)]).toEqual([false, true]);
   });
 
-  it('ends nobody when the answer is no, which is what Return says, or Ctrl-C', async () => {
+  it('ends no session if the answer is no, Return or Ctrl-C', async () => {
     const victim = await open();
     const codes: (number | null)[] = [];
     for (const keys of ['n\r', '\r', '\x03']) {
@@ -199,7 +199,7 @@ describe('sessionctl kill', () => {
     expect(await isAlive(victim)).toBe(true);
   });
 
-  it('leaves a session alone that no longer is what was shown, and says so', async () => {
+  it('skips and reports a session that has changed since it was shown', async () => {
     const victim = await open('SELECT SLEEP(600) /* changing */');
     await isRunning('changing');
     const screen = terminal(`sessionctl kill ${own} --info '*changing*'`);
@@ -210,13 +210,11 @@ describe('sessionctl kill', () => {
     screen.type('y\r');
 
     expect(await screen.ended()).toBe(3);
-    expect(screen.shown).toContain(
-      `Left alone, since it has ended or changed meanwhile: ${victim.id}`,
-    );
+    expect(screen.shown).toContain(`Skipped, because it has ended or changed: ${victim.id}`);
     expect(await isAlive(victim)).toBe(true);
   });
 
-  it('does not send an id that is not listed, however great, and says 3', async () => {
+  it('does not send an id that is not listed, however large, and exits with 3', async () => {
     const victim = await open();
     const { code, output } = await run(
       `sessionctl kill --yes ${victim.id} 9223372036854775807 9007199254740993`,
@@ -231,7 +229,7 @@ Not found: 9007199254740993, no session has this id
     expect(await isAlive(victim)).toBe(false);
   });
 
-  it('takes ids from a pipe, and asks on the terminal', async () => {
+  it('reads ids from a pipe and asks on the terminal', async () => {
     const victims = [await open(), await open()];
     const screen = terminal(`sessionctl list ${own} -o ids | sessionctl kill -`);
     await screen.shows('End these 2 sessions on node');
@@ -240,10 +238,10 @@ Not found: 9007199254740993, no session has this id
     for (const victim of victims) expect(await isAlive(victim)).toBe(false);
   });
 
-  it('ends nobody without a terminal to ask on, unless --yes is said', async () => {
+  it('without a terminal ends no session unless --yes is given', async () => {
     const victim = await open();
     const unasked = await run(`echo ${victim.id} | sessionctl kill -`);
-    expect([unasked.code, unasked.messages]).toEqual([64, expect.stringContaining('Say --yes')]);
+    expect([unasked.code, unasked.messages]).toEqual([64, expect.stringContaining('Use --yes')]);
     expect(await isAlive(victim)).toBe(true);
 
     const { code, output } = await run(`echo ${victim.id} | sessionctl kill - --yes -o json`);
@@ -262,17 +260,17 @@ Not found: 9007199254740993, no session has this id
     });
   });
 
-  it('says in a dry run whom it would end, without a question', async () => {
+  it('with --dry-run shows the sessions that it would end, without a question', async () => {
     const victim = await open();
     const { code, output } = await run(`sessionctl kill ${own} --dry-run`);
     expect([code, output]).toEqual([0, '1 would be killed, 0 not found.\n']);
     expect(await isAlive(victim)).toBe(true);
   });
 
-  it('refuses to end more than --max, and ends all only when that is said', async () => {
+  it('refuses to end more than --max sessions, and picks all sessions with --all', async () => {
     const victims = [await open(), await open()];
     const tooMany = await run(`sessionctl kill ${own} --yes --max 1`);
-    // The tests beside this one have many sessions on the same server.
+    // Other tests have many sessions on the same server.
     const all = await run('sessionctl kill --all --max 10000 --dry-run -o json');
     expect([tooMany.code, tooMany.messages]).toEqual([
       64,
@@ -288,7 +286,7 @@ Not found: 9007199254740993, no session has this id
     for (const victim of victims) expect(await isAlive(victim)).toBe(true);
   });
 
-  it('waits for a rollback longer than the service does at once, and names it', async () => {
+  it('waits for a rollback longer than the limit of the service, and names the session', async () => {
     const table = `${server.app.user}.rolled_back_by_sessionctl`;
     const victim = await open();
     await victim.connection.query(`CREATE TABLE ${table} (n INT, s CHAR(200)) ENGINE=InnoDB`);
@@ -301,10 +299,10 @@ Not found: 9007199254740993, no session has this id
     const screen = terminal(`sessionctl kill ${victim.id} --yes --wait 60s`);
 
     expect(await screen.ended()).toBe(0);
-    expect(screen.shown).not.toContain('Still there: none');
-    // MySQL lists a session no more once it rolls back.
+    expect(screen.shown).not.toContain('Still listed: none');
+    // MySQL removes a session from the list before its rollback.
     if (server.flavour === 'mariadb') {
-      expect(screen.shown).toMatch(/Still there: \d+ \S+ \(rolling back\)/);
+      expect(screen.shown).toMatch(/Still listed: \d+ \S+ \(rolling back\)/);
       expect(screen.shown).toContain('1 killed (1 gone), 0 not found.');
     } else expect(screen.shown).toMatch(/1 killed \(1 (gone|rolling back)\), 0 not found\./);
     expect(await isAlive(victim)).toBe(false);
@@ -313,7 +311,7 @@ Not found: 9007199254740993, no session has this id
 
 describe('sessionctl', () => {
   it.each([
-    ['sessionctl kill', 64, 'Whom? Give ids or filters.'],
+    ['sessionctl kill', 64, 'The sessions to end are missing.'],
     ['sessionctl frobnicate', 64, "unknown command 'frobnicate'"],
     ['sessionctl list --token wrong', 77, 'Incorrect IAM authentication'],
     ['sessionctl kill 12 --yes --endpoint http://127.0.0.1:9', 69, 'Check the endpoint'],
@@ -329,12 +327,12 @@ describe('sessionctl', () => {
     ]);
   });
 
-  it('tells the request id, and the service’s sentence in Chinese', async () => {
+  it('prints the request id and the message of the service in Chinese', async () => {
     const { messages } = await run('sessionctl list --token wrong --language zh-cn');
     expect(messages).toMatch(/IAM认证信息错误.*request [0-9a-f]{32}/);
   });
 
-  it('is denied a kill with a token that may list only', async () => {
+  it('exits with 77 for a kill with a token that may only list', async () => {
     const victim = await open();
     const { code, messages } = await run(`sessionctl --token token-of-a-reader kill ${own} --yes`);
     expect([code, messages]).toEqual([77, expect.stringContaining('DBS.200010')]);
@@ -352,7 +350,7 @@ describe('sessionctl', () => {
     expect(await isAlive(victim)).toBe(false);
   });
 
-  it('shows what could be done on the node', async () => {
+  it('shows the capabilities of the node', async () => {
     const { code, output } = await run('sessionctl capabilities');
     expect(code).toBe(0);
     expect(output).toMatch(/reachable +yes/);
@@ -361,7 +359,7 @@ describe('sessionctl', () => {
 });
 
 describe('the client library', () => {
-  it('is in the package with its types, and does what the example asks of it', async () => {
+  it('is in the package with its types, and runs the example program', async () => {
     const [victim, bystander] = [await open('SELECT SLEEP(600)'), await open()];
     await until('it has run for a second', async () =>
       (await processList(server)).some(

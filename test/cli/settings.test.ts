@@ -39,21 +39,21 @@ contexts:
 `;
 }
 
-/** The request that the command sent. */
+/** Runs `list` with these flags and returns the request that it sent. */
 async function requestOf(...words: string[]): Promise<Came> {
   expect(await home.run(['list', ...words])).toMatchObject({ code: 0 });
   return api.came.at(-1) as Came;
 }
 
-describe('where and who', () => {
-  it('are taken from the context', async () => {
+describe('the settings of a command', () => {
+  it('come from the context', async () => {
     configure(context('{ token: from-the-context }', 'language: zh-cn'));
     const { url, headers } = await requestOf();
     expect(url).toMatch('/v3/pc/instances/ic/nodes/nc/processes');
     expect(headers).toMatchObject({ 'x-auth-token': 'from-the-context', 'x-language': 'zh-cn' });
   });
 
-  it('are taken from the environment before it, and from flags on either side of the command before both', async () => {
+  it('come first from flags on either side of the command, then from the environment, then from the context', async () => {
     configure(context('{ token: from-the-context }'));
     home.environment = { SESSIONCTL_PROJECT: 'pe', SESSIONCTL_NODE: 'ne', SESSIONCTL_TOKEN: 'te' };
     expect((await requestOf()).url).toMatch('/v3/pe/instances/ic/nodes/ne/processes');
@@ -73,7 +73,7 @@ describe('where and who', () => {
     ['--context', ['']],
     ['--token', ['']],
     ['--secret-key', ['']],
-  ])('are not taken from the context for an empty %s %j', async (flag, values) => {
+  ])('do not come from the context if %s %j is empty', async (flag, values) => {
     configure(context('{ token: from-the-context }'));
     const words = values.flatMap((value) => [flag, value]);
     expect(await home.run(['kill', '--all', '--yes', ...words])).toMatchObject({
@@ -83,14 +83,14 @@ describe('where and who', () => {
     expect(api.came).toEqual([]);
   });
 
-  it('are a signature with an access key', async () => {
+  it('sign the request with an access key', async () => {
     configure(context('{ access_key: AK, secret_key: SK, security_token: ST }'));
     const { headers } = await requestOf();
     expect(headers['authorization']).toMatch(/^SDK-HMAC-SHA256 Access=AK, .*x-security-token/);
     expect(headers['x-auth-token']).toBeUndefined();
   });
 
-  it('are what a command prints, which is asked once', async () => {
+  it('take a token from a command that runs once', async () => {
     const log = `${home.folder}/asked`;
     configure(context(`{ token_command: 'echo asked >> ${log}; echo from-a-command' }`));
     await requestOf('--node', 'n1', '--node', 'n2');
@@ -101,7 +101,7 @@ describe('where and who', () => {
     expect(readFileSync(log, 'utf8')).toBe('asked\n');
   });
 
-  it('are denied when the command fails or prints nothing', async () => {
+  it('end with 77 if the command for the token fails or prints nothing', async () => {
     configure(context("{ token_command: 'echo locked >&2; exit 3' }"));
     expect(await home.run(['list'])).toMatchObject({
       code: 77,
@@ -114,7 +114,7 @@ describe('where and who', () => {
     });
   });
 
-  it('are asked for when there are several nodes', async () => {
+  it('are incomplete without a choice among several nodes', async () => {
     configure(context('{ token: t }').replace('[nc]', '[n1, n2]'));
     expect(await home.run(['list'])).toMatchObject({
       code: 64,
@@ -124,7 +124,7 @@ describe('where and who', () => {
     expect(api.came.map(({ url }) => /nodes\/(\w+)/.exec(url)?.[1]).sort()).toEqual(['n1', 'n2']);
   });
 
-  it('are read from XDG_CONFIG_HOME', async () => {
+  it('come from a file below XDG_CONFIG_HOME', async () => {
     configure(context('{ token: t }'));
     home.environment = { XDG_CONFIG_HOME: `${home.folder}/elsewhere` };
     expect(await home.run(['list'])).toMatchObject({
@@ -138,16 +138,19 @@ describe('a configuration file', () => {
   it.each([
     ['contexts: { a: { endpiont: x } }', 'contexts.a'],
     ['contexts: { a: { endpoint: nowhere } }', 'contexts.a.endpoint'],
-    ['contexts: { a: { credentials: { token: t, token_command: c } } }', 'exclude each other'],
-    ['contexts: { a: { credentials: { access_key: k } } }', 'go together'],
+    ['contexts: { a: { credentials: { token: t, token_command: c } } }', 'give only one of token'],
+    ['contexts: { a: { credentials: { access_key: k } } }', 'must be given together'],
     ['contexts: [', 'cannot be read'],
-  ])('with a problem is 78, and the problem is told: %s', async (text, problem) => {
-    configure(text);
-    const { code, messages } = await home.run(['list']);
-    expect([code, messages.split('\n')]).toEqual([78, [expect.stringContaining(problem), '']]);
-  });
+  ])(
+    'with a problem ends the command with 78 and a message about it: %s',
+    async (text, problem) => {
+      configure(text);
+      const { code, messages } = await home.run(['list']);
+      expect([code, messages.split('\n')]).toEqual([78, [expect.stringContaining(problem), '']]);
+    },
+  );
 
-  it('with secrets that others can read is warned of', async () => {
+  it('with secrets that other users can read causes a warning', async () => {
     configure(context('{ token: t }'));
     chmodSync(home.configFile, 0o644);
     expect((await home.run(['list'])).messages).toContain('chmod 600');
@@ -155,7 +158,7 @@ describe('a configuration file', () => {
 });
 
 describe('contexts', () => {
-  it('are added, used and listed, and show no secret; the file is its owner’s alone', async () => {
+  it('are added, used and listed without secrets, in a file of mode 600', async () => {
     const one = ['--endpoint', api.endpoint, '--project', 'p1', '--instance', 'i', '--node', 'n1'];
     const files = ['--ca-file', 'package.json'];
     await home.run([
@@ -194,14 +197,14 @@ describe('contexts', () => {
     expect(api.came.at(-1)?.headers['x-auth-token']).toBe('top-secret');
   });
 
-  it('are replaced only when that is wanted', async () => {
+  it('are replaced only with --replace', async () => {
     configure(context('{ token: t }'));
     const add = ['context', 'add', 'one', '--endpoint', 'https://other'];
     const before = readFileSync(home.configFile, 'utf8');
     expect(await home.run(add)).toMatchObject({
       code: 64,
       messages:
-        'sessionctl: There is a context one already. Give --replace to make a new one in its place, of these flags alone.\n',
+        'sessionctl: The context one already exists. Use --replace to replace all of it with these flags.\n',
     });
     expect(readFileSync(home.configFile, 'utf8')).toBe(before);
     const replaced = await home.run([...add, '--replace']);
@@ -228,7 +231,7 @@ describe('a log-in', () => {
   const keystone = (more = '') =>
     context(`{ keystone: { endpoint: "${iam.endpoint}/v3", user: bob, domain: Default${more} } }`);
 
-  it('gets a token and keeps it for its owner alone, and it is used until it expires', async () => {
+  it('stores a token with mode 600, and later commands use the token until it expires', async () => {
     configure(keystone());
     home.environment = { SESSIONCTL_PASSWORD: 'bobpw' };
     iam.acts = [issued(3600)('first')];
@@ -255,7 +258,7 @@ describe('a log-in', () => {
     });
   });
 
-  it('is asked for when the token is about to expire, or is of another project', async () => {
+  it('is required if the token is about to expire or belongs to another project', async () => {
     configure(keystone());
     home.environment = { SESSIONCTL_PASSWORD: 'bobpw' };
     iam.acts = [issued(30)('short')];
@@ -274,7 +277,7 @@ describe('a log-in', () => {
     expect(api.came).toEqual([]);
   });
 
-  it('happens by itself where a command knows the password', async () => {
+  it('happens by itself if a command prints the password', async () => {
     configure(keystone(", password_command: 'echo pw'"));
     iam.acts = [issued(3600)('by-itself')];
     expect((await requestOf()).headers['x-auth-token']).toBe('by-itself');

@@ -10,22 +10,22 @@ import { parse as parseYaml } from 'yaml';
 import { listed } from './sessions.ts';
 
 const ATTACK = '\x1b[2J\x1b]0;owned\x07\x9b31m\x7f\r\u202egnp.exe\u2066\ud800';
-/** What a terminal would act on. */
+/** Characters that a terminal would act on. */
 const RAW = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
 function screen(columns: number | undefined): Screen {
   return { columns: () => columns, colors: { bold: String } } as unknown as Screen;
 }
 
-describe('what is shown of a text', () => {
-  it('spells out what a terminal would act on or hide', () => {
+describe('a text that is made visible', () => {
+  it('has characters escaped that a terminal would act on or hide', () => {
     expect(visible(ATTACK)).toBe(
       '\\x1b[2J\\x1b]0;owned\\x07\\x9b31m\\x7f \\u{202e}gnp.exe\\u{2066}\\u{d800}',
     );
     expect(visible('SELECT\n\t 订单 😀')).toBe('SELECT 订单 😀');
   });
 
-  it('holds nothing of the kind, whatever it is', () => {
+  it('holds no such character, whatever the text is', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => !RAW.test(visible(text))));
   });
 });
@@ -51,18 +51,18 @@ describe('a table of sessions', () => {
     }
   });
 
-  it('never cuts an id or a time, and shows who and where', () => {
+  it('never cuts an id or a time, and shows the other columns', () => {
     const table = sessionTable(sessions, screen(100), false);
     expect(table).toContain('9223372036854775807');
     expect(table).toContain('3m20s');
     expect(table.split('\n')[0]).toMatch(/ID +USER +HOST +DB +COMMAND +TIME +STATE +STATEMENT/);
   });
 
-  it('cuts nothing where there is no terminal', () => {
+  it('cuts no cell without a terminal', () => {
     expect(sessionTable(sessions, screen(undefined), false)).toContain('x, '.repeat(199));
   });
 
-  it('lets nothing through that a terminal would act on', () => {
+  it('holds no character that a terminal would act on', () => {
     const evil = listed({
       user: ATTACK,
       host: ATTACK,
@@ -77,7 +77,7 @@ describe('a table of sessions', () => {
     }
   });
 
-  it('counts columns of wide characters when it cuts', () => {
+  it('counts a wide character as two columns', () => {
     expect(cut('订单数据', 5)).toBe('订单…');
     expect(cut('订单数据', 8)).toBe('订单数据');
   });
@@ -97,18 +97,18 @@ describe('sessions for programs', () => {
     expect(parseYaml(yaml, { intAsBigInt: true })).toEqual([{ ...session, time: 12n }]);
   });
 
-  it('run no formula as CSV', () => {
+  it('escape formulas as CSV', () => {
     const [head, row] = formatSessions([session], 'csv', false).split('\n');
     expect(head).toBe('node,id,user,host,db,command,time,state,info');
     expect(row).toMatch(/^no1,9007199254740993,app,.*,"'=1\+1 ""quoted"", /);
   });
 
-  it('are ids, with their nodes where there are several', () => {
+  it('are ids, as NODE/ID if there are several nodes', () => {
     expect(formatSessions([session], 'ids', false)).toBe('9007199254740993\n');
     expect(formatSessions([session], 'ids', true)).toBe('no1/9007199254740993\n');
   });
 
-  it('are valid JSON whatever is in them', () => {
+  it('are valid JSON whatever their texts are', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
         expect(JSON.parse(formatJson({ text }))).toEqual({ text });

@@ -41,14 +41,14 @@ function file(name: string): string {
   return join(home.folder, name);
 }
 
-describe('over TLS', () => {
-  it('nothing is sent to who cannot be verified: 69', async () => {
+describe('sessionctl over TLS', () => {
+  it('sends nothing to a service whose certificate it cannot verify: 69', async () => {
     const { code, messages } = await list();
     expect([code, requests]).toEqual([69, 0]);
     expect(messages).toMatch(/self-signed certificate.*TLS options/);
   });
 
-  it('a service is verified by --ca-file, and the caller presents a certificate', async () => {
+  it('verifies the service with --ca-file and presents a client certificate', async () => {
     const seen = once(server, 'secureConnection');
     const own = ['--cert-file', file('me.pem'), '--key-file', file('me.key')];
     expect((await list('--ca-file', file('ca.pem'), ...own)).code).toBe(0);
@@ -56,12 +56,12 @@ describe('over TLS', () => {
     expect(socket.authorized).toBe(true);
   });
 
-  it('nobody is verified with --insecure', async () => {
+  it('verifies no certificate with --insecure', async () => {
     const own = ['--cert-file', file('me.pem'), '--key-file', file('me.key')];
     expect((await list('--insecure', ...own)).code).toBe(0);
   });
 
-  it('a file that cannot be read is told: 78', async () => {
+  it('reports a file that cannot be read: 78', async () => {
     const { code, messages } = await list('--ca-file', file('none.pem'));
     expect([code, messages]).toEqual([78, expect.stringContaining('none.pem cannot be read')]);
   });
