@@ -14,7 +14,7 @@ const ARROWS = {
   },
   'src/mysql/pool/**': {
     local:
-      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|identity|node-counts|node-trouble)\\.ts$|driver/(driver-connection|name-lookup|open-connection)\\.ts$)',
+      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|identity|node-trouble)\\.ts$|driver/(driver-connection|name-lookup|open-connection)\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/mysql/driver/**': {
@@ -70,12 +70,12 @@ const ARROWS = {
   },
   // It knows by their types whom it measures; none of them knows it.
   'src/metrics/**': {
-    local: '^\\.\\./(?!domain/|http/metering\\.ts$|mysql/node-counts\\.ts$|errors\\.ts$)',
+    local: '^\\.\\./(?!domain/|http/metering\\.ts$|mysql/pool/node-health\\.ts$|errors\\.ts$)',
     packages: '^(?!node:|\\.|prom-client$)',
   },
   'src/warnings.ts': {
     local:
-      '^\\./(?!config/service-file\\.ts$|domain/|logging/logger\\.ts$|mysql/node-counts\\.ts$|store/redis-connection\\.ts$)',
+      '^\\./(?!config/service-file\\.ts$|domain/|logging/logger\\.ts$|mysql/pool/node-health\\.ts$|store/redis-connection\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/lifecycle.ts': {

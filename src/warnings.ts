@@ -1,7 +1,7 @@
 import type { Config } from './config/service-file.ts';
 import { isLoopback, type Node, type NodeKey } from './domain/node.ts';
 import type { Logger } from './logging/logger.ts';
-import type { NodeEvents } from './mysql/node-counts.ts';
+import type { NodeEvents } from './mysql/pool/node-health.ts';
 import type { RedisEvents } from './store/redis-connection.ts';
 
 /** Warns of listening where others can read along. */

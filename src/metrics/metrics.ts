@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { Outcome, Termination } from '../domain/termination.ts';
 import type { RequestMeter } from '../http/metering.ts';
-import type { NodeCounts } from '../mysql/node-counts.ts';
+import type { NodeCounts } from '../mysql/pool/node-health.ts';
 import type { Stages } from './instrumented.ts';
 import { counters, requestMeter, stageMeter } from './request-metrics.ts';
 

@@ -2,11 +2,11 @@ import type { LookupFunction } from 'node:net';
 import type { Deadline } from '../domain/deadline.ts';
 import type { Capabilities, ControlConnection, Node, Nodes } from '../domain/node.ts';
 import { lookUpName, serialAddressLookup, type AddressesOf } from './driver/name-lookup.ts';
-import { noCounts, type NodeCounts, type NodeEvents } from './node-counts.ts';
 import { NodeIdentity } from './node-identity.ts';
 import { ControlConnectionIds } from './pool/control-connection-ids.ts';
 import { NodePool } from './pool/node-pool.ts';
-import { SlowNodeBulkhead } from './pool/slow-node-bulkhead.ts';
+import { noCounts, SlowNodeBulkhead } from './pool/node-health.ts';
+import type { NodeCounts, NodeEvents } from './pool/node-health.ts';
 import { probe } from './probe.ts';
 import type { KnownOfNode } from './control-connection.ts';
 

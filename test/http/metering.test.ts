@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { limitConcurrency } from '../../src/http/admission.ts';
 import { meterAdmitted, meterRequests } from '../../src/http/metering.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
-import { noCounts } from '../../src/mysql/node-counts.ts';
+import { noCounts } from '../../src/mysql/pool/node-health.ts';
 import { until } from '../support/until.ts';
 
 describe('while there is a place for one request only, the metrics', () => {

@@ -81,7 +81,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     name: 'a KILL without an answer is sent again, on whatever connection can be had',
     replacements: [
       [
-        'mysql/pool/circuit-breaker.ts',
+        'mysql/pool/node-health.ts',
         'if (this.#failures < FAILURES || leftMs <= 0) return;',
         'return;',
       ],

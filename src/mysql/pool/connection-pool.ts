@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import type { Node } from '../../domain/node.ts';
-import type { NodeCounts } from '../node-counts.ts';
 import type { LeasedConnection, SharedControlConnection } from '../control-connection.ts';
 import type { AddressesOf } from '../driver/name-lookup.ts';
 import type { ControlConnectionIds } from './control-connection-ids.ts';
+import type { NodeCounts } from './node-health.ts';
 
 /** A second connection is opened beside one that is slow to answer. */
 const MAX_CONNECTIONS = 2;

@@ -1,15 +1,14 @@
 import { backoffMs, type Deadline, limitReached, withDeadline } from '../../domain/deadline.ts';
 import type { ControlConnection, Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
-import type { NodeCounts, NodeEvents } from '../node-counts.ts';
 import { isEndpointUnavailable, isFull, nodeTrouble } from '../node-trouble.ts';
 import type { KnownOfNode } from '../control-connection.ts';
 import type { AddressesOf } from '../driver/name-lookup.ts';
-import { CircuitBreaker } from './circuit-breaker.ts';
 import { connectWithFallback } from './connect-with-fallback.ts';
 import { busyMs, ConnectionPool, isUsable, type PooledConnection } from './connection-pool.ts';
 import type { ControlConnectionIds } from './control-connection-ids.ts';
-import type { BulkheadMember, SlowNodeBulkhead } from './slow-node-bulkhead.ts';
+import { CircuitBreaker, type BulkheadMember, type SlowNodeBulkhead } from './node-health.ts';
+import type { NodeCounts, NodeEvents } from './node-health.ts';
 
 const SLOW_MS = 200;
 /** At most this many requests use a node, or wait for it, at the same time. */

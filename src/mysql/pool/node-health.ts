@@ -1,0 +1,138 @@
+import { backoffMs } from '../../domain/deadline.ts';
+import type { NodeKey } from '../../domain/node.ts';
+import { ServiceError } from '../../errors.ts';
+
+/** After this many failed attempts in a row the breaker opens. */
+const FAILURES = 3;
+const FIRST_PAUSE_MS = 500;
+/** The longest pause between two attempts: a node that is back is seen within it. */
+const LONGEST_PAUSE_MS = 5000;
+
+/** Refuses requests to a node after the third failed attempt in a row, for at most 5 s; then the next request tries again. */
+export class CircuitBreaker {
+  #failures = 0;
+  #openUntil = 0;
+
+  /** Throws `overloaded` while the breaker is open. */
+  requireClosed(): void {
+    const leftMs = this.leftMs();
+    if (this.#failures < FAILURES || leftMs <= 0) return;
+    const seconds = Math.ceil(leftMs / 1000);
+    throw new ServiceError('overloaded', {
+      'en-us': `The node could not be reached ${this.#failures} times in a row, and is tried again in ${seconds} s.`,
+      'zh-cn': `节点连续${this.#failures}次无法连接，将在${seconds}秒后重试。`,
+    });
+  }
+
+  /** Returns true if the last attempt failed. */
+  hasFailed(): boolean {
+    return this.#failures > 0;
+  }
+
+  /** `open`: requests are refused; `half_open`: the next request tries the node. */
+  get state(): 'closed' | 'open' | 'half_open' {
+    if (this.#failures < FAILURES) return 'closed';
+    return this.leftMs() > 0 ? 'open' : 'half_open';
+  }
+
+  /** Notes a successful attempt. Returns true if that closed the breaker. */
+  succeeded(): boolean {
+    const wasClosed = this.state === 'closed';
+    this.#failures = 0;
+    this.#openUntil = 0;
+    return !wasClosed;
+  }
+
+  /** Notes a failed attempt. Returns true if that opened the breaker for the first time. */
+  failed(): boolean {
+    this.#failures += 1;
+    const pauseMs = backoffMs(this.#failures - 1, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+    this.#openUntil = performance.now() + pauseMs;
+    return this.#failures === FAILURES;
+  }
+
+  /** Returns the time until the next attempt is due, in milliseconds. */
+  leftMs(): number {
+    return Math.max(0, this.#openUntil - performance.now());
+  }
+}
+
+/** Called once for each change of a node. `warnings.ts` fills it. */
+export interface NodeEvents {
+  /** The third attempt in a row failed: requests to the node are refused. */
+  unreachable(node: NodeKey, error: unknown): void;
+  /** The node can be reached again. */
+  reachable(node: NodeKey): void;
+}
+
+/** At most this many requests wait for slow nodes, all together: about half of the requests that are admitted. */
+const MAX_AT_SLOW_NODES = 512;
+/** At most this many of them count for one node: a node can have more users at the time it gets slow. */
+const MAX_AT_ONE = 256;
+
+/** The time between two counts, which look at each node in use. Requests in between are added. */
+const RECOUNT_MS = 50;
+
+/** A node as the bulkhead sees it. */
+export interface BulkheadMember {
+  /** Requests that use it or wait for it. */
+  readonly users: number;
+  /** True if a new request would queue behind an overdue statement. */
+  isSlow(): boolean;
+}
+
+/** Keeps places free for requests to the other nodes while some nodes are slow to answer. */
+export class SlowNodeBulkhead {
+  readonly #busy = new Set<BulkheadMember>();
+  #held = 0;
+  #countedAt = -Infinity;
+
+  /** Notes that a node has its first user. */
+  begin(node: BulkheadMember): void {
+    this.#busy.add(node);
+  }
+
+  /** Notes that a node has no user any more. */
+  end(node: BulkheadMember): void {
+    this.#busy.delete(node);
+  }
+
+  /** Throws `overloaded` if this node is slow, and it or all slow nodes together have as many requests as they may. */
+  requireRoom(node: BulkheadMember): void {
+    if (!node.isSlow()) return;
+    if (performance.now() - this.#countedAt > RECOUNT_MS) this.#count();
+    if (node.users >= MAX_AT_ONE || this.#held >= MAX_AT_SLOW_NODES)
+      throw new ServiceError('overloaded', TOO_MANY);
+    this.#held += 1;
+  }
+
+  #count(): void {
+    this.#countedAt = performance.now();
+    this.#held = 0;
+    for (const node of this.#busy)
+      if (node.isSlow()) this.#held += Math.min(node.users, MAX_AT_ONE);
+  }
+}
+
+const TOO_MANY = {
+  'en-us': 'The node is slow to answer, and too many requests wait for such nodes.',
+  'zh-cn': '节点响应缓慢，且等待此类节点的请求过多。',
+};
+
+/** Counts over all nodes together: their number does not grow with the nodes. */
+export interface NodeCounts {
+  readonly connections: Record<'opening' | 'idle' | 'in_use' | 'spare', number>;
+  /** The circuit breakers of the nodes that were used. */
+  readonly breakers: Record<'closed' | 'open' | 'half_open', number>;
+  /** Requests `at_slow_node` are counted a second time: they wait for an overdue statement. */
+  readonly requests: Record<'waiting_for_connection' | 'at_node' | 'at_slow_node', number>;
+}
+
+/** Returns counts of zero, to count up from. */
+export function noCounts(): NodeCounts {
+  return {
+    connections: { opening: 0, idle: 0, in_use: 0, spare: 0 },
+    breakers: { closed: 0, open: 0, half_open: 0 },
+    requests: { waiting_for_connection: 0, at_node: 0, at_slow_node: 0 },
+  };
+}
