@@ -9,7 +9,7 @@ const ARROWS = {
   },
   'src/mysql/*': {
     local:
-      '^\\.\\./(?!domain/|errors\\.ts$)|/driver/(?!(driver-connection|list-reader|name-lookup|open-connection)\\.ts$)',
+      '^\\.\\./(?!domain/|errors\\.ts$)|/driver/(?!(driver-connection|list-rows|name-lookup|open-connection)\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/mysql/pool/**': {

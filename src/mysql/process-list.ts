@@ -3,7 +3,7 @@ import type { Node, ProcessList } from '../domain/node.ts';
 import { clientPort, type ProcessListRow } from '../domain/session.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
-import type { ListedThread } from './driver/list-reader.ts';
+import type { ListedThread } from './driver/list-rows.ts';
 import type { ServerIdentity } from './identity.ts';
 import { serverErrorNumber } from './server-errors.ts';
 import { RETRY_AFTER_MS, threadOf } from './server-threads.ts';

@@ -4,7 +4,7 @@ import type { Node } from '../domain/node.ts';
 import type { ServerThread } from '../domain/session.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ServerIdentity } from './identity.ts';
-import type { ListedThread } from './driver/list-reader.ts';
+import type { ListedThread } from './driver/list-rows.ts';
 import { isServerError, serverErrorNumber, type ServerErrorSymbol } from './server-errors.ts';
 
 /** From this many ids on, the whole table is read as fast as its rows are found by id (MySQL 9.7, measured). */

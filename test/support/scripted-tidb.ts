@@ -1,6 +1,6 @@
 import type { Connection } from 'mysql2';
 import type { Node } from '../../src/domain/node.ts';
-import { streamOf } from '../../src/mysql/driver/mysql2-internals.ts';
+import { streamOf } from '../../src/mysql/driver/mysql2-commands.ts';
 import {
   client,
   COLUMNS,

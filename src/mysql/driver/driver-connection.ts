@@ -1,7 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import type { Deadline } from '../../domain/deadline.ts';
 import { ServiceError, type Sentence } from '../../errors.ts';
-import type { List } from './list-reader.ts';
+import type { List } from './list-rows.ts';
 
 /** The result of a statement: the column names, and the rows in their order. */
 export interface ResultSet {

@@ -5,7 +5,7 @@ import { limitReached, type Deadline } from '../../domain/deadline.ts';
 import { isLoopback, type Node } from '../../domain/node.ts';
 import { CertificateError, codeOf, KeylessError } from './driver-connection.ts';
 import type { DriverConnection } from './driver-connection.ts';
-import { streamOf } from './mysql2-internals.ts';
+import { streamOf } from './mysql2-commands.ts';
 import { lookUpName } from './name-lookup.ts';
 import { StatementQueue } from './statement-queue.ts';
 
@@ -90,12 +90,12 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
     dateStrings: true,
     jsonStrings: true,
     rowsAsArray: true,
-    // The text of a server must not become code. list-reader.ts reads the lists.
+    // The text of a server must not become code. mysql2-commands.ts reads the lists.
     disableEval: true,
     // 0 would mean 16,000: half a megabyte a connection.
     maxPreparedStatements: 1,
     multipleStatements: false,
-    // Without attributes a statement is its text alone: see pipeline.ts. list-reader.ts needs the EOF packet behind the columns.
+    // Without attributes a statement is its text alone: mysql2-commands.ts relies on that, and on the EOF packet behind the columns.
     flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES', '-DEPRECATE_EOF'],
     trace: false,
     charset: 'utf8mb4',

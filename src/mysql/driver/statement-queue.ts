@@ -4,9 +4,8 @@ import { leftUntil, limitReached, type Deadline } from '../../domain/deadline.ts
 import type { ServiceError } from '../../errors.ts';
 import { connectionLost, DeadlineError, NotSentError } from './driver-connection.ts';
 import type { DriverConnection, Greeting, ResultSet, Unless } from './driver-connection.ts';
-import { internalsOf, streamOf } from './mysql2-internals.ts';
-import { readList, type List } from './list-reader.ts';
-import { pipeline } from './pipeline.ts';
+import { internalsOf, pipeline, readList, streamOf } from './mysql2-commands.ts';
+import type { List } from './list-rows.ts';
 
 interface Waiting {
   readonly send: () => Promise<void>;

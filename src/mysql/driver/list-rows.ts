@@ -1,7 +1,4 @@
-import type { Connection } from 'mysql2';
 import type { ProcessListRow, ServerThread } from '../../domain/session.ts';
-import { internalsOf, isEof, packetOf } from './mysql2-internals.ts';
-import type { Mysql2Internals, Packet } from './mysql2-internals.ts';
 
 /** The rows of a process list, with the names of its columns. */
 export interface List {
@@ -15,66 +12,18 @@ export interface ListedThread extends ProcessListRow {
   thread?: ServerThread | undefined;
 }
 
+/** The bytes of a packet: they begin at `offset`. */
+export interface PacketBytes {
+  readonly buffer: Buffer;
+  readonly offset: number;
+}
+
 const NULL = 0xfb;
 const TWO_BYTES = 0xfc;
 const THREE_BYTES = 0xfd;
 
-/**
- * Reads the rows of a process list. The driver would build an array for each row first: for ten thousand sessions that takes longer than the
- * node. So this is a command for its queue. Throws the error of the server, or the driver's if the connection breaks.
- */
-export function readList(connection: Connection, sql: string): Promise<List> {
-  return new Promise((resolve, reject) => {
-    const columns: string[] = [];
-    const rows: ListedThread[] = [];
-    let next: (packet: Packet) => boolean = header;
-    let left = 0;
-    let read = rowReader([]);
-
-    function header(packet: Packet): boolean {
-      left = packet.readLengthCodedNumber();
-      if (!(left > 0)) throw new Error('A list has no columns');
-      next = column;
-      return false;
-    }
-    function column(packet: Packet): boolean {
-      if (left === 0) {
-        // A server that agreed to DEPRECATE_EOF sends the first row here.
-        if (!isEof(packet)) throw new Error('No EOF packet ends the columns of a list');
-        read = rowReader(columns);
-        next = row;
-        return false;
-      }
-      left -= 1;
-      columns.push(nameIn(packet).toLowerCase());
-      return false;
-    }
-    function row(packet: Packet): boolean {
-      if (!isEof(packet)) {
-        rows.push(read(packet));
-        return false;
-      }
-      resolve({ columns, rows });
-      return true;
-    }
-    internalsOf(connection).addCommand({
-      onResult: reject,
-      execute(packet: Packet | undefined, driver: Mysql2Internals): boolean {
-        if (packet === undefined) {
-          driver.write(packetOf(sql));
-          driver.sequenceId = 1;
-          return false;
-        }
-        if (!packet.isError()) return next(packet);
-        reject(packet.asError(driver.clientEncoding));
-        return true;
-      },
-    });
-  });
-}
-
 /** Returns the name of a column: the fifth text of its definition. */
-function nameIn({ buffer, offset }: Packet): string {
+export function nameIn({ buffer, offset }: PacketBytes): string {
   let at = offset;
   for (let text = 0; text < 4; text += 1) at += 1 + (buffer[at] ?? 0);
   return buffer.toString('utf8', at + 1, at + 1 + (buffer[at] ?? 0));
@@ -145,7 +94,7 @@ const REPEATED = ['user', 'command'];
 const SHORTEST_CUT = 13;
 
 /** Returns a function that reads the rows of a list with these columns. */
-function rowReader(columns: readonly string[]): (packet: Packet) => Row {
+export function rowReader(columns: readonly string[]): (packet: PacketBytes) => ListedThread {
   const places = columns.map((name) => AT_ONCE.indexOf(name));
   const areRepeated = columns.map((name) => REPEATED.includes(name));
   const texts: (string | null)[] = AT_ONCE.map(() => null);
