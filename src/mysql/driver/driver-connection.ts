@@ -22,7 +22,21 @@ export interface Greeting {
 /** Returns why a statement must not be sent; undefined if it may be. The queue calls this when the turn of the statement comes. */
 export type Unless = () => ServiceError | undefined;
 
-/** A connection of the driver, with a deadline for each statement. It never reconnects. `StatementQueue` in `statement-queue.ts` fills it. */
+/** The options of one statement. Without `sendBy` it can be sent until its deadline. */
+export interface QueryOptions {
+  readonly sendBy?: Deadline;
+  readonly areWarningsRead?: boolean;
+  readonly unless?: Unless;
+}
+
+/** The time limits of statements that are sent ahead, with a check before each. */
+export interface AheadLimits {
+  readonly sendBy: Deadline;
+  readonly deadline: Deadline;
+  readonly unless?: Unless;
+}
+
+/** A connection of the driver, with a deadline for each statement. It never reconnects. `Mysql2Connection` in `mysql2-connection.ts` fills it. */
 export interface DriverConnection {
   /**
    * Sends a statement when its turn comes. Throws NotSentError if that is not by `sendBy` and the deadline, if the connection breaks before,
@@ -33,11 +47,7 @@ export interface DriverConnection {
     sql: string,
     limitMs: number,
     deadline: Deadline,
-    options?: {
-      readonly sendBy?: Deadline;
-      readonly areWarningsRead?: boolean;
-      readonly unless?: Unless;
-    },
+    options?: QueryOptions,
   ): Promise<ResultSet>;
   /** Returns the rows of a process list. Throws as `query` does. */
   list(sql: string, limitMs: number, deadline: Deadline): Promise<List>;
@@ -49,7 +59,7 @@ export interface DriverConnection {
   queryAhead(
     statements: readonly string[],
     limitMs: number,
-    until: { readonly sendBy: Deadline; readonly deadline: Deadline; readonly unless?: Unless },
+    until: AheadLimits,
     onAnswer: (error: unknown) => void,
   ): Promise<{ readonly sent: number; readonly trouble?: unknown }>;
   readonly greeting: Greeting;

@@ -7,7 +7,7 @@ import { CertificateError, codeOf, KeylessError } from './driver-connection.ts';
 import type { DriverConnection } from './driver-connection.ts';
 import { streamOf } from './mysql2-commands.ts';
 import { lookUpName } from './name-lookup.ts';
-import { StatementQueue } from './statement-queue.ts';
+import { Mysql2Connection } from './mysql2-connection.ts';
 
 /** The address to connect to: of the node's main port or of its spare port. */
 export type Address = Pick<Node, 'host' | 'port'>;
@@ -123,7 +123,7 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
     const isUnverified = stream instanceof TLSSocket && Boolean(stream.authorizationError);
     throw isUnverified && typeof node.tls === 'object' ? new CertificateError(error) : error;
   }
-  return new StatementQueue(connection);
+  return new Mysql2Connection(connection);
 }
 
 /** Returns the time limit for connecting, in whole milliseconds, at least one. Throws `node_unavailable` past the deadline. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { afterEach, expect, it, jest } from '@jest/globals';
 import type { Connection } from 'mysql2';
-import { StatementQueue } from '../../src/mysql/driver/statement-queue.ts';
+import { Mysql2Connection } from '../../src/mysql/driver/mysql2-connection.ts';
 
 afterEach(() => {
   jest.restoreAllMocks();
@@ -11,13 +11,13 @@ afterEach(() => {
 it('a statement that is not answered is told with the limit that it had, however slow the machine is', async () => {
   const nothing = (): void => undefined;
   const stream = Object.assign(new PassThrough(), { ref: nothing, unref: nothing });
-  const connection = { state: 'authenticated', stream, query: nothing };
-  const queue = new StatementQueue(connection as unknown as Connection);
+  const driver = { state: 'authenticated', stream, query: nothing };
+  const connection = new Mysql2Connection(driver as unknown as Connection);
   let now = 0;
   jest.spyOn(performance, 'now').mockImplementation(() => (now += 1));
   const broken = once(stream, 'error');
 
-  void queue.query('KILL CONNECTION 7', 30, Infinity);
+  void connection.query('KILL CONNECTION 7', 30, Infinity);
 
   expect(await broken).toMatchObject([{ code: 'DEADLINE', timeoutMs: 30 }]);
 });
