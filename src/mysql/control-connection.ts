@@ -13,7 +13,7 @@ import { isDenial, killSession, killSessionsAhead, type KillTarget } from './kil
 import type { SendLimits } from './kill.ts';
 import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
 import { nodeTrouble } from './node-trouble.ts';
-import { SharedProcessList } from './shared-process-list.ts';
+import { SharedProcessList } from './process-list.ts';
 import { readTransactions } from './transactions.ts';
 
 /** What all connections to a node have in common. */

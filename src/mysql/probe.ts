@@ -12,7 +12,7 @@ import { readProcessList } from './process-list.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import { isServerError, serverErrorNumber } from './server-errors.ts';
 import type { KnownOfNode } from './control-connection.ts';
-import { ServerThreads } from './server-threads.ts';
+import { PerformanceSchema } from './performance-schema.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import { readTransactions } from './transactions.ts';
 
@@ -102,7 +102,7 @@ async function look(
 ): Promise<ServerFacts> {
   const { ownId, flavour, productVersion } = identity;
   const { rows } = await readProcessList(connection, ownId, node);
-  await new ServerThreads(connection, identity, node).addTo(rows);
+  await new PerformanceSchema(connection, identity, node).addThreads(rows);
   const transactions = await readTransactions(connection, flavour, node, deadline);
   const missing = await missingGrants(connection, identity, node, deadline);
   return {

@@ -1,12 +1,84 @@
-import { servesClient } from '../domain/internal-names.ts';
+import { setImmediate } from 'node:timers/promises';
 import type { Node, ProcessList } from '../domain/node.ts';
-import { clientPort, type ProcessListRow } from '../domain/session.ts';
+import type { ProcessListRow } from '../domain/session.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import type { ListedThread } from './driver/list-rows.ts';
+import { requireGrants } from './grants.ts';
 import type { ServerIdentity } from './identity.ts';
-import { serverErrorNumber } from './server-errors.ts';
-import { RETRY_AFTER_MS, threadOf } from './server-threads.ts';
+import { PerformanceSchema } from './performance-schema.ts';
+
+/** Reads the process list over one connection, once for all callers that arrive while another read is under way. */
+export class SharedProcessList {
+  readonly #connection: DriverConnection;
+  readonly #identity: ServerIdentity;
+  readonly #node: Node;
+  readonly #schema: PerformanceSchema;
+  #reading: Promise<ProcessList> | undefined;
+  #nextReading: Promise<ProcessList> | undefined;
+  /** The ids that the next list must show, unless it must be whole. */
+  #wanted = new Set<bigint>();
+  #isAllWanted = false;
+  /** The number of rows of the last whole list. */
+  #rows = 0;
+
+  constructor(connection: DriverConnection, identity: ServerIdentity, node: Node) {
+    [this.#connection, this.#identity, this.#node] = [connection, identity, node];
+    this.#schema = new PerformanceSchema(connection, identity, node);
+  }
+
+  /**
+   * Returns a list that was asked for after this call, whole or with at least the `wanted` sessions and this connection.
+   * Throws `node_unavailable`, or the driver's error if the connection breaks.
+   */
+  read(wanted: readonly bigint[] | undefined): Promise<ProcessList> {
+    if (wanted === undefined) this.#isAllWanted = true;
+    else for (const id of wanted) this.#wanted.add(id);
+    // A request that is alone need not wait for others.
+    if (this.#reading === undefined && this.#nextReading === undefined) return this.#begin();
+    this.#nextReading ??= this.#beginNext();
+    return this.#nextReading;
+  }
+
+  async #beginNext(): Promise<ProcessList> {
+    await this.#reading?.catch(() => undefined);
+    // Requests that come together are read before the event loop turns.
+    await setImmediate();
+    this.#nextReading = undefined;
+    return this.#begin();
+  }
+
+  #begin(): Promise<ProcessList> {
+    const wanted = this.#isAllWanted ? undefined : this.#wanted;
+    [this.#isAllWanted, this.#wanted] = [false, new Set()];
+    const reading = this.#read(wanted);
+    this.#reading = reading;
+    const done = (): void => {
+      if (this.#reading === reading) this.#reading = undefined;
+    };
+    reading.then(done, done);
+    return reading;
+  }
+
+  async #read(wanted: ReadonlySet<bigint> | undefined): Promise<ProcessList> {
+    const [connection, identity, node] = [this.#connection, this.#identity, this.#node];
+    if (wanted !== undefined && this.#schema.isQuickerFor(wanted.size, this.#rows)) {
+      const part = await this.#schema.readPart(wanted);
+      if (part !== undefined) return part;
+    }
+    const list = await readProcessList(connection, identity.ownId, node);
+    await this.#schema.addThreads(list.rows);
+    this.#rows = list.rows.length;
+    // Without PROCESS a server lists the account's own sessions alone. A role can lose it while the connection is open.
+    if (list.rows.every((row) => isUnder(node.user, row)))
+      await requireGrants(connection, identity, node, Infinity);
+    return list;
+  }
+}
+
+function isUnder(account: string, { user }: ProcessListRow): boolean {
+  return user?.toLowerCase() === account.toLowerCase();
+}
 
 /**
  * Returns the process list as this connection sees it. Throws `node_unavailable` if the answer is not a process list, or does not show this
@@ -59,86 +131,4 @@ function requireColumns(columns: readonly string[]): void {
       throw new ServiceError('node_unavailable', ODD_ANSWER);
     }
   }
-}
-
-/** Below this many rows SHOW PROCESSLIST takes no longer. */
-const LONG_LIST = 500;
-/** Reading one id takes as long as listing this many rows (MySQL 9.7, measured). */
-const ROWS_AN_ID = 16;
-
-/** Reads single rows of the process list, with the thread of each, from MySQL's `performance_schema` by its primary key. */
-export class PartialProcessList {
-  readonly #connection: DriverConnection;
-  readonly #ownId: string;
-  readonly #node: Node;
-  readonly #now: () => number;
-  /** In monotonic milliseconds. */
-  #readableFrom: number;
-
-  /** `now` is a monotonic clock, in milliseconds. */
-  constructor(
-    connection: DriverConnection,
-    { ownId, flavour }: ServerIdentity,
-    node: Node,
-    now = () => performance.now(),
-  ) {
-    [this.#connection, this.#ownId, this.#node] = [connection, ownId.toString(), node];
-    this.#now = now;
-    // Elsewhere it does not exist, or is slower than the whole list.
-    this.#readableFrom = flavour === 'mysql' ? -Infinity : Infinity;
-  }
-
-  /** Returns true if reading this number of ids is possible, and quicker than a list that had this number of rows. */
-  isWorthwhile(ids: number, rows: number): boolean {
-    const isReadable = this.#now() >= this.#readableFrom;
-    return isReadable && rows >= LONG_LIST && ids * ROWS_AN_ID <= rows;
-  }
-
-  /**
-   * Returns the part of the process list that has these ids and our own. Undefined if it cannot be read, or does not show for each whether
-   * it is a client's: then the whole list decides. Throws the driver's error if the connection breaks.
-   */
-  async read(ids: ReadonlySet<bigint>): Promise<ProcessList | undefined> {
-    const askedAt = performance.now();
-    const own = this.#ownId;
-    const wanted = new Set([own, ...[...ids].map((id) => id.toString())]);
-    // The server walks over all its threads for each id in each of the two tables. Our own thread is known.
-    const sql = `${SELECT} IF(p.ID = ${own}, NULL, p.ID) WHERE p.ID IN (${[...wanted].join(', ')})`;
-    try {
-      const { rows } = await this.#connection.query(sql, this.#node.listTimeoutMs, Infinity);
-      const found = rows.map(rowOf);
-      if (!this.#isOwn(found.find(({ id }) => id === own))) return undefined;
-      const areDecided = found.every(
-        (row) => wanted.delete(row.id ?? '') && (row.id === own || isDecided(row)),
-      );
-      return areDecided && wanted.size === 0 ? { rows: found, askedAt, isPart: true } : undefined;
-    } catch (error) {
-      if (serverErrorNumber(error) === undefined) throw error;
-      this.#readableFrom = this.#now() + RETRY_AFTER_MS;
-      return undefined;
-    }
-  }
-
-  #isOwn(row: ProcessListRow | undefined): boolean {
-    if (row?.user?.toLowerCase() !== this.#node.user.toLowerCase()) return false;
-    return row.info === null || SELECT.startsWith(row.info);
-  }
-}
-
-const SELECT =
-  'SELECT p.ID, p.USER, p.HOST, p.DB, p.COMMAND, p.TIME, p.STATE, LEFT(p.INFO, 100) AS INFO, t.NAME, t.CONNECTION_TYPE, t.PROCESSLIST_USER ' +
-  'FROM performance_schema.processlist p LEFT JOIN performance_schema.threads t ON t.PROCESSLIST_ID =';
-
-// An X Protocol client has no port here, so the whole list decides.
-function isDecided({ host, thread }: ProcessListRow): boolean {
-  if (thread === undefined) return false;
-  return !servesClient(thread) || clientPort(host ?? '') !== undefined;
-}
-
-function rowOf(values: readonly unknown[]): ProcessListRow {
-  const texts = values.map((value) => (typeof value === 'string' ? value : null));
-  const [id = null, user = null, host = null, db = null, command = null, ...more] = texts;
-  const [time = null, state = null, info = null, name = null, ...ofThread] = more;
-  const thread = name === null ? undefined : threadOf(name, ...ofThread);
-  return { id, user, host, db, command, time, state, info, thread };
 }

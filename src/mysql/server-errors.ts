@@ -72,7 +72,7 @@ const SERVER_ERRORS = {
 } satisfies Record<string, ServerError>;
 
 /** The server's name for an error. */
-export type ServerErrorSymbol = keyof typeof SERVER_ERRORS;
+type ServerErrorSymbol = keyof typeof SERVER_ERRORS;
 
 const BY_NUMBER: ReadonlyMap<number | undefined, ServerError> = new Map(
   Object.values<ServerError>(SERVER_ERRORS).map((error) => [error.number, error]),
@@ -88,6 +88,20 @@ export function serverErrorNumber(error: unknown): number | undefined {
 export function isServerError(error: unknown, ...symbols: readonly ServerErrorSymbol[]): boolean {
   const number = serverErrorNumber(error);
   return symbols.some((symbol) => SERVER_ERRORS[symbol].number === number);
+}
+
+/** Returns true if the account may not read a table or a column of it, or the server does not have it. */
+export function isTableUnreadable(error: unknown): boolean {
+  return isServerError(
+    error,
+    'ER_DBACCESS_DENIED_ERROR',
+    'ER_TABLEACCESS_DENIED_ERROR',
+    'ER_COLUMNACCESS_DENIED_ERROR',
+    'ER_BAD_DB_ERROR',
+    'ER_BAD_FIELD_ERROR',
+    'ER_NO_SUCH_TABLE',
+    'ER_PARSE_ERROR',
+  );
 }
 
 /** Returns true if a KILL that failed with this error may have run. An error of the connection leaves the outcome open. */

@@ -4,8 +4,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { RowDataPacket } from 'mysql2/promise';
 import { identify } from '../../src/mysql/identity.ts';
 import { openConnection } from '../../src/mysql/driver/open-connection.ts';
-import { PartialProcessList, readProcessList } from '../../src/mysql/process-list.ts';
-import { ServerThreads } from '../../src/mysql/server-threads.ts';
+import { PerformanceSchema } from '../../src/mysql/performance-schema.ts';
+import { readProcessList } from '../../src/mysql/process-list.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { client, columns, ordinary, scriptedNode, type Script } from '../support/scripted-node.ts';
 import { asRoot, nodeOn, servers } from '../support/server.ts';
@@ -137,17 +137,17 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
         const connection = await openConnection(node, node, Infinity);
         const identity = await identify(connection, node, Infinity);
         let now = 0;
-        const threads = new ServerThreads(connection, identity, node, () => now);
-        const lookUp = new PartialProcessList(connection, identity, node, () => now);
+        const schema = new PerformanceSchema(connection, identity, node, () => now);
         const [own] = await root.query<RowDataPacket[]>('SELECT CONNECTION_ID() AS id');
         const id = String(own[0]?.['id']);
         const isSeen = async (): Promise<boolean> => {
           const { rows } = await readProcessList(connection, identity.ownId, node);
-          await threads.addTo(rows);
+          await schema.addThreads(rows);
           return rows.find((row) => row.id === id)?.thread !== undefined;
         };
         const isFound = async (): Promise<boolean> =>
-          lookUp.isWorthwhile(1, 1000) && (await lookUp.read(new Set([BigInt(id)]))) !== undefined;
+          schema.isQuickerFor(1, 1000) &&
+          (await schema.readPart(new Set([BigInt(id)]))) !== undefined;
 
         expect([await isSeen(), await isFound()]).toEqual([false, false]);
         for (const table of ['threads', 'processlist']) {
