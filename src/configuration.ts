@@ -2,7 +2,7 @@ import { nodeDefaults, nodesFile } from './config/nodes-file.ts';
 import { serviceFile, type Config } from './config/service-file.ts';
 import { readYamlFile, relativeTo, type Environment } from './config/yaml-file.ts';
 import type { Node } from './domain/node.ts';
-import type { RequestLimits } from './http/request-limits.ts';
+import type { RequestLimits } from './http/processes-controller.ts';
 import type { AccessKey } from './identity/access-keys.ts';
 import type { KeystoneSettings } from './identity/keystone-tokens.ts';
 import type { StaticToken } from './identity/authenticator.ts';

@@ -12,7 +12,7 @@ import {
 import { replaceTls, stopListening } from './http/listener.ts';
 import type { AccessKeys } from './identity/access-keys.ts';
 import type { KeystoneTokens } from './identity/keystone-tokens.ts';
-import type { StaticTokens } from './identity/static-tokens.ts';
+import type { StaticTokens } from './identity/authenticator.ts';
 import type { Logger } from './logging/logger.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import type { MysqlNodes } from './mysql/mysql-nodes.ts';

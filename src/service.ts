@@ -18,7 +18,7 @@ import { createListener } from './http/listener.ts';
 import { AccessKeys } from './identity/access-keys.ts';
 import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens } from './identity/keystone-tokens.ts';
-import { StaticTokens } from './identity/static-tokens.ts';
+import { StaticTokens } from './identity/authenticator.ts';
 import { close, listen, reload } from './lifecycle.ts';
 import { LogOutput } from './logging/log-output.ts';
 import { createLogger } from './logging/logger.ts';
