@@ -45,7 +45,7 @@ export function limitConcurrency(
   /** Responses that take no place, with the time since when: probes, and clients that still send or read. */
   const idle = new Map<ServerResponse, number>();
   const waiting = new Set<ServerResponse>();
-  const countRefusal = logCount(log, 'requests turned away');
+  const countRefusal = logCount(log, 'requests refused');
   let places = usual;
   let rebalancing: NodeJS.Timeout | undefined;
   let sweeping: NodeJS.Timeout | undefined;

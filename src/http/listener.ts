@@ -107,7 +107,7 @@ export function createListener(
   Object.assign(server, { httpAllowHalfOpen: true });
   // Node drops further headers without an error: one more than the limit shows that there were too many.
   server.maxHeadersCount = MAX_HEADERS + 1;
-  server.on('drop', logCount(log, 'connections turned away'));
+  server.on('drop', logCount(log, 'connections dropped'));
   return server;
 }
 

@@ -82,7 +82,7 @@ describe('of requests that come all at once, the service', () => {
     expect(chinese.body).toMatchObject({ error_msg: '后端服务不可用。服务正在处理的请求过多。' });
     expect(answers).toHaveLength(2);
     await until('it is logged', () => events.length > 0);
-    expect(events).toEqual([{ message: 'requests turned away', fields: { count: 2 } }]);
+    expect(events).toEqual([{ message: 'requests refused', fields: { count: 2 } }]);
     for (const answer of answers) answer();
     await answered;
   });
