@@ -108,7 +108,7 @@ function jsonObject(bytes: Buffer): object {
   }
   if (hasRepeatedKey(text)) {
     throw wrong({
-      'en-us': 'A key must not stand twice in one JSON object.',
+      'en-us': 'A JSON object must not hold the same key twice.',
       'zh-cn': '同一JSON对象中的键不能重复。',
     });
   }
@@ -147,8 +147,8 @@ function wrong(detail: Sentence): ServiceError {
 
 function tooLarge(maxBytes: number): ServiceError {
   return new ServiceError('body_too_large', {
-    'en-us': `At most ${maxBytes} bytes are taken.`,
-    'zh-cn': `最多接受${maxBytes}字节。`,
+    'en-us': `The body must have at most ${maxBytes} bytes.`,
+    'zh-cn': `请求体最多为${maxBytes}字节。`,
   });
 }
 

@@ -87,7 +87,7 @@ function brokenRule(
   if (typeof id !== 'bigint' || !named.has(id)) {
     return { en: 'must have an id that is in processes', zh: '的id必须在processes中' };
   }
-  if (seen.has(id)) return { en: 'has the id of an entry before it', zh: '的id与前面的条目重复' };
+  if (seen.has(id)) return { en: 'repeats the id of an earlier entry', zh: '的id与前面的条目重复' };
   seen.add(id);
   if (host === undefined && user === undefined) {
     return { en: 'must have a host or a user', zh: '必须包含host或user' };

@@ -82,7 +82,7 @@ export function refuseContradictoryOverride<Params>(req: Request<Params>, res: R
   if (asked !== undefined && asked !== req.method) {
     res.set('Allow', 'DELETE, GET, HEAD, POST');
     throw new ServiceError('method_not_allowed', {
-      'en-us': `The header X-HTTP-Method-Override does not fit the method ${requestContext(res).wireMethod}.`,
+      'en-us': `The header X-HTTP-Method-Override contradicts the method ${requestContext(res).wireMethod}.`,
       'zh-cn': `请求头X-HTTP-Method-Override与请求方法${requestContext(res).wireMethod}不符。`,
     });
   }

@@ -25,20 +25,20 @@ export function requireStrictHttp(req: Request): void {
     });
   }
   if (!isVersionKnown(req)) {
-    throw malformed('The version of HTTP must be 1.1.', 'HTTP版本必须为1.1。');
+    throw malformed('The HTTP version must be 1.1.', 'HTTP版本必须为1.1。');
   }
   const hosts = req.rawHeaders.filter((name, index) => index % 2 === 0 && /^host$/i.test(name));
   const isMissing = req.httpVersion === '1.1' && hosts.length === 0;
   const isWrong = req.headers.host !== undefined && !HOST.test(req.headers.host);
   if (isMissing || isWrong || hosts.length > 1) {
     throw malformed(
-      'The header Host must name the host, and once.',
+      'The header Host must be valid and given once.',
       '请求头Host必须存在、有效且只出现一次。',
     );
   }
   if (!isCodingKnown(req)) {
     throw malformed(
-      'The only Transfer-Encoding is chunked, of HTTP/1.1.',
+      'Transfer-Encoding must be chunked, and only with HTTP/1.1.',
       'Transfer-Encoding只能为chunked，且仅限HTTP/1.1。',
     );
   }

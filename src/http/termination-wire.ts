@@ -58,7 +58,7 @@ export function allUnknown(ids: readonly bigint[], isDryRun: boolean): Remembere
     isDryRun,
     trouble: {
       'en-us':
-        'The first request with this key was cut off or has not answered in time, and what it did is not known.',
+        'The first request with this key was interrupted or got no response in time. Its outcome is unknown.',
       'zh-cn': '使用该键的首个请求被中断或未及时应答，其结果未知。',
     },
   };

@@ -46,8 +46,8 @@ function limitBy(
     const seconds = Math.ceil(Math.min(leftMs, WINDOW_MS) / 1000);
     res.set('Retry-After', Math.max(1, seconds).toString());
     throw new ServiceError('too_many_requests', {
-      'en-us': `At most ${limit} requests a minute are taken.`,
-      'zh-cn': `每分钟最多接受${limit}个请求。`,
+      'en-us': `At most ${limit} requests per minute are allowed. Retry later.`,
+      'zh-cn': `每分钟最多接受${limit}个请求，请稍后重试。`,
     });
   };
 }

@@ -17,8 +17,8 @@ import { languageOf, newRequestId, requestContext } from './request-context.ts';
 import { pathOf } from './request-log.ts';
 
 const CROWDED: Sentence = {
-  'en-us': 'The service has too many requests to answer.',
-  'zh-cn': '服务正在处理的请求过多。',
+  'en-us': 'The service has too many requests in progress. Retry later.',
+  'zh-cn': '服务正在处理的请求过多，请稍后重试。',
 };
 
 /** Answers with this JSON; a bigint becomes an exact integer. */

@@ -74,12 +74,14 @@ describe('of requests that come all at once, the service', () => {
     expect(performance.now() - sentAt).toBeGreaterThan(900);
     expect(res.body).toEqual({
       error_code: 'APIGW.0201',
-      error_msg: 'Backend unavailable. The service has too many requests to answer.',
+      error_msg: 'Backend unavailable. The service has too many requests in progress. Retry later.',
       request_id: res.headers['x-request-id'],
     });
     expect(res.headers['x-request-id']).toMatch(/^[0-9a-f]{32}$/);
     expect(res.headers).toMatchObject({ 'retry-after': '5', 'cache-control': 'no-store' });
-    expect(chinese.body).toMatchObject({ error_msg: '后端服务不可用。服务正在处理的请求过多。' });
+    expect(chinese.body).toMatchObject({
+      error_msg: '后端服务不可用。服务正在处理的请求过多，请稍后重试。',
+    });
     expect(answers).toHaveLength(2);
     await until('it is logged', () => events.length > 0);
     expect(events).toEqual([{ message: 'requests refused', fields: { count: 2 } }]);

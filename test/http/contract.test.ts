@@ -79,7 +79,7 @@ describe('an error', () => {
       { body: `{"processes":[1]}${' '.repeat(262_144)}`, token: null },
       413,
       'APIGW.0201',
-      'Request entity too large. At most 262144 bytes are taken.',
+      'Request entity too large. The body must have at most 262144 bytes.',
     ],
     [
       'a URI that is too large',
@@ -213,7 +213,7 @@ describe('an error', () => {
       { body: String.raw`{"processes":[1],"proc\u0065sses":[1]}` },
       400,
       'DBS.200001',
-      'Parameter error. A key must not stand twice in one JSON object.',
+      'Parameter error. A JSON object must not hold the same key twice.',
     ],
     [
       'an unknown field',

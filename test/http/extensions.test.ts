@@ -289,8 +289,11 @@ describe('expected', () => {
     ],
     ['[{"id":1,"user":7}]', 'expected[0] must have texts of 1 to 512 characters as host and user.'],
     ['[{"id":1,"user":"a","db":"b"}]', 'expected[0] has the unknown field "db".'],
-    ['[{"id":1,"user":"a"},{"id":1,"user":"a"}]', 'expected[1] has the id of an entry before it.'],
-    ['[{"id":1,"user":"a","user":"a"}]', 'A key must not stand twice in one JSON object.'],
+    [
+      '[{"id":1,"user":"a"},{"id":1,"user":"a"}]',
+      'expected[1] repeats the id of an earlier entry.',
+    ],
+    ['[{"id":1,"user":"a","user":"a"}]', 'A JSON object must not hold the same key twice.'],
   ])('is refused as %s', async (expected, message) => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });

@@ -31,7 +31,7 @@ describe('a caller', () => {
     expect(res.body).toEqual({
       error_code: 'APIGW.0308',
       error_msg:
-        'The throttling threshold has been reached. At most 3 requests a minute are taken.',
+        'The throttling threshold has been reached. At most 3 requests per minute are allowed. Retry later.',
       request_id: res.headers['x-request-id'],
     });
     expect(Number(res.headers['retry-after'])).toBeGreaterThanOrEqual(1);
