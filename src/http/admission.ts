@@ -5,36 +5,38 @@ import { logCount, type EventLog } from './request-log.ts';
 import { sendOverloaded } from './wire.ts';
 
 const LONGEST_WAIT_MS = 1000;
-/** A connection has at most one request here: half of 8,192 connections may wait, the others are refused at once. */
+/** The most requests that wait: half of the 8,192 connections can have one. Further requests are refused at once. */
 const MAX_WAITING = 4096;
 /** The interval at which waiting requests are admitted or refused. */
 const REBALANCE_MS = 50;
 /** Event-loop utilization above which the process counts as busy. */
 const BUSY = 0.95;
-/** How many places one rebalance adds, or removes. */
-const MORE = 64;
-const FEWER = 16;
-/** A client that needs longer to send its request gives up its place. */
+/** The number of places that one rebalance adds. */
+const ADDED_PLACES = 64;
+/** The number of places that one rebalance removes. */
+const REMOVED_PLACES = 16;
+/** A request that takes longer to arrive loses its place. */
 const SLOW_TO_SEND_MS = 250;
-/** The interval of the same check while no request waits. */
+/** The interval of the check for slow clients while no request waits. */
 const SWEEP_MS = 1000;
 
 /** The limits on concurrent requests. */
 export interface Admission {
   /** The most requests in progress, including those that wait for a node. */
   readonly most: number;
-  /** Requests in progress before others have to wait. */
+  /** The usual limit on requests in progress. Beyond it, requests wait. */
   readonly places: number;
-  /** Places that remain while the processor is busy: more would only slow all of them. */
+  /** The limit while the processor is busy: more requests at once would slow all of them. */
   readonly mostWhenBusy: number;
   readonly requestTimeoutMs: number;
   readonly log: EventLog;
 }
 
 /**
- * Admits as many requests at once as keep the processor busy. The others wait up to a second for a place; then they are refused with 503.
- * They are refused before Express, which costs less, and after a wait, because refused clients come back.
- * A client that is slow to send, or to read its response, keeps no place from others. One that takes longer than a request may is disconnected.
+ * Returns a listener that admits as many requests at once as keep the processor busy. Other requests wait at most one second for a place.
+ * A request that gets no place is refused with 503, before Express, which costs less. The wait slows down clients that retry.
+ * A request takes no place while its client is slow to send it or to read the response. A client that takes longer than `requestTimeoutMs`
+ * to read the response is disconnected.
  */
 export function limitConcurrency(
   app: RequestListener,
@@ -42,14 +44,14 @@ export function limitConcurrency(
 ): RequestListener {
   const longestWaitMs = Math.min(LONGEST_WAIT_MS, requestTimeoutMs / 2);
   const inProgress = new Set<ServerResponse>();
-  /** Responses that take no place, with the time since when: probes, and clients that still send or read. */
+  /** Responses without a place, each with the time when that began: to probes, and to clients that still send or read. */
   const idle = new Map<ServerResponse, number>();
   const waiting = new Set<ServerResponse>();
   const countRefusal = logCount(log, 'requests refused');
   let places = usual;
   let rebalancing: NodeJS.Timeout | undefined;
   let sweeping: NodeJS.Timeout | undefined;
-  let seen = performance.eventLoopUtilization();
+  let lastUtilization = performance.eventLoopUtilization();
 
   const handle = (req: IncomingMessage, res: ServerResponse): void => {
     sweeping ??= setInterval(sweepIdle, SWEEP_MS).unref();
@@ -75,7 +77,7 @@ export function limitConcurrency(
   const sweepIdle = (): void => {
     const now = performance.now();
     exemptIdle(now);
-    // Node itself disconnects clients that send for too long.
+    // Node.js itself disconnects clients that send for too long.
     for (const [res, since] of idle) {
       if (res.headersSent && since < now - requestTimeoutMs) res.destroy();
     }
@@ -94,13 +96,13 @@ export function limitConcurrency(
     sendOverloaded(res);
     countRefusal();
   };
-  // A request that waits for a node takes a place, but no time: only the processor shows if there are too many.
+  // A request that waits for a node takes a place but no processor time: only the utilization shows an overload.
   const adjustPlaces = (): void => {
     const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, seen);
-    seen = now;
-    if (utilization < BUSY) places = Math.min(places + MORE, most);
-    else places = Math.max(places - FEWER, mostWhenBusy);
+    const { utilization } = performance.eventLoopUtilization(now, lastUtilization);
+    lastUtilization = now;
+    if (utilization < BUSY) places = Math.min(places + ADDED_PLACES, most);
+    else places = Math.max(places - REMOVED_PLACES, mostWhenBusy);
   };
   const rebalance = (): void => {
     adjustPlaces();
@@ -120,7 +122,7 @@ export function limitConcurrency(
   const wait = (res: ServerResponse): void => {
     waiting.add(res);
     if (rebalancing !== undefined) return;
-    seen = performance.eventLoopUtilization();
+    lastUtilization = performance.eventLoopUtilization();
     rebalancing = setInterval(rebalance, REBALANCE_MS).unref();
   };
 
@@ -132,7 +134,6 @@ export function limitConcurrency(
       if (inProgress.delete(res)) admitWaiting();
     });
     if (isProbe(req)) {
-      // A probe needs no place.
       idle.set(res, performance.now());
       handle(req, res);
     } else if (inProgress.size < places) admit(req, res);

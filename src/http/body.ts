@@ -6,8 +6,8 @@ import { ServiceError, type Sentence } from '../errors.ts';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads the body as the raw bytes that came, whatever they say they are: a signature is over them. Throws `body_too_large`, without waiting
- * for the rest; who asks before they send (RFC 9110 section 10.1.1) is not invited to send what is too large.
+ * Returns a handler that reads the body as raw bytes of any media type: a signature covers these bytes. Throws `body_too_large` as soon as
+ * the body exceeds `maxBytes`. A client that asks before it sends (RFC 9110 section 10.1.1) gets no 100 (Continue) for a body that is too large.
  */
 export function readBody(maxBytes: number): RequestHandler {
   return (req, res, next) => {
@@ -17,10 +17,10 @@ export function readBody(maxBytes: number): RequestHandler {
       next();
       return;
     }
-    const isAsked = /\b100-continue\b/i.test(req.headers.expect ?? '');
-    // HTTP/1.0 does not know of it, and would take it for the answer.
-    if (isAsked && req.httpVersion === '1.1') res.writeContinue();
-    // A client may take its time over the answer.
+    const isContinueExpected = /\b100-continue\b/i.test(req.headers.expect ?? '');
+    // A client of HTTP/1.0 would take the 100 for the response.
+    if (isContinueExpected && req.httpVersion === '1.1') res.writeContinue();
+    // Frees the body early: the client can take long to read the response.
     res.once('prefinish', () => (req.body = undefined));
     collect(req, maxBytes, (bytes) => {
       req.body = bytes;
@@ -29,7 +29,10 @@ export function readBody(maxBytes: number): RequestHandler {
   };
 }
 
-/** Collects a body in one buffer: a client can send it in pieces of a byte, each of which takes hundreds by itself. */
+/**
+ * Collects a body in one buffer, because a piece of one byte takes hundreds of bytes in a buffer of its own. Calls `done` with the body,
+ * or with undefined if the body exceeds `maxBytes`.
+ */
 function collect(req: Request, maxBytes: number, done: (bytes: Buffer | undefined) => void): void {
   let bytes = Buffer.alloc(0);
   let length = 0;
@@ -37,7 +40,7 @@ function collect(req: Request, maxBytes: number, done: (bytes: Buffer | undefine
     const needed = length + piece.length;
     if (needed > maxBytes) {
       req.off('data', add).off('end', end);
-      // What is left of it must not stand in the way of the next request.
+      // Discards the rest of the body, so that the connection can carry the next request.
       req.resume();
       done(undefined);
       return;
@@ -49,9 +52,9 @@ function collect(req: Request, maxBytes: number, done: (bytes: Buffer | undefine
     }
     length += piece.copy(bytes, length);
   };
-  // A client that leaves sends no end, and no answer would reach it.
+  // If the client disconnects, `end` never comes and `done` is never called: no response could reach the client.
   const end = (): void => {
-    // The request stays until it is answered, and the listener would keep the bytes.
+    // The request lives until its response is sent, and its listener would keep the bytes in memory.
     req.off('data', add);
     done(bytes.subarray(0, length));
   };
@@ -59,8 +62,9 @@ function collect(req: Request, maxBytes: number, done: (bytes: Buffer | undefine
 }
 
 /**
- * Puts the JSON object that the body holds in its place. Integers that can be an id become bigint, all other numbers NaN.
- * Throws `request_null` when there is no body, `media_type_unsupported`, and `parameter_wrong` for what is no JSON object.
+ * Replaces the bytes in `req.body` with the JSON object in them. Integers that can be an id become bigint, all other numbers NaN.
+ * Throws `request_null` if there is no body, and `media_type_unsupported` if the headers declare another type, charset or encoding. Throws
+ * `parameter_wrong` if the body is not a JSON object.
  */
 export function requireJsonObject<Params>(req: Request<Params>): void {
   const bytes: unknown = req.body;
@@ -100,7 +104,7 @@ function jsonObject(bytes: Buffer): object {
   try {
     value = parseJson(text, undefined, { parseNumber: idOrNaN });
   } catch {
-    // A SyntaxError, or a RangeError when it is nested deeper than the stack goes.
+    // A SyntaxError, or a RangeError if the JSON is nested too deeply for the stack.
     throw wrong({ 'en-us': 'The body is not valid JSON.', 'zh-cn': '请求体不是有效的JSON。' });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -115,14 +119,14 @@ function jsonObject(bytes: Buffer): object {
   return value;
 }
 
-// At most 19 digits: no more fit an int64, and longer ones take BigInt quadratic time.
+// At most 19 digits: an int64 has no more, and BigInt takes quadratic time for longer texts.
 function idOrNaN(digits: string): bigint | number {
   return /^(0|[1-9]\d{0,18})$/.test(digits) ? BigInt(digits) : Number.NaN;
 }
 
-/** Whether an object in this valid JSON text has a key twice. The parser lets a pair pass that has the same value twice. */
+/** Returns true if an object in this valid JSON text has a key twice. The parser accepts a repeated key with equal values. */
 function hasRepeatedKey(text: string): boolean {
-  // Each has a colon behind it; mostly there is one.
+  // A colon follows each key, and most bodies have one key.
   if (text.indexOf(':') === text.lastIndexOf(':')) return false;
   const open: (Set<string> | undefined)[] = [];
   for (const [token, key] of text.matchAll(

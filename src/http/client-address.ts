@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import { isIP, SocketAddress } from 'node:net';
 import { ipKeyGenerator } from 'express-rate-limit';
 
-/** Each step costs time, and a client can write thousands of addresses into `X-Forwarded-For`. */
+/** The most proxies that are followed. A client can write thousands of addresses into `X-Forwarded-For`, and each takes time. */
 const MAX_PROXIES = 100;
 
-/** True if the proxy with this address is believed; `distance` counts the proxies between it and the service. */
+/** Returns true if the proxy with this address is trusted. `distance` is the number of proxies between that proxy and the service. */
 export type TrustsProxy = (address: string, distance: number) => boolean;
 
-/** Returns the address of the client: the first one that no believed proxy has, or the last one before text that is no address. */
+/** Returns the address of the client: the nearest address that belongs to no trusted proxy. Stops before a text that is not an address. */
 export function clientAddress(req: IncomingMessage, trusts: TrustsProxy): string {
   let address = peerAddress(req.socket);
   const forwarded = String(req.headers['x-forwarded-for'] ?? '');
@@ -23,7 +23,7 @@ export function clientAddress(req: IncomingMessage, trusts: TrustsProxy): string
   return address;
 }
 
-/** Returns the address of the other side of a connection; an empty text if the connection is closed already. */
+/** Returns the address of the other side of a connection, or an empty text if the connection is already closed. */
 export function peerAddress({
   remoteAddress,
 }: {
@@ -33,14 +33,17 @@ export function peerAddress({
 }
 
 /**
- * Returns the network that counts as one client for limits and lock-outs: the address itself, or the /56 of an IPv6 address, which one client
- * can have to itself.
+ * Returns the network that counts as one client for limits and lock-outs: the IPv4 address itself, or the /56 of an IPv6 address. One client
+ * can own a whole /56.
  */
 export function networkOf(address: string): string {
   return ipKeyGenerator(address);
 }
 
-/** Returns the IP address in this text in its one spelling, without port and zone, IPv4-mapped IPv6 as IPv4; undefined if there is none. */
+/**
+ * Returns the IP address in this text, or undefined if there is none. The result has its canonical form, without port and zone. An IPv4-mapped
+ * IPv6 address becomes an IPv4 address.
+ */
 export function ipAddress(text: string): string | undefined {
   const [, bracketed, withPort] =
     /^\[([^\]]*)\](?::\d{1,5})?$|^([\d.]+):\d{1,5}$/.exec(text.trim()) ?? [];

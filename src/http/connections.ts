@@ -4,17 +4,18 @@ import type { Response } from 'express';
 import { networkOf, peerAddress } from './client-address.ts';
 import type { RequestContext } from './request-context.ts';
 
-/** The most connections that are open at once. */
+/** The most connections that may be open at once. */
 export interface ConnectionBounds {
   readonly all: number;
-  /** Of one address, or of one /56 of IPv6. */
+  /** The limit of one IPv4 address, or of one /56 of IPv6. */
   readonly perAddress: number;
 }
 
 /**
- * Bounds the connections of a server. Beyond a bound a new connection takes the place of the oldest one without a whole request, else of the
- * oldest one without a caller, else of the oldest one of a caller. A connection that is owed an answer keeps its place. If all are, the new
- * connection is closed. Emits `drop` on the server for each that is closed. Returns the sockets of all connections.
+ * Bounds the connections of a server. Beyond a bound, a new connection replaces the oldest connection that has not sent a whole request. If
+ * there is none, it replaces the oldest connection without a caller, then the oldest connection with a caller. A connection with a whole,
+ * unanswered request is never replaced. If every connection has one, the new connection is closed. Emits `drop` on the server for each
+ * connection that this function closes. Returns the sockets of all connections.
  */
 export function boundConnections(
   server: Server,
@@ -23,29 +24,31 @@ export function boundConnections(
   const sockets = new Set<Socket>();
   const byPeer = new Map<string, Connection>();
   const bySocket = new WeakMap<Socket, Connection>();
-  const everybody = new Group(all);
+  const allConnections = new Group(all);
   const networks = new Map<string, Group>();
 
   server.prependListener('connection', (socket: Socket) => {
     const connection = new Connection(socket);
     const { network, peer } = connection;
-    const neighbours = networks.get(network) ?? new Group(perAddress);
-    if (![neighbours, everybody].every((group) => group.makeRoom(() => server.emit('drop')))) {
+    const sameNetwork = networks.get(network) ?? new Group(perAddress);
+    if (
+      ![sameNetwork, allConnections].every((group) => group.makeRoom(() => server.emit('drop')))
+    ) {
       server.emit('drop');
       socket.destroy();
       return;
     }
-    networks.set(network, neighbours);
+    networks.set(network, sameNetwork);
     sockets.add(socket);
     byPeer.set(peer, connection);
     bySocket.set(socket, connection);
-    for (const group of [neighbours, everybody]) group.add(connection);
+    for (const group of [sameNetwork, allConnections]) group.add(connection);
     const forget = (): void => {
       sockets.delete(socket);
       if (byPeer.get(peer) === connection) byPeer.delete(peer);
-      for (const group of [neighbours, everybody]) group.delete(connection);
-      // This can run again after another connection began a new group.
-      if (neighbours.size === 0 && networks.get(network) === neighbours) networks.delete(network);
+      for (const group of [sameNetwork, allConnections]) group.delete(connection);
+      // `forget` can run twice, the second time after another connection began a new group.
+      if (sameNetwork.size === 0 && networks.get(network) === sameNetwork) networks.delete(network);
     };
     connection.onClosing = forget;
     socket.once('close', forget);
@@ -60,7 +63,7 @@ export function boundConnections(
   return sockets;
 }
 
-/** A connection, and what makes it worth keeping. */
+/** A connection, with the facts that decide whether a new connection replaces it. */
 class Connection {
   readonly network: string;
   readonly peer: string;
@@ -77,23 +80,23 @@ class Connection {
   }
 
   serve(res: ServerResponse): void {
-    this.#note();
+    this.#update();
     this.#res = res;
   }
 
-  /** True if it has sent a whole request. */
+  /** True if the client has sent a whole request. */
   get hasSentRequest(): boolean {
-    this.#note();
+    this.#update();
     return this.#hasSentRequest;
   }
 
-  /** True if a caller has proved its identity on it. */
+  /** True if a request on the connection was authenticated. */
   get hasCaller(): boolean {
-    this.#note();
+    this.#update();
     return this.#hasCaller;
   }
 
-  /** True if a request on it may still be carried out. */
+  /** True if the newest request has no response yet. */
   get isOwedAnswer(): boolean {
     return this.#res !== undefined && !this.#res.headersSent && !this.#res.closed;
   }
@@ -103,7 +106,7 @@ class Connection {
     this.#socket.destroy();
   }
 
-  #note(): void {
+  #update(): void {
     if (this.#res === undefined) return;
     const { locals } = this.#res as Partial<Response>;
     this.#hasSentRequest ||= this.#res.req.complete;
@@ -111,7 +114,7 @@ class Connection {
   }
 }
 
-/** Connections that share a bound, each kind in the order in which they came. */
+/** Connections that share a bound, in three kinds, each in order of arrival. */
 class Group {
   readonly #most: number;
   readonly #silent = new Set<Connection>();
@@ -134,18 +137,18 @@ class Group {
     for (const kind of [this.#silent, this.#strangers, this.#callers]) kind.delete(connection);
   }
 
-  /** Returns true if there is room for one more, which `onDrop` can have made. */
+  /** Makes room for one more connection. Calls `onDrop` if this closes another connection. Returns false if all must stay open. */
   makeRoom(onDrop: () => void): boolean {
     if (this.size < this.#most) return true;
-    const dropped = this.#leastWanted();
+    const dropped = this.#findReplaceable();
     if (dropped === undefined) return false;
     dropped.close();
     onDrop();
     return true;
   }
 
-  // A connection is moved to its kind when it is looked at, at most twice in its life.
-  #leastWanted(): Connection | undefined {
+  // A connection changes its kind only during this search, at most twice.
+  #findReplaceable(): Connection | undefined {
     for (const connection of this.#silent) {
       if (!connection.hasSentRequest) return connection;
       this.#silent.delete(connection);

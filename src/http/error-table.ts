@@ -2,9 +2,9 @@ import type { ErrorCode, Language, Sentence } from '../errors.ts';
 
 interface Row extends Sentence {
   readonly status: number;
-  /** Codes of the gateway (`APIGW.…`) also carry the request id in the body. */
+  /** With a code of the gateway (`APIGW.…`), the body also holds the request id. */
   readonly error_code: string;
-  /** Seconds after which another try makes sense. */
+  /** The number of seconds after which a retry makes sense. */
   readonly retryAfter?: number;
 }
 
@@ -32,7 +32,7 @@ const iamUnavailable = {
   retryAfter: 5,
 };
 
-/** What each error is on the wire: the one place that knows. */
+/** The status, code and sentence of each error on the wire. */
 export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   parameter_wrong: parameterError(400),
   request_null: row(
@@ -95,7 +95,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   service_token_refused: iamUnavailable,
 };
 
-/** The table's sentence and, where there is one, the sentence that says more. */
+/** Returns the table's sentence for an error, followed by the detail if there is one. */
 export function errorMessage(
   code: ErrorCode,
   language: Language,

@@ -7,14 +7,14 @@ export interface ExpressPrototypes {
   readonly ServerResponse: typeof ServerResponse;
 }
 
-/** A request listener. A server that creates requests and responses of its classes saves time; any server works. */
+/** A request listener for any server. A server that uses these classes saves time on each request. */
 export interface App extends RequestListener {
   readonly expressPrototypes: ExpressPrototypes;
 }
 
 /**
- * Makes an Express app accept requests and responses of these classes as its own. Express gives every other object a new prototype,
- * which discards what V8 has learnt about its shape (docs/performance.md).
+ * Creates classes whose objects the Express app accepts as they are. Express gives every other object a new prototype, which discards what V8
+ * has learnt about the object's shape (docs/performance.md).
  */
 export function createExpressPrototypes(app: Express): ExpressPrototypes {
   class ApiRequest extends IncomingMessage {}

@@ -4,23 +4,23 @@ import type { Reservation } from '../domain/answer-store.ts';
 import type { Caller } from '../domain/caller.ts';
 import { ownerOf, requestContext } from './request-context.ts';
 
-/** Who waits holds one of the places for all requests: these leave most of them to the others. */
+/** The most requests that wait at once for sessions to leave. Each holds one of the places for requests: most places stay free. */
 const MAX_WAITS = 256;
 
-/** What a caller prefers (RFC 7240), as far as this service can honour it. */
+/** The preferences of a caller (RFC 7240) that this service supports. */
 export interface Preferences {
-  /** Whole seconds, clamped to what the service allows. */
+  /** Whole seconds, at most the configured maximum; undefined without a valid preference. */
   readonly waitSeconds: number | undefined;
   readonly isRepresentationWanted: boolean;
 }
 
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 const VALUE = /^(?:[^\s"]*|"(?:[^"\\]|\\.)*")$/;
-// A comma or a semicolon within quotes is part of a value. No two ways to match the same: a header can be long.
+// A comma or a semicolon within quotes is part of a value. Each text matches in one way only, so that a long header takes linear time.
 const PARTS = /(?:"(?:[^"\\]|\\.?)*"?|[^,"])+/g;
 const FIRST = /^(?:"(?:[^"\\]|\\.?)*"?|[^;"])*/;
 
-/** Reads the header Prefer. What it does not know or cannot read it passes over; of a preference that comes twice the first counts. */
+/** Parses the header Prefer. Ignores unknown and malformed preferences. If a preference comes twice, the first one counts. */
 export function parsePrefer(header: string | undefined, maxWaitSeconds: number): Preferences {
   if (header === undefined) return { waitSeconds: undefined, isRepresentationWanted: false };
   const preferences = new Map<string, string>();
@@ -38,12 +38,12 @@ export function parsePrefer(header: string | undefined, maxWaitSeconds: number):
   };
 }
 
-/** Makes what takes the wait out of the preferences when so many wait already that there is no room for one more. */
+/** Returns a function that removes the wait from a request's preferences if 256 requests wait already. */
 export function limitWaits(): (wanted: Preferences, res: Response) => Preferences {
   let waits = 0;
   return (wanted, res) => {
     if (wanted.waitSeconds === undefined || wanted.waitSeconds === 0) return wanted;
-    // Of one that has closed nothing more is heard, and nobody waits.
+    // A response that is already closed emits no further `close`, and its client is gone.
     if (res.closed || waits >= MAX_WAITS) return { ...wanted, waitSeconds: undefined };
     waits += 1;
     res.once('close', () => {
@@ -53,7 +53,7 @@ export function limitWaits(): (wanted: Preferences, res: Response) => Preference
   };
 }
 
-/** The header Preference-Applied for what was honoured, or undefined when nothing was. */
+/** Returns the header Preference-Applied for the preferences that were applied, or undefined if none was. */
 export function preferenceApplied(
   waitSeconds: number | bigint | undefined,
   isRepresentationWanted: boolean,
@@ -65,7 +65,7 @@ export function preferenceApplied(
   return applied.length > 0 ? applied.join(', ') : undefined;
 }
 
-/** Keeps the hash of the body if the answer to this request is to be remembered. */
+/** Keeps the hash of the body in the context if the response to this request will be remembered. */
 export function keepHash<Params>(
   req: Request<Params>,
   res: Response,
@@ -76,8 +76,9 @@ export function keepHash<Params>(
 }
 
 /**
- * Under which keys the answer to this DELETE is remembered: its Idempotency-Key, and its signature, which makes a replay of it harmless.
- * A key of the caller's is good within the project, and binds all that the request asks for.
+ * Returns the keys under which the response to this DELETE is remembered: its Idempotency-Key, and its signature, which makes a replay harmless.
+ * An Idempotency-Key is valid within the project. Its fingerprint covers the caller, method, URL, body and header Prefer of the request.
+ * `limitMs` is the time limit of the request in milliseconds.
  */
 export function reservationsFor<Params>(
   req: Request<Params>,
@@ -95,7 +96,7 @@ export function reservationsFor<Params>(
     ...(key === undefined
       ? []
       : [{ key: JSON.stringify(['key', caller.projectId, key]), fingerprint, owner, limitMs }]),
-    // A signature is over the request: there is nothing more to bind.
+    // A signature covers the whole request: it needs no fingerprint.
     ...(signature === undefined
       ? []
       : [{ key: JSON.stringify(['signature', signature]), fingerprint: '', owner, limitMs }]),

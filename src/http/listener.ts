@@ -6,37 +6,38 @@ import type { App } from './express-prototypes.ts';
 import { boundConnections } from './connections.ts';
 import { createRefuser, isTimeout } from './parser-errors.ts';
 import { logCount, type EventLog } from './request-log.ts';
-import { takeTurns } from './request-turns.ts';
+import { paceConnections } from './request-turns.ts';
 import { MAX_HEADERS } from './strict-http.ts';
 
 const MAX_HEADER_BYTES = 65_536;
 const HANDSHAKE_TIMEOUT_MS = 5000;
-/** Each can have a request that waits. */
+/** The default limit on connections, each of which can have a request that waits. */
 const MAX_CONNECTIONS = 8192;
 const MAX_CONNECTIONS_PER_ADDRESS = 1024;
 
-/** What the listener presents, and whose certificates it wants of clients: PEM. */
+/** The certificate, key and client authorities of the listener, in PEM. */
 export interface ListenerTls {
   readonly cert: string;
   readonly key: string;
+  /** If set, a client must present a certificate that one of these authorities issued. */
   readonly ca?: string | undefined;
 }
 
-/** How the listener treats its clients. */
+/** The settings of a listener. */
 export interface ListenerSettings {
-  /** How long a client may take to send a request. */
+  /** The time in which a client must send a request, in milliseconds. */
   readonly requestTimeoutMs: number;
-  /** How long an idle connection stays open, in milliseconds. Node.js adds a second. */
+  /** The time after which an idle connection is closed, in milliseconds. Node.js adds one second. */
   readonly keepAliveTimeoutMs?: number;
   readonly log: EventLog;
   readonly tls?: ListenerTls | undefined;
-  /** How many may be connected at once; 8,192 by default. */
+  /** The most connections at once; 8,192 by default. */
   readonly maxConnections?: number;
-  /** Of these, how many with one address; 1,024 by default. */
+  /** The most connections of one address; 1,024 by default. */
   readonly maxConnectionsPerAddress?: number;
 }
 
-/** The HTTP server around the app. What Node's parser refuses is answered in the contract's shape too. */
+/** Creates the HTTP server around the app. A request that Node's parser rejects gets a response in the contract's format, too. */
 export function createListener(
   app: RequestListener & Partial<App>,
   {
@@ -50,7 +51,7 @@ export function createListener(
 ): Server {
   const options = {
     ...app.expressPrototypes,
-    // Tokens of IAM can be longer than all of Node's own limit for headers.
+    // A token of IAM alone can exceed Node's default limit for all headers.
     maxHeaderSize: MAX_HEADER_BYTES,
     requireHostHeader: false,
     headersTimeout: requestTimeoutMs,
@@ -65,18 +66,18 @@ export function createListener(
           { ...options, ...secure(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
           app,
         );
-  // Who asks whether to send a body hears it from what reads it.
+  // Not Node.js but `readBody` answers `Expect: 100-continue`.
   server.on('checkContinue', (req, res) => server.emit('request', req, res));
-  // An expectation that nobody knows is not met, and the request is one like others.
+  // An unknown expectation is ignored: by default, Node.js answers it with 417.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));
   const opened = tls === undefined ? 'connection' : 'secureConnection';
-  const pacedOn = takeTurns(server, opened, (socket) => {
+  const pacedConnectionOf = paceConnections(server, opened, (socket) => {
     refuse(socket, 'overloaded');
   });
-  const refuse = createRefuser((socket) => pacedOn(socket)?.exchange, log);
-  // While the process stands still, whole requests wait unread: Node reports them as late before it reads them.
+  const refuse = createRefuser((socket) => pacedConnectionOf(socket)?.exchange, log);
+  // After a stall of the process, Node.js reports requests as late before it reads their bytes from the sockets.
   const refuseIfStillSlow = (socket: Duplex, timeout: Error): void => {
-    const isIncomplete = pacedOn(socket)?.watchReceipt();
+    const isIncomplete = pacedConnectionOf(socket)?.watchReceipt();
     setTimeout(() => {
       if (isIncomplete?.() !== false) refuse(socket, timeout);
     }, options.connectionsCheckingInterval).unref();
@@ -86,11 +87,11 @@ export function createListener(
     perAddress: maxConnectionsPerAddress ?? MAX_CONNECTIONS_PER_ADDRESS,
   };
   SOCKETS.set(server, boundConnections(server, bounds));
-  // There is nobody to answer before TLS is agreed on, and ending such a connection does not close it.
+  // Before the end of the TLS handshake no response can be sent, and `end` does not close the connection.
   const isSecured = new WeakSet<Duplex>();
   server.on('secureConnection', (socket: Duplex) => {
     isSecured.add(socket);
-    // As without TLS: Node's own server does this for clear connections only.
+    // Node.js sets this only on connections without TLS.
     socket.allowHalfOpen = true;
   });
   server.on('clientError', (error: Error, socket) => {
@@ -98,27 +99,27 @@ export function createListener(
     else if (isTimeout(error)) refuseIfStillSlow(socket, error);
     else refuse(socket, error);
   });
-  // A tunnel is nobody's to ask for. Node has let go of the socket by then: without a listener its error ends the process.
+  // No client may open a tunnel. Node.js has removed its listeners from the socket: an error without a listener ends the process.
   server.on('connect', (_req, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
     refuse(socket, 'method_not_allowed');
   });
-  // Who has sent all they had may close their side and still hear what came of it.
+  // A client may close its side after its requests and still receive the responses.
   Object.assign(server, { httpAllowHalfOpen: true });
-  // Node drops further headers without an error: one more than the limit shows that there were too many.
+  // Node.js drops further headers without an error: one header above the limit shows that there were too many.
   server.maxHeadersCount = MAX_HEADERS + 1;
   server.on('drop', logCount(log, 'connections dropped'));
   return server;
 }
 
-/** From now on new connections get this certificate; those that are open keep theirs. Does nothing to a server without TLS. */
+/** Replaces the certificate for new connections. Open connections keep theirs. Does nothing on a server without TLS. */
 export function replaceTls(server: Server, tls: ListenerTls): void {
   if (server instanceof TlsServer) server.setSecureContext(secure(tls));
 }
 
 /**
- * Stops taking requests, lets those that have begun finish, and resolves when all connections are closed:
- * at once when nothing is going on, after `deadlineMs` at the latest.
+ * Stops accepting connections and waits until the requests in progress are answered and all connections are closed. After `deadlineMs`
+ * milliseconds, closes the connections that remain.
  */
 export async function stopListening(server: Server, deadlineMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => {
@@ -126,12 +127,12 @@ export async function stopListening(server: Server, deadlineMs: number): Promise
       resolve();
     });
   });
-  // close() alone waits for the clients of idle keep-alive connections.
+  // close() alone waits until clients close their idle keep-alive connections.
   const poll = setInterval(() => {
     server.closeIdleConnections();
   }, 50);
   const deadline = setTimeout(() => {
-    // Not closeAllConnections(): it knows only those on which HTTP is spoken.
+    // closeAllConnections() would miss connections whose TLS handshake is not complete.
     for (const socket of SOCKETS.get(server) ?? []) socket.destroy();
   }, deadlineMs);
   await closed;
@@ -144,5 +145,5 @@ function secure({ cert, key, ca }: ListenerTls) {
   return { cert, key, minVersion: 'TLSv1.2' as const, ...clients };
 }
 
-/** The sockets of each server, those included on which nothing was said yet. */
+/** The sockets of each server, including those on which no byte has come. */
 const SOCKETS = new WeakMap<Server, Iterable<Socket>>();

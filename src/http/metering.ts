@@ -3,30 +3,30 @@ import type { Request, Response } from 'express';
 import type { ErrorCode } from '../errors.ts';
 import { isProbe, requestContext, statusOf } from './request-context.ts';
 
-/** Receives the figures of each request that is not a probe. */
+/** Receives the figures of each request other than probes. */
 export interface RequestMeter {
-  /** A request came in. */
+  /** Counts a request that came in. */
   received(): void;
-  /** The request was admitted after this wait. */
+  /** Counts a request that was admitted after this wait. */
   admitted(waitedMs: number): void;
-  /** The request has been answered, or its client has gone. */
+  /** Counts a request that was answered, or whose client disconnected. */
   ended(request: EndedRequest): void;
 }
 
-/** A request that is over. */
+/** A request that was answered, or whose client disconnected. */
 export interface EndedRequest {
   readonly wasAdmitted: boolean;
   readonly method: string;
-  /** The pattern of the route that took it, or `other`. */
+  /** The pattern of the request's route, or `other` without a route. */
   readonly route: string;
-  /** 499 if the client had gone before the response began. */
+  /** The status of the response; 499 if the client disconnected before the response began. */
   readonly status: number;
-  /** The error that it was answered with. */
+  /** The error in the response. */
   readonly error: ErrorCode | undefined;
   readonly tookMs: number;
 }
 
-/** Reports each request to the meter. Wraps everything that may refuse the request. */
+/** Returns a listener that reports each request to the meter. It wraps all listeners that can refuse a request. */
 export function meterRequests(app: RequestListener, meter: RequestMeter): RequestListener {
   return (req, res) => {
     if (isProbe(req)) {
@@ -50,7 +50,7 @@ export function meterRequests(app: RequestListener, meter: RequestMeter): Reques
   };
 }
 
-/** Reports each admitted request to the meter. Wraps the listener that answers it. */
+/** Returns a listener that reports each admitted request to the meter. It wraps the listener that answers requests. */
 export function meterAdmitted(app: RequestListener, meter: RequestMeter): RequestListener {
   return (req, res) => {
     if (!isProbe(req)) {
@@ -62,7 +62,7 @@ export function meterAdmitted(app: RequestListener, meter: RequestMeter): Reques
   };
 }
 
-// Only names from the code, never text from the client.
+// The label is always a pattern from the code, never text from the client.
 function routeOf(req: IncomingMessage): string {
   const route = (req as Partial<Request>).route as { readonly path?: unknown } | undefined;
   return typeof route?.path === 'string' ? route.path : 'other';

@@ -3,42 +3,43 @@ import type { Socket } from 'node:net';
 import { networkOf, peerAddress } from './client-address.ts';
 import { hasCertainEnd, RequestFraming } from './strict-http.ts';
 
-/** The most lines of a chunked body that are parsed at once: a chunk of a byte takes as long as any other. */
+/** The most lines of a chunked body that are parsed at once: a chunk of one byte takes as long as any other. */
 const MAX_LINES = 512;
 const NOTHING = Buffer.alloc(0);
 
-/** A request that is not over: not received whole, or not answered. */
+/** A request that is incomplete or unanswered, with its response. */
 export interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
 }
 
-/** What the connections of a server have in common. */
+/** The parts that all connections of a server share. */
 export interface Shared {
-  /** Does a piece of work when the turn of its network comes. Returns true if that was at once. */
+  /** Runs a piece of work when the turn of its network comes. Returns true if that was at once. */
   readonly turns: { take(network: string, work: () => void): boolean };
-  /** Notes how many bytes of an unfinished request a connection holds. */
+  /** Notes the number of bytes of incomplete requests that a connection holds. */
   readonly held: { note(connection: PacedConnection, bytes: number): void };
-  readonly turnAway: (socket: Socket) => void;
+  /** Ends a connection with an error, which comes after the response to a complete request. */
+  readonly refuse: (socket: Socket) => void;
 }
 
-/** Stands between a socket and Node's parser, which by itself carries out all that one read holds. */
+/** Passes bytes of a socket to Node's parser, one request at a time. By itself, the parser starts all requests of a read at once. */
 export class PacedConnection {
   readonly #socket: Socket;
   readonly #parse: (bytes: Buffer) => void;
   readonly #shared: Shared;
   readonly #network: string;
-  #rest: Buffer = NOTHING;
-  #isHeld = false;
-  #isShed = false;
+  #unparsed: Buffer = NOTHING;
+  #isPaused = false;
+  #isRefused = false;
   #isQueued = false;
-  /** Set while the client has closed its side and Node's parser does not know. */
-  #end: (() => void) | undefined;
+  /** Reports the end of the input to Node's parser. Set after the client closes its side, until the report. */
+  #endParser: (() => void) | undefined;
   #exchange: Exchange | undefined;
-  /** The number of requests whose head has come. */
-  #begun = 0;
-  /** The bytes that were parsed of a request that is not over. */
-  #parsed = 0;
+  /** The number of requests whose head was parsed. */
+  #requestCount = 0;
+  /** The number of bytes that were parsed of the request in progress. */
+  #parsedBytes = 0;
   readonly #framing = new RequestFraming();
 
   constructor(socket: Socket, shared: Shared) {
@@ -49,90 +50,93 @@ export class PacedConnection {
     this.#parse = parse;
     socket.removeListener('data', parse);
     socket.on('data', (bytes: Buffer) => {
-      this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
-      this.#goOn();
+      this.#unparsed = this.#unparsed.length === 0 ? bytes : Buffer.concat([this.#unparsed, bytes]);
+      this.#advance();
     });
     const end = socket.listeners('end').at(-1) as () => void;
     socket.removeListener('end', end);
     socket.once('end', () => {
-      this.#end = end;
-      this.#goOn();
+      this.#endParser = end;
+      this.#advance();
     });
-    // A request whose body is read resumes its socket, whatever still waits here.
+    // Reading the body of a request resumes the socket, even while unparsed bytes wait here.
     socket.on('resume', () => {
-      if (this.#isHeld) socket.pause();
+      if (this.#isPaused) socket.pause();
     });
     socket.on('drain', () => {
-      this.#goOn();
+      this.#advance();
     });
     socket.once('close', () => {
       shared.held.note(this, 0);
     });
   }
 
+  /** The request in progress, if there is one. */
   get exchange(): Exchange | undefined {
     const isOver = this.#exchange?.req.complete === true && this.#exchange.res.closed;
     return isOver ? undefined : this.#exchange;
   }
 
+  /** Notes that Node's parser has parsed the head of this request. */
   begin(exchange: Exchange): void {
     const { req, res } = exchange;
     this.#exchange = exchange;
-    this.#begun += 1;
+    this.#requestCount += 1;
     if (!hasCertainEnd(req)) res.shouldKeepAlive = false;
     this.#framing.beginBody(req);
     req.on('resume', () => {
-      this.#goOn();
+      this.#advance();
     });
     res.once('close', () => {
-      this.#goOn();
+      this.#advance();
     });
   }
 
-  /** Returns a function that returns true until the request that the connection now receives, or the next one, has come whole. */
+  /** Returns a function that returns true until the request that the connection receives now, or else the next one, is complete. */
   watchReceipt(): () => boolean {
     const isReceiving = (): boolean => this.#exchange?.req.complete === false;
-    const number = isReceiving() ? this.#begun : this.#begun + 1;
-    return () => this.#begun < number || (this.#begun === number && isReceiving());
+    const number = isReceiving() ? this.#requestCount : this.#requestCount + 1;
+    return () => this.#requestCount < number || (this.#requestCount === number && isReceiving());
   }
 
+  /** Ends the connection with an error and drops the bytes of its incomplete request. */
   shed(): void {
-    this.#isShed = true;
-    this.#rest = NOTHING;
+    this.#isRefused = true;
+    this.#unparsed = NOTHING;
     const { exchange } = this;
-    // Together with what they have read.
+    // The listeners hold the bytes that they have read.
     if (exchange?.req.complete === false)
       exchange.req.removeAllListeners('data').removeAllListeners('end');
-    this.#shared.turnAway(this.#socket);
+    this.#shared.refuse(this.#socket);
   }
 
-  /** Has what waits parsed in its turn if it is wanted, and reads on if nothing waits. */
-  #goOn(): void {
-    if (!this.#isQueued && this.#rest.length > 0 && this.#isWanted()) {
+  /** When the turn of the network comes, parses bytes that wait. Reads on from the socket if no bytes wait. */
+  #advance(): void {
+    if (!this.#isQueued && this.#unparsed.length > 0 && this.#canParse()) {
       this.#isQueued = true;
       const isDone = this.#shared.turns.take(this.#network, () => {
         this.#isQueued = false;
         this.#parseSome();
-        this.#goOn();
+        this.#advance();
       });
       if (isDone) return;
     }
-    if (!this.#isOpen()) this.#rest = NOTHING;
-    const isHeld = this.#rest.length > 0;
-    if (isHeld) this.#socket.pause();
-    else if (this.#isHeld) this.#socket.resume();
-    this.#isHeld = isHeld;
-    this.#note();
-    if (!isHeld) this.#endInput();
+    if (!this.#isOpen()) this.#unparsed = NOTHING;
+    const isPaused = this.#unparsed.length > 0;
+    if (isPaused) this.#socket.pause();
+    else if (this.#isPaused) this.#socket.resume();
+    this.#isPaused = isPaused;
+    this.#noteBytes();
+    if (!isPaused) this.#endInput();
   }
 
   #parseSome(): void {
     let lines = 0;
-    while (this.#rest.length > 0 && lines < MAX_LINES && this.#isWanted()) {
-      const { length, chunkLines } = this.#framing.next(this.#rest, MAX_LINES - lines);
-      const bytes = this.#rest.subarray(0, length);
-      this.#rest = this.#rest.subarray(length);
-      this.#parsed += length;
+    while (this.#unparsed.length > 0 && lines < MAX_LINES && this.#canParse()) {
+      const { length, chunkLines } = this.#framing.next(this.#unparsed, MAX_LINES - lines);
+      const bytes = this.#unparsed.subarray(0, length);
+      this.#unparsed = this.#unparsed.subarray(length);
+      this.#parsedBytes += length;
       lines += chunkLines;
       this.#parse(bytes);
     }
@@ -140,34 +144,34 @@ export class PacedConnection {
 
   /** Reports the end of the input to Node's parser, which fails if bytes of a request are missing. */
   #endInput(): void {
-    const end = this.#end;
-    this.#end = undefined;
+    const end = this.#endParser;
+    this.#endParser = undefined;
     if (this.#isOpen()) end?.();
   }
 
-  #note(): void {
+  #noteBytes(): void {
     this.#endExchange();
-    const restBytes = this.#rest.length === 0 ? 0 : this.#rest.buffer.byteLength;
-    // A body that nobody reads any more is not kept.
+    const unparsedBytes = this.#unparsed.length === 0 ? 0 : this.#unparsed.buffer.byteLength;
+    // A complete request does not count. The rest of a body is discarded once the response is sent.
     const isKept = this.#exchange?.req.complete !== true && this.#exchange?.res.closed !== true;
-    this.#shared.held.note(this, restBytes + (isKept ? this.#parsed : 0));
+    this.#shared.held.note(this, unparsedBytes + (isKept ? this.#parsedBytes : 0));
   }
 
   #endExchange(): void {
     if (this.exchange !== undefined || this.#exchange === undefined) return;
     this.#exchange = undefined;
     this.#framing.endBody();
-    this.#parsed = 0;
-    // What waits behind it begins to be a request only now.
+    this.#parsedBytes = 0;
+    // The bytes that wait belong to the next request, which begins only now.
     this.#shared.held.note(this, 0);
   }
 
   #isOpen(): boolean {
-    return this.#socket.writable && !this.#isShed;
+    return this.#socket.writable && !this.#isRefused;
   }
 
-  #isWanted(): boolean {
-    // Node's parser throws if it gets bytes while it waits for answers to be sent.
+  #canParse(): boolean {
+    // Node's parser throws if it gets bytes while it waits until responses are sent.
     const isParserPaused = (this.#socket as { _paused?: boolean })._paused === true;
     if (!this.#isOpen() || isParserPaused) return false;
     this.#endExchange();

@@ -19,12 +19,12 @@ import { errorBody } from './wire.ts';
 
 const LINGER_MS = 1000;
 
-/** Ends a connection with the refusal that fits the error of Node's parser, or with this one. */
+/** Ends a connection with the response to this error of Node's parser, or to this error code. */
 export type Refuse = (socket: Duplex, why: Error | ErrorCode) => void;
 
 /**
- * Makes what ends the connections of a server on which something came that is no request. What came whole before on the connection
- * may have killed, so an answer that is owed goes first, and is the last.
+ * Returns a function that ends a connection on which bytes came that are no request. A whole request before them may have killed sessions:
+ * if its response is not sent yet, the connection ends with that response instead.
  */
 export function createRefuser(
   exchangeOn: (socket: Duplex) => Exchange | undefined,
@@ -39,41 +39,41 @@ export function createRefuser(
     const cause = typeof why === 'string' ? undefined : why;
     if (req?.complete === true && res !== undefined) {
       if (!res.headersSent) res.shouldKeepAlive = false;
-      // Before the next request of the connection begins.
+      // Prepended: the connection must end before its next request begins.
       res.prependOnceListener('close', () => {
         finish(socket);
       });
     }
-    // A request that was refused before its body came has had its answer.
+    // The request was refused before its body came: its response has begun.
     else if (res?.headersSent === true) finish(socket);
     else {
       const language = languageOf(req?.headers ?? {});
-      refuse(socket, { code, cause, language, noted: noteIn(res, code, cause) }, log);
+      refuse(socket, { code, cause, language, loggedId: noteError(res, code, cause) }, log);
     }
   };
 }
 
-/** What is logged of the request that is cut off, if one had begun: what it is told, or would be. Returns its id. */
-function noteIn(
-  unread: ServerResponse | undefined,
+/** Notes the error for the log line of the incomplete request. Returns the request's id, or undefined if that line will not show the error. */
+function noteError(
+  res: ServerResponse | undefined,
   code: ErrorCode,
   cause: Error | undefined,
 ): string | undefined {
-  // Probes have no line.
-  if (unread === undefined || unread.headersSent || isProbe(unread.req)) return undefined;
-  const context: Partial<RequestContext> = requestContext(unread as Response);
-  if (context.requestId === undefined || isLost(unread.req.socket, cause)) return undefined;
+  // A probe has no log line.
+  if (res === undefined || res.headersSent || isProbe(res.req)) return undefined;
+  const context: Partial<RequestContext> = requestContext(res as Response);
+  if (context.requestId === undefined || isLost(res.req.socket, cause)) return undefined;
   context.error = new ServiceError(code, undefined, { cause });
   return context.requestId;
 }
 
-/** Whether nobody is there any more to be told. */
+/** Returns true if the client can receive no response any more. */
 function isLost(socket: Duplex, cause: Error | undefined): boolean {
   const isReset = cause !== undefined && 'code' in cause && cause.code === 'ECONNRESET';
   return isReset || !socket.writable;
 }
 
-/** Returns true for the error of a request that did not come whole in time. */
+/** Returns true for the error of a request that was not complete in time. */
 export function isTimeout(error: Error): boolean {
   return isNativeError(error) && 'code' in error && error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
 }
@@ -89,18 +89,18 @@ interface Refusal {
   readonly code: ErrorCode;
   readonly cause: Error | undefined;
   readonly language: Language;
-  /** The id of the request that is logged as this; else it is logged here. */
-  readonly noted: string | undefined;
+  /** The id of the request whose log line shows the error. If undefined, the refusal has a log line of its own. */
+  readonly loggedId: string | undefined;
 }
 
-function refuse(socket: Duplex, { code, cause, language, noted }: Refusal, log: EventLog): void {
+function refuse(socket: Duplex, { code, cause, language, loggedId }: Refusal, log: EventLog): void {
   if (isLost(socket, cause)) {
     socket.destroy();
     return;
   }
   const { status, error_code, retryAfter } = ERROR_TABLE[code];
-  const requestId = noted ?? newRequestId();
-  if (noted === undefined) {
+  const requestId = loggedId ?? newRequestId();
+  if (loggedId === undefined) {
     log.log('info', 'request', {
       request_id: requestId,
       status,
@@ -124,6 +124,6 @@ function refuse(socket: Duplex, { code, cause, language, noted }: Refusal, log: 
 
 function finish(socket: Duplex, answer = ''): void {
   socket.end(answer);
-  // Who does not close their side must not keep the connection; at once, it could cost them the answer.
+  // A client that leaves its side open must not keep the connection. Without the delay, the client could miss the response.
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }

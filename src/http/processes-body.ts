@@ -12,7 +12,7 @@ export interface ProcessesBody {
   readonly expected?: readonly Expectation[];
 }
 
-/** Checks the body of DELETE: `processes` with 1 to `maxIds` different session ids, optionally `expected`, and nothing else. */
+/** Returns a check of the body of DELETE: `processes` with 1 to `maxIds` different session ids, optionally `expected`, and no other field. */
 export function processesBody(maxIds: number): Check {
   const isValid = (fields: object): boolean => bodyProblem(fields, maxIds) === undefined;
   const chain = body()
@@ -69,7 +69,7 @@ function expectedProblem(value: unknown, ids: unknown): ServiceError | undefined
   return undefined;
 }
 
-/** The first rule that an entry of `expected` breaks, or undefined. */
+/** Returns the first rule that an entry of `expected` breaks, or undefined. */
 function brokenRule(
   entry: unknown,
   named: ReadonlySet<unknown>,

@@ -13,7 +13,7 @@ import { logKill, type EventLog } from './request-log.ts';
 import {
   allUnknown,
   answerOf,
-  isInVain,
+  isRetryable,
   recall,
   remember,
   sendTermination,
@@ -21,17 +21,18 @@ import {
 } from './termination-wire.ts';
 import { sendCapabilities, sendSessions } from './wire.ts';
 
-/** How much one request may ask for. */
+/** The limits of one request. */
 export interface RequestLimits {
-  /** The whole request, without a wait that was asked for. */
+  /** The time limit of a request in milliseconds, without the wait that its caller asks for. */
   readonly requestTimeoutMs: number;
   /** The longest wait that a caller may ask for. */
   readonly maxWaitSeconds: number;
+  /** The most ids in one DELETE. */
   readonly maxProcesses: number;
   readonly maxBodyBytes: number;
-  /** Whether a DELETE must say why. */
+  /** True if a DELETE must have the header X-Kill-Reason. */
   readonly isReasonRequired: boolean;
-  /** A caller; an address may use ten times as many. */
+  /** The limit of one caller. An address may send ten times as many. */
   readonly requestsPerMinute: number;
 }
 
@@ -45,7 +46,7 @@ export interface ProcessesController {
   readonly capabilities: RequestHandler<PathIds>;
 }
 
-/** Creates the handlers. */
+/** Creates the handlers of a node's processes. */
 export function createProcessesController(
   sessions: SessionService,
   { requestTimeoutMs, maxWaitSeconds }: RequestLimits,
@@ -71,7 +72,7 @@ export function createProcessesController(
       // Only if the caller asked for it, the domain looks for the effect of each KILL: once if `waitMs` is 0.
       const isEffectWanted =
         preferences.waitSeconds !== undefined || preferences.isRepresentationWanted;
-      // Checked, and bigints, since the route's body steps. `matchedData` would take longer than all checks.
+      // The route's steps have checked the body and parsed its ids. `matchedData` would take longer than all checks.
       const { processes, expected = [] } = req.body;
 
       const runBatch = (): Promise<Termination> =>
@@ -104,8 +105,8 @@ export function createProcessesController(
   }
 
   /**
-   * Runs the batch. If the same request came before, returns the answer to the earlier one instead,
-   * or undefined if there is none by `limitMs`.
+   * Runs the batch. If the same request came before, returns the response to the earlier request instead, or undefined if there is none
+   * within `limitMs` milliseconds of arrival.
    */
   async function terminateOnce(
     req: KillRequest,
@@ -123,7 +124,7 @@ export function createProcessesController(
       context.isRepeated = false;
       const termination = await runBatch();
       const text = remember(termination, preferences);
-      if (isInVain(termination)) throw new NotCacheable(text);
+      if (isRetryable(termination)) throw new NotCacheable(text);
       return text;
     };
     const deadline = context.receivedAt + limitMs;
@@ -134,7 +135,7 @@ export function createProcessesController(
 
 type KillRequest = Request<PathIds, unknown, ProcessesBody>;
 
-// Reading `req.query` parses it.
+// Each read of `req.query` parses the query string: most requests have none.
 function isDryRunWanted(req: KillRequest): boolean {
   return req.url.includes('?') && req.query['dry_run'] === 'true';
 }

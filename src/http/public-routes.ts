@@ -7,12 +7,12 @@ import { methodOnlyGet } from './route-steps.ts';
 import { sendJson } from './wire.ts';
 
 const PIECE_BYTES = 16_384;
-/** Files of swagger-ui-dist that the page loads. */
+/** The files of swagger-ui-dist that the page loads. */
 const ASSETS = ['swagger-ui.css', 'swagger-ui-bundle.js'];
-/** Folder that `npm run build` copies these files to: the installed package does not depend on swagger-ui-dist. */
+/** The folder to which `npm run build` copies these files: the installed package does not depend on swagger-ui-dist. */
 const COPIES = new URL('../swagger-ui/', import.meta.url);
 
-// Relative, so that it also works below the prefix of a proxy.
+// The links are relative, so that the page also works below a path prefix of a proxy.
 const PAGE = `<!doctype html>
 <html lang="en">
   <head>
@@ -31,7 +31,7 @@ const PAGE = `<!doctype html>
 </html>
 `;
 
-// The page is read-only: it sends no request, so it takes no credentials. The validator is another company's server.
+// The page sends no request to the API, so it asks for no credentials. The default validator is another company's server.
 const START = `SwaggerUIBundle({
   url: 'openapi.yaml',
   dom_id: '#page',
@@ -46,13 +46,16 @@ const START = `SwaggerUIBundle({
 });
 `;
 
-/** Whether the service can do its work, and what there is to say of its parts. */
+/** The readiness of the service, with the state of its parts. */
 export interface Readiness {
   readonly isReady: boolean;
   readonly parts: Readonly<Record<string, string | number>>;
 }
 
-/** For probes, without credentials: `/healthz` says that the process runs, `/readyz` whether it should get requests (503 when not). */
+/**
+ * Creates the routes for probes, which need no credentials. `/healthz` answers 200 while the process runs. `/readyz` answers 503 while the
+ * service should get no requests.
+ */
 export function healthRoutes(readiness: () => Promise<Readiness>): RequestHandler {
   const router = Router({ caseSensitive: true, strict: true });
   router.get('/healthz', (_req, res) => {
@@ -63,17 +66,17 @@ export function healthRoutes(readiness: () => Promise<Readiness>): RequestHandle
     sendJson(res, isReady ? 200 : 503, { ready: isReady, ...parts });
   });
   router.all(['/healthz', '/readyz'], methodOnlyGet);
-  // All other requests are spared the walk through a router.
+  // A router costs time: other requests skip it.
   return (req, res, next) => {
     if (/\/(healthz|readyz)/.test(req.url)) router(req, res, next);
     else next();
   };
 }
 
-/** What describes the API, for everybody: `/openapi.yaml`, and `/docs`, the same as a page, with all that it is made of. */
+/** Creates the routes with the description of the API, which need no credentials: `/openapi.yaml`, and `/docs`, a page that shows it. */
 export function docsRoutes(): RequestHandler {
   const router = Router({ caseSensitive: true, strict: true });
-  const turn = oneATurn();
+  const turn = onePerTurn();
   const openapi = new URL('../../docs/openapi.yaml', import.meta.url);
   router.get(
     '/openapi.yaml',
@@ -94,7 +97,7 @@ export function docsRoutes(): RequestHandler {
   }
   const parts = ['start.js', ...ASSETS].map((part) => `/docs/${part}`);
   router.all(['/openapi.yaml', '/docs', ...parts], methodOnlyGet);
-  // All other requests are spared the walk through a router.
+  // A router costs time: other requests skip it.
   return (req, res, next) => {
     if (/^\/(docs|openapi\.yaml)/.test(req.url)) router(req, res, next);
     else next();
@@ -105,12 +108,12 @@ async function readAsset(name: string): Promise<Buffer> {
   try {
     return await readFile(new URL(name, COPIES));
   } catch {
-    // Sources that run without a build take the development dependency.
+    // Without a build, the file comes from the development dependency.
     return await readFile(createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`));
   }
 }
 
-/** Answers with a file, read once: each that is sent would be kept open as long as its client does not take it. */
+/** Returns a handler that sends a file from memory. Sent from the disk, a file would stay open until its client has read it. */
 function fromMemory(
   type: string,
   read: () => Promise<Buffer>,
@@ -122,7 +125,7 @@ function fromMemory(
     res.type(type).set('Content-Length', bytes.length.toString());
     // The pipeline adds six listeners to those of every response: Node.js would warn of a leak.
     res.setMaxListeners(20);
-    // TLS copies what it sends: the whole of it would be held for each client that does not read.
+    // TLS copies the bytes that it sends. Without pieces, each client that does not read would hold a copy of the whole file.
     pipeline(Readable.from(piecesOf(bytes, turn)), res, () => undefined);
   };
 }
@@ -134,8 +137,8 @@ async function* piecesOf(bytes: Buffer, turn: () => Promise<void>): AsyncIterabl
   }
 }
 
-/** Returns what resolves for one caller in each turn of the event loop, so that many clients that read hold up no kill. */
-function oneATurn(): () => Promise<void> {
+/** Returns a function whose promise resolves for one caller in each turn of the event loop, so that downloads do not delay kills. */
+function onePerTurn(): () => Promise<void> {
   const waiting: (() => void)[] = [];
   const next = (): void => {
     waiting.shift()?.();
@@ -147,7 +150,7 @@ function oneATurn(): () => Promise<void> {
     });
 }
 
-/** A browser would ask for the page's parts over TLS, where there is none. */
+/** Removes `upgrade-insecure-requests` if there is no TLS: the browser would request the page's files over TLS. */
 function allowPlainHttp(res: Response): void {
   if (res.req.secure) return;
   const policy = String(res.getHeader('Content-Security-Policy'));

@@ -5,41 +5,41 @@ import type { Caller } from '../domain/caller.ts';
 import type { Language, ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 
-/** What is known of a request so far; kept beside its response. */
+/** The facts about a request, kept in `locals` of its response. */
 export interface RequestContext {
-  /** 32 hex digits, in every answer's X-Request-Id. */
+  /** 32 hex digits, which the response has in the header X-Request-Id. */
   requestId: string;
   language: Language;
-  /** When it came in, in milliseconds of `performance.now()`. */
+  /** The time of arrival, in milliseconds of `performance.now()`. */
   receivedAt: number;
-  /** Whether there was a place for it; told where metrics are wanted. */
+  /** True if the request was admitted. Set only if there is a meter. */
   wasAdmitted?: boolean;
-  /** The client's address, as far as the proxies in front can be believed. */
+  /** The address of the client, as trusted proxies report it. */
   address: string;
-  /** What counts as one client for limits and lock-outs: that address, or its network. */
+  /** The address, or its IPv6 network, which counts as one client for limits and lock-outs. */
   network: string;
   /** The method on the wire, before an override. */
   wireMethod: string;
-  /** The trace that the request is a part of, if its `traceparent` names one. */
+  /** The trace id in the header `traceparent`, if it holds a valid one. */
   traceId?: string | undefined;
   caller?: Caller;
-  /** SHA-256 of the body as it came, hex, if the answer is to be remembered. */
+  /** The SHA-256 of the raw body, in hex digits. Set only if the response will be remembered. */
   bodyHash?: string;
-  /** Whether the answer is that of an earlier request. */
+  /** True if the response repeats the response to an earlier request. */
   isRepeated?: boolean;
-  /** Whether nobody was to be ended. */
+  /** True if the request is a dry run, which kills no session. */
   isDryRun?: boolean;
-  /** What went wrong, for the log. */
+  /** The error of the request, for the log. */
   error?: ServiceError;
-  /** What else the log says of it. */
+  /** The number of ids with each outcome, for the log. */
   counts?: Readonly<Record<string, number>>;
 }
 
-/** The status of what was answered; 499, as web servers log it, when the client had gone before. */
+/** Returns the status of the response; 499, as web servers log it, if the client disconnected before the response began. */
 export function statusOf(res: Response): number {
   if (res.headersSent) return res.statusCode;
   const { error } = requestContext(res);
-  // Told to the connection as such, when the request could not be read.
+  // The error of an incomplete request is written to the socket, not to this response.
   return error === undefined ? 499 : ERROR_TABLE[error.code].status;
 }
 
@@ -48,21 +48,21 @@ export function requestContext(res: Response): RequestContext {
   return res.locals as RequestContext;
 }
 
-/** Notes that the request has come in; before Express, which keeps what is there. */
+/** Notes the time of arrival. Must run before Express, which keeps existing `locals`. */
 export function receiveNow(res: ServerResponse): void {
   Object.assign(res, {
     locals: { receivedAt: performance.now() } satisfies Partial<RequestContext>,
   });
 }
 
-/** Whether this request is one of a probe, which is to be answered however much there is to do. */
+/** Returns true for the request of a probe, which is answered even under overload. */
 export function isProbe({ url }: IncomingMessage): boolean {
   return url === '/healthz' || url === '/readyz';
 }
 
-/** A new id for a request: 32 hex digits. */
+/** Returns a new request id of 32 hex digits. */
 export function newRequestId(): string {
-  // Node makes random bytes for many UUIDs at a time; for each id alone that takes six times as long.
+  // Node.js creates random bytes for many UUIDs at a time: bytes for a single id take six times as long.
   return randomUUID().replaceAll('-', '');
 }
 
@@ -72,19 +72,19 @@ export function languageOf(headers: IncomingHttpHeaders): Language {
   return String(wanted).toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us';
 }
 
-/** The trace that a header `traceparent` of W3C's Trace Context names; undefined when it names none, or breaks the rules. */
+/** Returns the trace id in a header `traceparent` of W3C's Trace Context, or undefined if the header is missing or malformed. */
 export function traceIdOf(header: string | readonly string[] | undefined): string | undefined {
   const parts = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/.exec(
     String(header),
   );
   if (parts === null) return undefined;
   const [, version, traceId = '', parentId = '', more] = parts;
-  // Versions to come may say more behind it.
+  // Later versions may append fields.
   const isKnown = version === '00' ? more === undefined : version !== 'ff';
   return isKnown && !isZero(traceId) && !isZero(parentId) ? traceId : undefined;
 }
 
-/** Who is calling, as one text. */
+/** Returns the caller of a request as one text. */
 export function ownerOf({ caller }: Pick<RequestContext, 'caller'>): string {
   return JSON.stringify([caller?.projectId, caller?.user, caller?.proof]);
 }

@@ -4,16 +4,17 @@ import type { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { requestContext, statusOf, type RequestContext } from './request-context.ts';
 
-const TELL_EVERY_MS = 1000;
+const COUNT_INTERVAL_MS = 1000;
 
+/** The severity of an event. */
 export type Level = 'error' | 'warn' | 'info' | 'debug';
 
-/** Where events go: a winston logger is one. Fields that are undefined are left out. */
+/** A log of events, such as a winston logger. Leaves out fields that are undefined. */
 export interface EventLog {
   log(level: Level, message: string, fields: object): unknown;
 }
 
-/** The same log, in which lines are written after what is under way in this turn of the event loop: the answer goes out first. */
+/** Returns a log that writes its lines to `log` after the current turn of the event loop, so that the response is sent first. */
 export function afterAnswers(log: EventLog): EventLog {
   let waiting: Parameters<EventLog['log']>[] = [];
   const write = (): void => {
@@ -29,13 +30,13 @@ export function afterAnswers(log: EventLog): EventLog {
   };
 }
 
-/** One line a request, when it has been answered or its client has gone. */
+/** Returns a function that logs one line for a request once it is answered, or once its client disconnects. */
 export function logRequest(log: EventLog): (req: Request, res: Response) => void {
   return (req, res) => {
     const begun = performance.now();
     const path = pathOf(req.originalUrl);
-    // Only its beginning: whoever mixes up the keys sends the secret one here.
-    const claimed = /(?:Access|Credential)=([^,\s/]{1,6})/.exec(
+    // At most six characters: a caller that confuses its two keys sends the secret key here.
+    const claimedKey = /(?:Access|Credential)=([^,\s/]{1,6})/.exec(
       req.get('authorization') ?? '',
     )?.[1];
     res.once('close', () => {
@@ -57,7 +58,7 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
         ...counts,
         dry_run: isDryRun === true ? true : undefined,
         repeated: isRepeated === true ? true : undefined,
-        claimed_access_key: status === 401 ? claimed : undefined,
+        claimed_access_key: status === 401 ? claimedKey : undefined,
         error_code: error && ERROR_TABLE[error.code].error_code,
         reason: error && reasonOf(error),
         error: status >= 500 ? error : undefined,
@@ -67,7 +68,9 @@ export function logRequest(log: EventLog): (req: Request, res: Response) => void
   };
 }
 
-/** Makes what logs how often it was called: one line a second at most, where one a call would cost what is short. */
+/**
+ * Returns a function that counts its calls and logs the count, at most once per second. Under overload, a line per call would cost too much.
+ */
 export function logCount(log: EventLog, message: string): () => void {
   let count = 0;
   return () => {
@@ -76,11 +79,11 @@ export function logCount(log: EventLog, message: string): () => void {
     setTimeout(() => {
       log.log('warn', message, { count });
       count = 0;
-    }, TELL_EVERY_MS).unref();
+    }, COUNT_INTERVAL_MS).unref();
   };
 }
 
-/** One line a KILL: who ended which session of whom, and what came of it. */
+/** Returns a function that logs one line for a KILL: its caller, its session and its outcome. */
 export function logKill(
   log: EventLog,
   { requestId, traceId, caller }: RequestContext,
@@ -102,7 +105,7 @@ export function logKill(
   };
 }
 
-// What a caller signed, or took for a key, can hold a secret.
+// The text that a caller signed, or sent as an access key, can hold a secret.
 function reasonOf({ message }: ServiceError): string {
   return message
     .replace(/(, )?canonicalRequest:.*/s, '')
@@ -110,13 +113,13 @@ function reasonOf({ message }: ServiceError): string {
 }
 
 function levelOf(status: number, error: ServiceError | undefined): Level {
-  // Somebody must act: on a fault of ours, or on a service token that IAM no longer takes.
+  // An operator must act: on a fault of the service, or on a service token that IAM refuses.
   if (error?.code === 'internal' || error?.code === 'service_token_refused') return 'error';
-  // Degraded, or somebody whom we turned away.
+  // The service is degraded, or has refused a caller.
   return status >= 500 || status === 401 || status === 403 || status === 429 ? 'warn' : 'info';
 }
 
-// The query is left out: a caller may have put a secret there by mistake.
+/** Returns the first 256 characters of a URL's path. Leaves out the query, which can hold a secret by mistake. */
 export function pathOf(url: string): string {
   return (url.split('?', 1)[0] ?? '').slice(0, 256);
 }

@@ -2,26 +2,26 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PacedConnection } from './paced-connection.ts';
 
-/** Few, because a new connection can wait for many turns: Node.js accepts one in each. */
+/** The pieces of work in one turn of the event loop. Few, because Node.js accepts only one new connection in each turn. */
 const PIECES_A_TURN = 4;
-/** Two of the largest bodies that can be configured. Memory holds it twice: as it came, and as what is made of it. */
+/** Two of the largest bodies that can be configured. Memory can hold these bytes twice: as they came, and in the buffer of a body. */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
-/** A kill is seldom larger: it is never turned away for what others send. */
+/** The bytes of each request that do not count. A kill is seldom larger, and a smaller request is never refused for the budget. */
 const FREE_BYTES = 16 * 1024;
 
 /**
- * Has a server read one request of a connection at a time, and share its time among the networks of clients. A pipelined request waits as
- * unparsed bytes, of two reads at most, and a body until something reads it. After an answer with `Connection: close` nothing more is read (RFC 9112 section 9.6).
- * `opened` is the event of the server with which Node begins to parse a connection; `turnAway` ends a connection when all
- * of them together hold too many bytes. Returns a function that finds the paced connection of a socket.
+ * Makes a server parse one request of a connection at a time and share its time among the networks of clients. A pipelined request waits as
+ * unparsed bytes of at most two reads. A body waits until a listener reads it. After a response with `Connection: close`, the server parses
+ * nothing more of the connection (RFC 9112 section 9.6). `opened` is the event of the server at which Node.js begins to parse a connection.
+ * `refuse` ends a connection if all connections together hold too many bytes. Returns a function that returns a socket's paced connection.
  */
-export function takeTurns(
+export function paceConnections(
   server: Server,
   opened: 'connection' | 'secureConnection',
-  turnAway: (socket: Socket) => void,
+  refuse: (socket: Socket) => void,
 ): (socket: object) => PacedConnection | undefined {
   const paced = new WeakMap<object, PacedConnection>();
-  const shared = { turns: new Turns(), held: new HeldBytes(), turnAway };
+  const shared = { turns: new Turns(), held: new HeldBytes(), refuse };
   server.on(opened, (socket: Socket) => {
     paced.set(socket, new PacedConnection(socket, shared));
   });
@@ -31,14 +31,14 @@ export function takeTurns(
   return (socket) => paced.get(socket);
 }
 
-/** Shares the turns of the event loop among the networks of clients, so that none waits for all the requests of another. */
+/** Shares the turns of the event loop among the networks of clients, so that no network waits for all requests of another. */
 class Turns {
   #left = PIECES_A_TURN;
   #isEnding = false;
   /** Each network with its pieces of work; the network that had a turn longest ago comes first. */
   readonly #waiting = new Map<string, Set<() => void>>();
 
-  /** Does a piece of work at once if this turn has room, and returns true; else when the turn of its network comes. */
+  /** Runs a piece of work at once and returns true if this turn has room. Otherwise, runs it when the turn of its network comes. */
   take(network: string, work: () => void): boolean {
     if (!this.#isEnding) setImmediate(this.#next);
     this.#isEnding = true;
@@ -55,7 +55,7 @@ class Turns {
   readonly #next = (): void => {
     this.#isEnding = false;
     this.#left = PIECES_A_TURN;
-    // A network that is set again comes last, also in this loop.
+    // A network that is set again moves to the end of the map, also during this loop.
     for (const [network, pieces] of this.#waiting) {
       if (this.#left === 0) return;
       const [work] = pieces;
@@ -68,22 +68,22 @@ class Turns {
   };
 }
 
-/** What holds bytes that a client has sent. */
+/** A holder of bytes that a client has sent. */
 export interface Holder {
-  /** Turns away what the client has begun, and holds no more bytes of it. */
+  /** Refuses the client's incomplete request and drops its bytes. */
   shed(): void;
 }
 
 /**
- * One budget for the bytes of all requests that were not read whole. Beyond it, the oldest of them are turned away.
- * A request that was read whole does not count: the limit on requests at once bounds those, and its answer is owed.
+ * One budget for the bytes of all incomplete requests. Beyond the budget, the oldest incomplete requests are refused.
+ * A complete request does not count: its caller must get a response, and the limit on requests in progress bounds complete requests.
  */
 export class HeldBytes {
   #total = 0;
   /** In the order in which the requests began. */
   readonly #held = new Map<Holder, number>();
 
-  /** Notes how many bytes of requests that were not read whole `holder` holds; 0 if none. */
+  /** Notes the number of bytes of an incomplete request that `holder` holds; 0 if it holds none. */
   note(holder: Holder, bytes: number): void {
     this.#count(holder, Math.max(0, bytes - FREE_BYTES));
     for (const oldest of this.#held.keys()) {

@@ -15,7 +15,7 @@ export interface PathIds {
 /** One step of handling a request. Throws a `ServiceError` if the request is refused. */
 export type Step<Params = PathIds> = (req: Request<Params>, res: Response) => void | Promise<void>;
 
-/** Runs the steps in order as one Express handler. Each handler that Express walks costs as much as most of these steps. */
+/** Returns one Express handler that runs the steps in order. A further Express handler costs as much as most of these steps. */
 export function chain<Params = PathIds>(...steps: readonly Step<Params>[]): RequestHandler<Params> {
   return async (req, res, next) => {
     for (const step of steps) {
@@ -27,13 +27,13 @@ export function chain<Params = PathIds>(...steps: readonly Step<Params>[]): Requ
   };
 }
 
-/** A validation chain, run only for requests that it concerns: a chain with nothing to check costs as much as any other. */
+/** A validation chain that runs only for requests that it concerns: a chain with nothing to check costs as much as any other. */
 export interface Check {
   readonly chain: ValidationChain;
   readonly concerns: (req: Request<PathIds>) => boolean;
 }
 
-/** Runs the checks in order. Throws the error of the first that fails. */
+/** Returns a step that runs the checks in order and throws the error of the first check that fails. */
 export function validate(...checks: readonly Check[]): Step {
   return (req) => {
     const concerned = checks.filter(({ concerns }) => concerns(req));
@@ -70,13 +70,13 @@ export function problem(code: ErrorCode, en: string, zh: string): () => ServiceE
   return () => new ServiceError(code, { 'en-us': en, 'zh-cn': zh });
 }
 
-/** A POST that says so is a DELETE, for proxies that drop the bodies of DELETE. */
+/** Turns a POST with `X-HTTP-Method-Override: DELETE` into a DELETE, for proxies that drop the body of a DELETE. */
 export function overrideMethod(req: Request): void {
   if (req.method === 'POST' && req.get(OVERRIDE_HEADER)?.toUpperCase() === 'DELETE')
     req.method = 'DELETE';
 }
 
-/** A request that asks for two different methods is neither: throws `method_not_allowed`. */
+/** Throws `method_not_allowed` if the override header names another method than the request has. */
 export function refuseContradictoryOverride<Params>(req: Request<Params>, res: Response): void {
   const asked = req.get(OVERRIDE_HEADER)?.toUpperCase();
   if (asked !== undefined && asked !== req.method) {
@@ -88,14 +88,14 @@ export function refuseContradictoryOverride<Params>(req: Request<Params>, res: R
   }
 }
 
-/** Throws `method_not_allowed`, at the end of a path that has these. */
+/** Throws `method_not_allowed` for a path that has DELETE, GET, HEAD and, for an override, POST. */
 export const methodNotAllowed: RequestHandler = (req, res) => {
   refuseContradictoryOverride(req, res);
   res.set('Allow', 'DELETE, GET, HEAD, POST');
   throw new ServiceError('method_not_allowed');
 };
 
-/** The same where there is GET alone. */
+/** Throws `method_not_allowed` for a path that has GET and HEAD only. */
 export const methodOnlyGet: RequestHandler = (_req, res) => {
   res.set('Allow', 'GET, HEAD');
   throw new ServiceError('method_not_allowed');

@@ -27,7 +27,7 @@ const PROCESSES = `${NODE}/processes`;
 const CAPABILITIES = `${NODE}/capabilities`;
 const MAX_URI_LENGTH = 8192;
 
-/** Adds the API's routes. Steps run in the order in which they stand in the line. */
+/** Adds the routes of the API. The steps of a route run in the order of its line. */
 export function addApiRoutes(
   router: IRouter,
   sessions: SessionService,
@@ -72,7 +72,10 @@ function limitUri({ originalUrl }: Request<PathIds>): void {
   if (originalUrl.length > MAX_URI_LENGTH) throw new ServiceError('uri_too_large');
 }
 
-/** Finds out who is calling, within the request's limit. Needs the body, which a signature is over. */
+/**
+ * Returns a step that authenticates the caller. Needs the raw body, which a signature covers. Throws `iam_unavailable` if authentication
+ * takes longer than `limitMs` milliseconds from the arrival of the request.
+ */
 function authenticate(identity: Identity, limitMs: number): Step {
   return async (req, res) => {
     const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
@@ -99,13 +102,13 @@ function tooLate(): ServiceError {
   return new ServiceError('iam_unavailable');
 }
 
-/** Lets a request pass only if its caller may do the action in the project that the path names. */
+/** Returns a step that throws `project_denied` or `action_denied` unless the caller may do the action in the project of the path. */
 function permit(action: Action): Step {
   return (req, res) => {
     const { caller } = requestContext(res);
     if (caller === undefined) throw new ServiceError('unauthenticated');
     const { project_id } = req.params;
-    // What the SDKs sign beside the path; two projects in one request are a mistake.
+    // The SDKs also sign a header with the project: a request that names two projects is a mistake.
     const signedProject = caller.signature === undefined ? undefined : req.get('x-project-id');
     if ((signedProject ?? project_id) !== project_id) throw new ServiceError('project_denied');
     authorize(caller, project_id, action);

@@ -8,14 +8,14 @@ const HOST = /^(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(:\d{1,5})?$/;
 /** The most headers of a request. */
 export const MAX_HEADERS = 200;
 
-/** False if a proxy in front could see another end of the request, so that no further one on the connection can be trusted. */
+/** Returns false if a proxy in front could see another end of the request. No later request on that connection can be trusted. */
 export function hasCertainEnd(req: IncomingMessage): boolean {
   return isVersionKnown(req) && !hasTooManyHeaders(req) && isCodingKnown(req);
 }
 
 /**
- * Refuses what Node's parser lets pass and others would read differently, and more headers than are read.
- * Throws `malformed_http` and `headers_too_large`.
+ * Refuses requests that Node's parser accepts and other parsers could read differently. Throws `malformed_http`, or `headers_too_large` if
+ * there are more than 200 headers.
  */
 export function requireStrictHttp(req: Request): void {
   if (hasTooManyHeaders(req)) {
@@ -44,13 +44,16 @@ export function requireStrictHttp(req: Request): void {
   }
 }
 
-/** A listener to which every URL is a path: one that cannot be read, or has a fragment, is the path of no API, without what may be a secret in it. */
+/**
+ * Returns a listener that replaces an unreadable URL, or a URL with a fragment, with a path of no API. The original URL can hold a secret,
+ * and stays out of the log.
+ */
 export function withReadableUrl(listener: RequestListener): RequestListener {
   return (req, res) => {
     const url = req.url ?? '';
     const isReadable =
       url.startsWith('/') || (/^https?:\/\/[^/@]+\//i.test(url) && URL.canParse(url));
-    // What stands behind # would be overlooked, and could have asked for less.
+    // Express would ignore the text behind #, which could restrict the request, such as to a dry run.
     if (!isReadable || url.includes('#')) req.url = '/(unreadable)';
     listener(req, res);
   };
@@ -58,7 +61,7 @@ export function withReadableUrl(listener: RequestListener): RequestListener {
 
 /** Finds the end of each request in the bytes of a connection. */
 export class RequestFraming {
-  /** The number of bytes that are missing of the body, or `chunked`; undefined before the head of a request is parsed. */
+  /** The number of body bytes still to come, or `chunked`; undefined before the head of a request is parsed. */
   #body: number | 'chunked' | undefined;
 
   /** Notes that the head of this request is parsed. */
@@ -80,7 +83,7 @@ export class RequestFraming {
     if (this.#body === undefined) return { length: endOfEmptyLine(bytes), chunkLines: 0 };
     if (this.#body === 'chunked') {
       const length = endOfEmptyLine(bytes, maxLines);
-      return { length, chunkLines: linesIn(bytes.subarray(0, length)) };
+      return { length, chunkLines: countLines(bytes.subarray(0, length)) };
     }
     const length = Math.min(this.#body, bytes.length);
     this.#body -= length;
@@ -92,7 +95,7 @@ function isVersionKnown({ httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.1' || httpVersion === '1.0';
 }
 
-// Node drops further headers: one of them can say where the body ends.
+// Node.js drops further headers, and a dropped header can define the end of the body.
 function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
   return rawHeaders.length > 2 * MAX_HEADERS;
 }
@@ -108,10 +111,10 @@ function malformed(en: string, zh: string): ServiceError {
   return new ServiceError('malformed_http', detail);
 }
 
-/** Returns the offset behind the first empty line, with which the head of a request ends, and a chunked body; or behind `maxLines` lines. */
+/** Returns the offset behind the first empty line, or behind `maxLines` lines. An empty line ends the head of a request and a chunked body. */
 function endOfEmptyLine(bytes: Buffer, maxLines = Infinity): number {
   let start = 0;
-  // The empty line can have begun in the bytes before.
+  // The empty line can begin in an earlier piece.
   while (bytes[start] === LINE_FEED || bytes[start] === CARRIAGE_RETURN) start += 1;
   if (start > 0) return start;
   let lines = 0;
@@ -124,7 +127,7 @@ function endOfEmptyLine(bytes: Buffer, maxLines = Infinity): number {
   return bytes.length;
 }
 
-function linesIn(bytes: Buffer): number {
+function countLines(bytes: Buffer): number {
   let lines = 0;
   for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1))
     lines += 1;

@@ -6,13 +6,13 @@ import { requestContext } from './request-context.ts';
 import { preferenceApplied, type Preferences } from './extensions.ts';
 import { errorBody, sendJson } from './wire.ts';
 
-/** An answer to DELETE as it is remembered: what came of each id, for how long was waited, and the sentence that goes with it. */
+/** The response to a DELETE as the store remembers it: the outcome of each id, the wait in seconds, and a sentence on what failed. */
 export interface RememberedTermination extends Pick<Termination, 'entries' | 'isDryRun'> {
   readonly trouble: Sentence | undefined;
   readonly waitSeconds?: number | bigint | undefined;
 }
 
-/** As text, for the store: no more than an answer shows, so no statement. */
+/** Returns the response as text for the store. The text holds no more than a response shows, so no statement. */
 export function remember(
   { entries, isDryRun, trouble }: Termination,
   { isRepresentationWanted, waitSeconds }: Preferences,
@@ -26,12 +26,12 @@ export function remember(
   return stringify({ entries: kept, isDryRun, trouble: trouble?.detail, waitSeconds }) ?? '';
 }
 
-/** Whether ids failed and no KILL was sent: an answer that another try may better. */
-export function isInVain({ entries, mayHaveSent }: Termination): boolean {
+/** Returns true if ids failed and no KILL was sent: a retry can succeed. */
+export function isRetryable({ entries, mayHaveSent }: Termination): boolean {
   return !mayHaveSent && entries.some(({ outcome }) => outcome === 'failed');
 }
 
-/** What there is to tell of it when it is not remembered. */
+/** Returns the response to a DELETE that the store does not remember. */
 export function answerOf(
   { entries, isDryRun, trouble }: Termination,
   { waitSeconds }: Preferences,
@@ -39,14 +39,14 @@ export function answerOf(
   return { entries, isDryRun, trouble: trouble?.detail, waitSeconds };
 }
 
-/** Back from the text; every integer in it is a bigint again. */
+/** Parses a response from the text that `remember` returned. Every integer becomes a bigint. */
 export function recall(text: string): RememberedTermination {
   return parse(text, undefined, {
     parseNumber: (digits) => BigInt(digits),
   }) as RememberedTermination;
 }
 
-/** It cannot be said what came of these: who was to tell died, or has not told in time. */
+/** Returns a response in which the outcome of every id is unknown, because the first request has no response. */
 export function allUnknown(ids: readonly bigint[], isDryRun: boolean): RememberedTermination {
   return {
     entries: [...new Set(ids)].map((id) => ({
@@ -64,7 +64,7 @@ export function allUnknown(ids: readonly bigint[], isDryRun: boolean): Remembere
   };
 }
 
-/** Answers DELETE: 200 when every id was, or in a dry run would be, killed or not found; else 500 with all four kinds. */
+/** Answers DELETE with 200 if every id was (in a dry run, would be) killed or not found. Otherwise answers 500 with all four outcomes. */
 export function sendTermination(
   res: Response,
   termination: RememberedTermination,
@@ -104,7 +104,7 @@ export function sendTermination(
   });
 }
 
-// Key by key: what a session gains inside must not leak out.
+// Each key is listed, so that no future field of `Session` reaches callers by accident.
 function representationOf({ isDryRun }: RememberedTermination): (entry: Entry) => object {
   return ({ id, outcome, session, fate }) => {
     const { user, host, db, command, time, state } = session ?? {};

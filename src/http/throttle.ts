@@ -5,10 +5,10 @@ import { ServiceError } from '../errors.ts';
 import { requestContext, ownerOf, type RequestContext } from './request-context.ts';
 
 const WINDOW_MS = 60_000;
-/** How many times a caller's limit an address may use: several callers can sit behind one. */
-const CALLERS_AN_ADDRESS = 10;
+/** The limit of an address as a multiple of a caller's limit: several callers can share an address. */
+const CALLERS_PER_ADDRESS = 10;
 
-/** Keys counted at once. Beyond that the least recently used is forgotten. */
+/** The most keys that are counted at once. Beyond that, the least recently used key is dropped. */
 const MAX_KEYS = 65_536;
 
 /** The counters of one limiter. */
@@ -20,18 +20,18 @@ export type MakeCounters = (name: string) => Counters;
 /** A step for any request. */
 type Limiter = (req: unknown, res: Response) => Promise<void>;
 
-/** Limits an address, before anybody is known. Throws `too_many_requests`. */
+/** Returns a step that limits the requests of an address, before authentication. Throws `too_many_requests`. */
 export function limitAddress(requestsPerMinute: number, makeCounters?: MakeCounters): Limiter {
-  const limit = requestsPerMinute * CALLERS_AN_ADDRESS;
+  const limit = requestsPerMinute * CALLERS_PER_ADDRESS;
   return limitBy(limit, makeCounters?.('address'), ({ network }) => network);
 }
 
-/** Limits a caller, once they are known. Throws `too_many_requests`. */
+/** Returns a step that limits the requests of a caller, after authentication. Throws `too_many_requests`. */
 export function limitCaller(requestsPerMinute: number, makeCounters?: MakeCounters): Limiter {
   return limitBy(requestsPerMinute, makeCounters?.('caller'), ownerOf);
 }
 
-// The library's stores without its middleware, which takes longer for headers and checks that are not wanted here than for the counting.
+// Uses the library's stores without its middleware, whose headers and checks take longer than the counting.
 function limitBy(
   limit: number,
   store: Counters = new MemoryCounters(WINDOW_MS),
@@ -54,11 +54,11 @@ function limitBy(
 
 async function count(store: Counters, key: string): Promise<ClientRateLimitInfo | undefined> {
   try {
-    // Taken out at once: the next request changes it.
+    // Copied at once, because the next request can change the store's object.
     const { totalHits, resetTime } = await store.increment(key);
     return { totalHits, resetTime };
   } catch {
-    // A kill must get through although nobody can count it.
+    // A kill must get through even if the store fails.
     return undefined;
   }
 }

@@ -42,7 +42,7 @@ export const nodeIds: readonly Check[] = [
   ),
 ];
 
-/** `dry_run` (`true` or `false`) and the header Idempotency-Key of DELETE, both optional, and no other query parameter. */
+/** Checks of DELETE: an optional `dry_run` (`true` or `false`), an optional header Idempotency-Key, and no other query parameter. */
 export const extensions: readonly Check[] = [
   ofQuery(noOther(['dry_run'])),
   ofQuery(
@@ -73,10 +73,10 @@ export const extensions: readonly Check[] = [
   ),
 ];
 
-/** No query parameter at all. */
+/** Checks that there is no query parameter. */
 export const noQuery = ofQuery(noOther([]));
 
-/** The header X-Kill-Reason of DELETE; afterwards it is text in `req.headers`. */
+/** Returns a check of the header X-Kill-Reason of DELETE, which also decodes the header in `req.headers` from UTF-8. */
 export function killReason(isRequired: boolean): Check {
   const text = header(
     'x-kill-reason',
@@ -92,7 +92,7 @@ export function killReason(isRequired: boolean): Check {
   return isRequired ? { chain, concerns: () => true } : ofHeader('x-kill-reason', chain);
 }
 
-/** `offset` (bigint) and `limit` (number) of GET, both optional, and no other parameter. */
+/** Checks of GET: an optional `offset` (bigint), an optional `limit` (number), and no other query parameter. */
 export const page: readonly Check[] = [
   ofQuery(
     query(
@@ -139,7 +139,7 @@ function pathId(name: keyof PathIds, form: RegExp, malformed: () => ServiceError
   };
 }
 
-// Node decodes headers as Latin-1: one character for each byte.
+// Node.js decodes headers as Latin-1: one character for each byte.
 function asUtf8(value: unknown): unknown {
   return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : value;
 }

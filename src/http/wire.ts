@@ -16,22 +16,22 @@ import { ERROR_TABLE, errorMessage } from './error-table.ts';
 import { languageOf, newRequestId, requestContext } from './request-context.ts';
 import { pathOf } from './request-log.ts';
 
-const CROWDED: Sentence = {
+const OVERLOADED: Sentence = {
   'en-us': 'The service has too many requests in progress. Retry later.',
   'zh-cn': '服务正在处理的请求过多，请稍后重试。',
 };
 
-/** Answers with this JSON; a bigint becomes an exact integer. */
+/** Sends an object as JSON. A bigint becomes an exact integer. */
 export function sendJson(res: Response, status: number, body: object): void {
   const text = stringify(body) ?? '';
   res.statusCode = status;
   res.setHeader('Content-Type', 'application/json; charset=utf-8');
-  // Not res.send(): where it takes the client to have this already it answers 304, but nothing here has a tag or a date.
+  // Not res.send(): it can answer a conditional request with 304, although no response here has a tag or a date.
   res.setHeader('Content-Length', Buffer.byteLength(text));
   res.end(text);
 }
 
-/** The body of an error. Those of the gateway also name the request. */
+/** Returns the body of an error. An error of the gateway also holds the request id. */
 export function errorBody(
   code: ErrorCode,
   detail: Sentence | undefined,
@@ -50,7 +50,7 @@ export function sendOverloaded(res: ServerResponse): void {
   const requestId = newRequestId();
   const { status, retryAfter } = ERROR_TABLE.overloaded;
   const language = languageOf(res.req.headers);
-  const body = JSON.stringify(errorBody('overloaded', CROWDED, { language, requestId }));
+  const body = JSON.stringify(errorBody('overloaded', OVERLOADED, { language, requestId }));
   res
     .writeHead(status, {
       'Content-Type': 'application/json; charset=utf-8',
@@ -63,23 +63,23 @@ export function sendOverloaded(res: ServerResponse): void {
     .end(body);
 }
 
-/** Answers GET: all eight fields of each session, none of them null. */
+/** Answers GET with all eight fields of each session, none of them null. */
 export function sendSessions(res: Response, { sessions, total }: SessionPage): void {
   sendJson(res, 200, { processes: sessions.map(sessionBody), total_count: total });
 }
 
-/** Answers with what can be done on a node. */
+/** Answers with the capabilities of a node. */
 export function sendCapabilities(
   res: Response,
   { main, admin, server, isConnected }: Capabilities,
 ): void {
   const { language } = requestContext(res);
-  const told = (trouble: Sentence | undefined): string => trouble?.[language] ?? 'open';
+  const portState = (trouble: Sentence | undefined): string => trouble?.[language] ?? 'open';
   sendJson(res, 200, {
     reachable: server !== undefined || isConnected,
     connected: isConnected,
-    main_port: told(main),
-    admin_port: admin === 'none' ? 'not configured' : told(admin),
+    main_port: portState(main),
+    admin_port: admin === 'none' ? 'not configured' : portState(admin),
     flavour: server?.flavour ?? null,
     version: server?.version ?? null,
     missing_grants: server?.missingGrants ?? null,
@@ -89,12 +89,15 @@ export function sendCapabilities(
   });
 }
 
-/** What no route took. */
+/** Throws `api_not_found` for a request that no route handles. */
 export const noSuchApi: RequestHandler = () => {
   throw new ServiceError('api_not_found');
 };
 
-/** Answers every error by the table; what nobody foresaw is `internal`, and its cause is for the log only. Who is turned away is put on record. */
+/**
+ * Returns a handler that answers errors by the table. An unexpected error becomes `internal`, and only the log holds its cause. The audit
+ * records each response with 401 or 403.
+ */
 export function answerError(audit: Audit): ErrorRequestHandler {
   return (thrown: unknown, req, res, next) => {
     const error = serviceError(thrown);
@@ -103,8 +106,7 @@ export function answerError(audit: Audit): ErrorRequestHandler {
     context.error = error;
     if (status === 401 || status === 403) {
       const { requestId, traceId, wireMethod: method, address, caller } = context;
-      const who = { caller: caller?.user, proof: caller?.proof };
-      // At once: a client that has gone by now was here all the same.
+      // Recorded even if the client has already disconnected.
       audit.deny({
         requestId,
         traceId,
@@ -113,14 +115,15 @@ export function answerError(audit: Audit): ErrorRequestHandler {
         address,
         status,
         errorCode,
-        ...who,
+        caller: caller?.user,
+        proof: caller?.proof,
       });
     }
     if (res.headersSent) {
       next(thrown);
       return;
     }
-    // The limiter knows it better.
+    // The rate limiter has set a more precise time.
     if (retryAfter !== undefined && !res.hasHeader('Retry-After')) {
       res.set('Retry-After', retryAfter.toString());
     }
@@ -128,16 +131,16 @@ export function answerError(audit: Audit): ErrorRequestHandler {
   };
 }
 
-// Key by key: what a session gains inside must not leak out.
+// Each key is listed, so that no future field of `Session` reaches callers by accident.
 function sessionBody({ id, user, host, db, command, time, state, info }: Session): object {
   return { id, user, host, db, command, time, state, info };
 }
 
 function serviceError(thrown: unknown): ServiceError {
-  // Express marks what is the client's fault, such as a path that cannot be decoded.
-  const isClients =
+  // Express sets a 4xx status on an error that the client caused, such as a path that cannot be decoded.
+  const isClientError =
     typeof thrown === 'object' && thrown !== null && 'status' in thrown && is4xx(thrown.status);
-  return asServiceError(thrown, isClients ? 'malformed_http' : 'internal');
+  return asServiceError(thrown, isClientError ? 'malformed_http' : 'internal');
 }
 
 function is4xx(status: unknown): boolean {

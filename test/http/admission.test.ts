@@ -4,7 +4,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { limitConcurrency, type Admission } from '../../src/http/admission.ts';
-import { takeTurns } from '../../src/http/request-turns.ts';
+import { paceConnections } from '../../src/http/request-turns.ts';
 import { until } from '../support/until.ts';
 
 /** More than the systems of both sides take in for a client that does not read. */
@@ -36,7 +36,7 @@ describe('of requests that come all at once, the service', () => {
     server = createServer(app)
       .on('request', (_req, res: ServerResponse) => come.push(res))
       .listen(0);
-    takeTurns(server, 'connection', (socket) => socket.destroy());
+    paceConnections(server, 'connection', (socket) => socket.destroy());
     await once(server, 'listening');
   }
 

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { connect, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { takeTurns } from '../../src/http/request-turns.ts';
+import { paceConnections } from '../../src/http/request-turns.ts';
 import { selfSigned, type Certificate } from '../support/certificates.ts';
 import { processesPath } from '../support/ids.ts';
 import {
@@ -128,7 +128,7 @@ describe('a body in chunks', () => {
       });
       req.on('end', () => res.end());
     });
-    takeTurns(server, 'connection', (socket) => socket.destroy());
+    paceConnections(server, 'connection', (socket) => socket.destroy());
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const chunk = `${size.toString(16)}\r\n${'a'.repeat(size)}\r\n`;
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
