@@ -52,7 +52,7 @@ const ARROWS = {
     packages: '^(?!node:|\\.)',
   },
   'src/commands/audit.ts': {
-    local: '^\\.(\\./(?!audit/verify\\.ts$)|/(?!command-line\\.ts$))',
+    local: '^\\.(\\./(?!audit/records\\.ts$)|/(?!command-line\\.ts$))',
     packages: '^(?!node:|\\.)',
   },
   'src/commands/health.ts': {

@@ -1,10 +1,8 @@
 import { isNativeError } from 'node:util/types';
-import { stringify } from 'lossless-json';
 import type { Audit, Conclusion, Denial, Intent } from '../domain/termination.ts';
 import { withDeadline, type Deadline } from '../domain/deadline.ts';
-import type { NodeKey } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
-import { escapeControlCharacters } from '../escape-control-characters.ts';
+import { deniedRecord, intentRecord, lineOf, now, outcomeRecord } from './records.ts';
 import { LEAST_FREE_BYTES, LineFile } from './line-file.ts';
 
 /** Outcomes that are owed to the file while it cannot be written. */
@@ -35,31 +33,12 @@ export class FileAudit implements Audit {
     this.#probe = this.#try({ record: 'started', time: now(), pid });
   }
 
-  async intend(
-    { origin, node, sessions, areOurs = false }: Intent,
-    deadline: Deadline,
-  ): Promise<void> {
-    const { requestId, traceId, caller, proof, address, reason } = origin;
-    const record = {
-      record: 'intent',
-      time: now(),
-      request_id: requestId,
-      trace_id: traceId,
-      caller,
-      proof,
-      address,
-      ...nodeFields(node),
-      reason,
-      sessions: sessions.map(({ id, user, host, db, command, time }) => ({
-        ...{ id, user, host, db, command, time },
-        ...(areOurs && { control_connection: true }),
-      })),
-    };
+  async intend(intent: Intent, deadline: Deadline): Promise<void> {
     const patienceMs = this.#trouble === undefined ? SLOW_MS : PATIENCE_MS;
     try {
       await withDeadline(
         Math.min(deadline, performance.now() + patienceMs),
-        this.#append(record),
+        this.#append(intentRecord(intent)),
         tooSlow,
       );
     } catch (cause) {
@@ -67,36 +46,12 @@ export class FileAudit implements Audit {
     }
   }
 
-  conclude({ origin, node, outcomes }: Conclusion): void {
-    this.#appendInTheEnd({
-      record: 'outcome',
-      time: now(),
-      request_id: origin.requestId,
-      trace_id: origin.traceId,
-      ...nodeFields(node),
-      sessions: outcomes.map(({ id, outcome }) => ({ id, outcome })),
-    });
+  conclude(conclusion: Conclusion): void {
+    this.#appendInTheEnd(outcomeRecord(conclusion));
   }
 
-  deny({
-    requestId,
-    traceId,
-    method,
-    path,
-    address,
-    status,
-    errorCode,
-    caller,
-    proof,
-  }: Denial): void {
-    this.#appendSoon({
-      record: 'denied',
-      time: now(),
-      request_id: requestId,
-      trace_id: traceId,
-      ...{ caller, proof, address, method, path, status },
-      error_code: errorCode,
-    });
+  deny(denial: Denial): void {
+    this.#appendSoon(deniedRecord(denial));
   }
 
   /** Undefined when records can be put down; else why not. Tries it when it last failed. */
@@ -174,18 +129,6 @@ export class FileAudit implements Audit {
     this.#trouble = reasonOf(error);
     if (isNew) this.#onTrouble(error);
   }
-}
-
-function lineOf(record: object): string {
-  return escapeControlCharacters(stringify(record) ?? '');
-}
-
-function now(): string {
-  return new Date().toISOString();
-}
-
-function nodeFields({ projectId, instanceId, nodeId }: NodeKey): object {
-  return { project_id: projectId, instance_id: instanceId, node_id: nodeId };
 }
 
 function tooSlow(): Error {

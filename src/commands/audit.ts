@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { pipeline, type Readable } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import { createGunzip } from 'node:zlib';
-import { verify, type AuditReport } from '../audit/verify.ts';
+import { verify, type AuditReport } from '../audit/records.ts';
 import { EXIT, type ExitCode } from './command-line.ts';
 
 /** Where text goes. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/records.ts';
 import { whyNoStrace } from '../../tools/program.ts';
 import { openSessions, type ClientSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';

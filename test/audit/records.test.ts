@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { verify } from '../../src/audit/verify.ts';
+import { verify } from '../../src/audit/records.ts';
 import { PROGRAM } from '../support/built-package.ts';
 
 function record(kind: string, request: string, ...ids: string[]): string {

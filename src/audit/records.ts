@@ -1,4 +1,64 @@
-import { parse } from 'lossless-json';
+import { parse, stringify } from 'lossless-json';
+import type { NodeKey } from '../domain/node.ts';
+import type { Conclusion, Denial, Intent } from '../domain/termination.ts';
+import { escapeControlCharacters } from '../escape-control-characters.ts';
+
+/** Returns the record of sessions that are about to be killed. */
+export function intentRecord({ origin, node, sessions, areOurs = false }: Intent): object {
+  const { requestId, traceId, caller, proof, address, reason } = origin;
+  return {
+    record: 'intent',
+    time: now(),
+    request_id: requestId,
+    trace_id: traceId,
+    ...{ caller, proof, address },
+    ...nodeFields(node),
+    reason,
+    sessions: sessions.map(({ id, user, host, db, command, time }) => ({
+      ...{ id, user, host, db, command, time },
+      ...(areOurs && { control_connection: true }),
+    })),
+  };
+}
+
+/** Returns the record of the outcomes of an intent. */
+export function outcomeRecord({ origin, node, outcomes }: Conclusion): object {
+  return {
+    record: 'outcome',
+    time: now(),
+    request_id: origin.requestId,
+    trace_id: origin.traceId,
+    ...nodeFields(node),
+    sessions: outcomes.map(({ id, outcome }) => ({ id, outcome })),
+  };
+}
+
+/** Returns the record of a request that was refused. */
+export function deniedRecord(denial: Denial): object {
+  const { requestId, traceId, caller, proof, address, method, path, status, errorCode } = denial;
+  return {
+    record: 'denied',
+    time: now(),
+    request_id: requestId,
+    trace_id: traceId,
+    ...{ caller, proof, address, method, path, status },
+    error_code: errorCode,
+  };
+}
+
+/** Returns a record as a line of the file, without its end. */
+export function lineOf(record: object): string {
+  return escapeControlCharacters(stringify(record) ?? '');
+}
+
+/** Returns the time for a record, by the wall clock in UTC. */
+export function now(): string {
+  return new Date().toISOString();
+}
+
+function nodeFields({ projectId, instanceId, nodeId }: NodeKey): object {
+  return { project_id: projectId, instance_id: instanceId, node_id: nodeId };
+}
 
 /** A request whose intent has no outcome: the service died, or what it did is not known here. */
 export interface OpenRequest {
