@@ -1,54 +1,56 @@
 import { ServiceError } from '../errors.ts';
 
-/** A signature is good for 15 minutes on either side of its date, so its request can come again for 30. */
+/** An answer is kept for this time, in milliseconds: a signature is valid for 15 minutes before and after its date. */
 export const REMEMBERED_MS = 30 * 60_000;
-/** How much may be remembered for an owner, in bytes; an answer may go past it, a reservation may not. */
+/** The most bytes that are kept for one owner. An answer may exceed the limit, a reservation may not. */
 export const BYTES_AN_OWNER = 16 * 1024 * 1024;
-/** What an entry takes beside its texts. */
+/** The bytes that an entry takes besides its texts. */
 const ENTRY_BYTES = 512;
 
-/** Under which key an answer is to be remembered, and for what. */
+/** A key under which the answer to a request will be kept. */
 export interface Reservation {
   readonly key: string;
-  /** A hash of all that the key binds: the same key with another one is a mistake of the caller. */
+  /** A hash of everything that the key binds. The same key with another fingerprint is the caller's mistake. */
   readonly fingerprint: string;
-  /** Whose key it is. */
+  /** The owner of the key, whose entries share one limit. */
   readonly owner: string;
-  /** After this time without an answer the request that reserved it must have died, in milliseconds. */
+  /** The time limit of the request, in milliseconds. A request without an answer by then has died. */
   readonly limitMs: number;
 }
 
-/** What is remembered under a key. */
+/** The entry under a key. */
 export interface Remembered {
   readonly fingerprint: string;
-  /** Undefined while the first request with the key is under way, or when it died. */
+  /** Undefined while the first request with the key runs, or if that request died. */
   readonly answer: string | undefined;
-  /** Milliseconds since it was reserved. */
+  /** The time since the reservation, in milliseconds. */
   readonly ageMs: number;
   readonly limitMs: number;
 }
 
 /**
- * Remembers the answers to requests that end sessions, for `REMEMBERED_MS` from the reservation. Implemented in src/store.
- * Every method throws `store_unavailable` when it cannot do its work.
+ * Keeps the answers to requests that end sessions, for `REMEMBERED_MS` from the reservation. `MemoryAnswers` and `RedisAnswers` in
+ * src/store fill it.
+ * Every method throws `store_unavailable` if the store fails.
  */
 export interface AnswerStore {
   /**
-   * Reserves the key if nobody has it, and resolves to undefined; else resolves to what is there.
-   * May throw `too_many_requests` when its owner has too much here, `overloaded` when all have.
+   * Reserves the key and resolves to undefined if the key is free. Otherwise resolves to the entry of the key.
+   * Throws `too_many_requests` at the limit of the owner, `overloaded` at the limit of all owners.
    */
   reserve(reservation: Reservation): Promise<Remembered | undefined>;
+  /** Resolves to the entry of a key, or undefined if there is none. */
   read(key: string): Promise<Remembered | undefined>;
   /**
-   * Puts the answer under the key that `reserve` reserved for this very object.
-   * Does nothing when that reservation is no longer there, even if there is another of the same key.
+   * Stores the answer under the key that `reserve` reserved for this very object.
+   * Does nothing if that reservation has gone, even if another one has the same key.
    */
   complete(reservation: Reservation, answer: string): Promise<void>;
-  /** Forgets what `reserve` reserved for this very object, unless it has its answer: nothing was done for it. */
+  /** Deletes the reservation of this very object unless it has an answer: its request did nothing. */
   release(reservation: Reservation): Promise<void>;
 }
 
-/** What a reservation counts for, in bytes, while it has no answer. */
+/** Returns the size of a reservation without an answer, in bytes. */
 export function bytesOf({ key, fingerprint, owner }: Reservation): number {
   return [key, fingerprint, owner].reduce(
     (sum, text) => sum + Buffer.byteLength(text),
@@ -56,10 +58,11 @@ export function bytesOf({ key, fingerprint, owner }: Reservation): number {
   );
 }
 
-/** What `reserve` throws past the bound of an owner: `too_many_requests`. */
+/** Returns the error of `reserve` for an owner at its limit: `too_many_requests`. */
 export function ownerHasTooMuch(): ServiceError {
   return new ServiceError('too_many_requests', {
-    'en-us': 'Too many answers to this caller are remembered; each is for 30 minutes.',
-    'zh-cn': '为该调用方保存的响应过多，每个响应保存30分钟。',
+    'en-us':
+      'The service keeps too many answers for this caller. Each expires after 30 minutes: retry later.',
+    'zh-cn': '为该调用方保存的响应过多，每个响应保存30分钟，请稍后重试。',
   });
 }

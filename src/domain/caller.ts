@@ -1,6 +1,6 @@
 import { ServiceError } from '../errors.ts';
 
-/** What a caller may do with the sessions of a node, in the words of IAM. */
+/** An action on the sessions of a node, named as in IAM. */
 export type Action = (typeof ACTIONS)[number];
 
 const ACTIONS = [
@@ -8,7 +8,7 @@ const ACTIONS = [
   'gaussdbformysql:instance:listProcesses',
 ] as const;
 
-/** Everything that can be granted: the two actions, their aliases, and the wildcards. */
+/** The names that the configuration can grant: the two actions, their aliases, and the wildcards. */
 export const GRANTABLE_ACTIONS = [
   '*',
   'gaussdbformysql:*',
@@ -25,21 +25,21 @@ export interface Caller {
   readonly user: string;
   readonly projectId: string;
   readonly actions: readonly Action[];
-  /** By what, for the record: `token`, `IAM token of` the user's id, `access key AK…`, or two of them. */
+  /** The kind of credentials, for the audit: `token`, `IAM token of` the user's id, `access key AK…`, or two of them. */
   readonly proof: string;
-  /** Of a signed request: the access key and the signature, the same only when the very same request comes again. */
+  /** The access key and the signature of a signed request. Only a repetition of that request has the same value. */
   readonly signature?: string | undefined;
 }
 
-/** A request as it came, for signatures over it. */
+/** A request as the client sent it, to check its signature. */
 export interface RequestOnWire {
   readonly method: string;
-  /** Path and query, undecoded. */
+  /** The path and the query, not decoded. */
   readonly target: string;
-  /** Names and values by turns, in their order. */
+  /** Names and values alternately, in the order of the request. */
   readonly rawHeaders: readonly string[];
   readonly body: Buffer;
-  /** What counts as one client for lock-outs: its IPv4 address, or its IPv6 network. */
+  /** The client's IPv4 address, or its IPv6 network: a lockout counts bad signatures for each. */
   readonly address: string;
 }
 
@@ -49,21 +49,21 @@ export interface Credentials {
   readonly request: RequestOnWire;
 }
 
-/** Finds the caller of a request. `identity/authenticator.ts` fills it. */
+/** Finds the caller of a request. `Authenticator` in `identity/authenticator.ts` fills it. */
 export interface Identity {
   /**
-   * Returns the caller that the credentials prove, as a promise only if IAM is asked. Throws `unauthenticated` if they prove none,
-   * `iam_unavailable` or `service_token_refused` if IAM does not answer.
+   * Returns the caller that the credentials prove; a promise only if IAM must validate a token. Throws `unauthenticated` if they prove no
+   * caller, `iam_unavailable` if IAM does not answer, `service_token_refused` if IAM refuses the service's own token.
    */
   authenticate(credentials: Credentials): Caller | Promise<Caller>;
 }
 
-/** The actions that this grant covers. */
+/** Returns the actions that these grants cover. */
 export function grantedActions(granted: readonly GrantedAction[]): readonly Action[] {
   return ACTIONS.filter((action) => granted.some((grant) => covers(grant, action)));
 }
 
-/** Throws `project_denied` unless the project is the caller's, then `action_denied` unless they may do the action in it. */
+/** Throws `project_denied` if the project is not the caller's, or `action_denied` if the caller lacks the action. */
 export function authorize(caller: Caller, projectId: string, action: Action): void {
   if (caller.projectId !== projectId) throw new ServiceError('project_denied');
   if (!caller.actions.includes(action)) {
@@ -74,7 +74,7 @@ export function authorize(caller: Caller, projectId: string, action: Action): vo
   }
 }
 
-/** Returns the error for credentials that prove no caller. Its words are those of the gateway, the same in both languages. */
+/** Returns the error for credentials that prove no caller. Its message is the gateway's, the same in both languages. */
 export function unauthenticated(reason: string): ServiceError {
   return new ServiceError('unauthenticated', { 'en-us': reason, 'zh-cn': reason });
 }

@@ -17,23 +17,23 @@ import {
   type ListedRow,
 } from './user-sessions.ts';
 
-/** The settings by which rows of a process list are judged: only what is provably a client's session passes. */
+/** The settings that decide which rows of a process list are user sessions. A row passes only if it is provably a client's. */
 export interface ClientFilter {
-  /** The ids of our control connections, the one included that read the list: after a reload some can be under another account. */
+  /** The ids of our control connections, including the one that read the list. After a reload some can be under another account. */
   readonly ownIds: ReadonlySet<bigint>;
-  /** The account of the control connection: every session under it is ours, from whichever host. */
+  /** The account of the control connection. Every session of this account is ours, from any host. */
   readonly controlAccount: string;
-  /** Configured accounts, in addition to the built-in ones. */
+  /** Configured internal accounts, in addition to the built-in ones. */
   readonly internalUsers: readonly string[];
-  /** False also lets sessions of the node's Unix socket (host `localhost`, no port) count as clients. */
+  /** If false, sessions on the node's Unix socket (host `localhost`, no port) count as clients too. */
   readonly requireClientPort: boolean;
-  /** Ids, in decimal, of threads that were proven internal before in this incarnation: they can show an ordinary account for a while. */
+  /** Ids, in decimal, of threads that earlier lists of this incarnation proved internal. They can show an ordinary account now. */
   readonly knownInternal?: ReadonlySet<string> | undefined;
-  /** Ids, in decimal, of sessions whose own account is internal: inside a routine of another account they show that one. */
+  /** Ids, in decimal, of sessions whose own account is internal. Inside a routine of another account they show that account. */
   readonly ofInternalUsers?: ReadonlySet<string> | undefined;
 }
 
-/** Why a row is not a user session. */
+/** The reason why a row is not a user session. */
 export type InternalReason =
   | 'bad_id'
   | 'own_connection'
@@ -46,8 +46,8 @@ export type InternalReason =
   | 'second_opinion';
 
 /**
- * Why a row is an internal thread, or undefined when it is provably a user session: the one question that decides
- * what may be killed. What it cannot make sense of is internal.
+ * Returns why a row is an internal thread, or undefined if the row is provably a user session. A row that the filter does not understand
+ * is internal. This judgement alone decides which rows a KILL may end.
  */
 export function internalReason(
   row: ProcessListRow,
@@ -58,7 +58,7 @@ export function internalReason(
 }
 
 /**
- * Says of rows of a list, by ascending id, why they are internal, as `internalReason` does; accounts and commands that come again are
+ * Returns a function that judges rows as `internalReason` does. Its callers pass the rows by ascending id. Each account and each command is
  * judged once.
  */
 function judgeOf(filter: ClientFilter): (row: ListedRow) => InternalReason | undefined {
@@ -86,14 +86,14 @@ function judgeOf(filter: ClientFilter): (row: ListedRow) => InternalReason | und
   };
 }
 
-/** Returns how many rows of a list are internal only because the node has cut their host, and with it their port. */
+/** Returns the number of rows that are internal only because the node cut their host, and with it the port. */
 export function countCutHosts(rows: readonly ProcessListRow[], filter: ClientFilter): number {
   return rows.filter(
     (row) => isCutHost(row.host ?? '') && internalReason(row, filter) === 'no_client_endpoint',
   ).length;
 }
 
-/** The user sessions of a process list. An id that the list shows twice is nobody's: neither row is a session. */
+/** Returns the user sessions of a process list. If the list shows an id twice, neither row is a session. */
 export function userSessions(rows: readonly ProcessListRow[], filter: ClientFilter): UserSessions {
   const judge = judgeOf(filter);
   const others: ProcessListRow[] = [];
@@ -125,7 +125,7 @@ export function userSessions(rows: readonly ProcessListRow[], filter: ClientFilt
   return new UserSessions(found, others);
 }
 
-/** Returns why an account, in lower case, is internal; undefined if it is an ordinary one. */
+/** Returns why an account is internal, or undefined for an ordinary account. The account must be in lower case. */
 export function reasonOfUser(
   user: string,
   filter: Pick<ClientFilter, 'controlAccount' | 'internalUsers'>,
@@ -139,15 +139,15 @@ export function reasonOfUser(
 function isClientEndpoint(row: ProcessListRow, filter: ClientFilter): boolean {
   const { host, command } = row;
   if (clientPort(host ?? '') !== undefined) return true;
-  // MariaDB drops the port of a long name, and MySQL's `performance_schema` has none of an X Protocol client.
+  // MariaDB drops the port of a long host name. MySQL's `performance_schema` shows no port for an X Protocol client.
   if (isNetworkClient(row)) return true;
-  // `Killed` hides the command, by which an event worker of a definer at localhost differs from a client of the socket.
+  // Only its command distinguishes an event worker with a definer at localhost from a socket client. `Killed` hides the command.
   return host === 'localhost' && !filter.requireClientPort && command?.toLowerCase() !== 'killed';
 }
 
-/** True if a thread proves a client over the network behind a host that may have no port. */
+/** Returns true if the thread of a row proves a network client, even if the host has no port. */
 export function isNetworkClient({ host, thread }: ProcessListRow): boolean {
-  // An event worker's definer can have any host: only its thread shows that it serves no client.
+  // An event worker shows the host of its definer, which can be any host. Only its thread excludes a client.
   return (host ?? '') !== '' && thread !== undefined && isOverNetwork(thread);
 }
 

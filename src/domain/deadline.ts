@@ -3,7 +3,7 @@ import { ServiceError } from '../errors.ts';
 /** The time by which an action must end, in milliseconds of `performance.now()`. */
 export type Deadline = number;
 
-/** The longest time of a timer, in milliseconds. */
+/** The longest delay of a Node.js timer, in milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 /** Returns the error for a request that has reached its deadline. */
@@ -37,11 +37,11 @@ export function withDeadline<T>(
 }
 
 /**
- * Returns how long to wait before another attempt, in milliseconds: `firstMs` doubled with each failure, at most `longestMs`.
- * At most half of it is taken off at random, so that replicas do not all retry at once.
+ * Returns the time to wait before the next attempt, in milliseconds: `firstMs`, doubled for each failure, at most `longestMs`.
+ * Subtracts a random part of at most half, so that replicas do not retry together.
  */
 export function backoffMs(failures: number, firstMs: number, longestMs: number): number {
-  // Bounded: 2 ** 1024 is Infinity.
+  // 2 ** 1024 is Infinity, and 0 * Infinity is NaN.
   const wholeMs = Math.min(firstMs * 2 ** Math.min(failures, 32), longestMs);
   return wholeMs * (0.5 + Math.random() / 2);
 }

@@ -17,7 +17,7 @@ const INTERNAL_USERS: ReadonlySet<string> = new Set([
   ...['cloudsqlimport', 'cloudsqlexport', 'cloudsqloneshot', 'cloudsqlobservabilityadmin'],
 ]);
 
-/** The prefix of the accounts of MySQL and Percona themselves: `mysql.session`, `mysql.infoschema`, `mysql.pxc.sst.user`. */
+/** The prefix of accounts that MySQL and Percona reserve: `mysql.session`, `mysql.infoschema`, `mysql.pxc.sst.user`. */
 const INTERNAL_USER_PREFIX = 'mysql.';
 
 const INTERNAL_COMMANDS: ReadonlySet<string> = new Set([
@@ -37,27 +37,27 @@ const INTERNAL_COMMAND_PREFIXES = [
   'group replication',
 ] as const;
 
-/** Returns true if a command, in lower case, is one that no client session has. */
+/** Returns true if no client session has this command. The command must be in lower case. */
 export function isInternalCommand(command: string): boolean {
   if (command === '' || INTERNAL_COMMANDS.has(command)) return true;
   return INTERNAL_COMMAND_PREFIXES.some((prefix) => command.startsWith(prefix));
 }
 
-/** Returns true if an account, in lower case, is one of the built-in ones that serve no client. */
+/** Returns true for a built-in account that serves no client. The account must be in lower case. */
 export function isInternalUser(user: string): boolean {
   return user === '' || user.startsWith(INTERNAL_USER_PREFIX) || INTERNAL_USERS.has(user);
 }
 
-/** The parts behind a slash in the names of threads that serve no client: `thread/sql/replica_worker`, `thread/group_rpl/…`. */
+/** Matches names of threads that serve no client: `thread/sql/replica_worker`, `thread/group_rpl/…`. */
 const SERVER_THREAD =
   /\/(?:binlog|bootstrap|clone|compress_gtid|delayed|event|group_rpl|main$|manager|replica|rpl|semisync|signal|slave)/i;
 
-/** Threads of clients: of the classic protocol (also in most thread pools) and of the X Protocol. */
+/** The client threads of the classic protocol (also in most thread pools) and of the X Protocol. */
 const CLIENT_THREADS: readonly string[] = ['thread/sql/one_connection', 'thread/mysqlx/worker'];
 /** A client's thread in the thread pool of MySQL Enterprise. */
 const POOL_THREAD = 'thread/thread_pool/tp_one_connection';
 
-/** Returns true if a thread serves a client: the server shows a kind of connection for it. */
+/** Returns true if a thread serves a client. The server shows a connection type for such a thread. */
 export function servesClient({ name, connectionType }: ServerThread): boolean {
   if (isServerThread(name)) return false;
   return name === POOL_THREAD || (connectionType !== null && connectionType !== '');
@@ -68,15 +68,15 @@ export function isServerThread(name: string): boolean {
   return SERVER_THREAD.test(name);
 }
 
-/** Returns true if a thread proves that it serves a client which is not on the Unix socket. */
+/** Returns true if a thread surely serves a client that is not on the Unix socket. */
 export function isOverNetwork({ name, connectionType }: ServerThread): boolean {
   const isOfClient = name === POOL_THREAD || CLIENT_THREADS.includes(name);
   return isOfClient && /^(?:TCP\/IP|SSL\/TLS)$/.test(connectionType ?? '');
 }
 
 /**
- * States that only replication's own threads have, in lower case and in the spelling of MySQL 5.6; a prefix where versions end them
- * differently. A client that waits for a replica has others, such as `waiting for the slave sql thread to advance position`.
+ * States that only replication threads have, in lower case and in the spelling of MySQL 5.6. Some are prefixes, because versions end them
+ * differently. A client that waits for a replica has other states, such as `waiting for the slave sql thread to advance position`.
  * Sources: the stages in mysqld.cc of MySQL 5.6 to 9.7 and of MariaDB 10.5 to 11.8; both manuals, replication thread states.
  */
 const SOURCE_STATES = [
@@ -118,11 +118,11 @@ const REPLICA_STATES = [
 const SOURCE_STATE = patternOf(SOURCE_STATES);
 const REPLICA_STATE = patternOf(REPLICA_STATES);
 
-/** White space and comments; each has one way to match, so that no text takes long. */
+/** Matches white space and comments. Each text has one way to match, so the time stays linear. */
 const BLANKS = String.raw`(?:\s|/\*(?:[^*]|\*(?!/))*\*/|(?:#|--(?=\s))[^\n]*\n)*`;
-/** A client that plays back what mysqlbinlog printed applies rows as a worker does. */
+/** Matches a BINLOG statement. A client that replays the output of mysqlbinlog applies rows as a worker does. */
 const PLAYS_BINLOG = new RegExp(String.raw`^${BLANKS}binlog\b`, 'i');
-/** A text that ends before its first word does: within a comment, or within `binlog`. */
+/** Matches a text that ends before the end of its first word: inside a comment, or inside `binlog`. */
 const ENDS_EARLY = new RegExp(
   String.raw`^${BLANKS}(?:/|-|--|/\*(?:[^*]|\*(?!/))*|(?:#|--(?=\s))[^\n]*|b|bi|bin|binl|binlo)?$`,
   'i',
@@ -131,8 +131,8 @@ const ENDS_EARLY = new RegExp(
 const CUT_TEXT = 100;
 
 /**
- * True if a row is in a state that no client session can have. The thread of a binlog dump is that of a client, so its states count
- * whatever its thread is.
+ * Returns true if no client session can have the state of this row. A binlog dump runs in a client's thread, so its states count for
+ * every thread.
  */
 export function isReplicating({ state, info, thread }: ProcessListRow): boolean {
   const shown = state ?? '';
@@ -141,14 +141,14 @@ export function isReplicating({ state, info, thread }: ProcessListRow): boolean 
   return REPLICA_STATE.test(shown) && !PLAYS_BINLOG.test(info ?? '');
 }
 
-/** True if a row is in such a state, and its text leaves no doubt: comments can hide the BINLOG of a client behind the cut. */
+/** Returns true if a row is in such a state and surely runs no BINLOG of a client, which comments can push behind the cut. */
 export function isProvenReplicating(row: ProcessListRow): boolean {
   if (!isReplicating(row)) return false;
   const info = row.info ?? '';
   return info.length < CUT_TEXT || !ENDS_EARLY.test(info);
 }
 
-/** Returns what matches these states, in their later spelling too: `replica` for `slave` and `source` for `master`. */
+/** Returns a pattern for these states, also in their later spelling: `replica` for `slave`, `source` for `master`. */
 function patternOf(states: readonly string[]): RegExp {
   const either = states
     .join('|')

@@ -17,18 +17,19 @@ import {
   type ProcessListRow,
 } from './session.ts';
 
+/** The ids that the lists of one run proved internal. */
 interface Known {
   readonly incarnation: Incarnation;
   readonly askedAt: number;
-  /** The ids of threads that serve no client. */
+  /** Threads that serve no client. */
   readonly threads: ReadonlySet<string>;
-  /** The ids of sessions whose own account is internal. */
+  /** Sessions whose own account is internal. */
   readonly sessions: ReadonlySet<string>;
 }
 
 interface Selection {
   readonly list: ProcessList;
-  /** What was known after it: it holds until more is. */
+  /** The history after this list. The selection is valid until the history changes. */
   readonly known: Known;
   readonly sessions: UserSessions;
 }
@@ -36,22 +37,22 @@ interface Selection {
 type Rules = Omit<ClientFilter, 'knownInternal' | 'ofInternalUsers'>;
 
 /**
- * Which ids were proven internal on each node, as long as its incarnation lasts: an applier or an event worker can show itself as an
- * ordinary account for a while (pt-kill's trick). Only reasons that last are remembered:
- * - what a thread is: one of our own connections; a command or a state that no client has; a `system user` without a client's
- *   endpoint; a thread that serves no client in `performance_schema`. No thread becomes a client's later, so these hold for its life.
- * - a session's own account, which it shows between two statements and its thread shows always. It holds until the session rests under
- *   another account.
- * Any other account can be that of a routine's definer, which a client shows only until the routine ends; so can a host without a port.
- * Such a row is internal, but its id is not remembered.
+ * Keeps the ids that lists proved internal, for each node and incarnation. An applier or an event worker can show an ordinary account at
+ * times; pt-kill remembers replication threads for the same reason. Keeps an id only for a reason that lasts:
+ * - The thread serves no client: it is one of our own connections, has a command or a state that no client has, is a `system user` without a
+ *   client's endpoint, or is a server thread in `performance_schema`. Such a thread never becomes a client's.
+ * - The own account of the session is internal. The row shows that account between two statements, the thread shows it always. The id is kept
+ *   until the session rests under another account.
+ * Any other account, or a host without a port, can belong to the definer of a routine, and a client shows it only until the routine ends.
+ * Such a row is internal, but its id is not kept.
  */
 export class InternalThreadHistory {
-  /** The last two runs of each, the last one first: where another server stands in for a while, what was known of the first holds again after. */
+  /** The last two runs of each node, the latest first. After a failover and back, the history of the first server is valid again. */
   readonly #known = new Map<string, readonly Known[]>();
   /** The last selection, for requests that share a list. A weak map would keep older lists for longer. */
   #selection: Selection | undefined;
 
-  /** Returns the user sessions of a list, and remembers what proves itself internal in it. */
+  /** Returns the user sessions of a list, and keeps the ids that the list proves internal. */
   select(
     nodeId: string,
     { incarnation }: Pick<ControlConnection, 'incarnation'>,
@@ -71,7 +72,7 @@ export class InternalThreadHistory {
       knownInternal: before?.threads,
       ofInternalUsers: before?.sessions,
     });
-    // A list that is older than the last one, or a part, does not show which ids are gone.
+    // A partial list, or a list older than the last one, does not show which ids are gone.
     const isNews = before === undefined || (before.askedAt <= askedAt && list.isPart !== true);
     const found = provenIn(sessions.others, rules, before);
     if (!isNews) {
@@ -109,13 +110,13 @@ function provenIn(
   return { threads, sessions };
 }
 
-/** True if a row shows that its session logged in with an internal account. */
+/** Returns true if a row shows that its session logged in with an internal account. */
 function hasInternalLogin(row: ProcessListRow, rules: Rules): boolean {
   const login = loginUserOf(row);
   return login !== undefined && reasonOfUser(login.toLowerCase(), rules) !== undefined;
 }
 
-/** True if a row proves that its thread serves no client. */
+/** Returns true if a row proves that its thread serves no client. */
 function isProvenThread(row: ProcessListRow, { requireClientPort }: Rules): boolean {
   const { thread } = row;
   const host = row.host ?? '';
@@ -125,7 +126,7 @@ function isProvenThread(row: ProcessListRow, { requireClientPort }: Rules): bool
   if (!isAtRest(row) && isProvenReplicating(row)) return true;
   const isOverNetwork = clientPort(host) !== undefined || isCutHost(host) || isNetworkClient(row);
   const isSocketClient = host === 'localhost' && !requireClientPort;
-  // Event workers stay in it, and clients pass through it while they log in.
+  // An event worker stays in `Connect`. A client passes through `Connect` while it logs in.
   const isLoggingIn = command === 'connect' && (isOverNetwork || isSocketClient);
   if (user === 'unauthenticated user' || isLoggingIn) return false;
   if (thread !== undefined && !servesClient(thread)) return true;

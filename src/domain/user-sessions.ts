@@ -1,24 +1,25 @@
 import { sessionOf, type ProcessListRow, type Session } from './session.ts';
 
-/** Pages of one reader come from one list while it is at most this old, in milliseconds. */
+/** The pages of one reader come from one list of at most this age, in milliseconds. */
 const MAX_PAGE_AGE_MS = 2000;
 
-/** A row whose id is a decimal integer without zeros in front. */
+/** A row whose id is a decimal integer without leading zeros. */
 export type ListedRow = ProcessListRow & { readonly id: string };
 
-/** The user sessions of a process list. Lists are long and few of their sessions asked for: each is made when it is. */
+/** The user sessions of a process list. Builds a `Session` only on request: a list can have ten thousand rows. */
 export class UserSessions {
-  /** All of them by ascending id, as rows. */
+  /** The rows of the user sessions, by ascending id. */
   readonly ascending: readonly ListedRow[];
-  /** What else the list shows. */
+  /** All other rows of the list. */
   readonly others: readonly ProcessListRow[];
 
-  /** The first by ascending id, no id twice. */
+  /** `ascending` must be sorted by id, with no id twice. */
   constructor(ascending: readonly ListedRow[], others: readonly ProcessListRow[]) {
     this.ascending = ascending;
     this.others = others;
   }
 
+  /** Returns the session with this id, or undefined if there is none. */
   get(id: bigint): Session | undefined {
     const wanted = id.toString();
     let [low, high] = [0, this.ascending.length];
@@ -40,16 +41,16 @@ interface Cached {
   readonly askedAt: number;
 }
 
-/** Keeps the last list of each reader for 2 s: pages fit together, and cost the node one list. No KILL is sent by such a list. */
+/** Keeps the last list of each reader for 2 s, so that its pages fit together and cost one read. No KILL relies on such a list. */
 export class PageCache {
-  /** By reader, in the order of their lists. */
+  /** By reader, in the order of the calls of `keep`. */
   readonly #cached = new Map<string, Cached>();
 
-  /** Returns the sessions that this reader got, if they are at most 2 s old. */
+  /** Returns the sessions that this reader got, if their list is at most 2 s old. */
   get(reader: string, now: number): readonly ListedRow[] | undefined {
     this.#forgetOld(now);
     const cached = this.#cached.get(reader);
-    // A list that took long is old, and can stand behind newer ones.
+    // A list that took long to read can be old and still stand behind newer lists.
     return cached !== undefined && now - cached.askedAt <= MAX_PAGE_AGE_MS
       ? cached.sessions
       : undefined;
@@ -71,16 +72,16 @@ export class PageCache {
 }
 
 /**
- * True if a session waits for its next statement. Then it is in no routine, and shows its own account; nor is it in a state of
- * replication, which takes longer to read.
+ * Returns true if a session waits for its next statement. Such a session shows its own account, since it is in no routine. It is in no
+ * state of replication either; callers check the command first, since the state takes longer to read.
  */
 export function isAtRest({ command }: ProcessListRow): boolean {
   return command?.toLowerCase() === 'sleep';
 }
 
 /**
- * Returns the account with which a session logged in, or undefined if neither its row nor its thread shows it. A busy session can show
- * the definer of a routine instead; a thread that was read before can show the account before a COM_CHANGE_USER.
+ * Returns the account with which a session logged in, or undefined if neither the row nor the thread shows it. A busy session can show the
+ * definer of a routine. A thread from an earlier read can show the account before a COM_CHANGE_USER.
  */
 export function loginUserOf(row: ProcessListRow): string | undefined {
   if (isAtRest(row)) return row.user ?? '';
@@ -88,16 +89,17 @@ export function loginUserOf(row: ProcessListRow): string | undefined {
   return login === '' ? undefined : login;
 }
 
+/** Returns true if the id of a row is a decimal integer of at most 20 digits; leading zeros are for the caller to check. */
 export function hasNumber(row: ProcessListRow): row is ListedRow {
   return row.id !== null && isNumber(row.id);
 }
 
-// The highest is 2^64-1; of two numbers with as many digits the texts compare alike.
+/** Returns true for an id above 2^64-1. Decimal texts of one length compare like their numbers. */
 export function isTooHigh(id: string): boolean {
   return id.length >= 20 && id > '18446744073709551615';
 }
 
-/** Returns a function that finds ids among these, called by ascending id. A set would hash each of ten thousand ids. */
+/** Returns a function that is true for these ids. Its callers must pass ascending ids. A set would hash each of ten thousand ids. */
 export function among(ids: string[]): (id: string) => boolean {
   const ascending = ids.sort(compareIds);
   let next = 0;
@@ -110,14 +112,14 @@ export function among(ids: string[]): (id: string) => boolean {
   };
 }
 
-/** Below 0, 0 or above: how two decimal integers without zeros in front compare. */
+/** Compares two decimal integers without leading zeros. Returns a number below 0, 0, or above 0. */
 export function compareIds(one: string, other: string): number {
   if (one.length !== other.length) return one.length - other.length;
   if (one === other) return 0;
   return one < other ? -1 : 1;
 }
 
-/** Returns true for 1 to 20 digits. A regular expression takes longer, and long lists have ten thousand ids. */
+/** Returns true for 1 to 20 digits. A regular expression is slower, and a list can have ten thousand ids. */
 function isNumber(id: string): boolean {
   if (id.length === 0 || id.length > 20) return false;
   for (let index = 0; index < id.length; index += 1) {
