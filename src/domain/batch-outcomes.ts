@@ -10,13 +10,13 @@ interface IdOutcome {
   session: Session | undefined;
 }
 
-/** The outcome of each id of a request (promise 3), and the audit record of it (promise 6). */
+/** The outcome of each id of a request (promise 3), and the audit record of the request (promise 6). */
 export class BatchOutcomes {
   readonly #request: TerminationRequest;
   readonly #node: Node;
   readonly #audit: Audit;
   readonly #outcomes: ReadonlyMap<bigint, IdOutcome>;
-  /** The ids of the intent that the audit has. */
+  /** The ids of the intent that went to the audit. */
   #recorded: readonly bigint[] = [];
   /** The first error that kept a session from being killed. */
   #trouble: ServiceError | undefined;
@@ -61,7 +61,7 @@ export class BatchOutcomes {
     }
   }
 
-  /** Promise 6: returns the sessions when the audit has them on record, and not before. Throws `audit_unavailable`. */
+  /** Promise 6: returns the sessions only once the audit has them on record. Throws `audit_unavailable`. */
   async putOnRecord(sessions: readonly Session[]): Promise<readonly Session[]> {
     if (sessions.length === 0) return sessions;
     const { origin, deadline } = this.#request;
@@ -70,7 +70,7 @@ export class BatchOutcomes {
       await this.#audit.intend({ origin, node: this.#node, sessions }, deadline);
       return sessions;
     } catch (error) {
-      // The intent can reach the disk all the same.
+      // The intent can still reach the disk, so its outcome follows.
       for (const { id } of sessions) this.conclude(id, 'failed');
       this.#concludeRecord();
       throw error;
@@ -96,7 +96,7 @@ export class BatchOutcomes {
     return known.session;
   }
 
-  /** Concludes a session whose KILL was not sent, for the reason that was noted first. */
+  /** Concludes a session whose KILL was not sent. The reason is the first error. */
   concludeUnsent(session: Session): void {
     this.conclude(session.id, 'failed');
     this.log(session, { outcome: 'not_sent', trouble: this.#trouble });

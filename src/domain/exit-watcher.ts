@@ -7,9 +7,9 @@ import type { ExitState, TerminationRequest } from './termination.ts';
 
 const FIRST_POLL_MS = 20;
 const LAST_POLL_MS = 500;
-/** InnoDB's list of transactions can be this old; the server renews it no sooner for a second reader. */
+/** InnoDB's list of transactions can be this old, in milliseconds: the server does not renew it sooner. */
 const STALE_MS = 150;
-/** A session can sleep through a KILL, by the sources of both servers; a second KILL wakes it. */
+/** A session can sleep through a KILL (sources of both servers). After this time in milliseconds a second KILL wakes it. */
 const WAKE_AFTER_MS = 1000;
 
 interface Exit {
@@ -26,7 +26,7 @@ export class ExitWatcher {
   readonly #outcomes: Pick<BatchOutcomes, 'log'>;
   #isWatched = false;
 
-  /** Reports second KILLs to the log of the outcomes. */
+  /** Reports second KILLs to `outcomes`, for the log. */
   constructor(now: () => number, outcomes: Pick<BatchOutcomes, 'log'>) {
     this.#now = now;
     this.#outcomes = outcomes;
@@ -38,14 +38,14 @@ export class ExitWatcher {
     this.#exits.set(session.id, { session, killedAt, state: 'leaving', isWoken: false });
   }
 
-  /** Returns the last state of a killed session; undefined before the first look. */
+  /** Returns the last state of a killed session; undefined before the first check. */
   stateOf(id: bigint): ExitState | undefined {
     return this.#isWatched ? this.#exits.get(id)?.state : undefined;
   }
 
   /**
-   * Looks once, and then until all have left or the wait of the request is over. If the service stops, the next look is the last.
-   * Never throws: if the connection breaks, the states stay.
+   * Checks the sessions once, then repeatedly until all have left or the wait of the request ends. If the service stops, the next check is the
+   * last. Never throws: if the connection breaks, the last states stay.
    */
   async watch(
     snapshot: SessionSnapshot,
@@ -64,7 +64,7 @@ export class ExitWatcher {
       }
       for (let pollMs = shortest; ; pollMs = Math.min(pollMs * 2, LAST_POLL_MS)) {
         const isLast = stopping.aborted;
-        await this.#look(snapshot, latest);
+        await this.#check(snapshot, latest);
         const left = end - this.#now();
         if (left <= 0 || isLast || this.#allGone()) return;
         await pauseUnless(stopping, Math.min(pollMs, left));
@@ -78,7 +78,7 @@ export class ExitWatcher {
     return [...this.#exits.values()].every(({ state }) => state === 'gone');
   }
 
-  async #look(snapshot: SessionSnapshot, deadline: Deadline): Promise<void> {
+  async #check(snapshot: SessionSnapshot, deadline: Deadline): Promise<void> {
     const { connection } = snapshot;
     await snapshot.readAgain(deadline);
     const transactions = await connection.transactions(deadline);

@@ -3,12 +3,12 @@ import { ServiceError } from '../errors.ts';
 import type { AnswerStore, Remembered, Reservation } from './answer-store.ts';
 import { withDeadline, type Deadline } from './deadline.ts';
 
-/** Past its limit a request has this time to store its answer before it counts as dead. */
+/** A request without an answer counts as dead this time after its limit, in milliseconds. */
 const GRACE_MS = 1000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 250;
 
-/** The result of the request that came first: its answer; `died` without one; or `released`, so that it did nothing. */
+/** The result of the first request: its answer; `died`, without an answer; or `released`, since it did nothing. */
 type First = { readonly answer: string } | 'died' | 'released';
 
 /** Thrown by work whose answer must not be stored: it did nothing, so a repeated request tries again. */
@@ -21,7 +21,7 @@ export class NotCacheable extends Error {
   }
 }
 
-/** Does a repeated request once: the second gets the answer of the first, on any replica. */
+/** Carries out a repeated request once: the repetition gets the first answer, on any replica. */
 export class IdempotentResponses {
   readonly #store: AnswerStore;
   readonly #onTrouble: (error: unknown) => void;
@@ -43,8 +43,9 @@ export class IdempotentResponses {
 
   /**
    * Reserves these keys, does the work and stores its answer. A request with one of the keys, at the same time or later, gets that answer.
-   * Without keys it does the work alone. If the work throws, no KILL was sent: the keys are free again, also if it throws `NotCacheable`.
-   * Returns undefined if the first request died without an answer, or has none by the deadline of this one: its outcome is unknown.
+   * Without keys it only does the work. If the work throws, no KILL was sent: the keys are free again. For `NotCacheable` it returns the
+   * answer of that error.
+   * Returns undefined if the first request died without an answer, or has no answer by this deadline: its outcome is unknown.
    * Throws `parameter_wrong` if a key was used for another request, `too_many_requests`, `overloaded` and `store_unavailable`: then no work was done.
    *
    * Requests that share several keys must name them in the same order, or they could wait for each other.
@@ -63,7 +64,7 @@ export class IdempotentResponses {
           await this.#release(made);
           continue;
         }
-        // What was reserved stays so, and is found dead in its turn: each of the keys then gets the same answer.
+        // The reservations in `made` stay, and count as dead later: so each key gets the same answer.
         if (first === 'died') return undefined;
         answer = first?.answer ?? (await work());
       } catch (error) {
@@ -71,13 +72,13 @@ export class IdempotentResponses {
         if (error instanceof NotCacheable) return error.answer;
         throw error;
       }
-      // The answer is due even if the store does not have it.
+      // The caller gets the answer even if the store fails.
       await this.#withDeadline(deadline, this.#complete(made, answer)).catch(this.#onTrouble);
       return answer;
     }
   }
 
-  /** Puts what it reserved into `made`. Undefined when that is all of them. */
+  /** Adds each new reservation to `made`. Returns undefined if every key was free, else the result of the first request. */
   async #reserve(
     reservations: readonly Reservation[],
     deadline: Deadline,
@@ -104,7 +105,7 @@ export class IdempotentResponses {
     try {
       return await this.#withDeadline(deadline, reserving);
     } catch (error) {
-      // It can be made yet, and nothing will be done for it.
+      // The store can still make the reservation, but no work follows.
       void reserving.then(
         (there) => (there === undefined ? this.#release([reservation]) : undefined),
         () => undefined,
@@ -117,13 +118,13 @@ export class IdempotentResponses {
     return withDeadline(performance.now() + deadline - this.#now(), work);
   }
 
-  // A new signature beside an old Idempotency-Key: alone, it must not do the work either.
+  /** Reserves the other keys of a repeated request: a new signature beside an old key must not do the work alone later. */
   async #reserveFree(reservations: readonly Reservation[], made: Reservation[]): Promise<void> {
     for (const reservation of reservations) {
       try {
         if ((await this.#store.reserve(reservation)) === undefined) made.push(reservation);
       } catch (error) {
-        // What the first request did is known, and is not to be hidden by this.
+        // The result of the first request is known, and an error of the store must not hide it.
         this.#onTrouble(error);
       }
     }

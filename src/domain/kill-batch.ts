@@ -11,16 +11,16 @@ import { resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.
 
 /** Each connection that breaks can cost a full KILL timeout. */
 const MAX_CONNECTIONS = 4;
-/** Up to this many sessions are killed one by one, so that a broken connection leaves one KILL unanswered. More are sent ahead. */
+/** At most this number of KILLs go one by one, so that a broken connection leaves one unanswered. A larger number is sent ahead. */
 const MAX_ONE_BY_ONE = 8;
 
 /** The parts that a kill batch needs besides the request. */
 export interface KillBatchParts extends SnapshotParts {
   readonly nodes: Nodes;
   readonly audit: Audit;
-  /** Aborted when the service is to stop: the batch goes on, and ends its wait for sessions to leave. */
+  /** Aborted when the service stops: the batch goes on, but ends its wait for sessions to leave. */
   readonly stopping: AbortSignal;
-  /** Called with the time that the wait for sessions to leave took, in milliseconds. */
+  /** Called with the duration of the wait for sessions to leave, in milliseconds. */
   readonly onWaited: (milliseconds: number) => void;
 }
 
@@ -32,7 +32,7 @@ export class KillBatch {
   readonly #request: TerminationRequest;
   readonly #parts: KillBatchParts;
   readonly #outcomes: BatchOutcomes;
-  /** The sessions to kill, in the order of the request. A session whose KILL may have had an effect never comes back here. */
+  /** The sessions to kill, in the order of the request. A session whose KILL may have had an effect never returns here. */
   readonly #pending: Session[] = [];
   readonly #unanswered: UnansweredKill[] = [];
   readonly #exits: ExitWatcher;
@@ -76,7 +76,7 @@ export class KillBatch {
     return this.#parts.now() > this.#request.deadline;
   }
 
-  /** Does all that is left to do over one connection. Returns early if the connection can do no more. */
+  /** Does the remaining work over one connection. Returns early if the connection can do no more. */
   async #work(connection: ControlConnection): Promise<void> {
     this.#requireIncarnation(connection);
     const { ids, deadline, isDryRun } = this.#request;
@@ -85,7 +85,7 @@ export class KillBatch {
     // Promise 2: the snapshot holds client sessions only.
     const snapshot = await SessionSnapshot.read(connection, this.#parts, deadline, wanted);
     if (this.#first === undefined) {
-      // An id without a client session that matches `expected` is not found; it is concluded here.
+      // Concludes each id without a client session that matches `expected` as not found.
       const chosen = this.#outcomes.choose(snapshot);
       if (isDryRun) await this.#outcomes.predict(chosen, connection);
       // Promise 6: the record is on disk before the first KILL.
@@ -100,16 +100,16 @@ export class KillBatch {
     if (this.#request.waitMs !== undefined) await this.#watchExits(snapshot);
   }
 
-  /** Promise 1: throws `node_unavailable` for an incarnation that began after the request, or is not that of the first list. */
+  /** Promise 1: throws `node_unavailable` if the incarnation began after the request, or is not that of the first list. */
   #requireIncarnation(connection: ControlConnection): void {
     const isOlderThanRequest = connection.incarnation.begunBy <= this.#request.receivedAt;
     const isTheSame = this.#first === undefined || isSameIncarnation(this.#first, connection);
     if (!isOlderThanRequest || !isTheSame) throw new ServiceError('node_unavailable', RESTARTED);
   }
 
-  /** Kills the pending sessions. Returns false if the connection can do no more: then the next one resolves unanswered KILLs. */
+  /** Kills the pending sessions. Returns false if the connection can do no more: then the next connection resolves unanswered KILLs. */
   async #kill(snapshot: SessionSnapshot): Promise<boolean> {
-    // If this list let no KILL be sent ahead, another attempt by it would send none either. `kill` can read a newer one.
+    // The list by which the last attempt sent no KILL ahead: another attempt needs a newer list, which `kill` can read.
     let unsentBy: ProcessList | undefined;
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
       if (this.#isLate()) {
@@ -132,24 +132,28 @@ export class KillBatch {
       }
       this.#mayHaveSent = true;
       this.#pending.shift();
-      this.#take(session, result, snapshot);
+      this.#processResult(session, result, snapshot);
       if (result.outcome === 'unknown') return false;
     }
     return true;
   }
 
-  /** Sends many KILLs before the first is answered. Sessions whose KILL was not sent are pending again. */
+  /** Sends many KILLs before the first answer. Sessions whose KILL was not sent are pending again. */
   async #killAhead(snapshot: SessionSnapshot): Promise<void> {
     const many = this.#pending.splice(0);
     this.#mayHaveSent = true;
     const unsent = await snapshot.killAhead(many, this.#request.deadline, (session, result) => {
-      this.#take(session, result, snapshot);
+      this.#processResult(session, result, snapshot);
     });
     this.#pending.push(...unsent);
   }
 
-  /** Takes the result of a KILL that was sent, or of one whose session has left. */
-  #take(session: Session, { outcome, trouble }: KillResult, snapshot: SessionSnapshot): void {
+  /** Concludes a session whose KILL was sent, or which has left. A KILL without an answer is to be resolved later. */
+  #processResult(
+    session: Session,
+    { outcome, trouble }: KillResult,
+    snapshot: SessionSnapshot,
+  ): void {
     if (outcome !== 'not_found') this.#outcomes.log(session, { outcome, trouble });
     if (outcome === 'unknown' || outcome === 'refused') this.#outcomes.note(trouble);
     if (outcome === 'unknown') {
@@ -166,7 +170,7 @@ export class KillBatch {
     if (outcome === 'killed' && session !== undefined) this.#exits.expect(session);
   }
 
-  /** Finds out what became of KILLs without an answer. Sends none again: what stays unclear is `unknown`. */
+  /** Finds the outcomes of KILLs without an answer. Sends none of them again: an outcome that stays unclear is `unknown`. */
   async #resolveUnanswered(connection: ControlConnection): Promise<void> {
     const { node, audit, now } = this.#parts;
     const { origin, deadline } = this.#request;
@@ -193,6 +197,7 @@ export class KillBatch {
 
 const RESTARTED: Sentence = {
   'en-us':
-    'The node may have been started again since the request came in, so that its ids mean other sessions; nothing was killed in the new run.',
-  'zh-cn': '请求到达后节点可能已重启，会话ID可能已指向其他会话；未在新的运行周期中终止任何会话。',
+    'The node may have been started again since the request came in, so its ids can mean other sessions. Nothing was killed in the new run: list the sessions again.',
+  'zh-cn':
+    '请求到达后节点可能已重启，会话ID可能已指向其他会话。未在新的运行周期中终止任何会话，请重新查询会话列表。',
 };

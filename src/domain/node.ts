@@ -14,16 +14,16 @@ export interface NodeKey {
 export interface Node extends NodeKey {
   readonly host: string;
   readonly port: number;
-  /** Where the control account gets in when the node has no connection left: MySQL's `admin_port`, MariaDB's `extra_port`. */
+  /** The spare port, for when the main port is full: MySQL's `admin_port`, MariaDB's `extra_port`. */
   readonly admin?: { readonly host: string; readonly port: number } | undefined;
   readonly user: string;
   readonly password: string;
   readonly tls: NodeTls;
-  /** When given, no other server is accepted, over either port: MySQL's `server_uuid`, in lower case. */
+  /** The only server that either port may reach: MySQL's `server_uuid`, in lower case. Undefined if any server may be reached. */
   readonly serverUuid?: string | undefined;
   /** The same for servers without a `server_uuid`: `hostname:port:server_id`, in lower case. */
   readonly serverIdentity?: string | undefined;
-  /** `rds_kill`: the account may not KILL, but CALL mysql.rds_kill. */
+  /** `rds_kill`: the account lacks the privilege to KILL, and calls the procedure mysql.rds_kill instead. */
   readonly killWith: 'kill' | 'rds_kill';
   /** Accounts that are internal on this node only. */
   readonly internalUsers: readonly string[];
@@ -32,11 +32,11 @@ export interface Node extends NodeKey {
   readonly killTimeoutMs: number;
 }
 
-/** `offered`: encrypted when the node offers it, not verified; `disabled`: never; else verified against this authority, never downgraded. */
+/** `offered`: TLS without verification, if the node offers TLS. `disabled`: no TLS. Otherwise always TLS, verified against this authority. */
 export type NodeTls =
   'offered' | 'disabled' | { readonly ca: string; readonly serverName: string | undefined };
 
-/** The nodes that exist, and how to reach them. `registry/node-registry.ts` fills it. */
+/** The nodes that exist, and how to reach them. `FileRegistry` in `registry/node-registry.ts` fills it. */
 export interface NodeRegistry {
   /** Returns the node. Throws `instance_not_found` if the project has no such instance, else `node_not_found`. */
   find(key: NodeKey): Node;
@@ -45,24 +45,24 @@ export interface NodeRegistry {
 /** Gives requests control connections to nodes. `MysqlNodes` in `mysql/mysql-nodes.ts` fills it. */
 export interface Nodes {
   /**
-   * Runs `work` with a control connection that other requests may use at the same time. If an open one breaks before it gave a list, or no
-   * longer reaches the node, `work` begins again with a new one.
-   * Throws `node_unavailable` if the node cannot be reached by the deadline, or refuses the control account; `overloaded` if too many requests
-   * wait for this node, or it could not be reached lately.
+   * Runs `work` with a control connection, which other requests may use at the same time. Runs `work` again with a new connection if an open
+   * one breaks before its first list, or no longer reaches the node.
+   * Throws `node_unavailable` if the node cannot be reached by the deadline, or refuses the control account. Throws `overloaded` if too many
+   * requests wait for this node, or the last attempts to reach the node failed.
    */
   withConnection<T>(
     node: Node,
     deadline: Deadline,
     work: (connection: ControlConnection) => Promise<T>,
   ): Promise<T>;
-  /** Opens a connection of its own to each port of the node, and returns what could be done over it. Never throws. */
+  /** Opens a new connection to each port of the node, and returns what the control account can do over them. Never throws. */
   probe(node: Node, deadline: Deadline): Promise<Capabilities>;
 }
 
 /** The session ids of control connections. */
 export interface OwnSessions {
   readonly ids: ReadonlySet<bigint>;
-  /** False while one is being opened, whose id is not known yet. */
+  /** False while a control connection opens: its id is not known yet. */
   readonly areAll: boolean;
 }
 
@@ -82,16 +82,16 @@ export interface ControlConnection {
   /** Returns our control connections to this incarnation, under any account, also those closed at most 10 s ago. */
   ours(): OwnSessions;
   /**
-   * Reads the process list, never one that was asked for before this call. Callers that arrive during a read share the next one.
-   * It may be a part that shows the `wanted` sessions and this connection.
+   * Returns a process list whose read begins after this call. Callers that arrive during a read share the next read. With `wanted`, the list
+   * can be partial: it shows those sessions and this connection.
    * Throws `node_unavailable`, also if the list does not show this connection, or the node's main port reaches another server.
    */
   list(deadline: Deadline, wanted?: readonly bigint[]): Promise<ProcessList>;
   /** Sends KILL for a listed session, and returns the outcome. Never throws. */
   kill(session: Session, limits: KillLimits): Promise<KillResult>;
   /**
-   * Sends KILL for listed sessions, in their order, and where the node allows it many before the first is answered. Calls `onResult` with
-   * the outcome of each KILL that was sent. Returns the sessions whose KILL was not sent. Never throws.
+   * Sends KILL for listed sessions, in their order; many before the first answer, if the node allows that. Calls `onResult` with the outcome
+   * of each KILL that was sent. Returns the sessions whose KILL was not sent. Never throws.
    */
   killAhead(
     sessions: readonly Session[],
@@ -99,7 +99,7 @@ export interface ControlConnection {
     onResult: (session: Session, result: KillResult) => void,
   ): Promise<readonly Session[]>;
   /**
-   * Returns the listed sessions that the node is known to refuse to end, with the reason, and sends no KILL. The node can refuse others too.
+   * Returns the sessions whose KILL the node is known to refuse, with the reason. Sends no KILL. The node can refuse others too.
    * Throws `node_unavailable`.
    */
   predictRefusals(
@@ -112,24 +112,25 @@ export interface ControlConnection {
 
 /** The time limits of a KILL. */
 export interface KillLimits {
-  /** The KILL is not sent later: the list that shows its session is too old then. */
+  /** No KILL is sent after this time: the list that shows its session is too old then. */
   readonly sendBy: Deadline;
   /** A KILL without an answer by then breaks the connection. */
   readonly deadline: Deadline;
 }
 
+/** The state of a session's transaction. */
 export type TransactionState = 'open' | 'rolling_back';
 
 /** The threads of a node at one moment, or some of them. */
 export interface ProcessList {
   readonly rows: readonly ProcessListRow[];
-  /** The time at which it was asked for, in milliseconds of `performance.now()`: it shows no earlier moment. */
+  /** The time at which the read began, in milliseconds of `performance.now()`. The list shows no earlier moment. */
   readonly askedAt: number;
-  /** True if the node may have more threads than it shows. */
+  /** True if the node may have more threads than the list shows. */
   readonly isPart?: boolean;
 }
 
-/** The outcome of a KILL, and the error that it got or that kept it from being sent. */
+/** The outcome of a KILL, and the error from the node or the error that prevented the KILL. */
 export interface KillResult {
   readonly outcome: KillOutcome;
   readonly trouble?: ServiceError | undefined;
@@ -137,51 +138,53 @@ export interface KillResult {
 
 /**
  * `killed`: the node accepted the KILL. `not_found`: the session has left. `refused`: the node does not end it.
- * `not_sent`: the node did not get the KILL, or denied it for a reason that a new connection can change: it had no effect. `unknown`: it was sent, and no answer came.
+ * `not_sent`: the node did not get the KILL, or denied it for a reason that a new connection can change. The KILL had no effect.
+ * `unknown`: the KILL was sent, and no answer came.
  */
 export type KillOutcome = 'killed' | 'not_found' | 'refused' | 'not_sent' | 'unknown';
 
-/** The answer to what the service could do on a node now. */
+/** The state of a node's ports and of its control account. */
 export interface Capabilities {
-  /** Why the main port lets nobody in; undefined when it does. */
+  /** The reason why no connection opens over the main port; undefined if a connection opens. */
   readonly main: Sentence | undefined;
-  /** The same of the spare way in; 'none' when the node has none in the registry. */
+  /** The same for the spare port; 'none' if the node has no spare port in the registry. */
   readonly admin: Sentence | undefined | 'none';
-  /** What stands behind either, such as `connect ECONNREFUSED …`, if it is known: for operators only, since it has addresses. */
+  /** The error behind the reason, such as `connect ECONNREFUSED …`, if it is known. For operators only: it can hold an address. */
   readonly mainCause: string | undefined;
   readonly adminCause: string | undefined;
-  /** What to GRANT the control account before the spare way lets it in. */
+  /** The privileges that the control account lacks for the spare port. */
   readonly adminGrants: readonly string[];
-  /** True if an open control connection answers: it works also while both ports refuse new connections. */
+  /** True if an open control connection answers, even while both ports refuse new connections. */
   readonly isConnected: boolean;
   /** The server that answered; undefined if none did. */
   readonly server: ServerFacts | undefined;
-  /** The line of nodes.yaml that pins the server which the main port reached: for operators only, since it can hold a host name. */
+  /** The key and value of nodes.yaml that pin the server behind the main port. For operators only: they can hold a host name. */
   readonly pin?:
     { readonly key: 'server_uuid' | 'server_identity'; readonly value: string } | undefined;
 }
 
+/** The properties of the server that a probe reached. */
 export interface ServerFacts {
   readonly flavour: 'mysql' | 'mariadb' | 'tidb';
   /** The version of the product, such as 8.4 or 10.11; `unknown` if a TiDB does not name its own. */
   readonly version: string;
-  /** `verified`: TLS with a checked certificate; `encrypted`: TLS without a check; `plain`: no TLS. */
+  /** The encryption of the connection. `verified`: TLS with a verified certificate. `encrypted`: TLS without verification. `plain`: no TLS. */
   readonly line: 'verified' | 'encrypted' | 'plain';
-  /** The control account as the node knows it, such as `session_control@10.0.0.%`. */
+  /** The name of the control account on the node, such as `session_control@10.0.0.%`. */
   readonly account: string;
-  /** What to GRANT the control account, such as `PROCESS ON *.*`; without it the node is refused. */
+  /** The privileges that the control account lacks, such as `PROCESS ON *.*`. Without them the service refuses the node. */
   readonly missingGrants: readonly string[];
-  /** True if the node shows a rollback that goes on after its session has left the list. */
+  /** True if the node shows a rollback that continues after its session has left the list. */
   readonly canSeeRollbacks: boolean;
-  /** True if `performance_schema.threads` can be read: it shows which threads serve a client. */
+  /** True if the account can read `performance_schema.threads`, which shows the threads that serve a client. */
   readonly hasSecondOpinion: boolean;
-  /** How many sessions have a host that the node cut off, so that they are neither listed nor ended; undefined if no list can be read. */
+  /** The number of sessions whose host the node cut, so that the service neither lists nor ends them. Undefined if no list can be read. */
   readonly cutHosts: number | undefined;
-  /** True if sessions are to be ended with mysql.rds_kill, and the node has no such procedure. */
+  /** True if the node is configured for mysql.rds_kill, and has no such procedure. */
   readonly lacksProcedure: boolean;
 }
 
-/** True for `localhost` and the addresses of the loopback interface: what goes there leaves no machine. */
+/** Returns true for `localhost` and the addresses of the loopback interface: traffic to them stays on the machine. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }

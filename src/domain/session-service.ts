@@ -21,13 +21,13 @@ export interface SessionServiceParts {
   readonly rules: SessionRules;
   /** The record of kills; none by default. */
   readonly audit?: Audit;
-  /** Called for each list that shows sessions of the control account which are not ours. */
+  /** Called for each list that shows a session of the control account which is not ours. */
   readonly onSharedAccount?: (node: NodeKey) => void;
   /** Called with the outcomes of each request that ends sessions. */
   readonly onTerminated?: (termination: Termination) => void;
-  /** Called with the time that each wait for sessions to leave took, in milliseconds. */
+  /** Called with the duration of each wait for sessions to leave, in milliseconds. */
   readonly onWaited?: (milliseconds: number) => void;
-  /** Aborted when the service is to stop: then no request begins any more. */
+  /** Aborted when the service stops: new requests then fail with `stopping`. */
   readonly stopping?: AbortSignal;
   /** The clock, in milliseconds of `performance.now()`. */
   readonly now?: () => number;
@@ -57,7 +57,7 @@ export class SessionService {
    * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`, `audit_unavailable`: then no KILL was sent.
    */
   async terminate(key: NodeKey, request: TerminationRequest): Promise<Termination> {
-    // The batch reads its own lists from the node: pages of `list` are never killed by.
+    // The batch reads its own lists: no KILL relies on the pages of `list`.
     const batch = new KillBatch(request, {
       ...this.#parts,
       node: this.#find(key),
@@ -69,8 +69,8 @@ export class SessionService {
   }
 
   /**
-   * Returns at most `limit` user sessions by ascending id, from the `offset`th on. Pages after the first can come from the list of the
-   * caller's page before, at most 2 s old.
+   * Returns at most `limit` user sessions by ascending id, after the first `offset` ones. A page after the first can come from the list of the
+   * caller's previous page, if that list is at most 2 s old.
    * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`.
    */
   async list(
@@ -88,7 +88,7 @@ export class SessionService {
     return { sessions: shown.map(sessionOf), total: sorted.length };
   }
 
-  /** Returns what could be done on the node now. Throws `instance_not_found`, `node_not_found`, `stopping`. */
+  /** Returns the state of the node's ports and of its control account. Throws `instance_not_found`, `node_not_found`, `stopping`. */
   async capabilities(key: NodeKey, deadline: Deadline): Promise<Capabilities> {
     return this.#parts.nodes.probe(this.#find(key), deadline);
   }

@@ -6,7 +6,7 @@ import type { OwnSessions, ProcessList } from './node.ts';
 import { InternalThreadHistory } from './internal-thread-history.ts';
 import { isSameSession, type ProcessListRow, type Session } from './session.ts';
 
-/** Promise 1: a KILL is sent only for a session that a process list of at most this age shows, in milliseconds. */
+/** Promise 1: a KILL needs a process list of at most this age that shows its session, in milliseconds. */
 export const MAX_LIST_AGE_MS = 2000;
 
 /** The parts that a snapshot needs besides the connection. */
@@ -17,7 +17,7 @@ export interface SnapshotParts {
   readonly now: () => number;
 }
 
-/** The user sessions of a node in the last process list that one connection read. Ends them over that connection alone. */
+/** The user sessions in the last process list that one connection read. Sends KILLs over that connection alone. */
 export class SessionSnapshot {
   readonly #connection: ControlConnection;
   readonly #parts: SnapshotParts;
@@ -31,7 +31,7 @@ export class SessionSnapshot {
     this.#present = parts.selector.select(parts.node, connection, list);
   }
 
-  /** Reads the first list. With `wanted` it may show the sessions with these ids alone. Throws `node_unavailable`. */
+  /** Reads the first list. With `wanted`, the list can show the sessions with these ids alone. Throws `node_unavailable`. */
   static async read(
     connection: ControlConnection,
     parts: SnapshotParts,
@@ -51,14 +51,14 @@ export class SessionSnapshot {
     return this.#list;
   }
 
-  /** Returns the user session that has this id in the last list. */
+  /** Returns the user session that has this id in the last list, or undefined if there is none. */
   get(id: bigint): Session | undefined {
     return this.#present.get(id);
   }
 
   /**
-   * Sends KILL for sessions that the last list still shows, many before the first is answered. Calls `onResult` with the outcome of each.
-   * Returns the sessions whose KILL was not sent: `kill` says why. Never throws.
+   * Sends KILL for sessions that the last list still shows, many before the first answer. Calls `onResult` with each outcome. Returns the
+   * sessions whose KILL was not sent; `kill` returns the reason. Never throws.
    */
   async killAhead(
     sessions: readonly Session[],
@@ -76,8 +76,8 @@ export class SessionSnapshot {
   }
 
   /**
-   * Sends KILL for a session if a list of at most 2 s still shows it, and returns the outcome. Reads the list again as often as it gets
-   * too old before the KILL is sent; after the deadline, or over a broken connection, there is no list. Never throws.
+   * Sends KILL for a session if a list of at most 2 s still shows the session, and returns the outcome. Reads the list again whenever it is
+   * too old. Returns `not_sent` if no list can be read, such as after the deadline or over a broken connection. Never throws.
    */
   async kill(session: Session, deadline: Deadline): Promise<KillResult> {
     for (let isFresh = !this.#isStale(); ; isFresh = false) {
@@ -98,8 +98,8 @@ export class SessionSnapshot {
     await this.readAgain(deadline);
     if (!this.#isStale()) return;
     throw new ServiceError('node_unavailable', {
-      'en-us': `The node took more than ${MAX_LIST_AGE_MS} ms to give its process list, too long to kill by it.`,
-      'zh-cn': `节点返回会话列表的时间超过${MAX_LIST_AGE_MS}毫秒，不能据此终止会话。`,
+      'en-us': `The node took more than ${MAX_LIST_AGE_MS} ms to return its process list, and a KILL needs a newer list. Retry when the node is less busy.`,
+      'zh-cn': `节点返回会话列表的时间超过${MAX_LIST_AGE_MS}毫秒，不能据此终止会话。请在节点负载降低后重试。`,
     });
   }
 
@@ -110,7 +110,7 @@ export class SessionSnapshot {
     this.#present = selector.select(node, this.#connection, this.#list);
   }
 
-  // An id that belongs to another client by now was given anew: the session that was meant has left.
+  // The node reuses ids: if another client has the id now, the requested session has left.
   #isPresent(session: Session): boolean {
     const present = this.#present.get(session.id);
     return present !== undefined && isSameSession(present, session);
@@ -121,27 +121,27 @@ export class SessionSnapshot {
   }
 }
 
-/** The rules by which sessions count as internal on every node, from the configuration. */
+/** The configured rules that decide on every node which sessions are internal. */
 export interface SessionRules {
   readonly internalUsers: readonly string[];
   readonly requireClientPort: boolean;
 }
 
-/** Selects the user sessions of process lists, by the rules and by what earlier lists of the node proved. */
+/** Selects the user sessions of process lists, by the configured rules and by the earlier lists of the node. */
 export class SessionSelector {
   readonly #rules: SessionRules;
   readonly #onSharedAccount: (node: NodeKey) => void;
   readonly #history = new InternalThreadHistory();
-  /** The last selection. Requests that share a list ask for it one after the other. */
+  /** The last selection: requests that share a list get the same one, which is reported once. */
   #last: UserSessions | undefined;
 
-  /** Calls `onSharedAccount` for each list that shows sessions of the control account which are not ours. */
+  /** Calls `onSharedAccount` for each list that shows a session of the control account which is not ours. */
   constructor(rules: SessionRules, onSharedAccount: (node: NodeKey) => void) {
     this.#rules = rules;
     this.#onSharedAccount = onSharedAccount;
   }
 
-  /** Returns the user sessions of a list that this connection read. Promise 2: a row that is not provably a client's is none. */
+  /** Returns the user sessions of a list that this connection read. Promise 2: a row that is not provably a client's is no session. */
   select(node: Node, connection: ControlConnection, list: ProcessList): UserSessions {
     const ours = connection.ours();
     const selected = this.#history.select(node.nodeId, connection, list, {
@@ -152,14 +152,14 @@ export class SessionSelector {
     });
     if (this.#last !== selected) {
       this.#last = selected;
-      // No session of the control account is a user session.
+      // Sessions of the control account are never user sessions, so `others` has them all.
       if (selected.others.some(isStranger(node, ours))) this.#onSharedAccount(node);
     }
     return selected;
   }
 }
 
-/** Returns a function that is true for rows of the control account which are not ours. */
+/** Returns a function that is true for a row of the control account which is not ours. */
 function isStranger({ user: account }: Node, ours: OwnSessions): (row: ProcessListRow) => boolean {
   const control = account.toLowerCase();
   const known = new Set([...ours.ids].map((id) => id.toString()));

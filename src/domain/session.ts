@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 
-/** A row of the process list as the node gave it, by column name; a NULL stays null. Not to be spread: a column can be a getter. */
+/** A row of the process list as the node sent it; NULL is null. Do not spread a row: a column can be a getter. */
 export interface ProcessListRow {
   readonly id: string | null;
   readonly user: string | null;
@@ -18,15 +18,15 @@ export interface ProcessListRow {
 export interface ServerThread {
   /** Its instrument, such as `thread/sql/one_connection`. */
   readonly name: string;
-  /** The kind of connection that its client has, such as `TCP/IP`; null for a thread that serves no client. */
+  /** The kind of its client's connection, such as `TCP/IP`; null for a thread that serves no client. */
   readonly connectionType: string | null;
-  /** The account of its client's login, also inside a routine of another account; null for a thread that serves no client. */
+  /** The account with which its client logged in, even inside a routine of another account; null for a thread that serves no client. */
   readonly loginUser?: string | null;
 }
 
 /** One client connected to a node. */
 export interface Session {
-  /** What KILL takes; exact, from 1 to 2^64-1, unique within an incarnation of the node. */
+  /** The id that KILL takes: exact, from 1 to 2^64-1, unique within an incarnation of the node. */
   readonly id: bigint;
   readonly user: string;
   /** `address:port`, or `localhost` for the node's Unix socket. */
@@ -54,10 +54,10 @@ export function sessionOf(row: ProcessListRow & { readonly id: string }): Sessio
   };
 }
 
-/** Returns the port in a row's Host if that is surely a client's `address:port`. */
+/** Returns the port of a row's host, or undefined if the host is not surely the `address:port` of a client. */
 export function clientPort(host: string): number | undefined {
-  // An event worker or an applier whose account is u@'fd00::a:5' lists that host without a port, which reads like port 5
-  // of fd00::a. With a zone it is an address of a client: no account has one.
+  // An event worker or an applier with the account u@'fd00::a:5' shows that host without a port. It looks like port 5 of
+  // fd00::a. A host with a zone is the address of a client: no account has a zone.
   const first = host.indexOf(':');
   const afterFirst = portFrom(host, first + 1);
   if (first > 0 && afterFirst !== undefined) return afterFirst;
@@ -72,16 +72,16 @@ export function clientPort(host: string): number | undefined {
 
 /** MariaDB shows at most this many characters of a host with its port (10.11, measured). */
 const LONGEST_HOST = 63;
-/** The shortest name whose port of five digits has no room. */
+/** The length of the shortest host name that leaves no room for a port of five digits. */
 const SHORTEST_CUT = LONGEST_HOST - ':65535'.length + 1;
 
-/** Returns true if a client's long host name has left no room for its port, which MariaDB drops whole. */
+/** Returns true if the client's host name leaves no room for its port: then MariaDB drops the whole port. */
 export function isCutHost(host: string): boolean {
   if (clientPort(host) !== undefined || host.length > LONGEST_HOST) return false;
   return host.length === LONGEST_HOST || (host.length > SHORTEST_CUT && host.endsWith(':'));
 }
 
-/** Returns the number from 1 to 65535 that begins at `start`. It reads digit by digit: long lists have ten thousand ports. */
+/** Returns the port from 1 to 65535 that begins at `start`, or undefined. Reads digit by digit: a list can have ten thousand ports. */
 function portFrom(host: string, start: number): number | undefined {
   let port = 0;
   for (let index = start; index < host.length; index += 1) {
@@ -94,16 +94,16 @@ function portFrom(host: string, start: number): number | undefined {
 }
 
 /**
- * Returns true if a session is surely the one that was seen before under its id, and is on record. It is not if it is in a DEFINER routine by
- * now, and listed with its definer's host: in doubt no session is killed.
+ * Returns true if two sessions with one id are surely the same client. A session that has entered a DEFINER routine shows its definer's
+ * host: then the result is false, and the session is not killed.
  */
 export function isSameSession(one: Session, other: Session): boolean {
   return one.host === other.host && (clientPort(one.host) !== undefined || one.user === other.user);
 }
 
 /**
- * Returns true if two hosts that are listed with one id belong to one session. Inside a DEFINER routine a session is listed under its definer's
- * user and host (measured on MySQL 9.7 and MariaDB 10.11): only the port stays.
+ * Returns true if two hosts that are listed with one id belong to one session. Inside a DEFINER routine a session shows its definer's user
+ * and host (measured on MySQL 9.7 and MariaDB 10.11), and keeps only its port.
  */
 export function isSameEndpoint(one: string, other: string): boolean {
   const port = clientPort(one);
@@ -118,9 +118,9 @@ export interface Incarnation {
   readonly startedAt: number;
   /** The same number for connections that are proven to have reached the same run. */
   readonly run: number;
-  /** The latest time at which it can have begun, in milliseconds of `performance.now()`. */
+  /** The latest time at which the run can have begun, in milliseconds of `performance.now()`. */
   readonly begunBy: number;
-  /** The time at which the connection had found it, in milliseconds of `performance.now()`. */
+  /** The time at which the connection had identified the run, in milliseconds of `performance.now()`. */
   readonly seenAt: number;
 }
 
@@ -138,8 +138,8 @@ export interface UsedConnection extends Reached {
 
 /**
  * Returns true if `later` surely reaches the incarnation that `earlier` reached, still at its `usedAt`.
- * Ids grow within a run. A connection from before `usedAt` is of the same run too: none outlasts its server process, and of one server there
- * is one process at a time.
+ * A connection to the same run has a higher id, or is from before `usedAt`: no connection outlasts its server process, and a server has one
+ * process at a time.
  */
 export function isSameIncarnation(earlier: UsedConnection, later: Reached): boolean {
   const isOfIt = later.id > earlier.id || later.incarnation.seenAt < earlier.usedAt;

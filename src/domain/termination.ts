@@ -49,7 +49,8 @@ export interface Kill extends KillResult {
 
 /**
  * `killed`: the node accepted the KILL, or is known to have carried it out. `not_found`: no user session has this id; an internal
- * thread counts as none. `failed`: alive, since the node refused the KILL or never got it. `unknown`: no answer came, and it could not be found out.
+ * thread counts as none. `failed`: the session lives, since the node refused the KILL or never got it.
+ * `unknown`: no answer came, and the outcome could not be found.
  */
 export type Outcome = 'killed' | 'not_found' | 'failed' | 'unknown';
 
@@ -81,7 +82,7 @@ export interface Intent {
   readonly origin: Origin;
   readonly node: NodeKey;
   readonly sessions: readonly Session[];
-  /** True if they are not clients' but a control connection of ours that may still hold a KILL. */
+  /** True for a control connection of ours that may still hold a KILL, in place of clients' sessions. */
   readonly areOurs?: boolean;
 }
 
@@ -106,9 +107,9 @@ export interface Denial {
   readonly proof: string | undefined;
 }
 
-/** The record of kills. `audit/file-audit.ts` fills it. */
+/** The record of kills. `FileAudit` in `audit/file-audit.ts` fills it. */
 export interface Audit {
-  /** Resolves when the intent is on disk. Throws `audit_unavailable` if it is not by the deadline: then no KILL may be sent. */
+  /** Resolves once the intent is on disk. Throws `audit_unavailable` if that fails by the deadline: then no KILL may be sent. */
   intend(intent: Intent, deadline: Deadline): Promise<void>;
   /** Writes the outcomes soon. Never throws. */
   conclude(conclusion: Conclusion): void;

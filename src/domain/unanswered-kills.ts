@@ -11,18 +11,18 @@ import type { ListedRow } from './user-sessions.ts';
 export interface UnansweredKill {
   readonly session: Session;
   readonly sentOver: Pick<ControlConnection, 'id'>;
-  /** A list that the connection read: it shows that connection. */
+  /** A list that this connection read, so that the list shows the connection too. */
   readonly list: ProcessList;
 }
 
-/** What resolving needs besides the connection. */
+/** The parts that `resolveUnansweredKills` needs besides the connection. */
 export interface ResolveParts {
   readonly node: Node;
   readonly audit: Audit;
   readonly origin: Origin;
   readonly now: () => number;
   readonly deadline: Deadline;
-  /** Gets the KILL that ends an old connection, for its log. */
+  /** Logs the KILL that ends an old connection. */
   readonly outcomes: Pick<BatchOutcomes, 'log'>;
 }
 
@@ -37,9 +37,9 @@ const OUTCOMES: Readonly<Record<KillOutcome, Outcome>> = {
 };
 
 /**
- * Returns the outcomes of KILLs without an answer, over a new connection to the same incarnation. Their old connections may still hold a
- * KILL, so each is ended first: the one exception to "never an internal thread". Then a session that has left or is `Killed` counts as
- * killed, and one that lives as failed. Never throws: an outcome that cannot be found is unknown.
+ * Finds the outcomes of KILLs without an answer, over a new connection to the same incarnation. First ends each old connection, which may
+ * still hold a KILL: the one exception to "never an internal thread". Then a session that has left or is `Killed` counts as killed, and a
+ * live session as failed. Never throws: an outcome that cannot be found is unknown.
  */
 export async function resolveUnansweredKills(
   kills: readonly UnansweredKill[],
@@ -47,7 +47,7 @@ export async function resolveUnansweredKills(
   parts: ResolveParts,
 ): Promise<readonly { readonly id: bigint; readonly outcome: Outcome }[]> {
   const resolved: { readonly id: bigint; readonly outcome: Outcome }[] = [];
-  // The next connection can be lost as well before the first is resolved, and each may hold a KILL.
+  // Several connections can break before the first is resolved, and each may hold a KILL.
   let left = kills;
   for (let [first] = left; first !== undefined; [first] = left) {
     const { sentOver } = first;
@@ -61,7 +61,7 @@ export async function resolveUnansweredKills(
   return resolved;
 }
 
-/** Returns a list that was read after the old connection had ended; undefined if it did not end, or no list could be read. */
+/** Ends the old connection and returns a list read after that; undefined if it did not end, or no list could be read. */
 async function listWithoutOld(
   kill: UnansweredKill,
   connection: ControlConnection,
@@ -75,7 +75,7 @@ async function listWithoutOld(
   }
 }
 
-/** Returns true once no list shows the old connection any more. */
+/** Ends the old connection, which goes on the audit record first. Returns true once a list no longer shows that connection. */
 async function endOldConnection(
   { sentOver, list }: UnansweredKill,
   connection: ControlConnection,
@@ -100,7 +100,7 @@ async function endOldConnection(
       if (!isOnRecord) {
         isOnRecord = true;
         await audit.intend({ origin, node, sessions: [old], areOurs: true }, deadline);
-        // The list may be old by now.
+        // The list can be too old after the write to the audit.
         continue;
       }
       if (outcome === undefined && now() - present.askedAt <= MAX_LIST_AGE_MS) {
@@ -125,9 +125,9 @@ function judge(
 ): Outcome {
   const row = rowOf(list, session.id);
   if (row === undefined || row.command?.toLowerCase() === 'killed') return 'killed';
-  // The id was given anew: the session that was meant has left.
+  // The node reused the id: the requested session has left.
   if (!isSameEndpoint(row.host ?? '', session.host)) return 'killed';
-  // MariaDB shows a session as busy while it cannot read it: a killed session can stay so for seconds.
+  // MariaDB shows `Busy` for a session that it cannot read. A killed session can stay `Busy` for seconds.
   const isBusy = row.state?.toLowerCase() === 'busy';
   return isBusy || connection.listsTheDying ? 'unknown' : 'failed';
 }
