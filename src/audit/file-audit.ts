@@ -5,24 +5,24 @@ import { ServiceError } from '../errors.ts';
 import { deniedRecord, intentRecord, lineOf, now, outcomeRecord } from './records.ts';
 import { LEAST_FREE_BYTES, LineFile } from './line-file.ts';
 
-/** Outcomes that are owed to the file while it cannot be written. */
-const MAX_OWED = 1000;
-/** A disk that has not taken a line after so long is in trouble, whatever it says later. */
+/** The most outcomes that wait in memory while the file cannot be written. */
+const MAX_UNWRITTEN = 1000;
+/** A write that takes longer than this time in milliseconds counts as failed, even if it succeeds later. */
 const SLOW_MS = 5000;
-/** While it is in trouble, who wants to kill is not kept waiting for longer to hear so. */
-const PATIENCE_MS = 1000;
+/** After a failure a kill waits for the disk for at most this time, in milliseconds. */
+const SHORT_WAIT_MS = 1000;
 
-/** The record of kills as a file of JSON lines, one record a line. */
+/** The record of kills as a file of JSON lines, one record per line. */
 export class FileAudit implements Audit {
   readonly #file: LineFile;
   readonly #onTrouble: (error: unknown) => void;
   readonly #onBack: () => void;
   #trouble: string | undefined;
-  readonly #owed: object[] = [];
+  readonly #unwritten: object[] = [];
   #probe: Promise<void> | undefined;
-  #looking: Promise<boolean> | undefined;
+  #spaceCheck: Promise<boolean> | undefined;
 
-  /** `pid` is for the record. `onTrouble` hears when records can no longer be put down, and `onBack` when they can be again. */
+  /** Records `pid`. Calls `onTrouble` with the first error of an outage of the file, and `onBack` when a record is written again. */
   constructor(
     file: LineFile,
     pid: number,
@@ -34,10 +34,10 @@ export class FileAudit implements Audit {
   }
 
   async intend(intent: Intent, deadline: Deadline): Promise<void> {
-    const patienceMs = this.#trouble === undefined ? SLOW_MS : PATIENCE_MS;
+    const waitMs = this.#trouble === undefined ? SLOW_MS : SHORT_WAIT_MS;
     try {
       await withDeadline(
-        Math.min(deadline, performance.now() + patienceMs),
+        Math.min(deadline, performance.now() + waitMs),
         this.#append(intentRecord(intent)),
         tooSlow,
       );
@@ -47,22 +47,24 @@ export class FileAudit implements Audit {
   }
 
   conclude(conclusion: Conclusion): void {
-    this.#appendInTheEnd(outcomeRecord(conclusion));
+    this.#appendOrKeep(outcomeRecord(conclusion));
   }
 
   deny(denial: Denial): void {
     this.#appendSoon(deniedRecord(denial));
   }
 
-  /** Undefined when records can be put down; else why not. Tries it when it last failed. */
+  /** Returns undefined if records can be written, else the system's error code or a message. After a failure it tries to write a record. */
   async trouble(): Promise<string | undefined> {
-    // One for all who ask: each takes one of Node's threads, as long as the file system does not answer.
-    this.#looking ??= this.#file.freeBytes().then(
+    // All callers share one check: a hung file system blocks one of Node.js's threads for each.
+    this.#spaceCheck ??= this.#file.freeBytes().then(
       (free) => free < LEAST_FREE_BYTES,
       () => false,
     );
-    const looking = this.#looking.finally(() => (this.#looking = undefined));
-    const isFull = await withDeadline(performance.now() + SLOW_MS, looking).catch(() => undefined);
+    const spaceCheck = this.#spaceCheck.finally(() => (this.#spaceCheck = undefined));
+    const isFull = await withDeadline(performance.now() + SLOW_MS, spaceCheck).catch(
+      () => undefined,
+    );
     if (isFull === undefined) return 'ETIMEDOUT';
     if (isFull) return 'ENOSPC';
     if (this.#trouble !== undefined) this.#probe ??= this.#try({ record: 'resumed', time: now() });
@@ -71,13 +73,13 @@ export class FileAudit implements Audit {
     return this.#trouble;
   }
 
-  /** The file was renamed: records from now on go to a new one of its name. */
+  /** Closes the file, which was renamed, and opens a new one with the old name. */
   reopen(): void {
     this.#file.reopen();
     this.#appendSoon({ record: 'reopened', time: now() });
   }
 
-  /** Puts down what waits. */
+  /** Writes the waiting records, and closes the file. */
   async close(): Promise<void> {
     await this.#file.close();
   }
@@ -85,21 +87,21 @@ export class FileAudit implements Audit {
   async #try(record: object): Promise<void> {
     await this.#append(record).then(
       () => {
-        for (const owed of this.#owed.splice(0)) this.#appendInTheEnd(owed);
+        for (const unwritten of this.#unwritten.splice(0)) this.#appendOrKeep(unwritten);
       },
       () => undefined,
     );
     this.#probe = undefined;
   }
 
-  /** What was done stays owed until it is on record. */
-  #appendInTheEnd(record: object): void {
+  /** Appends a record of what was done. If that fails, the record waits for the next successful write. */
+  #appendOrKeep(record: object): void {
     this.#append(record, { hasTime: true }).then(
       () => {
-        for (const owed of this.#owed.splice(0)) this.#appendInTheEnd(owed);
+        for (const unwritten of this.#unwritten.splice(0)) this.#appendOrKeep(unwritten);
       },
       () => {
-        if (this.#owed.length < MAX_OWED) this.#owed.push(record);
+        if (this.#unwritten.length < MAX_UNWRITTEN) this.#unwritten.push(record);
       },
     );
   }
@@ -110,7 +112,7 @@ export class FileAudit implements Audit {
 
   async #append(record: object, { hasTime = false } = {}): Promise<void> {
     const slow = setTimeout(() => {
-      this.#fail(new Error(`Nothing was written within ${SLOW_MS} ms.`));
+      this.#fail(new Error(`The disk wrote nothing within ${SLOW_MS} ms.`));
     }, SLOW_MS).unref();
     try {
       await this.#file.append(lineOf(record), { hasTime });
@@ -147,7 +149,7 @@ function unavailable(cause: unknown): ServiceError {
   );
 }
 
-/** The system's code, such as ENOSPC: its message has the path. */
+/** Returns the system's error code, such as ENOSPC, in place of its message, which has the path. */
 function reasonOf(error: unknown): string {
   if (!isNativeError(error)) return 'unknown';
   return 'code' in error ? String(error.code) : error.message;

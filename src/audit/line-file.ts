@@ -1,20 +1,22 @@
 import { open as openFile, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** With less than this the disk counts as full: a record of a thousand sessions takes a fifth of it. */
+/** A disk with less free space counts as full. A record of a thousand sessions takes a fifth of this. */
 export const LEAST_FREE_BYTES = 1024 * 1024;
-/** What may wait for the disk; further lines are refused. */
+/** The most bytes that wait for the disk. Further lines are refused. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const NEWLINE = 0x0a;
-const LOOK_MS = 1000;
-/** How long a line that nobody waits for stays in memory at most, for one to come that takes it along. */
-const COMPANY_MS = 10;
-/** To read and append, where each write is on disk when it returns (O_SYNC): a write and an fdatasync would be two ways to another thread. */
+/** The file is checked for removal at most once in this time, in milliseconds. */
+const REMOVAL_CHECK_MS = 1000;
+/** The longest time that a line with `hasTime` waits for another line to share its write, in milliseconds. */
+const SHARED_WRITE_MS = 10;
+/** Read and append with O_SYNC: each write is on disk when it returns. A separate fdatasync would cost a second trip to another thread. */
 const FLAGS = 'as+';
 
-/** The part of a file that is used here. */
+/** The methods of a file handle that `LineFile` uses. */
 export type LineFileHandle = Pick<FileHandle, 'write' | 'sync' | 'close' | 'stat' | 'read'>;
 
+/** Opens a file, like `open` of `node:fs/promises`. */
 export type Open = (path: string, flags: string, mode?: number) => Promise<LineFileHandle>;
 
 interface Waiting {
@@ -22,12 +24,12 @@ interface Waiting {
   readonly done: (failure?: Error) => void;
 }
 
-/** Stands between what is for the file that is open and what is for the next. */
+/** Separates the lines for the open file from the lines for the next file. */
 const REOPEN = Symbol('reopen');
 
 /**
- * A file to which lines are appended, each on disk before its `append` resolves. Lines that come while others are being written share
- * the next write. A line that was cut short, by a crash or a full disk, stays as it is: the next one begins on a line of its own.
+ * A file of lines, each on disk before its `append` resolves. Lines that arrive during a write share the next write. A line that a crash or a
+ * full disk cut short stays as it is: the next line begins on a new line.
  */
 export class LineFile {
   readonly #path: string;
@@ -36,11 +38,11 @@ export class LineFile {
   #waitingBytes = 0;
   #handle: LineFileHandle | undefined;
   #isTorn = false;
-  #lookedAt = -Infinity;
+  #checkedAt = -Infinity;
   #writing: Promise<void> | undefined;
-  /** Whether what waits is to be written now. */
+  /** True if the waiting lines are to be written now. */
   #isDue = false;
-  #company: NodeJS.Timeout | undefined;
+  #writeTimer: NodeJS.Timeout | undefined;
 
   constructor(path: string, open: Open = openFile) {
     this.#path = path;
@@ -48,13 +50,15 @@ export class LineFile {
   }
 
   /**
-   * Appends a line, given without its end. Resolves when it is on disk; rejects with Node's error when it cannot be said to be.
-   * One that has time goes to the disk with the next that has not, at most 10 ms later: a turn of the disk by itself would be in its way.
+   * Appends a line, which must have no newline. Resolves once the line is on disk; rejects with Node.js's error if that is not certain.
+   * A line with `hasTime` waits at most 10 ms to share the write of a line without it: a write of its own would delay that line.
    */
   append(line: string, { hasTime = false } = {}): Promise<void> {
     const bytes = Buffer.byteLength(line);
     if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
-      return Promise.reject(new Error('The disk is too slow: too much waits to be written.'));
+      return Promise.reject(
+        new Error(`The disk is too slow: more than ${MAX_WAITING_BYTES} bytes wait to be written.`),
+      );
     }
     this.#waitingBytes += bytes;
     return new Promise((resolve, reject) => {
@@ -66,27 +70,27 @@ export class LineFile {
       this.#waiting.push({ line, done });
       if (!hasTime) this.#begin();
       else {
-        this.#company ??= setTimeout(() => {
+        this.#writeTimer ??= setTimeout(() => {
           this.#begin();
-        }, COMPANY_MS);
+        }, SHARED_WRITE_MS);
       }
     });
   }
 
-  /** Lines from now on go to a file of this name, which is made if it is there no more. */
+  /** Opens the file of this name again for all later lines, and creates it if it does not exist. */
   reopen(): void {
     this.#waiting.push(REOPEN);
     this.#begin();
   }
 
-  /** Writes what waits, and closes the file. */
+  /** Writes the waiting lines, and closes the file. */
   async close(): Promise<void> {
     if (this.#waiting.length > 0) this.#begin();
     await this.#writing;
     await this.#drop();
   }
 
-  /** How many bytes more the file system can take. Rejects with Node's error. */
+  /** Returns the free space of the file system in bytes. Rejects with Node.js's error. */
   async freeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(dirname(this.#path));
     return bavail * bsize;
@@ -98,12 +102,12 @@ export class LineFile {
   }
 
   async #writeAll(): Promise<void> {
-    // What comes in the same turn of the event loop is written together.
+    // Lines that arrive in the same turn of the event loop share one write.
     await Promise.resolve();
     while (this.#isDue) {
       this.#isDue = false;
-      clearTimeout(this.#company);
-      this.#company = undefined;
+      clearTimeout(this.#writeTimer);
+      this.#writeTimer = undefined;
       const end = this.#waiting.indexOf(REOPEN);
       const batch = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
       await this.#writeBatch(batch.filter((waiting) => waiting !== REOPEN));
@@ -136,7 +140,7 @@ export class LineFile {
       }
       this.#isTorn = false;
     } catch (error) {
-      // After a failed sync nobody knows what a second one would mean: the next line starts with the file opened anew.
+      // After a failed sync a second sync proves nothing, so the next line opens the file again.
       await this.#drop();
       throw error;
     }
@@ -155,15 +159,15 @@ export class LineFile {
     const { size } = await handle.stat();
     const last = size === 0 ? undefined : await handle.read(Buffer.alloc(1), 0, 1, size - 1);
     this.#isTorn = last?.bytesRead === 1 && last.buffer[0] !== NEWLINE;
-    // A file that was just made is only there after a power cut if its folder was synced too.
+    // A new file survives a power cut only if its folder is synced too.
     if (size === 0) await this.#syncFolder();
     return handle;
   }
 
-  /** A file that somebody removed would swallow what nobody can read any more. Looked at now and then. */
+  /** Returns true if the open file was removed: its lines could never be read. Checks at most once a second. */
   async #isRemoved(handle: LineFileHandle): Promise<boolean> {
-    if (performance.now() - this.#lookedAt < LOOK_MS) return false;
-    this.#lookedAt = performance.now();
+    if (performance.now() - this.#checkedAt < REMOVAL_CHECK_MS) return false;
+    this.#checkedAt = performance.now();
     const isRemoved = (await handle.stat()).nlink === 0;
     if (isRemoved) await handle.close();
     return isRemoved;

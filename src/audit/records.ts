@@ -60,7 +60,7 @@ function nodeFields({ projectId, instanceId, nodeId }: NodeKey): object {
   return { project_id: projectId, instance_id: instanceId, node_id: nodeId };
 }
 
-/** A request whose intent has no outcome: the service died, or what it did is not known here. */
+/** A request whose intent has no outcome: the service died, or another file holds the outcome. */
 export interface OpenRequest {
   readonly requestId: string;
   readonly nodeId: string;
@@ -68,14 +68,14 @@ export interface OpenRequest {
   readonly ids: readonly bigint[];
 }
 
-/** What an audit file holds, and what is wrong with it. */
+/** The content of an audit file, and its faults. */
 export interface AuditReport {
-  /** How many records of each kind. */
+  /** The number of records of each kind. */
   readonly records: Readonly<Record<string, number>>;
-  /** The numbers, from 1, of lines that are no record: cut short by a crash or a full disk. */
+  /** The numbers, from 1, of lines that are no record because a crash or a full disk cut them short. */
   readonly torn: readonly number[];
   readonly withoutOutcome: readonly OpenRequest[];
-  /** Outcomes but failures of sessions of which no intent stands before them, by line. */
+  /** Outcomes without an earlier intent, by line. Failed sessions are not among them. */
   readonly withoutIntent: readonly { readonly line: number; readonly id: bigint }[];
 }
 
@@ -87,7 +87,7 @@ interface AuditRecord {
   readonly sessions?: readonly { readonly id: bigint; readonly outcome?: string }[];
 }
 
-/** Reads an audit file line by line. A file that begins in the middle, after a rotation, may show outcomes without an intent. */
+/** Reads an audit file line by line. After a rotation, a file can hold outcomes whose intents are in the file before. */
 export async function verify(lines: AsyncIterable<string>): Promise<AuditReport> {
   const records: Record<string, number> = {};
   const torn: number[] = [];
@@ -109,7 +109,7 @@ export async function verify(lines: AsyncIterable<string>): Promise<AuditReport>
     if (record.record === 'intent') {
       open.set(key, { requestId, nodeId, time, ids: [...(before?.ids ?? []), ...ids] });
     } else if (record.record === 'outcome') {
-      // The intent of a session that failed can be what could not be written.
+      // A session can fail because its intent could not be written.
       for (const { id, outcome } of sessions) {
         const isExpected = before?.ids.includes(id) === true || outcome === 'failed';
         if (!isExpected) withoutIntent.push({ line, id });

@@ -15,17 +15,17 @@ import {
   type SigningKey,
 } from './signature.ts';
 
-/** A pair of keys from the configuration, and whom it proves. */
+/** A pair of keys from the configuration, and the caller that it proves. */
 export interface AccessKey extends SigningKey {
   readonly user: string;
   readonly projectId: string;
   readonly actions: readonly GrantedAction[];
 }
 
-/** How far X-Sdk-Date may be from our clock, in milliseconds. */
+/** The most that X-Sdk-Date may differ from our clock, in milliseconds. */
 const WINDOW_MS = 15 * 60_000;
 
-/** Callers who prove themselves with a signature made with a secret key (AK/SK), of either kind that the official SDKs make. */
+/** The callers that sign their requests with a secret key (AK/SK), in either way of the official SDKs. */
 export class AccessKeys {
   #keys: ReadonlyMap<string, AccessKey> = new Map();
   readonly #lockout: Lockout;
@@ -36,8 +36,8 @@ export class AccessKeys {
   readonly #started: { readonly at: number; readonly monotonic: number };
 
   /**
-   * `remembersAll`: what was answered before this process began is remembered elsewhere. `now` is in milliseconds since 1970, and only
-   * X-Sdk-Date is compared with it; `monotonic` is in milliseconds too.
+   * `remembersAll`: a store outside this process keeps the answers from before its start. `now` is in milliseconds since 1970; only X-Sdk-Date
+   * is compared with it. `monotonic` is in milliseconds too.
    */
   constructor(
     keys: readonly AccessKey[],
@@ -54,12 +54,12 @@ export class AccessKeys {
     this.replace(keys);
   }
 
-  /** From now on these are the keys, and no others. */
+  /** Replaces all keys. */
   replace(keys: readonly AccessKey[]): void {
     this.#keys = new Map(keys.map((key) => [key.access, key]));
   }
 
-  /** The caller whose secret key the request is signed with. Throws `unauthenticated`, in the gateway's words. */
+  /** Returns the caller whose secret key signed the request. Throws `unauthenticated` with the gateway's message. */
   verify(request: RequestOnWire): Caller {
     const authorization = parseAuthorization(request);
     const { access, signedHeaders } = authorization;
@@ -87,7 +87,7 @@ export class AccessKeys {
 
   /** Throws `unauthenticated` if a request with this date is too old, or can be a replay. */
   #requireRecent(request: RequestOnWire, at: number): void {
-    // What was answered before is not remembered: a request that changes something may be a replay.
+    // Without the answers of that time a replay cannot be recognised, so no request that changes something passes.
     const isUnknownPast =
       changesSomething(request) && (at < this.#rememberedFrom() || this.#forgotten.has(at));
     if (Math.abs(this.#now() - at) > WINDOW_MS || isUnknownPast) {
@@ -95,12 +95,12 @@ export class AccessKeys {
     }
   }
 
-  /** Returns the second in which this process began, by the wall clock as it is set at the moment. */
+  /** Returns the second in which this process began, by the present setting of the wall clock, in milliseconds since 1970. */
   #rememberedFrom(): number {
     if (this.#remembersAll) return 0;
     const { at, monotonic } = this.#started;
     const steppedMs = this.#now() - at - (this.#monotonic() - monotonic);
-    // Reading two clocks takes a moment, and a clock is slewed a little all the time.
+    // A small difference is no step: the two clocks are not read at the same instant, and NTP slews the wall clock.
     const start = Math.abs(steppedMs) < 1000 ? at : at + steppedMs;
     return Math.floor(start / 1000) * 1000;
   }
@@ -112,7 +112,7 @@ function changesSomething({ method }: RequestOnWire): boolean {
 
 const MAX_FAILURES = 5;
 const LOCKED_MS = 5 * 60_000;
-/** Pairs remembered; the least recently used are forgotten first. */
+/** The most pairs that are kept. The least recently used are dropped first. */
 const MAX_PAIRS = 10_000;
 
 interface Failures {
@@ -121,8 +121,8 @@ interface Failures {
 }
 
 /**
- * Locks a pair of access key and address for five minutes after five bad signatures in a row. The pair, not the key:
- * access keys are no secret, and a stranger must not be able to lock out whom one belongs to.
+ * Locks a pair of access key and address for five minutes after five bad signatures in a row. Access keys are no secret: if the key alone
+ * were locked, a stranger could lock out its owner.
  */
 class Lockout {
   readonly #pairs = new LRUCache<string, Failures>({ max: MAX_PAIRS });

@@ -5,7 +5,7 @@ import type { AccessKeys } from './access-keys.ts';
 import { headerValues } from './canonical-request.ts';
 import type { KeystoneTokens } from './keystone-tokens.ts';
 
-/** A token from the configuration: only its hash is known. */
+/** The hash of a token from the configuration, and the caller that the token proves. */
 export interface StaticToken {
   /** SHA-256 of the token, 64 hex digits. */
   readonly sha256: string;
@@ -14,7 +14,7 @@ export interface StaticToken {
   readonly actions: readonly GrantedAction[];
 }
 
-/** Every kind of credential that the configuration has. */
+/** Checks every kind of credential that the configuration has. */
 export class Authenticator implements Identity {
   readonly #tokens: StaticTokens;
   readonly #accessKeys: AccessKeys;
@@ -46,7 +46,7 @@ export class Authenticator implements Identity {
   }
 }
 
-/** Callers who prove themselves with a token whose hash is in the configuration. */
+/** The callers whose token has its hash in the configuration. */
 export class StaticTokens {
   #tokens: readonly { readonly hash: Buffer; readonly caller: Caller }[] = [];
 
@@ -54,7 +54,7 @@ export class StaticTokens {
     this.replace(tokens);
   }
 
-  /** From now on these are the tokens, and no others. */
+  /** Replaces all tokens. */
   replace(tokens: readonly StaticToken[]): void {
     this.#tokens = tokens.map(({ sha256, user, projectId, actions }) => ({
       hash: Buffer.from(sha256, 'hex'),
@@ -62,16 +62,16 @@ export class StaticTokens {
     }));
   }
 
-  /** The caller whom the token proves, if it is one of these. */
+  /** Returns the caller that the token proves, or undefined for an unknown token. */
   find(token: string): Caller | undefined {
     const came = hash('sha256', token, 'buffer');
-    // No early end: how long it takes must not tell which token was nearly right.
+    // Compares with every token: the duration must not reveal which token was nearly right.
     const matches = this.#tokens.filter((known) => timingSafeEqual(known.hash, came));
     return matches[0]?.caller;
   }
 }
 
-/** Two proofs, if it is two: one project, and what both allow. */
+/** Returns the caller that both credentials prove. It may do only the actions that both allow. Throws `unauthenticated` for two projects. */
 function both(signer: Caller | undefined, bearer: Caller): Caller {
   if (signer === undefined) return bearer;
   if (signer.projectId !== bearer.projectId) {

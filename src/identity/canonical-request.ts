@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { RequestOnWire } from '../domain/caller.ts';
 
-/** Headers that carry a credential: their values never appear in an answer. */
+/** Headers that carry a credential. Their values never appear in an answer. */
 const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([
   'authorization',
   'proxy-authorization',
@@ -12,8 +12,8 @@ const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The canonical request that a signature is over, as Huawei Cloud's API gateway and SDKs build it: method, path, query, the signed
- * headers, their names, and the hash of the body, in six parts. Throws a URIError when path or query cannot be decoded.
+ * Returns the canonical request, which is the text that a signature covers. Its parts are those of Huawei Cloud's API gateway and SDKs: method,
+ * path, query, signed headers, their names, and the hash of the body. Throws a URIError if the path or the query cannot be decoded.
  */
 export function canonicalRequest(
   request: RequestOnWire,
@@ -31,14 +31,14 @@ export function canonicalRequest(
   ].join('\n');
 }
 
-/** The same for a caller to compare with: no credential in it, newlines as `|`, at most 4 KB. */
+/** Returns the canonical request for a caller to compare: without credentials, with `|` for newlines, at most 4,096 characters. */
 export function showCanonicalRequest(request: RequestOnWire, signedHeaders: string): string {
   const hide = (name: string, value: string): string =>
     CREDENTIAL_HEADERS.has(name) ? '***' : value;
   return canonicalRequest(request, signedHeaders, hide).replaceAll('\n', '|').slice(0, 4096);
 }
 
-/** The values of a header, in the order in which they came; the name in lower case. */
+/** Returns the values of a header in the order of the request. The name must be in lower case. */
 export function headerValues({ rawHeaders }: RequestOnWire, name: string): readonly string[] {
   let index = INDEXES.get(rawHeaders);
   if (index === undefined) {
@@ -48,11 +48,12 @@ export function headerValues({ rawHeaders }: RequestOnWire, name: string): reado
   return index.get(name) ?? [];
 }
 
+/** Returns the SHA-256 hash in hex digits. */
 export function sha256Hex(bytes: Buffer | string): string {
   return hash('sha256', bytes);
 }
 
-// A search for each signed name takes quadratic time, which a request without credentials could ask for.
+// Without an index the search for all signed names is quadratic, and a request without credentials could cause it.
 const INDEXES = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();
 
 function indexByName(rawHeaders: readonly string[]): ReadonlyMap<string, readonly string[]> {
@@ -99,7 +100,7 @@ function canonicalHeaders(
     .join('');
 }
 
-// Node reads header bytes as Latin-1; who signs sees UTF-8.
+// Node.js reads header bytes as Latin-1; a client signs them as UTF-8.
 function utf8(value: string): string {
   return Buffer.from(value, 'latin1').toString('utf8');
 }

@@ -9,15 +9,15 @@ import type { Deadline } from '../domain/deadline.ts';
 import { asServiceError, ServiceError } from '../errors.ts';
 import { sha256Hex } from './canonical-request.ts';
 
-/** Where IAM is and what its answers mean here. */
+/** The address of IAM, and the actions that its roles grant. */
 export interface KeystoneSettings {
-  /** Without `/v3`. */
+  /** The base URL, without `/v3`. */
   readonly endpoint: string;
-  /** How long an answer of IAM holds at most: so long can a revoked token go on. */
+  /** The longest time that an answer of IAM is cached, in seconds. A revoked token stays valid for at most this time. */
   readonly cacheSeconds: number;
-  /** For one look-up, a second try included. */
+  /** The time limit of one lookup, a retry included, in milliseconds. */
   readonly timeoutMs: number;
-  /** Ours; without it each token is validated by itself. */
+  /** The service's own token. Without it each token validates itself. */
   readonly serviceToken: string | undefined;
   readonly roleActions: Readonly<Record<string, readonly GrantedAction[]>>;
 }
@@ -26,20 +26,20 @@ type Answer =
   | { readonly caller: Caller; readonly expiresAt: Deadline }
   | { readonly caller: undefined; readonly reason: string };
 
-/** The token, and of whom to ask. */
+/** The token to validate, and the IAM to ask. */
 type Asked = readonly [string, KeystoneSettings];
 
 const MAX_TOKENS = 10_000;
 const MAX_NEGATIVE_CACHE_MS = 5000;
 const MAX_ANSWER_BYTES = 1_048_576;
 
-/** Callers who bring a token of an IAM that speaks Keystone v3. */
+/** The callers that have a token of an IAM with Keystone v3. */
 export class KeystoneTokens {
   #settings: KeystoneSettings | undefined;
   #answers: LRUCache<string, Answer, Asked>;
   readonly #onAsked: (wasKnown: boolean) => void;
 
-  /** Without settings no token is good. `onAsked` hears of each token, and whether it was known already what IAM says of it. */
+  /** Without settings no token is valid. Calls `onAsked` for each token, with true if the answer of IAM was cached. */
   constructor(
     settings: KeystoneSettings | undefined,
     onAsked: (wasKnown: boolean) => void = () => undefined,
@@ -49,7 +49,7 @@ export class KeystoneTokens {
     this.#answers = this.#newCache();
   }
 
-  // Keyed by hash, so that no token stays in memory; its fetch() joins concurrent look-ups of one.
+  // The keys are hashes, so that no token stays in memory. `fetch` joins concurrent lookups of one token.
   #newCache(): LRUCache<string, Answer, Asked> {
     return new LRUCache<string, Answer, Asked>({
       max: MAX_TOKENS,
@@ -58,21 +58,21 @@ export class KeystoneTokens {
         const answer = await lookUp(token, settings);
         const limit = settings.cacheSeconds * 1000;
         const most = answer.caller === undefined ? Math.min(limit, MAX_NEGATIVE_CACHE_MS) : limit;
-        // What IAM said may be as old as the question. A time to live of 0 would mean for ever.
+        // The answer may be as old as the request to IAM. A time to live of 0 would mean no expiry.
         options.ttl = Math.max(1, most - (performance.now() - asked));
         return answer;
       },
     });
   }
 
-  /** From now on these hold; what was cached under the old ones is forgotten. */
+  /** Replaces the settings, and drops the answers that were cached under the old ones. */
   replace(settings: KeystoneSettings | undefined): void {
     this.#settings = settings;
-    // Emptying the old one would cut off the look-ups that are under way.
+    // Clearing the old cache would abort the lookups in progress.
     this.#answers = this.#newCache();
   }
 
-  /** The caller whom the token proves. Throws `unauthenticated`, `iam_unavailable`, `service_token_refused`. */
+  /** Returns the caller that the token proves. Throws `unauthenticated`, `iam_unavailable`, `service_token_refused`. */
   async verify(token: string): Promise<Caller> {
     const settings = this.#settings;
     if (settings === undefined || !/^[\x21-\x7e]+$/.test(token)) {
@@ -83,7 +83,7 @@ export class KeystoneTokens {
     const answer = await this.#answers
       .forceFetch(hash, { context: [token, settings] })
       .catch((cause: unknown) => {
-        // Pushed out of the full cache while it was under way.
+        // The full cache evicted the lookup while it was in progress.
         throw asServiceError(cause, 'iam_unavailable');
       });
     if (answer.caller === undefined) throw unauthenticated(answer.reason);
@@ -96,7 +96,7 @@ async function lookUp(token: string, settings: KeystoneSettings): Promise<Answer
   const { endpoint, serviceToken, timeoutMs } = settings;
   const headers = { 'X-Auth-Token': serviceToken ?? token, 'X-Subject-Token': token };
   const signal = AbortSignal.timeout(timeoutMs);
-  // A redirect would carry both tokens to somewhere else.
+  // A redirect would send both tokens to another server.
   const ask = () =>
     fetch(`${endpoint}/v3/auth/tokens?nocatalog=true`, { headers, signal, redirect: 'error' });
   try {
@@ -133,16 +133,16 @@ function callerOf(text: string, roleActions: KeystoneSettings['roleActions'], no
   const { id, name } = token?.user ?? {};
   const user = name ?? id;
   if (Number.isNaN(leftMs) || typeof user !== 'string') {
-    throw new Error('IAM answered with a token that cannot be read');
+    throw new Error('IAM answered with a token that the service cannot read');
   }
   if (leftMs <= 0) return { caller: undefined, reason: 'token expires' };
   const roles = (token?.roles ?? []).map(({ name }) => name ?? '');
   const granted = roles.flatMap((role) =>
     Object.hasOwn(roleActions, role) ? (roleActions[role] ?? []) : [],
   );
-  // A token without a project is good for none.
+  // A token without a project proves no project.
   const projectId = token?.project?.id ?? '';
-  // A name is one of many in another domain: the id tells them apart.
+  // Users of two domains can have one name, but not one id.
   const proof = id === undefined ? 'IAM token' : `IAM token of ${id}`;
   const expiresAt = performance.now() + leftMs;
   return { expiresAt, caller: { user, projectId, actions: grantedActions(granted), proof } };
@@ -161,7 +161,8 @@ async function readText(response: Response): Promise<string> {
   for await (const part of response.body ?? []) {
     parts.push(part as Uint8Array);
     bytes += (part as Uint8Array).length;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error('IAM answered too much');
+    if (bytes > MAX_ANSWER_BYTES)
+      throw new Error(`IAM answered with more than ${MAX_ANSWER_BYTES} bytes`);
   }
   return Buffer.concat(parts).toString('utf8');
 }

@@ -8,7 +8,7 @@ import {
   showCanonicalRequest,
 } from './canonical-request.ts';
 
-/** The SDKs sign about five. */
+/** The SDKs sign about five headers. */
 const MAX_SIGNED_HEADERS = 64;
 
 /** A pair of keys, with the token of temporary credentials. */
@@ -23,18 +23,19 @@ export interface SigningKey {
 export interface Authorization {
   readonly algorithm: 'SDK-HMAC-SHA256' | 'V11-HMAC-SHA256';
   readonly access: string;
-  /** Of a derived key: `date/region/service`. */
+  /** `date/region/service` for a derived key, else undefined. */
   readonly scope: string | undefined;
   readonly signedHeaders: string;
   readonly signature: string;
 }
 
-/** X-Sdk-Date, as it is signed and in milliseconds since 1970. */
+/** X-Sdk-Date: the signed text, and the same time in milliseconds since 1970. */
 export interface SignedDate {
   readonly text: string;
   readonly at: number;
 }
 
+/** Returns the parts of the Authorization header. Throws `unauthenticated` if there is not exactly one such header, or it is malformed. */
 export function parseAuthorization(request: RequestOnWire): Authorization {
   const [header = '', ...others] = headerValues(request, 'authorization');
   if (!/^(SDK|V11)-HMAC-SHA256 /.test(header)) {
@@ -65,6 +66,7 @@ export function parseAuthorization(request: RequestOnWire): Authorization {
   };
 }
 
+/** Returns the date of a request. Throws `unauthenticated` if there is not exactly one X-Sdk-Date, or it is malformed or not signed. */
 export function signedDate(request: RequestOnWire, signedHeaders: string): SignedDate {
   const [text = '', ...others] = headerValues(request, 'x-sdk-date');
   const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text)?.slice(1);
@@ -78,6 +80,7 @@ export function signedDate(request: RequestOnWire, signedHeaders: string): Signe
   return { text, at: Date.UTC(year, month - 1, day, hour, minute, second) };
 }
 
+/** Returns true if the signature was made with this key, and the body and the security token are right. */
 export function isSigned(
   request: RequestOnWire,
   { algorithm, scope, signedHeaders, signature }: Authorization,
@@ -97,19 +100,19 @@ export function isSigned(
   return timingSafeEqual(expected, Buffer.from(signature, 'hex'));
 }
 
-// Of a derived key the SDKs use the hex text, not the bytes.
+// The SDKs sign with the hex text of a derived key, not with its bytes.
 function signingKey({ access, secret }: SigningKey, scope: string | undefined): string {
   if (scope === undefined) return secret;
   return Buffer.from(hkdfSync('sha256', secret, access, scope, 32)).toString('hex');
 }
 
-// `UNSIGNED-PAYLOAD` is no hash of any body.
+// `UNSIGNED-PAYLOAD` is refused: it is not the hash of the body.
 function hasItsHash(request: RequestOnWire): boolean {
   const hash = sha256Hex(request.body);
   return headerValues(request, 'x-sdk-content-sha256').every((said) => said === hash);
 }
 
-// terraform-provider-huaweicloud adds the token after signing. The comparison proves it, so a signature over it adds nothing.
+// terraform-provider-huaweicloud adds the token after signing. The comparison proves the token, so it need not be signed.
 function hasSecurityToken(request: RequestOnWire, key: SigningKey): boolean {
   if (key.securityToken === undefined) return true;
   const [token = '', ...others] = headerValues(request, 'x-security-token');
@@ -119,23 +122,24 @@ function hasSecurityToken(request: RequestOnWire, key: SigningKey): boolean {
   return timingSafeEqual(came, wanted) && others.length === 0;
 }
 
+/** Returns the error for a wrong signature. It shows the canonical request, so that the caller can compare. */
 export function badSignature(request: RequestOnWire, signedHeaders: string): Error {
   let shown = '';
   try {
     shown = showCanonicalRequest(request, signedHeaders);
   } catch {
-    // The path or the query cannot be decoded, so there is none.
+    // There is no canonical request: the path or the query cannot be decoded.
   }
   return unauthenticated(`verify aksk signature fail, canonicalRequest:${shown}`);
 }
 
 /**
- * The dates of requests whose answers are remembered no longer. They are valid again if the wall clock steps back; then a replay would be
- * carried out. The dates are in milliseconds since 1970, `monotonic` is in milliseconds too.
+ * The dates of requests whose answers have expired. If the wall clock steps back, such a date is valid again, and a replay would be carried
+ * out. Dates are in milliseconds since 1970, `monotonic` is in milliseconds too.
  */
 export class ForgottenDates {
   readonly #monotonic: () => number;
-  /** Each date is later than those before it, so there is at most one a second of the time that answers are remembered. */
+  /** Each date is later than the one before, so there is at most one for each second of `REMEMBERED_MS`. */
   readonly #remembered: { readonly date: number; readonly acceptedAt: number }[] = [];
   #latest = -Infinity;
 
@@ -143,14 +147,14 @@ export class ForgottenDates {
     this.#monotonic = monotonic;
   }
 
-  /** Notes the date of a request that may be carried out. */
+  /** Keeps the date of a request that may be carried out. */
   accept(date: number): void {
     this.#forget();
     const latest = this.#remembered.at(-1)?.date ?? this.#latest;
     if (date > latest) this.#remembered.push({ date, acceptedAt: this.#monotonic() });
   }
 
-  /** Returns true if a request with this date can have been carried out and forgotten. */
+  /** Returns true if a request with this date may have been carried out, and its answer may have expired. */
   has(date: number): boolean {
     this.#forget();
     return date <= this.#latest;

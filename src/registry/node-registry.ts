@@ -1,7 +1,7 @@
 import type { Node, NodeKey, NodeRegistry } from '../domain/node.ts';
 import { ServiceError } from '../errors.ts';
 
-/** The nodes of the registry's file, in memory. */
+/** The nodes of the registry file, in memory. */
 export class FileRegistry implements NodeRegistry {
   #nodes: readonly Node[] = [];
   #byNodeId: ReadonlyMap<string, Node> = new Map();
@@ -10,12 +10,12 @@ export class FileRegistry implements NodeRegistry {
     this.replace(nodes);
   }
 
-  /** How many nodes there are. */
+  /** The number of nodes. */
   get size(): number {
     return this.#nodes.length;
   }
 
-  /** From now on these are the nodes, and no others. Requests that have begun keep the node that they found. */
+  /** Replaces all nodes. Requests in progress keep the node that they found. */
   replace(nodes: readonly Node[]): void {
     this.#nodes = nodes;
     this.#byNodeId = new Map(nodes.map((node) => [node.nodeId, node]));
