@@ -3,7 +3,7 @@ import { ServiceError } from '../errors.ts';
 /** An answer is kept for this time, in milliseconds: a signature is valid for 15 minutes before and after its date. */
 export const REMEMBERED_MS = 30 * 60_000;
 /** The most bytes that are kept for one owner. An answer may exceed the limit, a reservation may not. */
-export const BYTES_AN_OWNER = 16 * 1024 * 1024;
+export const BYTES_PER_OWNER = 16 * 1024 * 1024;
 /** The bytes that an entry takes besides its texts. */
 const ENTRY_BYTES = 512;
 

@@ -1,5 +1,5 @@
 import {
-  BYTES_AN_OWNER,
+  BYTES_PER_OWNER,
   bytesOf,
   ownerHasTooMuch,
   REMEMBERED_MS,
@@ -10,9 +10,9 @@ import { ServiceError } from '../errors.ts';
 
 const MAX_BYTES = 256 * 1024 * 1024;
 
-/** How much may be remembered, in bytes. */
+/** The most bytes that are kept, for each owner and for all owners. */
 export interface MemoryLimits {
-  readonly bytesAnOwner: number;
+  readonly bytesPerOwner: number;
   readonly bytes: number;
 }
 
@@ -23,17 +23,17 @@ interface Entry {
   bytes: number;
 }
 
-/** The answers of one process. `reserve` throws `too_many_requests` when the owner has too much here, `overloaded` when all together have. */
+/** The answers of one process. `reserve` throws `too_many_requests` at the limit of the owner, `overloaded` at the limit of all owners. */
 export class MemoryAnswers implements AnswerStore {
   readonly #limits: MemoryLimits;
   readonly #now: () => number;
-  /** All are kept equally long, so they end in the order in which they stand here. */
+  /** All entries are kept for the same time, so they expire in the order of this map. */
   readonly #entries = new Map<string, Entry>();
   readonly #bytesOf = new Map<string, number>();
   #bytes = 0;
 
   constructor(
-    limits: MemoryLimits = { bytesAnOwner: BYTES_AN_OWNER, bytes: MAX_BYTES },
+    limits: MemoryLimits = { bytesPerOwner: BYTES_PER_OWNER, bytes: MAX_BYTES },
     now: () => number = () => performance.now(),
   ) {
     this.#limits = limits;
@@ -47,7 +47,7 @@ export class MemoryAnswers implements AnswerStore {
     const entry = this.#entries.get(key);
     if (entry !== undefined) return this.#remembered(entry);
     const bytes = bytesOf(reservation);
-    if ((this.#bytesOf.get(owner) ?? 0) + bytes > this.#limits.bytesAnOwner)
+    if ((this.#bytesOf.get(owner) ?? 0) + bytes > this.#limits.bytesPerOwner)
       throw ownerHasTooMuch();
     if (this.#bytes + bytes > this.#limits.bytes) throw new ServiceError('overloaded');
     this.#entries.set(key, { reservation, reservedAt: this.#now(), answer: undefined, bytes });
@@ -61,7 +61,7 @@ export class MemoryAnswers implements AnswerStore {
     return Promise.resolve(entry && this.#remembered(entry));
   }
 
-  // An answer may go past the limits, since its KILLs are done; the next reservation then does not.
+  // An answer may exceed the limits, since its KILLs are done. The next reservation then fails.
   complete(reservation: Reservation, answer: string): Promise<void> {
     this.#forgetOld();
     const entry = this.#entryOf(reservation);

@@ -7,27 +7,27 @@ import {
 } from '../domain/answer-store.ts';
 import type { RedisReply } from './redis-connection.ts';
 
-/** A script with what it is to be run on. */
+/** A Lua script with its keys and arguments. */
 export interface RedisCommand {
   readonly script: string;
   readonly names: readonly string[];
   readonly values: readonly string[];
 }
 
-/** The most commands that a retry queue keeps, and their most bytes. */
+/** The limits of a retry queue. */
 const MAX_COMMANDS = 1000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** What `reserving` replies when the owner has too much. */
+/** The reply to `reserving` at the limit of the owner. */
 export const TOO_MUCH = 'too much';
 
 const ANSWER_PREFIX = 'session-control:answer:';
 const OWNER_PREFIX = 'session-control:owner:';
-/** What an owner has is counted by the minute in which it was reserved, and each minute until the last of it is forgotten. */
+/** The bytes of an owner are counted for each minute of reservation. Such a count is kept until its last entry has expired. */
 const COUNTED_MS = REMEMBERED_MS + 60_000;
 
-// Each is one step for Redis. The age comes from what is left of the time to live: no clocks of hosts are compared.
-// KEYS[1] is the reservation, KEYS[2] has the bytes of its owner: milliseconds of the beginning of a minute -> bytes.
+// Redis runs each script as one step. The age is computed from the remaining time to live: no clocks of hosts are compared.
+// KEYS[1] is the reservation. KEYS[2] maps each minute, by its first millisecond, to the bytes of the owner.
 const READ = `
   local found = redis.call('HMGET', KEYS[1], 'fingerprint', 'limit', 'answer')
   found[4] = redis.call('PTTL', KEYS[1])
@@ -54,7 +54,7 @@ const RESERVE = `
   redis.call('HINCRBY', KEYS[2], minute, ARGV[5])
   redis.call('PEXPIRE', KEYS[2], counted_ms)
   return false`;
-// A count that is gone must not come into being again: it would never end.
+// A count that has expired must not be created again: it would never expire.
 const COUNT = `
   if redis.call('HEXISTS', KEYS[2], minute) == 1 then
     redis.call('HINCRBY', KEYS[2], minute, more)
@@ -66,7 +66,7 @@ const COMPLETE = `
   redis.call('HSET', KEYS[1], 'answer', ARGV[2])
   ${COUNT}
   return false`;
-// What takes memory comes after what frees it, else a full Redis refuses both.
+// DEL comes before the count, since a full Redis refuses a script that begins with a write which takes memory.
 const RELEASE = `
   local ticket, minute, answer = unpack(redis.call('HMGET', KEYS[1], 'ticket', 'minute', 'answer'))
   if ticket ~= ARGV[1] or answer then return false end
@@ -75,35 +75,35 @@ const RELEASE = `
   ${COUNT}
   return false`;
 
-/** Makes a reservation, with a ticket that tells it from all others of the same key. Replies what `remembered` reads, or `TOO_MUCH`. */
+/** Returns the command that makes a reservation. The ticket identifies it among reservations of one key. The reply is for `remembered`, or `TOO_MUCH`. */
 export function reserving(
   reservation: Reservation,
   ticket: string,
-  bytesAnOwner: number,
+  bytesPerOwner: number,
 ): RedisCommand {
   const { fingerprint, limitMs } = reservation;
-  const numbers = [REMEMBERED_MS, bytesOf(reservation), bytesAnOwner, COUNTED_MS];
+  const numbers = [REMEMBERED_MS, bytesOf(reservation), bytesPerOwner, COUNTED_MS];
   const values = [fingerprint, limitMs.toString(), ticket, ...numbers.map(String)];
   return { script: RESERVE, names: namesOf(reservation), values };
 }
 
-/** Replies what `remembered` reads. */
+/** Returns the command that reads an entry. The reply is for `remembered`. */
 export function reading(key: string): RedisCommand {
   return { script: READ, names: [answerName(key)], values: [] };
 }
 
-/** Puts an answer down if the reservation with this ticket is there. */
+/** Returns the command that stores an answer if the reservation with this ticket exists. */
 export function completing(reservation: Reservation, ticket: string, answer: string): RedisCommand {
   return { script: COMPLETE, names: namesOf(reservation), values: [ticket, answer] };
 }
 
-/** Forgets the reservation with this ticket if it is there, without an answer. */
+/** Returns the command that deletes the reservation with this ticket if it exists and has no answer. */
 export function releasing(reservation: Reservation, ticket: string): RedisCommand {
   const values = [ticket, bytesOf(reservation).toString()];
   return { script: RELEASE, names: namesOf(reservation), values };
 }
 
-/** What is there according to a reply; undefined if nothing is. */
+/** Returns the entry in a reply, or undefined if there is none. */
 export function remembered(reply: RedisReply): Remembered | undefined {
   if (!Array.isArray(reply)) return undefined;
   const [fingerprint, limit, answer, leftMs] = reply as readonly RedisReply[];
@@ -116,15 +116,17 @@ export function remembered(reply: RedisReply): Remembered | undefined {
   };
 }
 
-/** The commands to repeat once Redis is back. Beyond its bounds the oldest are dropped; their reservations then end by their own limits. */
+/** The commands to repeat once Redis is back. Drops the oldest beyond 1,000 commands or 16 MiB; their reservations end by their time limits. */
 export class RedisRetryQueue {
   readonly #commands = new Set<RedisCommand>();
   #bytes = 0;
 
+  /** Returns the commands, the oldest first. */
   all(): readonly RedisCommand[] {
     return [...this.#commands];
   }
 
+  /** Adds a command, and drops the oldest ones beyond the limits. */
   add(command: RedisCommand): void {
     this.#commands.add(command);
     this.#bytes += byteLength(command);
@@ -134,6 +136,7 @@ export class RedisRetryQueue {
     }
   }
 
+  /** Removes a command if it is queued. */
   delete(command: RedisCommand): void {
     if (this.#commands.delete(command)) this.#bytes -= byteLength(command);
   }
@@ -147,7 +150,7 @@ function namesOf({ key, owner }: Reservation): readonly [answer: string, owner: 
   return [answerName(key), OWNER_PREFIX + sha256(owner)];
 }
 
-// A key names a caller, and may be a signature, which others who can look into Redis should not see.
+// Other users of Redis should not see a key: it names a caller, and can be a signature.
 function answerName(key: string): string {
   return ANSWER_PREFIX + sha256(key);
 }

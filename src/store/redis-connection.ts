@@ -5,36 +5,36 @@ import { backoffMs } from '../domain/deadline.ts';
 
 const SHORTEST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2000;
-/** Commands that may wait for their replies; further ones fail at once. */
+/** The most commands that wait for a reply. Further commands fail at once. */
 const MAX_COMMANDS = 10_000;
 
-/** Where Redis is, and how long it may take. */
+/** The address of Redis, the credentials, and the time limit. */
 export interface RedisSettings {
   readonly host: string;
   readonly port: number;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   readonly database?: number | undefined;
-  /** The certificate is verified, with this PEM instead of the system's authorities if there is one. */
+  /** TLS with a verified certificate: against the authority in this PEM, or else those of the system. */
   readonly tls?: { readonly ca?: string | undefined } | undefined;
-  /** For a command; so long takes each of the steps of connecting at most, too. */
+  /** The time limit of a command, and of each step of connecting, in milliseconds. */
   readonly timeoutMs?: number | undefined;
 }
 
-/** Who wants to know how the connection fares; each is told once an outage. */
+/** Receives one `lost` and one `back` for each outage. */
 export interface RedisEvents {
   lost(error: unknown): void;
   back(): void;
 }
 
-/** What Redis replies in RESP 2. */
+/** A reply of Redis in RESP 2. */
 export type RedisReply = string | number | null | readonly RedisReply[];
 
 type Client = ReturnType<typeof newClient>;
 
 /**
- * A connection to Redis that is made anew, as long as it takes, whenever it is lost. Commands never wait for one: without it they fail at once.
- * node-redis has limits for a command that waits to be sent, but none for its reply; here a reply that is late costs the connection.
+ * A connection to Redis that reconnects whenever it is lost, without a limit. A command without a connection fails at once.
+ * node-redis limits the time until a command is sent, but not the time until its reply: here a late reply breaks the connection.
  */
 export class RedisConnection {
   readonly #settings: RedisSettings;
@@ -46,7 +46,7 @@ export class RedisConnection {
   #client: Client | undefined;
   #isOut = false;
 
-  /** Begins to connect; that Redis is down is told to `events` and no error. */
+  /** Begins to connect. Reports an unreachable Redis to `events`, and throws no error. */
   constructor(settings: RedisSettings, events: RedisEvents) {
     this.#settings = settings;
     this.#events = events;
@@ -54,17 +54,17 @@ export class RedisConnection {
     this.#ended = this.#stayConnected();
   }
 
-  /** Whether a command can be sent. */
+  /** True if a command can be sent. */
   get isReady(): boolean {
     return this.#client !== undefined;
   }
 
-  /** Has it called for each new connection, before anybody else can use it. */
+  /** Calls the listener for each new connection, before any command can use it. */
   onReady(listener: () => void): void {
     this.#whenReady.push(listener);
   }
 
-  /** Sends a command. Rejects with Redis's own error, or when there is no connection, or when the reply does not come in time. */
+  /** Sends a command. Rejects with the error of Redis, or if there is no connection, or if the reply is late. */
   async send(...command: string[]): Promise<RedisReply> {
     const client = this.#client;
     if (client === undefined) throw new Error('There is no connection to Redis.');
@@ -78,7 +78,7 @@ export class RedisConnection {
     }
   }
 
-  /** Ends the connection for good; commands that are under way fail. */
+  /** Closes the connection without reconnecting. Commands in progress fail. */
   async close(): Promise<void> {
     this.#closing.abort();
     if (this.#client !== undefined) this.#lose(this.#client, new Error('closed'));
@@ -90,7 +90,7 @@ export class RedisConnection {
       const since = performance.now();
       const { client, lost } = this.#create();
       if (await this.#connect(client)) await lost;
-      // One that held for a while starts the count again; one that breaks at once is no success.
+      // A connection of more than 4 s resets the count. A connection that breaks earlier counts as a failure.
       if (performance.now() - since > 2 * LONGEST_PAUSE_MS) failures = 0;
       const pause = backoffMs(failures, SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS);
       await sleep(pause, undefined, { signal: this.#closing.signal, ref: false }).catch(
@@ -168,7 +168,7 @@ function newClient(settings: RedisSettings, timeoutMs: number) {
     disableClientInfo: true,
     disableOfflineQueue: true,
     commandsQueueMaxLength: MAX_COMMANDS,
-    // It would be an AbortSignal a command, for nothing (see above).
+    // A timeout here costs an AbortSignal for each command, and does not limit the reply.
     commandOptions: { timeout: 0 },
   });
 }

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { RedisStore } from 'rate-limit-redis';
-import { BYTES_AN_OWNER, ownerHasTooMuch, type AnswerStore } from '../domain/answer-store.ts';
+import { BYTES_PER_OWNER, ownerHasTooMuch, type AnswerStore } from '../domain/answer-store.ts';
 import type { Remembered, Reservation } from '../domain/answer-store.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import { completing, reading, releasing, remembered, reserving } from './redis-commands.ts';
@@ -10,20 +10,19 @@ import type { RedisConnection, RedisReply } from './redis-connection.ts';
 const COUNTER_PREFIX = 'session-control:requests:';
 
 /**
- * The answers of several replicas, in one Redis. `reserve` throws `too_many_requests` when the owner has too much there.
- * Everything Redis cannot do is `store_unavailable`; what was to be put down or taken back is then done when Redis is back,
- * so that nobody hears that an outcome is unknown which is known here.
+ * The answers of several replicas, in one Redis. `reserve` throws `too_many_requests` at the limit of the owner. Every failure of Redis is
+ * `store_unavailable`. A failed `complete` or `release` is repeated once Redis is back, so that no known outcome is reported as unknown.
  */
 export class RedisAnswers implements AnswerStore {
   readonly #redis: RedisConnection;
-  readonly #bytesAnOwner: number;
-  /** Of what was reserved here. */
+  readonly #bytesPerOwner: number;
+  /** The tickets of the reservations of this process. */
   readonly #tickets = new WeakMap<Reservation, string>();
   readonly #retries = new RedisRetryQueue();
 
-  constructor(redis: RedisConnection, bytesAnOwner = BYTES_AN_OWNER) {
+  constructor(redis: RedisConnection, bytesPerOwner = BYTES_PER_OWNER) {
     this.#redis = redis;
-    this.#bytesAnOwner = bytesAnOwner;
+    this.#bytesPerOwner = bytesPerOwner;
     redis.onReady(() => {
       for (const command of this.#retries.all()) void this.#retry(command);
     });
@@ -34,9 +33,9 @@ export class RedisAnswers implements AnswerStore {
     const wasReady = this.#redis.isReady;
     let reply: RedisReply;
     try {
-      reply = await this.#run(reserving(reservation, ticket, this.#bytesAnOwner));
+      reply = await this.#run(reserving(reservation, ticket, this.#bytesPerOwner));
     } catch (error) {
-      // It may have been made, or be made yet, and nothing will be done for it.
+      // Redis may still make the reservation, but no work follows.
       if (wasReady) this.#retries.add(releasing(reservation, ticket));
       throw error;
     }
@@ -50,18 +49,18 @@ export class RedisAnswers implements AnswerStore {
     return remembered(await this.#run(reading(key)));
   }
 
-  // An answer may go past the bound, since its KILLs are done; the next reservation then does not.
+  // An answer may exceed the limit, since its KILLs are done. The next reservation then fails.
   async complete(reservation: Reservation, answer: string): Promise<void> {
     const ticket = this.#tickets.get(reservation);
-    if (ticket !== undefined) await this.#runOrKeep(completing(reservation, ticket, answer));
+    if (ticket !== undefined) await this.#runOrQueue(completing(reservation, ticket, answer));
   }
 
   async release(reservation: Reservation): Promise<void> {
     const ticket = this.#tickets.get(reservation);
-    if (ticket !== undefined) await this.#runOrKeep(releasing(reservation, ticket));
+    if (ticket !== undefined) await this.#runOrQueue(releasing(reservation, ticket));
   }
 
-  async #runOrKeep(command: RedisCommand): Promise<void> {
+  async #runOrQueue(command: RedisCommand): Promise<void> {
     try {
       await this.#run(command);
     } catch (error) {
@@ -74,7 +73,7 @@ export class RedisAnswers implements AnswerStore {
     try {
       return await this.#redis.send('EVAL', script, names.length.toString(), ...names, ...values);
     } catch (error) {
-      throw new ServiceError('store_unavailable', CANNOT_TELL, { cause: error });
+      throw new ServiceError('store_unavailable', UNKNOWN_BEFORE, { cause: error });
     }
   }
 
@@ -88,30 +87,30 @@ export class RedisAnswers implements AnswerStore {
   }
 }
 
-const CANNOT_TELL: Sentence = {
+const UNKNOWN_BEFORE: Sentence = {
   'en-us':
-    'The store cannot tell whether this request came before, so this time it was not carried out; what it did if it came before stands. Until the store can, only kills are carried out that are unsigned and have no Idempotency-Key.',
+    'The store is unavailable, so it is unknown whether this request was carried out before; this time it was not carried out. An earlier result stands. Retry later. Until then, only unsigned kills without an Idempotency-Key are carried out.',
   'zh-cn':
-    '存储无法判断该请求是否重复，因此本次未执行；若此前已执行，其结果不变。恢复之前，仅执行未签名且不带Idempotency-Key的终止请求。',
+    '存储不可用，无法判断该请求此前是否已执行。本次未执行；若此前已执行，其结果不变。请稍后重试。恢复之前，仅执行未签名且不带Idempotency-Key的终止请求。',
 };
 
-/** Counts requests for express-rate-limit, over all replicas. Each limiter needs its own, with a name that all replicas give it. */
+/** Counts requests of all replicas for express-rate-limit. Each limiter needs its own counters, with one name on all replicas. */
 export class RedisCounters extends RedisStore {
   constructor(redis: RedisConnection, name: string) {
-    super({ prefix: `${COUNTER_PREFIX}${name}:`, sendCommand: sendingWholeScripts(redis) });
+    super({ prefix: `${COUNTER_PREFIX}${name}:`, sendCommand: sendWholeScripts(redis) });
   }
 
-  // Its keys name callers.
+  // The hash hides the caller that the key names.
   override prefixKey(key: string): string {
     return super.prefixKey(createHash('sha256').update(key).digest('hex'));
   }
 }
 
 /**
- * RedisStore loads its scripts once, at construction, and keeps that failure for good if Redis is down then.
- * So the scripts stay here, and each call sends the whole text.
+ * Returns a function that sends the whole script with each call. RedisStore loads its scripts only at construction, and never recovers if
+ * Redis is down then.
  */
-function sendingWholeScripts(redis: RedisConnection) {
+function sendWholeScripts(redis: RedisConnection) {
   const scripts = new Map<string, string>();
   return async (...command: string[]): Promise<string | number | (string | number)[]> => {
     const [name, argument = '', ...rest] = command;

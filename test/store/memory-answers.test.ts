@@ -29,7 +29,7 @@ describe('the bounds of answers in memory', () => {
   let store: MemoryAnswers;
   beforeEach(() => {
     now = 0;
-    store = new MemoryAnswers({ bytesAnOwner: BOUND, bytes: 25_000 }, () => now);
+    store = new MemoryAnswers({ bytesPerOwner: BOUND, bytes: 25_000 }, () => now);
   });
 
   const remember = async (owner: string, answer: string): Promise<string> => {

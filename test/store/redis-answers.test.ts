@@ -40,17 +40,17 @@ const AGE = `
 
 let server: RedisServer;
 
-async function replica(bytesAnOwner?: number, timeoutMs?: number): Promise<Replica> {
+async function replica(bytesPerOwner?: number, timeoutMs?: number): Promise<Replica> {
   const told = await connected(server, timeoutMs === undefined ? {} : { timeoutMs });
   const troubles: unknown[] = [];
-  const store = new RedisAnswers(told.redis, bytesAnOwner);
+  const store = new RedisAnswers(told.redis, bytesPerOwner);
   const answers = new IdempotentResponses(store, (error) => troubles.push(error));
   return { ...told, store, answers, troubles };
 }
 
 /** Returns a replica that does not wait long for a Redis that hangs. */
-async function hasty(bytesAnOwner?: number): Promise<Replica> {
-  return await replica(bytesAnOwner, HASTY_MS);
+async function hasty(bytesPerOwner?: number): Promise<Replica> {
+  return await replica(bytesPerOwner, HASTY_MS);
 }
 
 /** Makes all that Redis has so much older. */
