@@ -51,7 +51,7 @@ export class LineFile {
 
   /**
    * Appends a line, which must have no newline. Resolves once the line is on disk; rejects with Node.js's error if that is not certain.
-   * A line with `hasTime` waits at most 10 ms to share the write of a line without it: a write of its own would delay that line.
+   * A line with `hasTime` waits at most 10 ms to share the write of a line without it. A separate write would delay that line.
    */
   append(line: string, { hasTime = false } = {}): Promise<void> {
     const bytes = Buffer.byteLength(line);

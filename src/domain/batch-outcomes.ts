@@ -2,7 +2,7 @@ import { asServiceError, type ServiceError } from '../errors.ts';
 import type { ControlConnection, KillResult, Node } from './node.ts';
 import type { SessionSnapshot } from './session-snapshot.ts';
 import type { Session } from './session.ts';
-import { type Audit, type Entry, isExpected, type Outcome } from './termination.ts';
+import { isExpected, type Audit, type Entry, type Outcome } from './termination.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
 
 interface IdOutcome {

@@ -7,13 +7,13 @@ import {
   isServerThread,
   servesClient,
 } from './internal-names.ts';
-import { type ControlConnection } from './node.ts';
+import type { ControlConnection } from './node.ts';
 import type { ProcessList } from './node.ts';
 import {
   clientPort,
-  type Incarnation,
   isCutHost,
   isSameRun,
+  type Incarnation,
   type ProcessListRow,
 } from './session.ts';
 
@@ -39,11 +39,11 @@ type Rules = Omit<ClientFilter, 'knownInternal' | 'ofInternalUsers'>;
 /**
  * Keeps the ids that lists proved internal, for each node and incarnation. An applier or an event worker can show an ordinary account at
  * times; pt-kill remembers replication threads for the same reason. Keeps an id only for a reason that lasts:
- * - The thread serves no client: it is one of our own connections, has a command or a state that no client has, is a `system user` without a
- *   client's endpoint, or is a server thread in `performance_schema`. Such a thread never becomes a client's.
+ * - The thread serves no client, and never will. It is one of our own connections, or has a command or a state that no client has. Or it is a
+ *   `system user` without a client's endpoint, or a server thread in `performance_schema`.
  * - The own account of the session is internal. The row shows that account between two statements, the thread shows it always. The id is kept
  *   until the session rests under another account.
- * Any other account, or a host without a port, can belong to the definer of a routine, and a client shows it only until the routine ends.
+ * Any other account, or a host without a port, can be that of a routine's definer: a client shows it only until the routine ends.
  * Such a row is internal, but its id is not kept.
  */
 export class InternalThreadHistory {

@@ -2,7 +2,7 @@ import { ServiceError, type Sentence } from '../errors.ts';
 import { BatchOutcomes } from './batch-outcomes.ts';
 import { limitReached } from './deadline.ts';
 import { ExitWatcher } from './exit-watcher.ts';
-import { type ControlConnection, type KillResult } from './node.ts';
+import type { ControlConnection, KillResult } from './node.ts';
 import type { Nodes, ProcessList } from './node.ts';
 import { SessionSnapshot, type SnapshotParts } from './session-snapshot.ts';
 import { isSameIncarnation, type Session, type UsedConnection } from './session.ts';

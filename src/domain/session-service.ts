@@ -5,7 +5,7 @@ import type { Capabilities, Node, NodeKey, NodeRegistry, Nodes } from './node.ts
 import { SessionSelector, type SessionRules } from './session-snapshot.ts';
 import { sessionOf, type Session } from './session.ts';
 import { PageCache, type ListedRow } from './user-sessions.ts';
-import { type Audit, NO_AUDIT, type Termination, type TerminationRequest } from './termination.ts';
+import { NO_AUDIT, type Audit, type Termination, type TerminationRequest } from './termination.ts';
 
 /** A page of the user sessions of a node. */
 export interface SessionPage {

@@ -138,7 +138,7 @@ export interface UsedConnection extends Reached {
 
 /**
  * Returns true if `later` surely reaches the incarnation that `earlier` reached, still at its `usedAt`.
- * A connection to the same run has a higher id, or is from before `usedAt`: no connection outlasts its server process, and a server has one
+ * A connection to the same run has a higher id, or is from before `usedAt`. No connection outlasts its server process, and a server has one
  * process at a time.
  */
 export function isSameIncarnation(earlier: UsedConnection, later: Reached): boolean {

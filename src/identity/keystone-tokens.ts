@@ -121,7 +121,7 @@ function answerOf(status: number, text: string, settings: KeystoneSettings, now:
   throw new ServiceError('service_token_refused');
 }
 
-/** Returns the time in milliseconds since 1970 by IAM's clock, whose date has whole seconds; by our own clock if there is no date. */
+/** Returns the time by IAM's clock, whose date has whole seconds, or by our own clock without a date. In milliseconds since 1970. */
 function clockOf(date: string | null): number {
   const [own, second] = [Date.now(), Date.parse(date ?? '')];
   return Number.isNaN(second) ? own : Math.min(Math.max(own, second), second + 999);

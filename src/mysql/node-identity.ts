@@ -1,4 +1,4 @@
-import { type Node } from '../domain/node.ts';
+import type { Node } from '../domain/node.ts';
 import { isSameRun, type Incarnation } from '../domain/session.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import type { ServerIdentity } from './identity.ts';

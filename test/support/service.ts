@@ -10,7 +10,7 @@ import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
 import { IdempotentResponses } from '../../src/domain/idempotent-responses.ts';
 import { SessionService } from '../../src/domain/session-service.ts';
 import { AccessKeys, type AccessKey } from '../../src/identity/access-keys.ts';
-import { Authenticator, type StaticToken, StaticTokens } from '../../src/identity/authenticator.ts';
+import { Authenticator, StaticTokens, type StaticToken } from '../../src/identity/authenticator.ts';
 import type { KeystoneTokens } from '../../src/identity/keystone-tokens.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { FileRegistry } from '../../src/registry/node-registry.ts';

@@ -1,4 +1,4 @@
-import { type OwnSessions } from '../../domain/node.ts';
+import type { OwnSessions } from '../../domain/node.ts';
 import { isSameRun, type Incarnation } from '../../domain/session.ts';
 import type { DriverConnection } from '../driver/driver-connection.ts';
 import type { ServerIdentity } from '../identity.ts';

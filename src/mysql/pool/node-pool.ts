@@ -1,4 +1,4 @@
-import { backoffMs, type Deadline, limitReached, withDeadline } from '../../domain/deadline.ts';
+import { backoffMs, limitReached, withDeadline, type Deadline } from '../../domain/deadline.ts';
 import type { ControlConnection, Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
 import { isEndpointUnavailable, isFull, nodeTrouble } from '../node-trouble.ts';
