@@ -21,9 +21,9 @@ import { parseQuery } from './http/validators.ts';
 import { answerError, noSuchApi } from './http/wire.ts';
 
 const MAX_AT_ONCE = 1024;
-/** Enough for a hundred callers at once to never wait for each other. */
+/** The limit at the start: a hundred concurrent callers do not wait for each other. */
 const PLACES = 192;
-/** Measured (docs/scale.md): twice or half as many requests in progress complete fewer a second. */
+/** Measured (docs/scale.md): at 32 or 128 requests in progress, fewer complete per second. */
 const MAX_WHEN_BUSY = 64;
 
 /** The dependencies of the app. */
@@ -37,13 +37,13 @@ export interface AppDependencies {
   readonly readiness: () => Promise<Readiness>;
   /** Creates the counters of the request limits; in memory by default. */
   readonly makeCounters?: MakeCounters | undefined;
-  /** Receives the figures of each request. */
+  /** Records each request in the metrics. */
   readonly meter?: RequestMeter | undefined;
-  /** Express's setting: which proxies may name the client's address. */
+  /** Which proxies may name the client's address, as Express's `trust proxy` takes it. */
   readonly trustProxy: boolean | number | string;
 }
 
-/** Creates the HTTP side of the service: the middleware in its order. It neither listens nor reads the environment. */
+/** Creates the HTTP side of the service: the middleware in its order. Does not listen, and does not read the environment. */
 export function createApp({
   sessions,
   identity,
@@ -71,17 +71,17 @@ export function createApp({
   const trustsProxy = app.get('trust proxy fn') as TrustsProxy;
   const open = openContext(securityHeaders(), trustsProxy);
   const limit = limitAddress(limits.requestsPerMinute, makeCounters);
-  // One handler instead of three: each handler that Express walks costs as much as the work in it.
+  // One handler instead of three: a further Express handler would cost as much time as its own work.
   app.use((req, res, next) => {
     open(req, res);
-    // Before the log: probes arrive every second.
+    // Before the request log: a probe arrives every second and gets no line.
     health(req, res, (error?: unknown) => {
       if (error !== undefined) {
         next(error);
         return;
       }
       begin(req, res);
-      // Before a body is read, and for paths without a route, too.
+      // Before the body is read, and also for paths without a route.
       limit(req, res).then(() => {
         next();
       }, next);
@@ -116,7 +116,7 @@ function openContext(
     const context = requestContext(res);
     context.requestId = newRequestId();
     context.language = languageOf(req.headers);
-    // Read now: a closed socket no longer has an address.
+    // Read at the start: a closed socket has no address.
     context.address = clientAddress(req, trustsProxy);
     context.network = networkOf(context.address);
     context.wireMethod = req.method;
@@ -135,7 +135,7 @@ function beginRequest(log: EventLog): (req: Request, res: Response) => void {
   };
 }
 
-// Helmet sets the same headers on every response: to call it for each request takes three times as long.
+// Helmet sets the same headers on each response. Calling it per request takes three times as long.
 function securityHeaders(): readonly (readonly [name: string, value: string])[] {
   const headers: [string, string][] = [];
   const res = {

@@ -8,18 +8,18 @@ import type { KeystoneSettings } from './identity/keystone-tokens.ts';
 import type { StaticToken } from './identity/authenticator.ts';
 import type { RedisSettings } from './store/redis-connection.ts';
 
-/** What both files say. */
+/** The content of both configuration files. */
 export interface Configuration {
   readonly config: Config;
   readonly nodes: readonly Node[];
 }
 
-/** All that is wrong with either file, a line each. */
+/** All problems of both configuration files, one line each. */
 export interface Problems {
   readonly problems: readonly string[];
 }
 
-/** Reads the service's file at `path` and the file of the nodes that it names: what they say, or everything that is wrong with either. */
+/** Reads the service's file at `path` and the node file that it names. Returns their content, or all problems of both. */
 export function readConfiguration(
   path: string,
   environment: Environment,
@@ -36,12 +36,12 @@ export function readConfiguration(
   return { config: service.value, nodes: nodes.value.nodes };
 }
 
-/** The problems as they are told before the process ends. */
-export function toldProblems({ problems }: Problems): string {
+/** Returns the problems as text for standard error. */
+export function renderProblems({ problems }: Problems): string {
   return `Invalid configuration:\n  ${problems.join('\n  ')}\n`;
 }
 
-/** What a reload does not change, to compare. */
+/** Returns the settings that a reload cannot change, as text to compare. */
 export function fixedPart({
   server,
   log,
@@ -52,11 +52,11 @@ export function fixedPart({
   registry,
 }: Config): string {
   const { tls, ...listener } = server;
-  const kinds = [tls !== undefined, tls?.ca !== undefined];
-  return JSON.stringify([listener, log, limits, sessions, kinds, audit, metrics, registry.warm]);
+  const tlsMode = [tls !== undefined, tls?.ca !== undefined];
+  return JSON.stringify([listener, log, limits, sessions, tlsMode, audit, metrics, registry.warm]);
 }
 
-/** The callers that have a token. */
+/** Returns the configured tokens with their callers. */
 export function tokensOf({ identity }: Config): StaticToken[] {
   return (identity.tokens ?? []).map(({ project_id, ...rest }) => ({
     ...rest,
@@ -64,7 +64,7 @@ export function tokensOf({ identity }: Config): StaticToken[] {
   }));
 }
 
-/** The callers that have an access key. */
+/** Returns the configured access keys with their callers. */
 export function accessKeysOf({ identity }: Config): AccessKey[] {
   return (identity.access_keys ?? []).map(({ project_id, security_token, ...rest }) => ({
     ...rest,
@@ -73,7 +73,7 @@ export function accessKeysOf({ identity }: Config): AccessKey[] {
   }));
 }
 
-/** How IAM is asked, if it is. */
+/** Returns the settings of IAM, or undefined if it is not configured. */
 export function keystoneOf({ identity: { keystone } }: Config): KeystoneSettings | undefined {
   return (
     keystone && {
@@ -98,7 +98,7 @@ export function requestLimitsOf({ limits, audit }: Config): RequestLimits {
   };
 }
 
-/** Where the store is, if there is one. */
+/** Returns the settings of the store, or undefined if it is not configured. */
 export function storeOf({ limits: { store } }: Config): RedisSettings | undefined {
   if (store === undefined) return undefined;
   const { protocol, hostname, port, username, password, pathname } = new URL(store);
@@ -112,6 +112,7 @@ export function storeOf({ limits: { store } }: Config): RedisSettings | undefine
   };
 }
 
+/** Returns the name of the node file, also if other keys of the service's file have problems. */
 function writtenRegistryFile(written: unknown): string | undefined {
   const { registry } = (written ?? {}) as { registry?: { file?: unknown } };
   return typeof registry?.file === 'string' ? registry.file : undefined;

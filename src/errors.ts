@@ -1,10 +1,10 @@
 /** The languages of the API, as `X-Language` names them. */
 export type Language = 'en-us' | 'zh-cn';
 
-/** One sentence for the caller, in each language of the API. */
+/** A sentence for the caller, in each language of the API. */
 export type Sentence = Readonly<Record<Language, string>>;
 
-/** What went wrong. Which status and words each has on the wire is told by the table in `http/error-table.ts`. */
+/** The reason of an error. The table in `http/error-table.ts` has the status and the message of each. */
 export type ErrorCode =
   | 'parameter_wrong'
   | 'request_null'
@@ -33,7 +33,7 @@ export type ErrorCode =
   | 'service_token_refused'
   | 'internal';
 
-/** The one error that callers hear of. `detail` is for them; `cause` is for the log. */
+/** An error that the service reports to a caller. `detail` is for the caller, `cause` for the log. */
 export class ServiceError extends Error {
   readonly code: ErrorCode;
   readonly detail: Sentence | undefined;
@@ -46,7 +46,7 @@ export class ServiceError extends Error {
   }
 }
 
-/** Returns a ServiceError as it is, and anything else as the cause of one with this code. */
+/** Returns a ServiceError unchanged, and wraps any other value in one with this code. */
 export function asServiceError(thrown: unknown, code: ErrorCode = 'internal'): ServiceError {
   return thrown instanceof ServiceError
     ? thrown

@@ -22,9 +22,9 @@ import { warnOfOpenIam, warnOfUnverifiedNodes } from './warnings.ts';
 
 /** A scrape in progress need not finish. */
 const METRICS_STOP_MS = 100;
-/** The part of the time for stopping that is left for the steps after the last request, the audit above all. */
+/** The time that stopping keeps for the steps after the last request, such as writing the audit. */
 const AFTER_REQUESTS_MS = 500;
-/** How long the last log lines may take. */
+/** The time for the last log lines. */
 const LAST_LINES_MS = 500;
 
 /** The parts of the service that listen, follow the configuration, or close at the end. */
@@ -43,7 +43,7 @@ export interface ServiceParts {
   readonly redis: RedisConnection | undefined;
 }
 
-/** Listens for metrics, if configured, then for clients. Calls `onCannotListen` for each port that is not available. */
+/** Listens for metrics, if configured, then for clients. Calls `onCannotListen` if a port is not available. */
 export function listen(
   { config: { server, metrics }, log, listener, metricsListener, registry }: ServiceParts,
   stopping: AbortSignal,
@@ -77,12 +77,15 @@ export function listen(
   });
 }
 
-/** Opens the audit file again and applies what a reload can change. If the new configuration has problems, the old one stays in force. */
+/** Applies the new nodes, credentials and certificates. If the new configuration has problems, the old one stays in force. */
 export function reload(parts: ServiceParts, next: Configuration | Problems): void {
   const { config, log, listener, registry, mysqlNodes } = parts;
   parts.metrics?.reloaded(!('problems' in next));
   if ('problems' in next) {
-    log.error('reload refused, the old configuration stays', { problems: next.problems });
+    log.error('reload refused', {
+      problems: next.problems,
+      effect: 'the old configuration stays in force',
+    });
     return;
   }
   registry.replace(next.nodes);
@@ -92,23 +95,26 @@ export function reload(parts: ServiceParts, next: Configuration | Problems): voi
   parts.accessKeys.replace(accessKeysOf(next.config));
   parts.keystone.replace(keystoneOf(next.config));
   const { tls } = next.config.server;
-  // Whether clients must present a certificate is settled when the listener is made.
+  // The listener cannot change whether it asks clients for a certificate.
   if (tls !== undefined && (tls.ca === undefined) === (config.server.tls?.ca === undefined)) {
     replaceTls(listener, tls);
   }
   warnOfUnverifiedNodes(next.nodes, log);
   warnOfOpenIam(next.config, log);
   if (fixedPart(next.config) !== fixedPart(config)) {
-    log.warn('some of what changed takes effect only when the service is started again');
+    log.warn('restart needed', { effect: 'some changes take effect only at a restart' });
   }
   log.info('reloaded', { nodes: next.nodes.length });
 }
 
-/** Completes the requests in progress and closes every part, then calls `endNow`: at the latest after `request_timeout_ms`. */
+/**
+ * Completes the requests in progress, then closes every part. Calls `endNow` if the process still runs 500 ms later, and at the latest
+ * `request_timeout_ms` after the call.
+ */
 export function close(parts: ServiceParts, endNow: () => void): void {
   const { config, log, listener, metricsListener, mysqlNodes, audit, redis } = parts;
   const limitMs = config.limits.request_timeout_ms;
-  // A disk, a pipe or a name server that hangs keeps one of Node's threads, and with it the process.
+  // A hanging disk, pipe or name server blocks a thread of Node.js, and Node.js then does not exit.
   setTimeout(endNow, limitMs).unref();
   void stopListening(listener, Math.max(limitMs - AFTER_REQUESTS_MS, limitMs / 2))
     .then(() => metricsListener && stopListening(metricsListener, METRICS_STOP_MS))

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EXIT, HELP, readCommandLine } from './commands/command-line.ts';
 
-// What a command does not need is not loaded: neither is a service slow to start, nor a probe.
+// Each command imports only its own code, which keeps health probes fast.
 const line = readCommandLine(process.argv.slice(2));
 switch (line.command) {
   case 'start':
@@ -47,7 +47,7 @@ switch (line.command) {
 }
 
 async function start(file: string): Promise<void> {
-  // Before anything takes time: by itself it would end the process, and who rotates the audit's file sends it whenever.
+  // Before all else: logrotate may send SIGHUP at any time, and by default it ends the process.
   const early = { isReloadAsked: false };
   let reload = (): void => {
     early.isReloadAsked = true;
@@ -56,10 +56,10 @@ async function start(file: string): Promise<void> {
     reload();
   });
   process.setSourceMapsEnabled(true);
-  const { readConfiguration, toldProblems } = await import('./configuration.ts');
+  const { readConfiguration, renderProblems } = await import('./configuration.ts');
   const initial = readConfiguration(file, process.env);
   if ('problems' in initial) {
-    process.stderr.write(toldProblems(initial));
+    process.stderr.write(renderProblems(initial));
     process.exitCode = EXIT.configuration;
     return;
   }
@@ -76,11 +76,11 @@ async function start(file: string): Promise<void> {
   process.on('SIGINT', service.stop);
 }
 
-/** Ends the process without waiting for Node's threads, as process.exit() would: one that hangs never ends. */
+/** Ends the process at once. process.exit() would wait for a hanging thread of Node.js. */
 function endNow(): never {
   process.removeAllListeners('SIGTERM');
   process.kill(process.pid, 'SIGTERM');
-  // The kernel ignores that signal for the first process of a container.
+  // The kernel ignores SIGTERM for the first process of a container.
   process.abort();
 }
 

@@ -40,27 +40,27 @@ import {
   warnOfUnverifiedNodes,
 } from './warnings.ts';
 
-/** What the service is given besides its configuration. */
+/** The dependencies of the service besides its configuration. */
 export interface ServiceDependencies {
-  /** For the record. */
+  /** The id of this process, for the audit. */
   readonly processId: number;
-  /** Reads the configuration anew. */
+  /** Reads both configuration files again. */
   readonly reread: () => Configuration | Problems;
-  /** Hears that there is nothing to listen on. */
+  /** Called if a port is not available. */
   readonly onCannotListen: () => void;
-  /** Ends the process at once, whatever hangs. */
+  /** Ends the process at once, even if a thread hangs. */
   readonly endNow: () => void;
 }
 
-/** The service while it runs. */
+/** A running service. */
 export interface Service {
-  /** Opens the audit's file anew, and takes over what can change of the configuration; with a problem the old one stays. */
+  /** Opens the audit file again, and applies the new configuration unless it has problems. */
   readonly reload: () => void;
-  /** Takes no more requests, finishes those under way, and lets go of everything. `signal` is for the log. */
+  /** Refuses new requests, completes those in progress and closes every part. `signal` is for the log. */
   readonly stop: (signal: string) => void;
 }
 
-/** Wires the parts and starts to listen. */
+/** Creates the parts, connects them, and starts to listen. */
 export function startService(
   { config, nodes }: Configuration,
   { processId, reread, onCannotListen, endNow }: ServiceDependencies,
@@ -68,7 +68,7 @@ export function startService(
   const { server, limits, sessions: rules } = config;
   const output = new LogOutput();
   const log = createLogger(config.log, output);
-  output.onRecovered = (lines) => log.warn('log lines were lost', { lines });
+  output.onRecovered = (lines) => log.warn('log lines lost', { lines });
   const registry = new FileRegistry(nodes);
   const store = storeOf(config);
   const redis = store && new RedisConnection(store, logStoreEvents(log));
@@ -76,7 +76,7 @@ export function startService(
   const tokens = new StaticTokens(tokensOf(config));
   const accessKeys = new AccessKeys(accessKeysOf(config), redis !== undefined);
   const stopping = new AbortController();
-  // Every request that waits listens to it.
+  // Each waiting request adds a listener: Node.js need not warn about their number.
   setMaxListeners(0, stopping.signal);
   const audit =
     config.audit &&
@@ -84,9 +84,11 @@ export function startService(
       new LineFile(config.audit.file),
       processId,
       logAuditTrouble(config.audit.file, log),
-      () => log.info('the audit can be written again'),
+      () => log.info('audit writable again'),
     );
-  if (audit === undefined) log.warn('no audit is configured: kills are recorded in this log only');
+  if (audit === undefined) {
+    log.warn('no audit configured', { effect: 'kills are recorded in this log only' });
+  }
   const mysqlNodes = new MysqlNodes(logNodeEvents(log));
   const metrics =
     config.metrics &&
@@ -116,7 +118,10 @@ export function startService(
     identity: metrics ? instrumentIdentity(authenticator, metrics.stages) : authenticator,
     log,
     idempotentResponses: new IdempotentResponses(answers, (error) =>
-      log.warn('an answer could not be remembered', { error }),
+      log.warn('response not stored', {
+        error,
+        effect: 'a repeated request may get the outcome unknown',
+      }),
     ),
     audit: record,
     readiness: async () => {
@@ -148,7 +153,7 @@ export function startService(
   warnOfOpenIam(config, log);
   const metricsListener =
     metrics &&
-    createMetricsListener(metrics, (error) => log.error('metrics cannot be told', { error }));
+    createMetricsListener(metrics, (error) => log.error('metrics not available', { error }));
   if (metrics) listener.on('drop', metrics.connectionRefused);
   if (config.registry.warm === 'all') void mysqlNodes.warm(nodes);
 
@@ -163,7 +168,7 @@ export function startService(
   });
   return {
     reload: () => {
-      // First: logrotate has renamed the file, whatever the configuration holds.
+      // Even if the new configuration is refused: logrotate has renamed the file.
       audit?.reopen();
       reload(parts, reread());
     },

@@ -4,77 +4,84 @@ import type { Logger } from './logging/logger.ts';
 import type { NodeEvents } from './mysql/pool/node-health.ts';
 import type { RedisEvents } from './store/redis-connection.ts';
 
-/** Warns of listening where others can read along. */
+const HOUR_MS = 3_600_000;
+
+/** Warns about a port that other machines reach without TLS, or without credentials. */
 export function warnOfOpenListeners({ server, metrics }: Config, log: Logger): void {
   if (server.tls === undefined && !isLoopback(server.host)) {
-    log.warn(
-      'listening without TLS where others can read along: tokens and signatures are in the clear',
-      { host: server.host },
-    );
+    log.warn('listening without TLS', {
+      host: server.host,
+      effect: 'tokens and signatures cross the network in cleartext',
+    });
   }
   if (metrics !== undefined && !isLoopback(metrics.host)) {
-    log.warn('metrics are given out without credentials where others can read them', {
+    log.warn('metrics open to other machines', {
       host: metrics.host,
+      effect: 'the metrics port asks for no credentials',
     });
   }
 }
 
-/** Warns of an IAM that is asked where others can read along. */
+/** Warns about an IAM endpoint on another machine without TLS. */
 export function warnOfOpenIam({ identity }: Config, log: Logger): void {
   const iam = identity.keystone?.endpoint;
   if (iam !== undefined && iam.startsWith('http:') && !isLoopback(new URL(iam).hostname)) {
-    log.warn('IAM is asked without TLS where others can read along: tokens are in the clear');
+    log.warn('IAM endpoint without TLS', { effect: 'tokens cross the network in cleartext' });
   }
 }
 
-/** Warns of nodes that could be anybody. */
+/** Warns about nodes whose certificates are not verified. */
 export function warnOfUnverifiedNodes(nodes: readonly Node[], log: Logger): void {
   const unverified = nodes.filter(({ tls }) => tls === 'offered').map(({ nodeId }) => nodeId);
   if (unverified.length === 0) return;
-  log.warn('nodes without tls settings: encrypted where they offer it, but not verified', {
+  log.warn('nodes without tls settings', {
     nodes: unverified.length,
     first_node_id: unverified[0],
+    effect: 'connections are encrypted if the node offers TLS, but the node is not verified',
   });
 }
 
-/** Warns of nodes that cannot be reached, and that can be again. */
+/** Returns handlers that log when a node becomes unreachable, and when it is reachable again. */
 export function logNodeEvents(log: Logger): NodeEvents {
   return {
     unreachable: ({ nodeId }, error) =>
-      log.warn('a node cannot be reached: requests to it are turned away for a while', {
+      log.warn('node unreachable', {
         node_id: nodeId,
         error,
+        effect: 'requests to the node get 503 for up to 5 s',
       }),
-    reachable: ({ nodeId }) => log.warn('a node can be reached again', { node_id: nodeId }),
+    reachable: ({ nodeId }) => log.warn('node reachable again', { node_id: nodeId }),
   };
 }
 
-/** Warns of a store that cannot be reached, and tells when it can be again. */
+/** Returns handlers that log when the store becomes unreachable, and when it is reachable again. */
 export function logStoreEvents(log: Logger): RedisEvents {
   return {
     lost: (error) =>
-      log.warn('the store cannot be reached: signed and keyed requests to kill are refused', {
+      log.warn('store unreachable', {
         error,
+        effect: 'signed kills and kills with an Idempotency-Key are refused',
       }),
-    back: () => log.info('the store is back'),
+    back: () => log.info('store reachable again'),
   };
 }
 
-/** Has somebody act on an audit that cannot be written. */
+/** Returns a handler that logs an error when the audit file cannot be written. */
 export function logAuditTrouble(file: string, log: Logger): (error: unknown) => void {
   return (error) =>
-    log.error('the audit cannot be written: kills are refused until it can', { file, error });
+    log.error('audit not writable', { file, error, effect: 'kills are refused with 503' });
 }
 
-/** Says it once a node and hour: an application that uses the control account silently becomes internal. */
+/** Returns a handler that warns at most once an hour per node: sessions of the control account are internal, whichever program opens them. */
 export function warnOfSharedAccount(log: Logger): (node: NodeKey) => void {
-  const told = new Map<string, number>();
+  const warnedAt = new Map<string, number>();
   return ({ nodeId }) => {
     const now = performance.now();
-    if (now - (told.get(nodeId) ?? -Infinity) < 3_600_000) return;
-    told.set(nodeId, now);
-    log.warn('others use the control account: their sessions are neither shown nor ended', {
+    if (now - (warnedAt.get(nodeId) ?? -Infinity) < HOUR_MS) return;
+    warnedAt.set(nodeId, now);
+    log.warn('control account shared with other programs', {
       node_id: nodeId,
+      effect: 'sessions of these programs are neither listed nor ended',
     });
   };
 }

@@ -99,11 +99,17 @@ describe('the process', () => {
   it('warns once of others who use the control account', async () => {
     configure(TOKEN);
     service.start({ NODE_PASSWORD: server.control.password });
-    const message = 'others use the control account: their sessions are neither shown nor ended';
+    const message = 'control account shared with other programs';
     opened.push(await openSession(server, server.control));
     await call('GET', TOKEN);
     await call('GET', TOKEN);
-    expect(service.events(message)).toMatchObject([{ level: 'warn', node_id: nodeKey.nodeId }]);
+    expect(service.events(message)).toMatchObject([
+      {
+        level: 'warn',
+        node_id: nodeKey.nodeId,
+        effect: 'sessions of these programs are neither listed nor ended',
+      },
+    ]);
   });
 
   it('takes new tokens and nodes with SIGHUP, and keeps the old ones when the files are wrong', async () => {
@@ -119,10 +125,10 @@ describe('the process', () => {
 
     configure(TOKEN, 'sever: {}');
     service.signal('SIGHUP');
-    const refused = 'reload refused, the old configuration stays';
-    await until('it has refused', () => service.events(refused).length === 1);
-    expect(service.events(refused)[0]).toMatchObject({
+    await until('it has refused', () => service.events('reload refused').length === 1);
+    expect(service.events('reload refused')[0]).toMatchObject({
       level: 'error',
+      effect: 'the old configuration stays in force',
       problems: [expect.stringContaining('sever is not a known key')],
     });
     expect((await call('GET', OTHER_TOKEN))[0]).toBe(200);
@@ -157,8 +163,7 @@ describe('the process', () => {
       expect((await call('GET', 'of-iam'))[0]).toBe(status);
     }
     iam.stop();
-    const warning = 'IAM is asked without TLS where others can read along: tokens are in the clear';
-    expect(service.events(warning)).toHaveLength(1);
+    expect(service.events('IAM endpoint without TLS')).toHaveLength(1);
   });
 
   it('stops at once with SIGTERM although a client keeps its connection', async () => {
@@ -236,8 +241,9 @@ describe('the process', () => {
     expect((await call('DELETE', TOKEN, `{"processes":[${session.id}]}`))[0]).toBe(503);
     expect((await liveIds(server)).has(session.id)).toBe(true);
     expect((await call('GET', TOKEN))[0]).toBe(200);
-    const message = 'the audit cannot be written: kills are refused until it can';
-    expect(service.events(message)).toMatchObject([{ level: 'error', file: '/dev/full' }]);
+    expect(service.events('audit not writable')).toMatchObject([
+      { level: 'error', file: '/dev/full', effect: 'kills are refused with 503' },
+    ]);
   });
 
   it('says that there is no audit, where there is none', async () => {
@@ -248,8 +254,9 @@ describe('the process', () => {
       200,
       { ready: true, nodes: 1, audit: 'off' },
     ]);
-    const warned = service.events('no audit is configured: kills are recorded in this log only');
-    expect(warned).toMatchObject([{ level: 'warn' }]);
+    expect(service.events('no audit configured')).toMatchObject([
+      { level: 'warn', effect: 'kills are recorded in this log only' },
+    ]);
   });
 
   it('says which file is missing, and exits with 78', async () => {

@@ -138,9 +138,13 @@ describe('the metrics', () => {
     expect(of('refused_requests_total{reason="overloaded"}')).toBe(1);
     expect(of('audit_writable')).toBe(0);
     expect(of('last_reload_succeeded')).toBe(0);
-    expect(
-      service.events('a node cannot be reached: requests to it are turned away for a while'),
-    ).toMatchObject([{ level: 'warn', node_id: nodeOf(0).nodeId }]);
+    expect(service.events('node unreachable')).toMatchObject([
+      {
+        level: 'warn',
+        node_id: nodeOf(0).nodeId,
+        effect: 'requests to the node get 503 for up to 5 s',
+      },
+    ]);
   });
 
   it('are as many for many nodes as for one', async () => {

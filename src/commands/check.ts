@@ -3,7 +3,12 @@ import { isNativeError } from 'node:util/types';
 import { LEAST_FREE_BYTES, LineFile } from '../audit/line-file.ts';
 import type { Config } from '../config/service-file.ts';
 import type { Environment } from '../config/yaml-file.ts';
-import { readConfiguration, storeOf, toldProblems, type Configuration } from '../configuration.ts';
+import {
+  readConfiguration,
+  storeOf,
+  renderProblems,
+  type Configuration,
+} from '../configuration.ts';
 import { probe } from '../mysql/probe.ts';
 import { RedisConnection, type RedisSettings } from '../store/redis-connection.ts';
 import {
@@ -37,7 +42,7 @@ export async function check(
 ): Promise<ExitCode> {
   const configuration = readConfiguration(file, environment);
   if ('problems' in configuration) {
-    messages.write(toldProblems(configuration));
+    messages.write(renderProblems(configuration));
     return EXIT.configuration;
   }
   const findings = await findOut(configuration);

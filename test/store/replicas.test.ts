@@ -102,7 +102,7 @@ describeRedis('two replicas with one store', () => {
     await redis.start();
     await until(
       'the replica has it again',
-      () => replicas[0]?.events('the store is back').length === 1,
+      () => replicas[0]?.events('store reachable again').length === 1,
     );
     const again = await kill(0, '{"processes":[4000000000]}', {
       ...token,
