@@ -117,7 +117,7 @@ identity:
     expect(problems).toEqual([
       'service.yaml:7:35: node_defaults.kill_timeout_ms needs the variable TIMEOUT, which is not set',
       'service.yaml:3:9: server.port must be an integer from 0 to 65535',
-      'service.yaml:5:16: server.trust_proxy must be true, false, a number of proxies, or their addresses or networks as one text with commas',
+      'service.yaml:5:16: server.trust_proxy must be true, false, a number of proxies, or their addresses or networks in one text, separated by commas',
       'service.yaml:4:9: server.hots is not a known key',
       'service.yaml:8:15: log.level must be one of error, warn, info, debug',
       'service.yaml:6:27: limits.max_body_bytes must be an integer from 64 to 16777216',
@@ -152,7 +152,7 @@ identity:
   ])('believes nobody who could be anybody: trust_proxy %s', (proxies) => {
     expect(readService(believing(proxies)).problems).toEqual([
       expect.stringMatching(
-        /: server.trust_proxy must not believe everybody, nor a network shorter than \/8 \(IPv6: \/16\), without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses$/,
+        /: server.trust_proxy must not trust every peer, nor a network shorter than \/8 \(IPv6: \/16\), without tls.client_ca_file: any client could lock out any address; give the number of proxies, or their addresses$/,
       ),
     ]);
   });

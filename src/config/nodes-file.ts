@@ -16,7 +16,7 @@ import {
   timeLimit,
 } from './yaml-keys.ts';
 
-/** Limits that hold for a node unless it has its own: the schema of `node_defaults`. */
+/** The schema of `node_defaults`: the time limits of a node that has none of its own. */
 export const nodeDefaults = keys({
   connect_timeout_ms: timeLimit().default(3000),
   list_timeout_ms: timeLimit().default(5000),
@@ -25,7 +25,7 @@ export const nodeDefaults = keys({
 
 type NodeDefaults = z.output<typeof nodeDefaults>;
 
-/** The schema of the registry's file at `path`: its output is the nodes. */
+/** Returns the schema of the node file at `path`. Its output is the nodes. */
 export function nodesFile(path: string, defaults: NodeDefaults) {
   const entry = keys({
     node_id: textLike(/^[A-Za-z0-9]{32}no07$/, '36 letters and digits that end in no07'),
@@ -98,6 +98,7 @@ function nodeOf(entry: Entry): Node {
   };
 }
 
+/** Reads the certificate of the authority. Reports an issue of the key `ca_file` if there is none. */
 function withAuthority(
   tls: 'disabled' | { readonly ca_file: string; readonly server_name?: string | undefined },
   path: string,

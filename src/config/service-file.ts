@@ -6,7 +6,6 @@ import { GRANTABLE_ACTIONS, type GrantedAction } from '../domain/caller.ts';
 import { nodeDefaults } from './nodes-file.ts';
 import { relativeTo } from './yaml-file.ts';
 import {
-  believesEverybody,
   distinct,
   flag,
   host,
@@ -18,9 +17,10 @@ import {
   textLike,
   timeLimit,
   trustedProxies,
+  trustsEveryPeer,
 } from './yaml-keys.ts';
 
-/** `config/service.yaml`, checked and with its defaults. The keys are those of the file. */
+/** The content of the service's file, checked and with defaults, under the keys of the file. */
 export type Config = z.output<ReturnType<typeof serviceFile>>;
 
 const actions = list(oneOf(GRANTABLE_ACTIONS), 1);
@@ -84,22 +84,22 @@ const identity = keys({
   'must hold at least one of tokens, keystone, access_keys',
 );
 
-/** The schema of the service's file at `path`. */
+/** Returns the schema of the service's file at `path`. */
 export function serviceFile(path: string) {
   return keys({
     server: keys({
       host: host().default('127.0.0.1'),
-      // 0 takes any free port; the log says which.
+      // With 0 the system chooses a free port, and the log shows it.
       port: integer(0, 65_535),
       tls: tlsFiles(path).optional(),
       max_connections_per_address: integer(1, 8192).default(1024),
       trust_proxy: trustedProxies().default(false),
-      // Longer than proxies keep idle connections: one that is closed while a request is on its way loses that request.
+      // Longer than proxies keep idle connections: a proxy loses a request that it sends while the service closes the connection.
       keep_alive_timeout_ms: timeLimit().default(75_000),
-    }).refine(({ trust_proxy, tls }) => tls?.ca !== undefined || !believesEverybody(trust_proxy), {
+    }).refine(({ trust_proxy, tls }) => tls?.ca !== undefined || !trustsEveryPeer(trust_proxy), {
       path: ['trust_proxy'],
       message:
-        'must not believe everybody, nor a network shorter than /8 (IPv6: /16), without tls.client_ca_file: a stranger could lock out any address; give the number of proxies, or their addresses',
+        'must not trust every peer, nor a network shorter than /8 (IPv6: /16), without tls.client_ca_file: any client could lock out any address; give the number of proxies, or their addresses',
     }),
     log: keys({
       level: oneOf(['error', 'warn', 'info', 'debug']).default('info'),
@@ -134,11 +134,11 @@ function audit(path: string) {
   });
 }
 
-/** What a TLS listener presents, and whose certificates it wants of clients: PEM. */
+/** The certificates and the key of a TLS listener, in PEM. */
 export interface TlsFiles {
   readonly cert: string;
   readonly key: string;
-  /** With it a client must present a certificate of this authority. */
+  /** The authority that must have signed the certificates of clients; undefined if clients need none. */
   readonly ca?: string | undefined;
 }
 

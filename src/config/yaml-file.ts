@@ -4,20 +4,20 @@ import { isAlias, isNode, LineCounter, parseDocument, visit, type Document, type
 import type { z } from 'zod';
 import { Variable } from './yaml-keys.ts';
 
-/** Variables of the process, by name. */
+/** Environment variables, by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A configuration file that was read: the value, or else what is wrong with it, a line each. */
+/** The result of reading a configuration file: its value, or its problems, one line each. */
 export interface YamlFile<T> {
   readonly value: T | undefined;
   readonly problems: readonly string[];
-  /** What was written, unchecked; for finding the next file although this one has problems. */
+  /** The unchecked content. It names the next file even if this one has problems. */
   readonly written: unknown;
 }
 
 /**
- * Reads a YAML file, puts variables in the place of `${NAME}` (`$$` is a dollar sign), and checks it all against the schema.
- * No problem that it tells of holds a value of the file, since that could be a secret.
+ * Reads a YAML file, replaces each `${NAME}` by the variable and `$$` by a dollar sign, and checks the result against the schema.
+ * No problem contains a value of the file, which could be a secret.
  */
 export function readYamlFile<S extends z.ZodType>(
   path: string,
@@ -49,14 +49,14 @@ export function readYamlFile<S extends z.ZodType>(
   const problems = new Map<string, string>();
   const report: Report = (keys, what) => {
     const name = nameOf(keys);
-    // The first problem of a key is the cause of the others.
+    // The first problem of a key causes the others.
     if (!problems.has(name)) problems.set(name, `${at(keys)}${name} ${what}`);
   };
   const wrongAlias = aliasProblem(document, lines);
   if (wrongAlias !== undefined) {
     return { value: undefined, written: undefined, problems: [`${path}${wrongAlias}`] };
   }
-  // An alias repeats an object, and `expand` copies each object once. So any number of aliases is cheap.
+  // No limit: an alias repeats an object, and `expand` copies each object once.
   const parsed = document.toJS({ maxAliasCount: -1 }) as unknown;
   const written = expand(parsed, [], { environment, report, expanded: new Map() });
   const checked = schema.safeParse(written);
@@ -68,14 +68,14 @@ export function readYamlFile<S extends z.ZodType>(
   };
 }
 
-/** A path as written in a file, relative to that file. */
+/** Returns the path. Resolves a relative one against the folder of the file that contains it. */
 export function relativeTo(file: string, path: string): string {
   return isAbsolute(path) ? path : join(dirname(file), path);
 }
 
 type Report = (keys: readonly PropertyKey[], what: string) => void;
 
-/** Returns the place and the reason of the first alias that stands for nothing or for itself, or undefined. */
+/** Returns the position and the problem of the first alias that stands for nothing or for itself, or undefined. */
 function aliasProblem(document: Document, lines: LineCounter): string | undefined {
   const anchors = new Map<string, Node>();
   let problem: string | undefined;
@@ -97,11 +97,11 @@ function aliasProblem(document: Document, lines: LineCounter): string | undefine
   return problem;
 }
 
-/** What `expand` needs besides the value. */
+/** The other inputs of `expand`. */
 interface Expansion {
   readonly environment: Environment;
   readonly report: Report;
-  /** Groups and lists that were expanded before: an alias repeats the same object. */
+  /** The expanded groups and lists, by the original: an alias repeats the same object. */
   readonly expanded: Map<object, unknown>;
 }
 
@@ -150,7 +150,7 @@ function nameOf(path: readonly PropertyKey[]): string {
     .replace(/^\./, '');
 }
 
-// Of the key itself, or of what it is missing from.
+/** Returns the position of a key. A missing key has the position of its group. */
 function position(document: Document, lines: LineCounter, path: readonly PropertyKey[]): string {
   for (let depth = path.length; depth >= 0; depth -= 1) {
     const found: unknown =

@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 
-/** A key that takes a text of at least `minimum` characters. */
+/** A text of at least `minimum` characters. */
 export const text = (minimum = 1) =>
   z.preprocess(
     asText,
@@ -10,7 +10,7 @@ export const text = (minimum = 1) =>
       .min(minimum, 'must not be empty'),
   );
 
-/** A key that takes a text of this form; `rule` completes the sentence "must be …". */
+/** A text of this form. `rule` completes the sentence "must be …". */
 export const textLike = (form: RegExp, rule: string) =>
   z.preprocess(
     asText,
@@ -19,7 +19,7 @@ export const textLike = (form: RegExp, rule: string) =>
       .regex(form, `must be ${rule}`),
   );
 
-/** A key that takes the name or the IP address of a host. Square brackets around an IPv6 address are taken off. */
+/** A host name or an IP address. Removes the square brackets around an IPv6 address. */
 export const host = () =>
   text()
     .transform((given) => {
@@ -28,7 +28,7 @@ export const host = () =>
     })
     .refine(isHost, 'must be a host name or an IP address, without a port');
 
-// A name that ends in a number is a mistyped address: a resolver would read 1.2.3 as 1.2.0.3.
+// A name that ends in a number is a mistyped address: resolvers read 1.2.3 as 1.2.0.3.
 function isHost(given: string): boolean {
   if (isIP(given) !== 0) return true;
   return (
@@ -37,7 +37,7 @@ function isHost(given: string): boolean {
   );
 }
 
-/** A key that takes a whole number within these bounds, both included. */
+/** An integer from `minimum` to `maximum`, both included. */
 export const integer = (minimum: number, maximum: number) => {
   const rule = `must be an integer from ${minimum} to ${maximum}`;
   return z.preprocess(
@@ -49,24 +49,24 @@ export const integer = (minimum: number, maximum: number) => {
   );
 };
 
-/** A key that takes a time limit in milliseconds, up to ten minutes. */
+/** A time limit in milliseconds, at most ten minutes. */
 export const timeLimit = () => integer(1, 600_000);
 
-/** A key that is either on or off. */
+/** `true` or `false`. */
 export const flag = () =>
   z.preprocess(asBoolean, z.boolean({ error: wants('must be true or false') }));
 
 const PROXY_RULE =
-  'must be true, false, a number of proxies, or their addresses or networks as one text with commas';
+  'must be true, false, a number of proxies, or their addresses or networks in one text, separated by commas';
 
-/** The fewest bits of a network that is believed without client certificates. */
+/** The fewest bits of a network that may be trusted without client certificates. */
 const SHORTEST_IPV4 = 8;
 const SHORTEST_IPV6 = 16;
 const MAPPED_BITS = 96;
 const MAPPED = new BlockList();
 MAPPED.addSubnet('::ffff:0:0', MAPPED_BITS, 'ipv6');
 
-/** A key that takes which proxies may name the client's address, as Express's setting does. */
+/** The proxies that may name the client's address, as Express's `trust proxy` takes them. */
 export const trustedProxies = () =>
   z.union([flag(), integer(0, 100), text().refine(areNetworks, PROXY_RULE)], { error: PROXY_RULE });
 
@@ -77,8 +77,8 @@ function areNetworks(networks: string): boolean {
     .every((network) => /^(loopback|linklocal|uniquelocal)$/.test(network) || isNetwork(network));
 }
 
-// Short networks together hold all addresses: 0.0.0.0/1 and 128.0.0.0/1.
-export function believesEverybody(proxies: boolean | number | string): boolean {
+/** Returns true if any peer may name the client's address. Short networks count: 0.0.0.0/1 and 128.0.0.0/1 hold all addresses. */
+export function trustsEveryPeer(proxies: boolean | number | string): boolean {
   if (typeof proxies !== 'string') return proxies === true;
   return proxies.split(',').some((network) => isTooWide(network.trim()));
 }
@@ -87,22 +87,22 @@ function isTooWide(network: string): boolean {
   const [ip = '', bits] = network.split('/');
   if (bits === undefined) return false;
   if (isIP(ip) === 4) return Number(bits) < SHORTEST_IPV4;
-  // Every IPv4 client is in ::ffff:0:0/96, however that is spelled.
+  // Every IPv4 client is in ::ffff:0:0/96, which has several spellings.
   const isMapped = MAPPED.check(ip, 'ipv6');
   return Number(bits) < (isMapped ? MAPPED_BITS + SHORTEST_IPV4 : SHORTEST_IPV6);
 }
 
 function isNetwork(address: string): boolean {
   const [ip = '', bits = '0', ...rest] = address.split('/');
-  const most = isIP(ip) === 6 ? 128 : 32;
-  return isIP(ip) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most && rest.length === 0;
+  const maxBits = isIP(ip) === 6 ? 128 : 32;
+  return isIP(ip) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= maxBits && rest.length === 0;
 }
 
-/** A key that takes one of a few words. */
+/** One of these words. */
 export const oneOf = <const W extends readonly [string, ...string[]]>(words: W) =>
   z.preprocess(asText, z.enum(words, { error: wants(`must be one of ${words.join(', ')}`) }));
 
-/** Keys of which none may be unknown. */
+/** A group of these keys. Any other key is an error. */
 export const keys = <S extends z.core.$ZodLooseShape>(shape: S) =>
   z.strictObject(shape, { error: wants('must be a group of keys') });
 
@@ -110,7 +110,7 @@ export const keys = <S extends z.core.$ZodLooseShape>(shape: S) =>
 export const list = <S extends z.ZodType>(entry: S, minimum = 0) =>
   z.array(entry, { error: wants('must be a list') }).min(minimum, 'must not be empty');
 
-/** The same list, in which no two entries may have the same text under this key, in whatever letter case. */
+/** The same list, with a different text under this key in each entry. Ignores letter case. */
 export const distinct = <S extends z.ZodType<readonly object[]>>(entries: S, key: string) =>
   entries.superRefine((value, context) => {
     const texts = asEntries(value).map((entry) => String(entry[key]).toLowerCase());
@@ -125,7 +125,7 @@ export const distinct = <S extends z.ZodType<readonly object[]>>(entries: S, key
     });
   }, EVEN_IF_WRONG);
 
-/** For checks that look at several keys: they run also when one of those has a problem of its own, so the value can be anything. */
+/** Runs a check also if a key of its value has a problem of its own. The check must expect any value. */
 export const EVEN_IF_WRONG = { when: () => true };
 
 function asEntries(value: unknown): readonly Readonly<Record<string, unknown>>[] {
@@ -135,7 +135,7 @@ function asEntries(value: unknown): readonly Readonly<Record<string, unknown>>[]
   );
 }
 
-/** What stood in the environment: text, which a key that wants a number or a boolean may read as one. */
+/** The value of an environment variable. A key for a number or a boolean converts its text. */
 export class Variable {
   readonly text: string;
   constructor(value: string) {
