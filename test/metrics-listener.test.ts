@@ -42,14 +42,16 @@ describe('the port of the metrics', () => {
     const res = await request(server)[method](path);
     expect([res.status, res.text as string | undefined]).toEqual([
       404,
-      method === 'head' ? undefined : 'Only GET /metrics is answered here.\n',
+      method === 'head' ? undefined : 'This port answers only GET /metrics.\n',
     ]);
   });
 
-  it('says that the metrics cannot be told, but not why', async () => {
+  it('says that the metrics are not available, but not why', async () => {
     const error = new Error('why');
     start(() => Promise.reject(error));
-    await request(server).get('/metrics').expect(500, 'The metrics cannot be told.\n');
+    await request(server)
+      .get('/metrics')
+      .expect(500, 'The metrics are not available. The log of the service has the reason.\n');
     expect(errors).toEqual([error]);
   });
 });

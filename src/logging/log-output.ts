@@ -3,13 +3,13 @@ import { promisify } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isNativeError } from 'node:util/types';
 
-/** What may wait to be written. Further lines are lost. */
+/** The most bytes that wait to be written. Further lines are lost. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 const BATCH_LINES = 256;
 const FULL_PIPE_MS = 20;
 const STDOUT = 1;
 
-/** Writes bytes from this offset on to a file descriptor, and resolves to how many it took. */
+/** Writes bytes from this offset on to a file descriptor. Resolves to the number of bytes that it wrote. */
 export type WriteTo = (
   fd: number,
   bytes: Buffer,
@@ -21,9 +21,9 @@ export type WriteTo = (
  * not the service. Lines that cannot be written are lost and counted.
  */
 export class LogOutput {
-  /** Lines that were lost since the start. */
+  /** The number of lines that were lost since the start. */
   lost = 0;
-  /** Called once lines can be written again, with the number of lines that were lost before. */
+  /** Called when lines can be written again, with the number of lines that were lost before. */
   onRecovered: (lost: number) => void = () => undefined;
   readonly #fd: number;
   readonly #write: WriteTo;
@@ -37,7 +37,7 @@ export class LogOutput {
     [this.#fd, this.#write] = [fd, write];
   }
 
-  /** Takes a line, given with its end, to be written soon. */
+  /** Queues a line, which ends in a line break. */
   add(line: string): void {
     const bytes = Buffer.byteLength(line);
     if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
@@ -51,7 +51,7 @@ export class LogOutput {
 
   async #writeAll(): Promise<void> {
     this.#isWriting = true;
-    // Lines of the same turn of the event loop are written together.
+    // Writes the lines of one turn of the event loop together.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const lines = this.#waiting.splice(0, BATCH_LINES);
@@ -63,7 +63,7 @@ export class LogOutput {
     this.#isWriting = false;
   }
 
-  /** Resolves to false when the text, or its end, cannot be written. */
+  /** Writes the text. Resolves to false if it cannot be written, or only in part. */
   async #writeText(text: string): Promise<boolean> {
     const bytes = Buffer.from(text);
     for (let written = 0; written < bytes.length;) {

@@ -5,25 +5,25 @@ import { escapeControlCharacters } from '../escape-control-characters.ts';
 
 export type { Logger } from 'winston';
 
-/** Where winston keeps the line (triple-beam). */
+/** The property in which winston keeps the finished line (triple-beam). */
 const MESSAGE = Symbol.for('message');
 
-/** Where log lines go. */
+/** The destination of log lines. */
 export interface LineOutput {
-  /** Takes a line, given with its end. */
+  /** Queues a line, which ends in a line break. */
   add(line: string): void;
 }
 
-/** How the service logs. */
+/** The settings of the log. */
 export interface LogSettings {
   readonly level: 'error' | 'warn' | 'info' | 'debug';
-  /** `text` is for people. */
+  /** `json` for programs, `text` for people. */
   readonly format: 'json' | 'text';
 }
 
 /**
- * Makes a logger that writes one line an event, its fields beside the message.
- * ERROR: someone must act now. WARN: degraded, or recovered. INFO: one line a request, one a kill. Never a secret, never a statement.
+ * Creates a logger that writes one line for each event: its message and its fields. No line may hold a secret or a statement.
+ * ERROR: someone must act now. WARN: something is degraded or has recovered. INFO: one line for each request and each KILL.
  */
 export function createLogger({ level, format }: LogSettings, output: LineOutput): Logger {
   const { combine, timestamp, json, printf } = winston.format;
@@ -38,13 +38,13 @@ export function createLogger({ level, format }: LogSettings, output: LineOutput)
     format: combine(
       timestamp(),
       format === 'json' ? json({ replacer: serializable, deterministic: false }) : text,
-      plain(),
+      escapeLine(),
     ),
     transports: [new winston.transports.Stream({ stream: streamTo(output), eol: '\n' })],
   });
 }
 
-/** A stream that never fills: the output has its own bound. */
+/** Returns a stream without back pressure: the output has a limit of its own. */
 function streamTo(output: LineOutput): Writable {
   return new Writable({
     decodeStrings: false,
@@ -55,7 +55,7 @@ function streamTo(output: LineOutput): Writable {
   });
 }
 
-// winston prints of an error only its own enumerable fields: no message, no stack.
+// winston prints only the enumerable fields of an error, without its message and stack.
 function serializable(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (!isNativeError(value)) return value;
@@ -74,7 +74,7 @@ function textOf(value: unknown): string {
   return JSON.stringify(value, serializable);
 }
 
-const plain = winston.format((info) => {
+const escapeLine = winston.format((info) => {
   const line = info[MESSAGE];
   if (typeof line === 'string') info[MESSAGE] = escapeControlCharacters(line);
   return info;

@@ -1,24 +1,24 @@
 import { createServer, type Server } from 'node:http';
 
-const SLOWEST_MS = 5000;
-/** Few read metrics; nobody may hold sockets that the service needs. */
+const REQUEST_LIMIT_MS = 5000;
+/** Few programs read metrics, and their sockets must not use up those of the service. */
 const MAX_CONNECTIONS = 64;
 
-/** What the listener gives out. */
+/** The content that the listener serves. */
 export interface Exposition {
-  /** The metrics as they are now. */
+  /** Returns the current metrics. */
   readonly text: () => Promise<string>;
   readonly contentType: string;
 }
 
-/** The HTTP server that answers GET /metrics, without credentials, and nothing else. `onError` hears of what could not be told. */
+/** Creates an HTTP server that answers only GET /metrics, without credentials. Calls `onError` if the metrics cannot be collected. */
 export function createMetricsListener(
   { text, contentType }: Exposition,
   onError: (error: unknown) => void,
 ): Server {
   const options = {
-    headersTimeout: SLOWEST_MS,
-    requestTimeout: SLOWEST_MS,
+    headersTimeout: REQUEST_LIMIT_MS,
+    requestTimeout: REQUEST_LIMIT_MS,
     connectionsCheckingInterval: 1000,
   };
   const server = createServer(options, (req, res) => {
@@ -26,7 +26,7 @@ export function createMetricsListener(
       res.writeHead(status, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(body);
     };
     if (req.method !== 'GET' || req.url?.split('?', 1)[0] !== '/metrics') {
-      answer(404, 'text/plain', 'Only GET /metrics is answered here.\n');
+      answer(404, 'text/plain', 'This port answers only GET /metrics.\n');
       return;
     }
     text().then(
@@ -35,7 +35,11 @@ export function createMetricsListener(
       },
       (error: unknown) => {
         onError(error);
-        answer(500, 'text/plain', 'The metrics cannot be told.\n');
+        answer(
+          500,
+          'text/plain',
+          'The metrics are not available. The log of the service has the reason.\n',
+        );
       },
     );
   });

@@ -5,34 +5,35 @@ import type { NodeCounts } from '../mysql/pool/node-health.ts';
 import type { Stages } from './instrumented.ts';
 import { counters, requestMeter, stageMeter } from './request-metrics.ts';
 
-/** What the service tells of itself. No figure has a label that grows with the nodes or the callers. */
+/** The metrics of the service. No label has more values for more nodes or more callers. */
 export interface Metrics {
   readonly requests: RequestMeter;
   readonly stages: Stages;
-  /** A request to end sessions came to this. */
+  /** Counts the outcomes of a request that ends sessions. */
   readonly terminated: (termination: Termination) => void;
-  /** An IAM token came, and what IAM had said of it was still known or not. */
+  /** Counts an IAM token. `wasKnown` is true if the cache had IAM's answer for the token. */
   readonly iamAsked: (wasKnown: boolean) => void;
-  /** A client was hung up on, since too many were connected. */
+  /** Counts a connection that the service closed because of a connection limit. */
   readonly connectionRefused: () => void;
-  readonly reloaded: (wasTaken: boolean) => void;
-  /** In Prometheus's text format. */
+  /** Records whether the last reload was applied. */
+  readonly reloaded: (wasApplied: boolean) => void;
+  /** Returns all metrics in Prometheus's text format. */
   readonly text: () => Promise<string>;
   readonly contentType: string;
 }
 
-/** What is looked up when somebody reads the metrics. */
+/** The sources of the values that each scrape reads. */
 export interface GaugeSources {
-  /** How many nodes the registry has. */
+  /** Returns the number of nodes in the registry. */
   readonly nodes: () => number;
   readonly counts: () => NodeCounts;
-  /** How many log lines were lost since the start. */
+  /** Returns the number of log lines that were lost since the start. */
   readonly lostLogLines: () => number;
-  /** Without it, no audit is configured. */
+  /** Undefined if no audit is configured. */
   readonly isAuditWritable: (() => Promise<boolean>) | undefined;
 }
 
-/** A gauge by their name would be taken for a counter; nodejs_active_resources says the same. */
+/** Gauges whose names look like counters. nodejs_active_resources has the same values. */
 const MISNAMED = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
@@ -41,7 +42,7 @@ const MISNAMED = [
 
 const OUTCOMES = ['killed', 'not_found', 'failed', 'unknown'] as const satisfies Outcome[];
 
-/** All metrics of the service. */
+/** Creates all metrics of the service. */
 export function createMetrics(sources: GaugeSources): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -50,7 +51,7 @@ export function createMetrics(sources: GaugeSources): Metrics {
   const kills = counters(
     new Counter({
       name: 'session_control_kills_total',
-      help: 'Session ids that were to be ended, by what came of them.',
+      help: 'Session ids of kill requests, by outcome.',
       labelNames: ['outcome'],
       registers,
     }),
@@ -59,7 +60,7 @@ export function createMetrics(sources: GaugeSources): Metrics {
   const iam = counters(
     new Counter({
       name: 'session_control_iam_cache_total',
-      help: 'IAM tokens that came, by whether it was still known what IAM says of them.',
+      help: 'IAM tokens of requests. hit: the cache had the answer of IAM; miss: it had none.',
       labelNames: ['result'],
       registers,
     }),
@@ -67,12 +68,12 @@ export function createMetrics(sources: GaugeSources): Metrics {
   );
   const refusedConnections = new Counter({
     name: 'session_control_refused_connections_total',
-    help: 'Clients that were hung up on, since too many were connected.',
+    help: 'Connections that were closed because of a connection limit.',
     registers,
   });
   const reload = new Gauge({
     name: 'session_control_last_reload_succeeded',
-    help: '0 when the configuration was refused at the last SIGHUP: the old one is in force.',
+    help: '0 if the last SIGHUP brought a configuration with problems: the old one is in force.',
     registers,
   });
   reload.set(1);
@@ -91,15 +92,15 @@ export function createMetrics(sources: GaugeSources): Metrics {
     connectionRefused: () => {
       refusedConnections.inc();
     },
-    reloaded: (wasTaken) => {
-      reload.set(wasTaken ? 1 : 0);
+    reloaded: (wasApplied) => {
+      reload.set(wasApplied ? 1 : 0);
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
 }
 
-/** Adds the figures that are looked up when somebody reads them. */
+/** Adds the metrics whose values are read at each scrape. */
 function addGauges(
   registry: Registry,
   { nodes, counts, lostLogLines, isAuditWritable }: GaugeSources,
@@ -109,7 +110,7 @@ function addGauges(
     new Gauge({ name: `session_control_${name}`, help, labelNames: ['state'], registers });
   const known = new Gauge({
     name: 'session_control_nodes',
-    help: 'Nodes of the registry.',
+    help: 'Nodes in the registry.',
     registers,
     collect() {
       known.set(nodes());
@@ -121,19 +122,19 @@ function addGauges(
   });
   const open = gauge(
     'control_connections',
-    'Control connections to all nodes together; spare: by the spare port.',
+    'Control connections to all nodes. spare: over the spare port.',
   );
   const breaker = gauge(
     'breakers',
-    'Nodes that were used, by whether they are left alone; open: they are, half_open: whoever comes next tries.',
+    'Nodes that were used, by the state of their circuit breaker. open: requests are refused; half_open: the next request tries.',
   );
   const atNodes = gauge(
     'node_requests',
-    'Requests at nodes: that wait for a connection, that use one, and those of both at nodes that are slow to answer.',
+    'Requests that need a node. at_slow_node counts those of the other two whose node is slow to answer.',
   );
   const lost = new Counter({
     name: 'session_control_lost_log_lines_total',
-    help: 'Log lines that were lost: standard output could not be written, or nobody read it fast enough.',
+    help: 'Log lines that were lost: standard output could not be written, or its reader was too slow.',
     registers,
     collect() {
       lost.reset();
@@ -143,7 +144,7 @@ function addGauges(
   if (isAuditWritable === undefined) return;
   const writable = new Gauge({
     name: 'session_control_audit_writable',
-    help: '0 while the audit cannot be written and kills are refused.',
+    help: '0 while the audit file cannot be written or its disk is almost full.',
     registers,
     async collect() {
       writable.set((await isAuditWritable()) ? 1 : 0);

@@ -3,14 +3,14 @@ import type { ErrorCode } from '../errors.ts';
 import type { RequestMeter } from '../http/metering.ts';
 import { STAGES, type Stages } from './instrumented.ts';
 
-/** Seconds. */
+/** The upper bounds of the histograms, in seconds. */
 const BUCKETS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'POST']);
 
-/** The reasons for 401, 403, 429 and 503, as the errors are called inside. */
+/** The error codes behind 401, 403, 429 and 503. */
 const REFUSALS = [
   'unauthenticated',
   'action_denied',
@@ -24,18 +24,18 @@ const REFUSALS = [
   'service_token_refused',
 ] as const satisfies ErrorCode[];
 
-/** The figures of requests. */
+/** Returns a meter that fills the metrics of requests. */
 export function requestMeter(registry: Registry, stages: Stages): RequestMeter {
   const registers = [registry];
   const requests = new Counter({
     name: 'session_control_requests_total',
-    help: 'Requests that are over, but for those of probes; 499: the client had gone before there was an answer.',
+    help: 'Completed requests without probes. 499: the client left before the answer.',
     labelNames: ['method', 'route', 'status'],
     registers,
   });
   const durations = new Histogram({
     name: 'session_control_request_duration_seconds',
-    help: 'Whole requests, a wait that was asked for included.',
+    help: 'Duration of whole requests, including a requested wait.',
     labelNames: ['method', 'route'],
     buckets: BUCKETS,
     registers,
@@ -43,22 +43,22 @@ export function requestMeter(registry: Registry, stages: Stages): RequestMeter {
   const refusals = counters(
     new Counter({
       name: 'session_control_refused_requests_total',
-      help: 'Requests that were turned away with 401, 403, 429 or 503. service_full: no place was free for a second.',
+      help: 'Requests that were refused with 401, 403, 429 or 503. service_full: no admission for a second.',
       labelNames: ['reason'],
       registers,
     }),
     ['service_full', ...REFUSALS],
   );
-  let present = 0;
+  let inService = 0;
   let admitted = 0;
   const places = new Gauge({
     name: 'session_control_requests_in_progress',
-    help: 'Requests that are being worked on, and those that wait for a place.',
+    help: 'Requests in progress, and requests that wait for admission.',
     labelNames: ['state'],
     registers,
     collect() {
       places.set({ state: 'under_way' }, admitted);
-      places.set({ state: 'waiting_for_admission' }, present - admitted);
+      places.set({ state: 'waiting_for_admission' }, inService - admitted);
     },
   });
   const counterOf = cached((method, route, status) => requests.labels(method, route, status));
@@ -66,16 +66,16 @@ export function requestMeter(registry: Registry, stages: Stages): RequestMeter {
   const isCounted = (code: string): code is keyof typeof refusals => Object.hasOwn(refusals, code);
   return {
     received: () => {
-      present += 1;
+      inService += 1;
     },
     admitted: (waitedMs) => {
       admitted += 1;
       stages.queue(waitedMs);
     },
     ended({ wasAdmitted, method, route, status, error, tookMs }) {
-      present -= 1;
+      inService -= 1;
       if (wasAdmitted) admitted -= 1;
-      // A client can make up as many methods as Node knows.
+      // Bounds the series: Node.js accepts over thirty methods.
       const name = METHODS.has(method) ? method : 'other';
       counterOf(name, route, String(status)).inc();
       durationOf(name, route, '').observe(tookMs / 1000);
@@ -85,11 +85,11 @@ export function requestMeter(registry: Registry, stages: Stages): RequestMeter {
   };
 }
 
-/** The figures of their stages. */
+/** Returns a meter that fills the histogram of stages. */
 export function stageMeter(registry: Registry): Stages {
   const histogram = new Histogram({
     name: 'session_control_stage_duration_seconds',
-    help: 'The stages of requests: until one is let in, knows its caller, has a connection to the node; each process list, record and KILL (or batch of them); and a wait that was asked for.',
+    help: 'Duration of the stages of requests. queue: until admission; auth: until the caller is known; connect: until a connection to the node is ready; list, audit, kill: each process list, audit record, and KILL or batch of them; wait: a requested wait.',
     labelNames: ['stage'],
     buckets: BUCKETS,
     registers: [registry],
@@ -107,12 +107,12 @@ export function stageMeter(registry: Registry): Stages {
   >;
 }
 
-/** One counter for each value of its only label, there from the start: what was never counted is 0, not unknown. */
+/** Returns an increment for each value of the counter's only label. Each series exists from the start, with the value 0. */
 export function counters<V extends string>(
   counter: Counter,
   values: readonly V[],
 ): Readonly<Record<V, () => void>> {
-  const made = values.map((value) => {
+  const increments = values.map((value) => {
     const child = counter.labels(value);
     child.inc(0);
     return [
@@ -122,16 +122,16 @@ export function counters<V extends string>(
       },
     ];
   });
-  return Object.fromEntries(made) as Record<V, () => void>;
+  return Object.fromEntries(increments) as Record<V, () => void>;
 }
 
-/** Makes one for each combination of texts, of which there must be few. */
+/** Returns `make` with a cache that keeps every result: the arguments must have few combinations. */
 function cached<T>(make: (...texts: [string, string, string]) => T): typeof make {
-  const made = new Map<string, T>();
+  const results = new Map<string, T>();
   return (...texts) => {
     const key = texts.join(' ');
-    const there = made.get(key) ?? make(...texts);
-    made.set(key, there);
-    return there;
+    const result = results.get(key) ?? make(...texts);
+    results.set(key, result);
+    return result;
   };
 }
