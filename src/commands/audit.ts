@@ -7,20 +7,20 @@ import { createGunzip } from 'node:zlib';
 import { verify, type AuditReport } from '../audit/records.ts';
 import { EXIT, type ExitCode } from './command-line.ts';
 
-/** Where text goes. */
+/** A stream for text. */
 interface Output {
   write(text: string): unknown;
 }
 
-/** A file, and how many lines stand before it in those that were read before. */
+/** A file, and the number of lines in the files before it. */
 interface Place {
   readonly file: string;
   readonly before: number;
 }
 
 /**
- * Reads audit files as one record, in their order, and reports what they hold and what is wrong with it: then the exit code is 1, and 66 when
- * one cannot be read.
+ * Reads audit files as one record, in their order, and prints the counts and the problems. Returns exit code 1 if there are problems, and
+ * 66 if a file cannot be read.
  */
 export async function verifyAudit(
   files: readonly string[],
@@ -31,8 +31,8 @@ export async function verifyAudit(
   try {
     const report = await verify(linesOf(files, places));
     const at = (line: number): string => placeOf(line, places);
-    output.write(`${told(report, at).join('\n')}\n`);
-    return isSound(report) ? EXIT.done : EXIT.trouble;
+    output.write(`${render(report, at).join('\n')}\n`);
+    return isIntact(report) ? EXIT.done : EXIT.trouble;
   } catch (error) {
     const reason = isNativeError(error) ? error.message : String(error);
     messages.write(`session-control: ${places.at(-1)?.file ?? ''} cannot be read: ${reason}\n`);
@@ -44,15 +44,15 @@ async function* linesOf(files: readonly string[], places: Place[]): AsyncGenerat
   let before = 0;
   for (const file of files) {
     places.push({ file, before });
-    for await (const line of createInterface({ input: await openUnpacked(file) })) {
+    for await (const line of createInterface({ input: await openDecompressed(file) })) {
       before += 1;
       yield line;
     }
   }
 }
 
-/** The first bytes of what other programs compress, in hexadecimal. */
-const UNREADABLE = {
+/** The first bytes of files in other compression formats, in hexadecimal. */
+const UNSUPPORTED = {
   fd377a585a00: 'xz',
   '425a68': 'bzip2',
   '28b52ffd': 'zstd',
@@ -63,23 +63,23 @@ const UNREADABLE = {
 } as const;
 
 /**
- * Opens a file; one that gzip compressed reads as what it was before. Its first bytes decide, not its name.
- * Throws if another program compressed it.
+ * Opens a file, and decompresses gzip. The first bytes of the file decide, not its name.
+ * Throws if the file has another compression format.
  */
-async function openUnpacked(file: string): Promise<Readable> {
+async function openDecompressed(file: string): Promise<Readable> {
   const source = createReadStream(file);
   await once(source, 'readable');
   const first = source.read() as Buffer | null;
   if (first === null) return source;
   source.unshift(first);
   const hex = first.toString('hex', 0, 6);
-  const [, format] = Object.entries(UNREADABLE).find(([magic]) => hex.startsWith(magic)) ?? [];
+  const [, format] = Object.entries(UNSUPPORTED).find(([magic]) => hex.startsWith(magic)) ?? [];
   if (format !== undefined) {
     source.destroy();
     throw new Error(`it is compressed with ${format}, decompress it first or use gzip`);
   }
   if (!hex.startsWith('1f8b')) return source;
-  // The returned stream fails with either of the two.
+  // An error of the file becomes an error of the returned stream.
   return pipeline(source, createGunzip(), () => undefined);
 }
 
@@ -91,7 +91,7 @@ function placeOf(line: number, places: readonly Place[]): string {
   return `Line ${line - before}${places.length > 1 ? ` of ${file}` : ''}`;
 }
 
-function told(
+function render(
   { records, torn, withoutOutcome, withoutIntent }: AuditReport,
   at: (line: number) => string,
 ): string[] {
@@ -106,12 +106,12 @@ function told(
     ...withoutIntent.map(
       ({ line, id }) => `${at(line)}: an outcome of session ${id}, but no intent.`,
     ),
-    ...(isSound({ records, torn, withoutOutcome, withoutIntent })
+    ...(isIntact({ records, torn, withoutOutcome, withoutIntent })
       ? ['Every intent has its outcome, and no line is torn.']
       : []),
   ];
 }
 
-function isSound({ torn, withoutOutcome, withoutIntent }: AuditReport): boolean {
+function isIntact({ torn, withoutOutcome, withoutIntent }: AuditReport): boolean {
   return torn.length + withoutOutcome.length + withoutIntent.length === 0;
 }

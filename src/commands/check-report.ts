@@ -5,14 +5,14 @@ const GAP = 2;
 const LEAST_NODE_WIDTH = 10;
 
 /** The result of the check of one node. */
-export interface Tried {
+export interface NodeFindings {
   readonly node: Node;
   readonly found: Capabilities;
-  /** The reasons for which a kill would fail, a sentence each. */
+  /** The reasons for which a kill would fail, one sentence each. */
   readonly troubles: readonly string[];
 }
 
-/** A part of the service, where it is, and what is wrong with it. */
+/** A part of the service, its place, and the reason why it does not work. */
 export interface PartState {
   readonly part: 'audit' | 'IAM' | 'store';
   readonly place: string;
@@ -21,12 +21,12 @@ export interface PartState {
 
 /** The result of `check`. */
 export interface Findings {
-  readonly nodes: readonly Tried[];
-  /** The parts of the service that were configured. */
+  readonly nodes: readonly NodeFindings[];
+  /** The configured parts of the service. */
   readonly parts: readonly PartState[];
 }
 
-/** The findings as a table that fits into so many columns, and below it what is in the way, in words. */
+/** Returns the findings as a table of at most `columns` characters a line. The problems follow as sentences. */
 export function renderTable({ nodes, parts }: Findings, columns: number | undefined): string {
   const head = ['NODE', 'SERVER', 'TLS', 'MAIN', 'SPARE', 'GRANTS', 'ROLLBACKS', 'THREADS'];
   const rows = nodes.map(rowOf);
@@ -43,20 +43,20 @@ export function renderTable({ nodes, parts }: Findings, columns: number | undefi
   const troubles = nodes.flatMap(({ node, troubles: found }) =>
     found.map((trouble) => `${node.nodeId}: ${trouble}`),
   );
-  const told = parts.map(
+  const partLines = parts.map(
     ({ part, place, trouble }) => `${part} ${place}: ${trouble ?? 'ready for use'}`,
   );
-  const blocks = [lines.map((line) => line.trimEnd()), troubles, nodes.flatMap(pinLine), told];
+  const blocks = [lines.map((line) => line.trimEnd()), troubles, nodes.flatMap(pinLine), partLines];
   return blocks
     .filter((block) => block.length > 0)
     .map((block) => `${block.join('\n')}\n`)
     .join('\n');
 }
 
-/** The line that lets a spare port be used before the main port was ever reached. */
-function pinLine({ node, found: { pin } }: Tried): string[] {
+/** Returns the line of nodes.yaml that allows the spare port before the main port was reached. */
+function pinLine({ node, found: { pin } }: NodeFindings): string[] {
   if (node.admin === undefined || isPinned(node) || pin === undefined) return [];
-  const what = 'For a spare port that may be used first, add to nodes.yaml';
+  const what = 'To use the spare port before the main port was reached, add to nodes.yaml';
   return [`${node.nodeId}: ${what}: ${pin.key}: ${pin.value}`];
 }
 
@@ -64,7 +64,7 @@ function isPinned({ serverUuid, serverIdentity }: Node): boolean {
   return serverUuid !== undefined || serverIdentity !== undefined;
 }
 
-/** The findings for a program. */
+/** Returns the findings as JSON. */
 export function renderJson({ nodes, parts }: Findings): string {
   const found = {
     nodes: nodes.map(({ node, found: { main, admin, server, pin }, troubles }) => ({
@@ -88,16 +88,16 @@ export function renderJson({ nodes, parts }: Findings): string {
   return `${JSON.stringify(found, undefined, 2)}\n`;
 }
 
-function rowOf({ node, found: { main, admin, server } }: Tried): string[] {
+function rowOf({ node, found: { main, admin, server } }: NodeFindings): string[] {
   const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
-  const door = (trouble: object | undefined): string => (trouble === undefined ? 'open' : 'shut');
-  const doors = [door(main), admin === 'none' ? 'none' : door(admin)];
-  if (server === undefined) return [node.nodeId, '-', '-', ...doors, '-', '-', '-'];
+  const port = (trouble: object | undefined): string => (trouble === undefined ? 'open' : 'shut');
+  const ports = [port(main), admin === 'none' ? 'none' : port(admin)];
+  if (server === undefined) return [node.nodeId, '-', '-', ...ports, '-', '-', '-'];
   return [
     node.nodeId,
     `${server.flavour} ${server.version}${isPinned(node) ? ' (pinned)' : ''}`,
     server.line,
-    ...doors,
+    ...ports,
     server.missingGrants.length === 0 ? 'all' : 'missing',
     yesNo(server.canSeeRollbacks),
     yesNo(server.hasSecondOpinion),
@@ -108,7 +108,7 @@ function padded(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
 }
 
-/** What would make a kill on this node fail, now or when it is full, and what helps: a sentence each. */
+/** Returns the reasons why a kill on this node would fail, now or when the node is full: one sentence each, with its remedy. */
 export function nodeTroubles(
   node: Node,
   { main, admin, adminGrants, mainCause, adminCause, server }: Capabilities,
@@ -125,11 +125,11 @@ export function nodeTroubles(
       admin !== 'none' &&
       `The spare port, ${addressOf(node.admin ?? node)}: ${admin['en-us']}${grants(adminGrants)}${causeOf(adminCause)}`,
     missing.length > 0 &&
-      `The control account lacks a privilege, or the role that has it is no default role.${grants(missing)}`,
+      `The control account lacks a privilege, or the role with this privilege is no default role.${grants(missing)}`,
     cutHosts > 0 &&
       `The node cuts off long host names. Such sessions, now ${cutHosts}, are neither listed nor ended. Set performance_schema=ON on the node, and:${grants(['SELECT ON performance_schema.threads'])} Or set skip_name_resolve.`,
     server?.lacksProcedure === true &&
-      'There is no procedure mysql.rds_kill, or the account may not execute it, and kill_with asks for it.',
+      'kill_with is rds_kill, but the procedure mysql.rds_kill does not exist or the account may not execute it.',
   ].filter((trouble) => trouble !== false);
 }
 
@@ -137,15 +137,15 @@ function causeOf(cause: string | undefined): string {
   return cause === undefined ? '' : ` (${cause})`;
 }
 
-/** What the node itself does not tell. */
+/** The usual causes of a refused login, which the node does not name. */
 const WHY_REFUSED =
-  ' Is the password right, may the account come from here, and does the node have TLS if the account was made with REQUIRE SSL?';
+  ' Is the password right? May the account log in from this host? If the account has REQUIRE SSL, does the node offer TLS?';
 
 function addressOf({ host, port }: { readonly host: string; readonly port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** The account, which the node names as `user@host`, as it stands in a statement. */
+/** Returns the node's `user@host` in the quotes that a GRANT needs. */
 function quoted(account: string): string {
   const at = account.lastIndexOf('@');
   return [account.slice(0, at), account.slice(at + 1)]

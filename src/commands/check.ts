@@ -17,22 +17,22 @@ import {
   renderTable,
   type Findings,
   type PartState,
-  type Tried,
+  type NodeFindings,
 } from './check-report.ts';
 import { EXIT, type ExitCode } from './command-line.ts';
 
-/** How many nodes are tried at once. */
-const AT_ONCE = 16;
+/** The most nodes that are probed at the same time. */
+const CONCURRENT_PROBES = 16;
 
-/** Where text goes. */
+/** The streams for the result and for errors. */
 export interface Outputs {
   readonly output: { write(text: string): unknown; readonly columns?: number };
   readonly messages: { write(text: string): unknown };
 }
 
 /**
- * Reads the configuration as the service does, tries each way into each node and what else the service would use, and tells what it found.
- * Ends nobody and writes nothing. The exit code is 1 when there is trouble, 78 when the configuration is wrong.
+ * Reads the configuration as the service does, probes both ports of each node, tries the other parts, and prints the findings.
+ * Ends no session and writes nothing. Returns exit code 1 if it finds a problem, and 78 if the configuration is wrong.
  */
 export async function check(
   file: string,
@@ -45,7 +45,7 @@ export async function check(
     messages.write(renderProblems(configuration));
     return EXIT.configuration;
   }
-  const findings = await findOut(configuration);
+  const findings = await probeAll(configuration);
   output.write(format === 'json' ? renderJson(findings) : renderTable(findings, output.columns));
   const isWell =
     findings.nodes.every(({ troubles }) => troubles.length === 0) &&
@@ -53,9 +53,9 @@ export async function check(
   return isWell ? EXIT.done : EXIT.trouble;
 }
 
-async function findOut({ config, nodes }: Configuration): Promise<Findings> {
+async function probeAll({ config, nodes }: Configuration): Promise<Findings> {
   const parts = tryParts(config);
-  const tried: Tried[] = [];
+  const tried: NodeFindings[] = [];
   const left = [...nodes.entries()];
   const tryNext = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
@@ -65,11 +65,11 @@ async function findOut({ config, nodes }: Configuration): Promise<Findings> {
       tried[index] = { node, found, troubles: nodeTroubles(node, found) };
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, tryNext));
+  await Promise.all(Array.from({ length: CONCURRENT_PROBES }, tryNext));
   return { nodes: tried, parts: await parts };
 }
 
-/** Tries what the service would use besides nodes, as far as it is configured. */
+/** Tries the configured parts other than nodes: audit file, IAM and store. */
 async function tryParts(config: Config): Promise<PartState[]> {
   const { audit, identity } = config;
   const store = storeOf(config);
@@ -92,7 +92,7 @@ async function stateOf(
   );
 }
 
-/** A file that is not there yet is made by the service: that its folder can be written to was seen when the configuration was read. */
+/** Throws if the audit file cannot be opened or its disk is almost full. The service creates a missing file in its writable folder. */
 async function tryFile(file: string): Promise<void> {
   try {
     const { O_WRONLY, O_APPEND, O_NONBLOCK } = constants;
@@ -109,7 +109,7 @@ async function tryIam(endpoint: string, timeoutMs: number): Promise<void> {
   const signal = AbortSignal.timeout(timeoutMs);
   const { status, body } = await fetch(`${endpoint}/v3`, { signal, redirect: 'manual' });
   await body?.cancel();
-  // Versions are shown to everybody, by some with 300.
+  // Keystone shows its versions without a token, and some servers answer 300.
   if (status > 300) throw new Error(`its /v3 answered ${status}`);
 }
 
@@ -125,7 +125,7 @@ async function tryStore(settings: RedisSettings): Promise<void> {
   }
 }
 
-/** The innermost reason: fetch's own is always "fetch failed". */
+/** Returns the message of the innermost cause: the message of fetch is always "fetch failed". */
 function reasonOf(error: unknown): string {
   if (!isNativeError(error)) return String(error);
   if (error.cause !== undefined) return reasonOf(error.cause);

@@ -1,7 +1,7 @@
 import { isNativeError } from 'node:util/types';
 import { parseArgs } from 'node:util';
 
-/** How a command ends, with the numbers of sysexits.h. */
+/** The exit codes of the commands; those from 64 on as in sysexits.h. */
 export const EXIT = {
   done: 0,
   trouble: 1,
@@ -13,7 +13,7 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** What somebody typed. */
+/** A command with its options, or the problem of a command line. */
 export type CommandLine =
   | { readonly command: 'start' | 'health'; readonly config: string | undefined }
   | {
@@ -34,25 +34,25 @@ Usage: session-control [start] [--config FILE]
        session-control health [--config FILE]
        session-control audit verify FILE...
 
-  start    serve the API: SIGHUP reads the configuration again, SIGTERM stops
-  check    try the configuration against its nodes, without ending anybody or writing anything
-  init     write a commented configuration into FOLDER (else where CONFIG_FILE is, else config),
-           with a new token, and print the SQL for the control account; no file is ever overwritten
-  health   ask the service that runs with this configuration whether it lives
-  audit    read a record of kills: what was begun and has no outcome, which lines are torn; one that
-           was rotated while requests were under way together with the next, in their order
+  start    serve the API; SIGHUP reads the configuration again, SIGTERM stops the service
+  check    try the configuration on its nodes; ends no session and writes nothing
+  init     write a commented configuration with a new token into FOLDER, and print the SQL for the
+           control account; overwrites no file; FOLDER is by default that of CONFIG_FILE, or config
+  health   check that the service with this configuration runs on this machine
+  audit    verify audit files: count the records, list torn lines and kills without an outcome;
+           give rotated files together, in their order
 
-  -c, --config FILE    the service's file; else CONFIG_FILE of the environment, else config/service.yaml
-  -o, --output FORMAT  of check: table, or json
-  -h, --help           this text
-  -V, --version        the version
+  -c, --config FILE    the service's file; default: the variable CONFIG_FILE, or config/service.yaml
+  -o, --output FORMAT  the format of check: table or json
+  -h, --help           print this text
+  -V, --version        print the version
 
-In the table of check, TLS says whether the node is verified. Two things are good to have and no trouble
-without: ROLLBACKS says whether the rollback of a session that has left can be seen, THREADS whether
-performance_schema.threads gives a second opinion on who is a client.
+Columns of check: TLS shows whether the node is verified. ROLLBACKS shows whether the node lists the
+rollback of a session that has left. THREADS shows whether the account can read
+performance_schema.threads, which confirms the sessions of a list. Kills work without the last two.
 
-Exit codes: 0 all is well; 1 something is not, as told; 64 usage; 66 the record cannot be read; 73 init
-cannot write a file; 78 the configuration is wrong.
+Exit codes: 0 no problem; 1 a problem was found and printed; 64 wrong usage; 66 an audit file cannot be
+read; 73 init cannot write a file; 78 the configuration is wrong.
 `;
 
 const COMMANDS: Readonly<Record<string, { readonly options: readonly string[]; words: number }>> = {
@@ -63,19 +63,19 @@ const COMMANDS: Readonly<Record<string, { readonly options: readonly string[]; w
   audit: { options: [], words: Infinity },
 };
 
-/** Reads a command line; without a command it is `start`. */
+/** Parses a command line. Without a command it is `start`. */
 export function readCommandLine(words: readonly string[]): CommandLine {
   try {
-    return understand(words);
+    return parse(words);
   } catch (error) {
     if (!isNativeError(error) || !('code' in error)) throw error;
-    // What follows the first sentence is advice on how to spell an argument that begins with a dash.
+    // Drops Node's advice on arguments that begin with a dash: it follows the first sentence.
     const [problem = ''] = error.message.split(/\.(?: |\n|$)/);
     return { command: 'wrong', problem };
   }
 }
 
-function understand(words: readonly string[]): CommandLine {
+function parse(words: readonly string[]): CommandLine {
   const { values, positionals } = parseArgs({
     args: [...words],
     allowPositionals: true,
@@ -92,14 +92,14 @@ function understand(words: readonly string[]): CommandLine {
   const known = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (known === undefined) return wrong(`There is no command '${name}'`);
   const foreign = Object.keys(values).find((option) => !known.options.includes(option));
-  if (foreign !== undefined) return wrong(`Option '--${foreign}' means nothing to ${name}`);
-  if (rest.length > known.words) return wrong(`Too many words: '${String(rest[known.words])}'`);
+  if (foreign !== undefined) return wrong(`'${name}' has no option '--${foreign}'`);
+  if (rest.length > known.words) return wrong(`Unexpected argument '${String(rest[known.words])}'`);
   const { config, output = 'table' } = values;
   if (name === 'init') return { command: name, folder: rest[0] };
   if (name === 'audit') {
     const [what, ...files] = rest;
     if (what !== 'verify' || files.length === 0)
-      return wrong("'audit' takes the word verify and files");
+      return wrong("'audit' needs the word verify and at least one file");
     return { command: name, files };
   }
   if (name === 'start' || name === 'health') return { command: name, config };

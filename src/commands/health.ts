@@ -7,9 +7,9 @@ import { readYamlFile, type Environment } from '../config/yaml-file.ts';
 import { host, integer, text } from '../config/yaml-keys.ts';
 import { EXIT, type ExitCode } from './command-line.ts';
 
-const LIMIT_MS = 4000;
+const TIMEOUT_MS = 4000;
 
-// The rest may be wrong: the service runs on with what it read before.
+// Checks no other key: the service still runs if its file has become wrong since the start.
 const listener = z.looseObject({
   server: z.looseObject({
     host: host().default('127.0.0.1'),
@@ -18,13 +18,13 @@ const listener = z.looseObject({
   }),
 });
 
-/** Asks the service of this configuration, on this machine, whether its process lives. The exit code is 1, and one line says why, when it does not. */
+/** Calls /healthz of the service on this machine. If it does not answer 200, prints the reason in one line and returns exit code 1. */
 export async function health(
   file: string,
   environment: Environment,
   messages: { write(text: string): unknown },
 ): Promise<ExitCode> {
-  // Of what concerns others nothing needs to be set here.
+  // Other keys may need variables that a health check does not have.
   const lenient = new Proxy(environment, { get: (set, name) => set[String(name)] ?? '' });
   const { value, problems } = readYamlFile(file, listener, lenient);
   try {
@@ -37,7 +37,7 @@ export async function health(
   }
 }
 
-/** Where one listens that listens everywhere. */
+/** The address to call for a listener on all addresses. */
 const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 async function ask({ host, port, tls }: z.output<typeof listener>['server']): Promise<void> {
@@ -45,21 +45,21 @@ async function ask({ host, port, tls }: z.output<typeof listener>['server']): Pr
     host: LOOPBACK[host] ?? host,
     port,
     path: '/healthz',
-    // It is this machine, and what is asked is no secret.
+    // The call stays on this machine and carries no secret.
     rejectUnauthorized: false,
-    signal: AbortSignal.timeout(LIMIT_MS),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
   };
-  const asking = tls === undefined ? requestPlain(options) : requestTls(options);
+  const request = tls === undefined ? requestPlain(options) : requestTls(options);
   await new Promise<void>((resolve, reject) => {
-    asking.on('error', reject);
-    asking.on('response', ({ statusCode }: IncomingMessage) => {
+    request.on('error', reject);
+    request.on('response', ({ statusCode }: IncomingMessage) => {
       if (statusCode === 200) resolve();
       else reject(new Error(`/healthz answered ${String(statusCode)}`));
     });
-    // Who must present a certificate gets no answer without one; that the process shook hands is enough.
+    // The check has no client certificate and gets no answer: a TLS handshake proves that the process runs.
     if (tls?.client_ca_file !== undefined) {
-      asking.on('socket', (socket) => (socket as TLSSocket).once('secureConnect', resolve));
+      request.on('socket', (socket) => (socket as TLSSocket).once('secureConnect', resolve));
     }
-    asking.end();
-  }).finally(() => asking.destroy());
+    request.end();
+  }).finally(() => request.destroy());
 }

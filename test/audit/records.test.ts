@@ -175,7 +175,7 @@ describe('session-control audit', () => {
 
   it('says how it is used, and when a file cannot be read', async () => {
     const usage =
-      "session-control: 'audit' takes the word verify and files. See `session-control --help`.\n";
+      "session-control: 'audit' needs the word verify and at least one file. See `session-control --help`.\n";
     expect(await run()).toEqual([64, usage]);
     const [code, said] = await run('verify', join(folder, 'none'));
     expect([code, said]).toEqual([66, expect.stringContaining('none cannot be read: ENOENT')]);

@@ -84,7 +84,7 @@ describe('init', () => {
       expect([code, output, messages]).toEqual([
         73,
         '',
-        `session-control: ${folder}/${name} is there already. Nothing was written.\n`,
+        `session-control: ${folder}/${name} exists already. Nothing was written.\n`,
       ]);
       expect(readdirSync(folder)).toEqual([name]);
       expect(readFileSync(join(folder, name), 'utf8')).toBe('mine');

@@ -110,7 +110,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
       1,
       {
         troubles: [
-          `The main port, ${server.host}:${server.port}: The node refuses the control account. Is the password right, may the account come from here, and does the node have TLS if the account was made with REQUIRE SSL?`,
+          `The main port, ${server.host}:${server.port}: The node refuses the control account. Is the password right? May the account log in from this host? If the account has REQUIRE SSL, does the node offer TLS?`,
         ],
       },
     ]);
@@ -125,7 +125,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
         reachable: true,
         missing_grants: ['PROCESS ON *.*', `${killAny} ON *.*`],
         troubles: [
-          `The control account lacks a privilege, or the role that has it is no default role. GRANT PROCESS ON *.* TO ${account}; GRANT ${killAny} ON *.* TO ${account};`,
+          `The control account lacks a privilege, or the role with this privilege is no default role. GRANT PROCESS ON *.* TO ${account}; GRANT ${killAny} ON *.* TO ${account};`,
         ],
       },
     ]);
@@ -138,7 +138,9 @@ describe.each(servers)('check on $flavour $version', (server) => {
         {
           reachable: true,
           missing_grants: [],
-          troubles: [expect.stringContaining('There is no procedure mysql.rds_kill') as unknown],
+          troubles: [
+            expect.stringContaining('the procedure mysql.rds_kill does not exist') as unknown,
+          ],
         },
       ],
     );
@@ -164,7 +166,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
     expect(await tell(server, spare)).toMatchObject([0, { line_to_add: line, admin_port: 'open' }]);
     const { output } = await runCheck(configure(server, [spare]), {}, 'table');
     expect(output).toContain(
-      `${nodeId(0)}: For a spare port that may be used first, add to nodes.yaml: ${line}\n`,
+      `${nodeId(0)}: To use the spare port before the main port was reached, add to nodes.yaml: ${line}\n`,
     );
     const pinned = { more: `${spare.more}\n    ${line}` };
     expect(await tell(server, pinned)).toMatchObject([0, { line_to_add: null }]);
