@@ -4,20 +4,20 @@ import type { DatabaseNode } from '../database-node.ts';
 import type { Cleanup } from './cleanup.ts';
 import { asRoot, endSessionsOf, type Account } from './node.ts';
 
-/** The account of an application, which may do everything in the application's own database. */
+/** The account of an application, with all privileges in the application's own database. */
 export type App = Required<Account>;
 
-/** Whom the demonstration made on the node. */
+/** The accounts and databases that the demonstration has made on the node. */
 export interface Accounts {
   readonly control: Account;
-  /** What made the control account, but for the password. */
+  /** The statements that made the control account, without the password. */
   readonly controlStatements: readonly string[];
   readonly apps: Readonly<Record<'web' | 'jobs', App>>;
   /** The table in the database of `web`, with the columns `client` and `item`. */
   readonly table: string;
 }
 
-/** Makes accounts and databases under names of their own. They go at the end, with all sessions that they then have. */
+/** Makes accounts and databases with unique names. The cleanup ends the sessions of these accounts, and drops everything. */
 export async function makeAccounts(
   node: DatabaseNode,
   root: Connection,
@@ -65,7 +65,7 @@ function atAnyHost({ user }: Account): string {
   return `'${user}'@'%'`;
 }
 
-// Has of everything that a server's password rules may want.
+// Letters, digits and a sign, for servers with password rules.
 function password(): string {
   return `${randomBytes(12).toString('hex')}-Aa1`;
 }

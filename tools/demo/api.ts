@@ -8,14 +8,14 @@ import {
   type Termination,
 } from '../../src/client/index.ts';
 
-/** A request with the service's answer. */
+/** A request with the answer of the service. */
 export interface Exchange {
   readonly request: HttpRequest;
   readonly answer: HttpAnswer;
   readonly milliseconds: number;
 }
 
-/** The project's own client library, with the exchanges of each call. */
+/** The client library of this project, which also returns the first exchange of each call. */
 export class Api {
   readonly #client: SessionControlClient;
   readonly #node: NodeAddress;
@@ -53,12 +53,12 @@ export class Api {
 
   #first(): Exchange {
     const [exchange] = this.#exchanges;
-    if (exchange === undefined) throw new Error('The service was not asked.');
+    if (exchange === undefined) throw new Error('No request was sent to the service.');
     return exchange;
   }
 }
 
-/** Formats the request as a line for a shell. Nothing in it holds a quote. */
+/** Formats a request as a curl command. The values must not hold quotes. */
 export function curlOf({ method, url, headers, body }: HttpRequest): string {
   const options = Object.entries(headers).map(([name, value]) => `-H '${name}: ${value}'`);
   const parts = [

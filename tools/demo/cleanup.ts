@@ -3,23 +3,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Screen } from './screen.ts';
 import { complaint } from '../server-binaries.ts';
 
-/** Undoes one thing, also if it was done by half or not at all; resolves with what to say of it, if anything. */
+/** Undoes one step, even if that step failed or never ran. Resolves to a sentence to show, or undefined. */
 export type Undo = () => Promise<string | undefined>;
 
 const DEADLINE_MS = 20_000;
 
-/** What has to be undone at the end, in whatever way the end comes. */
+/** The steps to undo at the end of the demonstration, even after an error or a signal. */
 export class Cleanup {
   readonly #undos: { readonly what: string; readonly undo: Undo }[] = [];
   #hasBegun = false;
 
-  /** To be called before the thing is done, so that nothing can come in between. Throws when it is too late to begin anything. */
+  /** Adds a step to undo. Call this before the step, so that a signal cannot come between. Throws after `run` has begun. */
   add(what: string, undo: Undo): void {
     if (this.#hasBegun) throw new Error('The demonstration has ended.');
     this.#undos.push({ what, undo });
   }
 
-  /** Undoes everything, the last thing first, and says so. Resolves with whether all of it worked; never rejects. */
+  /** Undoes all steps in reverse order and shows the results. Resolves to true if all of them worked. Never rejects. */
   async run(screen: Screen): Promise<boolean> {
     this.#hasBegun = true;
     let worked = true;
@@ -29,7 +29,7 @@ export class Cleanup {
         if (done !== undefined) screen.check(done);
       } catch (error) {
         worked = false;
-        screen.failure(`Not cleaned up: ${what}. ${complaint(error)}`);
+        screen.failure(`Could not clean up ${what}. ${complaint(error)}`);
       }
     }
     return worked;
@@ -38,5 +38,5 @@ export class Cleanup {
 
 async function tooLate(): Promise<never> {
   await sleep(DEADLINE_MS, undefined, { ref: false });
-  throw new Error(`That took more than ${DEADLINE_MS / 1000} s.`);
+  throw new Error(`The cleanup took more than ${DEADLINE_MS / 1000} s.`);
 }

@@ -7,42 +7,42 @@ import { connect, one, threadsOf } from './node.ts';
 import { until } from '../lib/until.ts';
 import { complaint } from '../server-binaries.ts';
 
-/** What a client of the demonstration is and does, and what is to become of its session. */
+/** The role of a client: its name, its application, its work, and the expected outcome of its session. */
 export interface Part {
   readonly name: string;
   readonly app: 'web' | 'jobs';
   readonly does: 'idle' | 'statement' | 'transaction';
-  readonly fate: 'ends' | 'lives';
+  readonly expected: 'killed' | 'alive';
 }
 
-/** The dozen. */
+/** The twelve clients of the demonstration. */
 export const PARTS: readonly Part[] = [
-  { name: 'web-1', app: 'web', does: 'idle', fate: 'ends' },
-  { name: 'web-2', app: 'web', does: 'idle', fate: 'ends' },
-  { name: 'web-3', app: 'web', does: 'idle', fate: 'lives' },
-  { name: 'web-4', app: 'web', does: 'idle', fate: 'lives' },
-  { name: 'web-5', app: 'web', does: 'statement', fate: 'ends' },
-  { name: 'web-6', app: 'web', does: 'transaction', fate: 'ends' },
-  { name: 'web-7', app: 'web', does: 'transaction', fate: 'lives' },
-  { name: 'jobs-1', app: 'jobs', does: 'idle', fate: 'ends' },
-  { name: 'jobs-2', app: 'jobs', does: 'idle', fate: 'lives' },
-  { name: 'jobs-3', app: 'jobs', does: 'statement', fate: 'ends' },
-  { name: 'jobs-4', app: 'jobs', does: 'statement', fate: 'ends' },
-  { name: 'jobs-5', app: 'jobs', does: 'statement', fate: 'lives' },
+  { name: 'web-1', app: 'web', does: 'idle', expected: 'killed' },
+  { name: 'web-2', app: 'web', does: 'idle', expected: 'killed' },
+  { name: 'web-3', app: 'web', does: 'idle', expected: 'alive' },
+  { name: 'web-4', app: 'web', does: 'idle', expected: 'alive' },
+  { name: 'web-5', app: 'web', does: 'statement', expected: 'killed' },
+  { name: 'web-6', app: 'web', does: 'transaction', expected: 'killed' },
+  { name: 'web-7', app: 'web', does: 'transaction', expected: 'alive' },
+  { name: 'jobs-1', app: 'jobs', does: 'idle', expected: 'killed' },
+  { name: 'jobs-2', app: 'jobs', does: 'idle', expected: 'alive' },
+  { name: 'jobs-3', app: 'jobs', does: 'statement', expected: 'killed' },
+  { name: 'jobs-4', app: 'jobs', does: 'statement', expected: 'killed' },
+  { name: 'jobs-5', app: 'jobs', does: 'statement', expected: 'alive' },
 ];
 
-/** How many rows a transaction inserts and does not commit. */
+/** The number of rows that a transaction inserts without a commit. */
 export const UNCOMMITTED_ROWS = 3;
 
 /** A client of the node, which notices when its session ends. */
 export class Client {
   readonly part: Part;
   readonly id: bigint;
-  /** Called when its session has ended. */
+  /** Called when the session has ended. */
   onEnd: () => void = () => undefined;
   readonly #connection: Connection;
   #hasEnded = false;
-  #heard: string | undefined;
+  #endError: string | undefined;
 
   private constructor(part: Part, connection: Connection, id: bigint) {
     this.part = part;
@@ -52,10 +52,10 @@ export class Client {
       this.#hasEnded = true;
       this.onEnd();
     });
-    connection.on('error', this.#hear);
+    connection.on('error', this.#keepError);
   }
 
-  /** Connects, and begins with what the part says. */
+  /** Connects and starts the work of the role. Rejects with mysql2's error. */
   static async start(part: Part, node: DatabaseNode, accounts: Accounts): Promise<Client> {
     const connection = await connect(node, accounts.apps[part.app]);
     const id = BigInt(await one(connection, 'SELECT CONNECTION_ID()'));
@@ -64,16 +64,17 @@ export class Client {
     return client;
   }
 
+  /** True if the session has ended. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
-  /** What the end of its session looked like to it. */
-  get heard(): string | undefined {
-    return this.#heard;
+  /** The message of the error that the client got at the end of its session, or undefined. */
+  get endError(): string | undefined {
+    return this.#endError;
   }
 
-  /** The one value that a query returns, as text. */
+  /** Returns the only value of a query as text. */
   async ask(sql: string): Promise<string> {
     return await one(this.#connection, sql);
   }
@@ -90,7 +91,7 @@ export class Client {
     const { does, name, app } = this.part;
     if (does === 'statement') {
       const purpose = app === 'web' ? 'search' : 'report';
-      this.#connection.query(`SELECT SLEEP(600) /* ${purpose} */`).catch(this.#hear);
+      this.#connection.query(`SELECT SLEEP(600) /* ${purpose} */`).catch(this.#keepError);
     }
     if (does === 'transaction') {
       await this.#connection.beginTransaction();
@@ -99,17 +100,17 @@ export class Client {
     }
   }
 
-  readonly #hear = (error: unknown): void => {
-    this.#heard ??= complaint(error);
+  readonly #keepError = (error: unknown): void => {
+    this.#endError ??= complaint(error);
   };
 }
 
-/** A query that counts the rows that a client wrote. */
+/** Returns a query that counts the rows of a client. */
 export function rowsOf({ part }: Client, table: string): string {
   return `SELECT COUNT(*) FROM ${table} WHERE client = '${part.name}'`;
 }
 
-/** The clients of the demonstration. All of them go at the end. */
+/** The clients of the demonstration. The cleanup closes them. */
 export class Clients {
   readonly #node: DatabaseNode;
   readonly #accounts: Accounts;
@@ -125,25 +126,25 @@ export class Clients {
     });
   }
 
-  /** Those that have a session. */
+  /** The clients that have a session. */
   get present(): readonly Client[] {
     return this.#started.filter(({ hasEnded }) => !hasEnded);
   }
 
-  /** The client that has this name, the latest if it came again. */
+  /** Returns the client that was started last with this name. Throws if there is none. */
   called(name: string): Client {
     const client = this.#started.findLast(({ part }) => part.name === name);
-    assert(client !== undefined, `${name} has not come`);
+    assert(client !== undefined, `There is no client ${name}`);
     return client;
   }
 
-  /** Starts clients with these parts one after the other; resolves when the node shows that they are at it. */
+  /** Starts clients with these roles one after the other. Resolves when the node lists the statements of all of them. */
   async start(parts: readonly Part[], root: Connection): Promise<void> {
     for (const part of parts) {
       this.#started.push(await Client.start(part, this.#node, this.#accounts));
     }
     const busy = this.present.filter(({ part }) => part.does === 'statement');
-    await until('the node shows all clients at work', async () => {
+    await until('the node lists the statements of all clients', async () => {
       const threads = await threadsOf(root);
       return busy.every(({ id }) =>
         threads.some((one) => one.id === id && one.command === 'Query'),

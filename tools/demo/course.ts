@@ -11,37 +11,37 @@ import { setUp, type Scene } from './scene.ts';
 import type { Screen } from './screen.ts';
 import { invite } from './serve.ts';
 
-/** Where the demonstration writes, and how it ends. */
+/** The output of the demonstration, and how it ends. */
 export interface DemoOptions {
   readonly environment: NodeJS.ProcessEnv;
   readonly screen: Screen;
   readonly cleanup: Cleanup;
-  /** If it is to stay up afterwards: until when, and whom to tell that this has begun. */
-  readonly serve: { readonly until: AbortSignal; readonly begins: () => void } | undefined;
+  /** With `--serve`: calls `onBegin`, then keeps the service up until the signal aborts. */
+  readonly serve: { readonly until: AbortSignal; readonly onBegin: () => void } | undefined;
 }
 
-/** The demonstration from its beginning to its end. Rejects when it does not come out as it should. */
+/** Runs the demonstration. Rejects if a check fails or the service ends. */
 export async function demonstrate(options: DemoOptions): Promise<void> {
   const { environment, screen, cleanup } = options;
-  screen.heading("session-control: ends sessions of a real node through TaurusDB's API");
+  screen.heading('session-control: ends sessions on a database server through the TaurusDB API');
   const scene = await setUp(environment, screen, cleanup);
   await Promise.race([perform(scene, options), scene.service.whenEnded()]);
 }
 
 async function perform(scene: Scene, { screen, serve }: DemoOptions): Promise<void> {
   const { root, accounts, service, api, clients } = scene;
-  screen.step('A dozen clients');
+  screen.step('Twelve clients');
   await clients.start(PARTS, root);
-  const ending = clients.present.filter(({ part }) => part.fate === 'ends');
-  const staying = clients.present.filter(({ part }) => part.fate === 'lives');
+  const ending = clients.present.filter(({ part }) => part.expected === 'killed');
+  const staying = clients.present.filter(({ part }) => part.expected === 'alive');
   const writers = {
     ended: clients.called('web-6'),
-    lives: clients.called('web-7'),
+    alive: clients.called('web-7'),
     reader: clients.called('web-3'),
   };
   await showClients(screen, scene, writers);
   const scheduler = await eventScheduler(root);
-  if (scheduler) screen.say('Beside them runs the event scheduler of the node.');
+  if (scheduler) screen.say("The node's event scheduler runs as well.");
 
   screen.step("The node's sessions, as the API lists them");
   const before = await api.list();
@@ -53,47 +53,47 @@ async function perform(scene: Scene, { screen, serve }: DemoOptions): Promise<vo
   ]);
   showSessions(screen, before.sessions, names);
   screen.say(
-    "The column client is not the API's: it says which of the dozen it is, or that it is the demonstration itself.",
+    'The demonstration adds the column client: the name of the client, or (this) for its own connection.',
   );
 
-  screen.step('Ending some of them, with one request');
+  screen.step('One request ends some of them');
   const { termination, exchange } = await endSessions(screen, api, ending, scheduler);
 
-  screen.step('What came of it');
+  screen.step('The result');
   await proveEnded(screen, api, ending, staying);
   showSessions(screen, (await api.list()).sessions, names);
   await proveAlive(screen, root, staying);
   if (scheduler) await proveScheduler(screen, root, scheduler);
   await proveRollback(screen, root, accounts.table, writers);
 
-  screen.step('What the service logged of it');
+  screen.step('The log of the service');
   await showLog(screen, service, termination.requestIds[0], ending);
 
   if (serve === undefined) return;
   screen.step('Your turn');
-  serve.begins();
+  serve.onBegin();
   await clients.start(
     ending.map(({ part }) => part),
     root,
   );
-  // Not in the list any more, nor ended by mistake.
+  // Without this connection, the user can neither see nor end it by mistake.
   await root.end();
-  const stopTelling = invite(screen, scene, before.exchange.request, exchange.request);
+  const stopReports = invite(screen, scene, before.exchange.request, exchange.request);
   await once(serve.until, 'abort');
-  stopTelling();
+  stopReports();
 }
 
 async function showClients(
   screen: Screen,
   { root, accounts: { table }, clients }: Scene,
-  { ended, lives, reader }: Readonly<Record<'ended' | 'lives' | 'reader', Client>>,
+  { ended, alive, reader }: Readonly<Record<'ended' | 'alive' | 'reader', Client>>,
 ): Promise<void> {
   const count = (does: Client['part']['does']): number =>
     clients.present.filter(({ part }) => part.does === does).length;
   screen.say(
-    `${count('idle')} are idle, ${count('statement')} are in a long statement, and ${count('transaction')} are in a transaction that they leave open.`,
+    `${count('idle')} are idle, ${count('statement')} run a long statement, and ${count('transaction')} have an open transaction.`,
   );
-  for (const writer of [ended, lives]) {
+  for (const writer of [ended, alive]) {
     const [seen, read] = [
       await one(root, rowsOf(writer, table)),
       await reader.ask(rowsOf(writer, table)),
@@ -104,6 +104,6 @@ async function showClients(
     );
   }
   screen.check(
-    `${ended.part.name} and ${lives.part.name} have inserted ${UNCOMMITTED_ROWS} rows each into ${table} and not committed them: root, who reads uncommitted rows too, sees them; ${reader.part.name} does not.`,
+    `${ended.part.name} and ${alive.part.name} have each inserted ${UNCOMMITTED_ROWS} rows into ${table} without a commit. root reads uncommitted rows and sees them; ${reader.part.name} does not.`,
   );
 }

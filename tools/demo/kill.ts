@@ -5,12 +5,12 @@ import { UNCOMMITTED_ROWS, type Client, type Part } from './clients.ts';
 import type { Thread } from './node.ts';
 import type { Screen } from './screen.ts';
 
-/** An id that no session has, and that no double can hold. */
+/** An id that no session has and that no double can hold exactly. */
 const UNKNOWN_ID = 9_007_199_254_740_993n;
 
 /**
- * Ends the sessions of these clients with one request, which also names an unknown id and the event scheduler's, if there is one.
- * Shows it all; rejects unless the answer accounts for every id.
+ * Ends the sessions of these clients with one request. The request also has an unknown id, and the id of the event scheduler if it runs.
+ * Shows the request and the answer. Rejects if the answer does not account for each id.
  */
 export async function endSessions(
   screen: Screen,
@@ -31,34 +31,34 @@ export async function endSessions(
   const actual = [termination.killed, termination.notFound].join(' and not found ');
   assert(
     exchange.answer.status === 200 && actual === expected,
-    `The answer should have been: killed ${expected}`,
+    `The expected answer was: killed ${expected}`,
   );
   screen.check(
-    `Each of the ${killed.length + notFound.length} ids is accounted for, to the digit: ${killed.length} killed, ${notFound.length} not found.`,
+    `The answer accounts for each of the ${killed.length + notFound.length} ids exactly: ${killed.length} killed, ${notFound.length} not found.`,
   );
   return { termination, exchange };
 }
 
 function explain(screen: Screen, clients: readonly Client[], scheduler: Thread | undefined): void {
   const row = (does: Part['does'], what: string): string[] => {
-    const those = clients.filter(({ part }) => part.does === does);
-    const names = those.map(({ part }) => part.name).join(', ');
-    return [those.map(({ id }) => id).join(', '), `${what}: ${names}`];
+    const found = clients.filter(({ part }) => part.does === does);
+    const names = found.map(({ part }) => part.name).join(', ');
+    return [found.map(({ id }) => id).join(', '), `${what}: ${names}`];
   };
   const asDouble = Number(UNKNOWN_ID).toString();
-  screen.say('The request names these ids:');
+  screen.say('The request has these ids:');
   screen.table(
-    [{ name: '', least: 60 }, { name: '' }],
+    [{ name: '', minWidth: 60 }, { name: '' }],
     [
       row('idle', 'idle'),
       row('statement', 'in a ten-minute statement'),
       row('transaction', `in a transaction with ${UNCOMMITTED_ROWS} uncommitted rows`),
-      [UNKNOWN_ID.toString(), `nobody; as a double it would be ${asDouble}`],
+      [UNKNOWN_ID.toString(), `an id without a session; as a double it would be ${asDouble}`],
       ...(scheduler === undefined ? [] : [[scheduler.id.toString(), "the node's event scheduler"]]),
     ],
   );
   if (scheduler === undefined) return;
   screen.say(
-    `The event scheduler is an internal thread: the API does not list it, and only SHOW PROCESSLIST, asked as root, told its id. It will be reported as not found, like an id that nobody has, and live on.`,
+    "The event scheduler is an internal thread. The API does not list it: its id comes from root's SHOW PROCESSLIST. The service must report it as not found and leave it alive.",
   );
 }

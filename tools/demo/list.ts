@@ -1,28 +1,28 @@
 import type { Session } from '../../src/client/index.ts';
 import type { Screen } from './screen.ts';
 
-/** The most sessions that are shown; of more, only those that have a name. */
-const MOST_SHOWN = 30;
+/** A longer list is cut down to the sessions that have a name. */
+const MAX_SHOWN = 30;
 
-/** Shows the API's list as a table, beside the names by which some sessions go here. */
+/** Shows the list of the API as a table, with the names of the clients. */
 export function showSessions(
   screen: Screen,
   sessions: readonly Session[],
   names: ReadonlyMap<bigint, string>,
 ): void {
   const shown =
-    sessions.length <= MOST_SHOWN ? sessions : sessions.filter(({ id }) => names.has(id));
+    sessions.length <= MAX_SHOWN ? sessions : sessions.filter(({ id }) => names.has(id));
   screen.table(
     [
-      { name: 'id', align: 'right', least: 20 },
+      { name: 'id', align: 'right', minWidth: 20 },
       { name: 'user' },
-      { name: 'host', least: 21 },
+      { name: 'host', minWidth: 21 },
       { name: 'db' },
       { name: 'command' },
       { name: 'time', align: 'right' },
       { name: 'state' },
       { name: 'info' },
-      { name: 'client', least: 10 },
+      { name: 'client', minWidth: 10 },
     ],
     shown.map((one) => [
       String(one.id),
@@ -31,5 +31,5 @@ export function showSessions(
     ]),
   );
   const others = sessions.length - shown.length;
-  if (others > 0) screen.say(`The list has ${others} more, of others who use the node.`);
+  if (others > 0) screen.say(`The list has ${others} more sessions, of other users of the node.`);
 }

@@ -8,17 +8,19 @@ import { complaint } from '../server-binaries.ts';
 
 const USAGE = `usage: npm run demo [-- --serve]
 
-Ends sessions on a real node through the API, and proves it. The node is a throw-away one, from this
-machine's MariaDB or MySQL or from Docker, or the one named by MYSQL_TEST_HOST, MYSQL_TEST_PORT,
-MYSQL_TEST_USER and MYSQL_TEST_PASSWORD, on which everything that was made is removed again.
+Ends sessions on a database server through the API, and checks the effect on the server.
 
-  --serve  then stays up with fresh sessions, for you to try, until Ctrl-C
+The server is a throw-away one, from this machine's MariaDB or MySQL or from Docker. To use another
+server, set MYSQL_TEST_HOST, MYSQL_TEST_PORT, MYSQL_TEST_USER and MYSQL_TEST_PASSWORD: the
+demonstration removes everything that it makes there.
+
+  --serve  keeps the service up with new sessions for you to try, until Ctrl-C
   --help   shows this text
 `;
 
-/** What sysexits.h calls EX_USAGE. */
+/** EX_USAGE of sysexits.h. */
 const EXIT_USAGE = 64;
-/** How long what is going on may take to end when it is interrupted. */
+/** After an interruption, the running step has this time to end. */
 const SETTLE_MS = 5_000;
 
 /** A signal that ended the demonstration. */
@@ -30,7 +32,7 @@ class Interruption extends Error {
     this.signal = signal;
   }
 
-  /** That of shells. */
+  /** The exit code that a shell gives to a process that this signal ended. */
   get exitCode(): number {
     return 128 + constants.signals[this.signal];
   }
@@ -51,7 +53,7 @@ async function main(args: readonly string[]): Promise<number> {
   return await run(options.serve);
 }
 
-/** The options, or what is wrong with them. */
+/** Returns the options, or a sentence if they are wrong. */
 function readOptions(
   args: readonly string[],
 ): { readonly help: boolean; readonly serve: boolean } | string {
@@ -59,7 +61,7 @@ function readOptions(
   try {
     return parseArgs({ args: [...args], options: { help: flag, serve: flag } }).values;
   } catch (error) {
-    // What follows the first sentence tells how to pass such an argument all the same.
+    // Only the first sentence: the next ones explain how to pass such an argument as a positional one.
     return complaint(error).replace(/\. .*/s, '');
   }
 }
@@ -83,14 +85,14 @@ async function run(serve: boolean): Promise<number> {
     environment: process.env,
     screen,
     cleanup,
-    serve: serve ? { until: interruption.signal, begins: () => (isServing = true) } : undefined,
+    serve: serve ? { until: interruption.signal, onBegin: () => (isServing = true) } : undefined,
   });
   let exitCode = 0;
   try {
     await Promise.race([course, interrupted]);
   } catch (error) {
-    exitCode = tell(error);
-    // The course may not know yet that it is over.
+    exitCode = report(error);
+    // The demonstration may still run.
     interruption.abort(error);
   }
   await Promise.race([course.catch(() => undefined), sleep(SETTLE_MS)]);
@@ -101,7 +103,7 @@ async function run(serve: boolean): Promise<number> {
   return exitCode;
 }
 
-/** Calls `end` when a signal comes, when nobody reads on (`npm run demo | head`), and for an error that nobody caught. */
+/** Calls `end` for a signal, for a closed output (`npm run demo | head`), and for an uncaught error. */
 function listen(end: (reason: Error) => void): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
@@ -116,8 +118,8 @@ function listen(end: (reason: Error) => void): void {
   process.on('uncaughtException', end);
 }
 
-/** Says why the demonstration ended early; returns the exit code. */
-function tell(error: unknown): number {
+/** Shows why the demonstration ended early. Returns the exit code. */
+function report(error: unknown): number {
   const screen = new Screen(process.stderr, process.env);
   if (error instanceof Interruption) {
     screen.heading(error.message);

@@ -3,7 +3,7 @@ import type { DatabaseNode } from '../database-node.ts';
 import type { Cleanup } from './cleanup.ts';
 import { until } from '../lib/until.ts';
 
-/** Who logs in to a node, and to which database at once. */
+/** An account of a node, with the default database of its connections. */
 export interface Account {
   readonly user: string;
   readonly password: string;
@@ -18,7 +18,7 @@ export interface Thread {
   readonly state: string;
 }
 
-/** Connects as this account. Ids come as text; losing the connection later is no error. */
+/** Connects as this account. Ids come as text. A later loss of the connection is ignored. Rejects with mysql2's error. */
 export async function connect({ host, port }: DatabaseNode, account: Account): Promise<Connection> {
   const connection = await createConnection({
     ...{ host, port, ...account },
@@ -31,7 +31,7 @@ export async function connect({ host, port }: DatabaseNode, account: Account): P
   return connection;
 }
 
-/** A connection that may do everything, and sees what transactions have written before they commit. */
+/** Connects as root, with an isolation level that shows uncommitted rows. The cleanup closes the connection. */
 export async function connectAsRoot(node: DatabaseNode, cleanup: Cleanup): Promise<Connection> {
   const root = await connect(node, rootOf(node));
   cleanup.add('the connection as root', async () => {
@@ -42,7 +42,7 @@ export async function connectAsRoot(node: DatabaseNode, cleanup: Cleanup): Promi
   return root;
 }
 
-/** Does some work as root over a connection of its own: for the end, when another may have been lost. */
+/** Runs the work as root on a new connection: at the end, an older connection may be lost. */
 export async function asRoot(
   node: DatabaseNode,
   work: (root: Connection) => Promise<void>,
@@ -55,7 +55,7 @@ export async function asRoot(
   }
 }
 
-/** All threads, also those that the API keeps to itself. */
+/** Returns all threads of the node, also those that the API does not list. */
 export async function threadsOf(connection: Connection): Promise<readonly Thread[]> {
   const [rows] = await connection.query<RowDataPacket[]>('SHOW PROCESSLIST');
   return rows.map((row) => ({
@@ -66,12 +66,12 @@ export async function threadsOf(connection: Connection): Promise<readonly Thread
   }));
 }
 
-/** The event scheduler, which every node has that runs one. */
+/** Returns the thread of the event scheduler, or undefined if it does not run. */
 export async function eventScheduler(root: Connection): Promise<Thread | undefined> {
   return (await threadsOf(root)).find(({ user }) => user === 'event_scheduler');
 }
 
-/** Ends every session of these users. */
+/** Ends all sessions of these users, and resolves when they are gone. */
 export async function endSessionsOf(users: readonly string[], root: Connection): Promise<void> {
   await until(`${users.join(', ')} have no sessions`, async () => {
     const left = (await threadsOf(root)).filter(({ user }) => users.includes(user));
@@ -81,8 +81,7 @@ export async function endSessionsOf(users: readonly string[], root: Connection):
 }
 
 /**
- * Has the event scheduler run until the end, if it is off and that can be done without side effects. Resolves with
- * whether this was done.
+ * Starts the event scheduler until the cleanup, if it is off and the node has no events. Resolves to true if it was started.
  */
 export async function startEventScheduler(
   node: DatabaseNode,
@@ -90,7 +89,7 @@ export async function startEventScheduler(
   cleanup: Cleanup,
 ): Promise<boolean> {
   const state = await one(root, 'SELECT @@GLOBAL.event_scheduler');
-  // Events that were stopped with it must not begin to happen.
+  // The node may have events that its owner stopped by turning the scheduler off.
   const events = await one(root, 'SELECT COUNT(*) FROM information_schema.EVENTS');
   if (state !== 'OFF' || events !== '0') return false;
   let isOn = false;
@@ -104,14 +103,14 @@ export async function startEventScheduler(
   try {
     await root.query('SET GLOBAL event_scheduler = ON');
     isOn = true;
-    await until('it runs', async () => (await eventScheduler(root)) !== undefined);
+    await until('the event scheduler runs', async () => (await eventScheduler(root)) !== undefined);
     return true;
   } catch {
     return false;
   }
 }
 
-/** The one value that a query returns, as text. */
+/** Returns the only value of a query as text. */
 export async function one(connection: Connection, sql: string): Promise<string> {
   const [rows] = await connection.query<RowDataPacket[]>(sql);
   return String(Object.values(rows[0] ?? {})[0]);

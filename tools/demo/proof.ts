@@ -7,28 +7,29 @@ import type { Screen } from './screen.ts';
 import type { Service } from './service.ts';
 import { until } from '../lib/until.ts';
 
-/** Shows that the clients have noticed and that the API lists only the others; rejects when it is not so in time. */
+/** Checks that the clients were disconnected and that the API lists only the others. Rejects if that takes too long. */
 export async function proveEnded(
   screen: Screen,
   api: Api,
   ended: readonly Client[],
   alive: readonly Client[],
 ): Promise<void> {
-  const unaware = (): Client[] => ended.filter((one) => !one.hasEnded || one.heard === undefined);
+  const connected = (): Client[] =>
+    ended.filter((one) => !one.hasEnded || one.endError === undefined);
   await until(
-    () => `sessions that were reported killed are disconnected, but not ${namesOf(unaware())}`,
-    () => unaware().length === 0,
+    () => `the killed sessions are disconnected, but not ${namesOf(connected())}`,
+    () => connected().length === 0,
   );
-  const heard = [...new Set(ended.map((client) => client.heard))].join('; ');
-  screen.check(`${namesOf(ended)} were disconnected, and noticed: "${heard}"`);
-  await until('the API lists just the sessions of the others', async () => {
+  const errors = [...new Set(ended.map(({ endError }) => endError))].join('; ');
+  screen.check(`${namesOf(ended)} were disconnected with the error "${errors}"`);
+  await until('the API lists only the sessions of the others', async () => {
     const ids = new Set((await api.list()).sessions.map(({ id }) => id));
     return ended.every(({ id }) => !ids.has(id)) && alive.every(({ id }) => ids.has(id));
   });
-  screen.check(`The same list again has the other ${alive.length} clients, and those no more:`);
+  screen.check(`A new list has only the other ${alive.length} clients:`);
 }
 
-/** Shows that these clients go on with what they were doing; rejects when one does not. */
+/** Checks that these clients still have their sessions and run their statements. Rejects if one does not. */
 export async function proveAlive(
   screen: Screen,
   root: Connection,
@@ -37,7 +38,10 @@ export async function proveAlive(
   const busy = alive.filter(({ part }) => part.does === 'statement');
   const free = alive.filter(({ part }) => part.does !== 'statement');
   const lost = alive.find(({ hasEnded }) => hasEnded);
-  assert(lost === undefined, `${lost?.part.name ?? ''} has lost its session, which nobody ended`);
+  assert(
+    lost === undefined,
+    `${lost?.part.name ?? ''} has lost its session, although the request did not have its id`,
+  );
   for (const client of free) {
     const id = await client.ask('SELECT CONNECTION_ID()');
     assert(id === client.id.toString(), `${client.part.name} has another session than before`);
@@ -45,14 +49,14 @@ export async function proveAlive(
   const threads = await threadsOf(root);
   for (const { id, part } of busy) {
     const isBusy = threads.some((thread) => thread.id === id && thread.command === 'Query');
-    assert(isBusy, `${part.name} is no longer in its statement`);
+    assert(isBusy, `${part.name} no longer runs its statement`);
   }
   screen.check(
-    `The bystanders live: ${namesOf(free)} get answers in the same sessions; ${namesOf(busy)} is still in its statement.`,
+    `The other sessions are alive: ${namesOf(free)} get answers, and ${namesOf(busy)} still runs its statement.`,
   );
 }
 
-/** Shows that the event scheduler is what it was, by the node's own account; rejects when it is not. */
+/** Checks in the node's process list that the event scheduler has its old id. Rejects if it does not. */
 export async function proveScheduler(
   screen: Screen,
   root: Connection,
@@ -61,37 +65,37 @@ export async function proveScheduler(
   const after = await eventScheduler(root);
   assert(after?.id === before.id, 'The event scheduler is gone');
   screen.check(
-    `The event scheduler is still there; SHOW PROCESSLIST on the node: ${after.id} ${after.user}, ${after.command}, "${after.state}".`,
+    `The event scheduler is alive. SHOW PROCESSLIST on the node has ${after.id} ${after.user}, ${after.command}, "${after.state}".`,
   );
 }
 
-/** Shows that what the ended client wrote is gone and what the other one wrote is not; rejects when it is not so. */
+/** Checks that the rows of the ended client are rolled back and those of the other client are not. Rejects if this is wrong. */
 export async function proveRollback(
   screen: Screen,
   root: Connection,
   table: string,
-  { ended, lives, reader }: Readonly<Record<'ended' | 'lives' | 'reader', Client>>,
+  { ended, alive, reader }: Readonly<Record<'ended' | 'alive' | 'reader', Client>>,
 ): Promise<void> {
   await until(
-    `the rows of ${ended.part.name} have gone`,
+    `the rows of ${ended.part.name} are gone`,
     async () => (await one(root, rowsOf(ended, table))) === '0',
   );
   screen.check(
-    `The ${UNCOMMITTED_ROWS} uncommitted rows of ${ended.part.name} are rolled back: root, who reads uncommitted rows too, finds none.`,
+    `The node has rolled back the ${UNCOMMITTED_ROWS} rows of ${ended.part.name}: root finds none of them.`,
   );
-  await lives.commit();
-  const kept = await reader.ask(rowsOf(lives, table));
+  await alive.commit();
+  const kept = await reader.ask(rowsOf(alive, table));
   const all = await reader.ask(`SELECT COUNT(*) FROM ${table}`);
   assert(
     kept === String(UNCOMMITTED_ROWS) && all === kept,
-    `${reader.part.name} reads ${all} rows, ${kept} of them by ${lives.part.name}`,
+    `${reader.part.name} reads ${all} rows, ${kept} of them by ${alive.part.name}`,
   );
   screen.check(
-    `${lives.part.name} commits its own, and ${reader.part.name} then reads just those ${kept} rows.`,
+    `${alive.part.name} commits its rows, and ${reader.part.name} then reads only these ${kept} rows.`,
   );
 }
 
-/** Shows the log's lines about these kills; rejects when one is missing. */
+/** Shows the log lines about these kills. Rejects if one is missing. */
 export async function showLog(
   screen: Screen,
   service: Service,
@@ -109,10 +113,10 @@ export async function showLog(
   await until('the log has every kill', () => ended.every(isLogged));
   const names = ['timestamp', 'caller', 'session_id', 'session_user', 'session_host', 'outcome'];
   screen.table(
-    names.map((name) => ({ name, ...(name === 'session_host' && { least: 21 }) })),
+    names.map((name) => ({ name, ...(name === 'session_host' && { minWidth: 21 }) })),
     kills().map(({ fields }) => names.map((name) => String(fields[name]))),
   );
-  screen.say('The first of these lines in full:');
+  screen.say('The first of these log lines in full:');
   screen.code(kills()[0]?.line ?? '');
   screen.check(`Each of the ${ended.length} kills is in the log.`);
 }

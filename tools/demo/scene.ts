@@ -8,36 +8,36 @@ import { connectAsRoot, startEventScheduler } from './node.ts';
 import type { Screen } from './screen.ts';
 import { NODE, Service } from './service.ts';
 
-/** The node with everything on it, and the service beside it. */
+/** The node with its accounts and clients, and the service. */
 export interface Scene {
   readonly node: DatabaseNode;
   readonly root: Connection;
   readonly accounts: Accounts;
   readonly service: Service;
   readonly api: Api;
-  /** None of them has begun. */
+  /** The clients, not started yet. */
   readonly clients: Clients;
 }
 
-/** Sets up everything that the demonstration needs, and shows what that is. */
+/** Sets up the node, the accounts and the service, and shows them. Rejects with a sentence if that fails. */
 export async function setUp(
   environment: NodeJS.ProcessEnv,
   screen: Screen,
   cleanup: Cleanup,
 ): Promise<Scene> {
-  screen.step('A node');
+  screen.step('A database server');
   const node = await takeNode(environment, screen, cleanup);
   const root = await connectAsRoot(node, cleanup);
   if (await startEventScheduler(node, root, cleanup)) {
-    screen.say('Its event scheduler was off, and is on until the end.');
+    screen.say('Its event scheduler was off. The demonstration turns it on until the end.');
   }
 
-  screen.step('A control account on it, with the two privileges that the service needs');
+  screen.step('A control account with the two privileges that the service needs');
   const accounts = await makeAccounts(node, root, cleanup);
   screen.code(accounts.controlStatements.join('\n'));
   const { web, jobs } = accounts.apps;
   screen.say(
-    `For the clients there are ${web.user} with the database ${web.database}, and ${jobs.user} with ${jobs.database}.`,
+    `The clients use two accounts: ${web.user} with the database ${web.database}, and ${jobs.user} with ${jobs.database}.`,
   );
 
   screen.step('The service');
@@ -45,7 +45,7 @@ export async function setUp(
   screen.code(service.command);
   await service.launch();
   screen.say(
-    `It listens on ${service.origin}. Its two files hold no secret: of the one caller's token only the SHA-256, and of the password the name of a variable.`,
+    `It listens on ${service.origin}. Its two files hold no secret: they have the SHA-256 of the caller's token, and the name of the variable with the password.`,
   );
   const api = new Api(service.origin, service.token, NODE);
   const clients = new Clients(node, accounts, cleanup);
@@ -68,10 +68,10 @@ async function takeNode(
   const node = await finding;
   const name = node.flavour === 'mysql' ? 'MySQL' : 'MariaDB';
   const version = node.version.split('-')[0] ?? '';
-  const fate =
+  const ending =
     node.pid === undefined
-      ? 'What the demonstration makes on it is removed at the end.'
-      : 'It was started for the demonstration, and goes at the end.';
-  screen.say(`${name} ${version} on ${node.host}:${node.port}. ${fate}`);
+      ? 'The demonstration removes at the end all that it makes here.'
+      : 'It was started for the demonstration and ends with it.';
+  screen.say(`${name} ${version} on ${node.host}:${node.port}. ${ending}`);
   return node;
 }

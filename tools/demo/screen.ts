@@ -5,16 +5,16 @@ import type { WriteStream } from 'node:tty';
 export interface Column {
   readonly name: string;
   readonly align?: 'right';
-  /** How narrow it may become at most, if its cells need more; 5 unless given. */
-  readonly least?: number;
+  /** The minimum width, 5 by default. A column with shorter cells is narrower. */
+  readonly minWidth?: number;
 }
 
-const USUAL_WIDTH = 120;
+const DEFAULT_WIDTH = 120;
 const INDENT = '   ';
 const GAP = '  ';
-const LEAST_WIDTH = 5;
+const MIN_WIDTH = 5;
 
-/** What the viewer reads: paragraphs and tables as wide as the terminal, code as it is. Says nothing more, but throws, once the signal is aborted. */
+/** The output of the demonstration: paragraphs and tables as wide as the terminal, and code. Its methods throw once the signal aborts. */
 export class Screen {
   readonly #stream: WriteStream;
   readonly #signal: AbortSignal | undefined;
@@ -27,45 +27,49 @@ export class Screen {
   constructor(stream: WriteStream, environment: NodeJS.ProcessEnv, signal?: AbortSignal) {
     this.#stream = stream;
     this.#signal = signal;
-    // Some terminals say that they have no columns.
-    this.#width = stream.isTTY && stream.columns > 0 ? stream.columns : USUAL_WIDTH;
+    // Some terminals report zero columns.
+    this.#width = stream.isTTY && stream.columns > 0 ? stream.columns : DEFAULT_WIDTH;
     this.#hasColours = stream.isTTY && (environment['NO_COLOR'] ?? '') === '';
   }
 
-  /** How many facts were checked so far. */
+  /** The number of checks that have passed. */
   get checks(): number {
     return this.#checks;
   }
 
+  /** Writes a heading. */
   heading(text: string): void {
     this.#write('', this.#styled('bold', text));
   }
 
-  /** Begins the next step. */
+  /** Writes the numbered heading of the next step. */
   step(text: string): void {
     this.#step += 1;
     this.heading(`${this.#step}  ${text}`);
   }
 
+  /** Writes a paragraph. */
   say(text: string): void {
     this.#write(...this.#wrapped(text, INDENT));
   }
 
-  /** Something that was checked and holds. */
+  /** Writes and counts a check that has passed. */
   check(text: string): void {
     this.#checks += 1;
     this.#write(...this.#marked('green', '✓', text));
   }
 
+  /** Writes a failure. */
   failure(text: string): void {
     this.#write(...this.#marked('red', '✗', text));
   }
 
-  /** Verbatim and from the edge on, so that it can be copied. */
+  /** Writes code unchanged and without an indent, so that a user can copy it. */
   code(text: string): void {
     this.#write('', ...text.split('\n').map((line) => this.#styled('cyan', line)), '');
   }
 
+  /** Writes a table. Cuts cells that do not fit. */
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
     const cells = rows.map((row) => row.map(printable));
     const widths = fitted(columns, cells, this.#width - INDENT.length);
@@ -106,14 +110,14 @@ export class Screen {
   #write(...lines: readonly string[]): void {
     this.#signal?.throwIfAborted();
     for (const line of lines) {
-      // One empty line apart is enough.
+      // Two empty lines in a row become one.
       if (line !== '' || this.#lastLine !== '') this.#stream.write(`${line}\n`);
       this.#lastLine = line;
     }
   }
 }
 
-// A statement of somebody else may hold line breaks, or the escape sequences of a terminal.
+// Statements from the node may hold line breaks or escape sequences.
 function printable(text: string): string {
   return text.replace(/[\p{C}\s]+/gu, ' ');
 }
@@ -122,7 +126,7 @@ function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }
 
-/** The width of each column: what it needs, or less, at the cost of the widest. */
+/** Returns the width of each column. Shrinks the widest columns until the table fits. */
 function fitted(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -133,7 +137,9 @@ function fitted(
   );
   const sum = (): number => widths.reduce((total, one) => total + one + GAP.length, -GAP.length);
   while (sum() > width) {
-    const cuttable = widths.map((one, at) => (one > (columns[at]?.least ?? LEAST_WIDTH) ? one : 0));
+    const cuttable = widths.map((one, at) =>
+      one > (columns[at]?.minWidth ?? MIN_WIDTH) ? one : 0,
+    );
     const widest = Math.max(...cuttable);
     if (widest === 0) break;
     widths[cuttable.indexOf(widest)] = widest - 1;

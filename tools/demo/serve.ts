@@ -4,28 +4,28 @@ import type { Scene } from './scene.ts';
 import type { Screen } from './screen.ts';
 import type { LogEvent } from './service.ts';
 
-/** Says how to try it by hand and, until the function that it returns is called, what the service logs and which clients lose their sessions. */
+/** Shows commands to try. Then shows each log line of the service and each client that loses its session, until the returned function is called. */
 export function invite(
   screen: Screen,
   { node, accounts, service, clients }: Scene,
   list: HttpRequest,
   kill: HttpRequest,
 ): () => void {
-  screen.say('Those whose sessions were ended have connected again. List all sessions:');
+  screen.say('The disconnected clients have connected again. List all sessions:');
   screen.code(curlOf(list));
   const some = ['web-1', 'jobs-3'].map((name) => clients.called(name));
   screen.say(
-    `End those of ${some.map(({ part }) => part.name).join(' and ')}, or put other ids in their place:`,
+    `End the sessions of ${some.map(({ part }) => part.name).join(' and ')}, or use other ids:`,
   );
   const ids = some.map(({ id }) => id);
   screen.code(curlOf({ ...kill, body: `{"processes":[${ids.join(',')}]}` }));
-  screen.say('Open a session of your own, list it, end it, and see what your client says:');
+  screen.say('Open a session of your own, list it, end it, and see the error of your client:');
   const { user, password, database } = accounts.apps.web;
   const program = node.flavour === 'mysql' ? 'mysql' : 'mariadb';
   screen.code(
     `${program} --host=${node.host} --port=${node.port} --user=${user} --password=${password} ${database}`,
   );
-  screen.say('Ctrl-C ends it all and cleans up. What happens until then:');
+  screen.say('Ctrl-C ends the demonstration and cleans up. Until then, events appear here:');
   service.onEvent = (event) => {
     screen.say(`The service logs: ${summaryOf(event)}`);
   };

@@ -8,27 +8,27 @@ import { FROM_SOURCES, LaunchedService } from '../lib/launched-service.ts';
 import type { Cleanup } from './cleanup.ts';
 import type { Account } from './node.ts';
 
-/** A line of the service's log. */
+/** A log line of the service. */
 export interface LogEvent {
   readonly line: string;
   readonly message: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-// The ids that the API's documentation uses for its examples.
+/** The ids of the examples in the API documentation. */
 export const NODE: NodeAddress = {
   projectId: '619d3e78f61b4be68bc5aa0b59edcf7b',
   instanceId: 'a23fb62bd61e4e9e9636fd2225f395bein07',
   nodeId: '18663926eacb443d98dc20f8620f28f2no07',
 };
 
-/** The service for one node. */
+/** The service, configured for one node. */
 export class Service extends LaunchedService {
   readonly token = randomBytes(24).toString('hex');
-  /** Where it listens, once it is launched. */
+  /** The base of its URLs; empty before `launch`. */
   origin = '';
   readonly log: LogEvent[] = [];
-  /** Called with each further line of the log. */
+  /** Called with each new log line. */
   onEvent: (event: LogEvent) => void = () => undefined;
   readonly #password: string;
 
@@ -46,7 +46,7 @@ export class Service extends LaunchedService {
     });
   }
 
-  /** The line of a shell that would start it. */
+  /** The shell command that starts this service. */
   get command(): string {
     return `CONFIG_FILE=${this.folder}/service.yaml NODE_PASSWORD=… node ${FROM_SOURCES.join(' ')}`;
   }
@@ -63,13 +63,13 @@ export class Service extends LaunchedService {
     this.origin = await this.url();
   }
 
-  /** Rejects with its last words as soon as it has ended. */
+  /** Rejects with the last log line when the service has ended. */
   async whenEnded(): Promise<never> {
     if (this.child !== undefined && this.isRunning) await once(this.child, 'close');
     throw new Error(`The service has ended: ${this.output.trim().split('\n').at(-1) ?? ''}`);
   }
 
-  // There is no secret in either file.
+  // The files hold no secret.
   #configure({ host, port }: DatabaseNode, { user }: Account): void {
     const settings = {
       server: { host: '127.0.0.1', port: 0 },
