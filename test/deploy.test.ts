@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
-import { obtainPromtool } from '../tools/promtool.ts';
+import { obtainPromtool } from '../tools/program.ts';
 import { openSession } from './support/client-session.ts';
 import { processesPath } from './support/ids.ts';
 import { itNeeds } from './support/needs.ts';

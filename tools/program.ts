@@ -1,14 +1,17 @@
+import { join } from 'node:path';
 import { canInstall, installPackages } from './debian-packages.ts';
 import { complaint, executables, run } from './server-binaries.ts';
+import { unpackPackages } from './unpacked-packages.ts';
 
+/** How a program is found and tried. */
 export interface ProgramNeeds {
-  /** Debian's package that has the program: of the same name unless given. */
+  /** Debian's package that holds the program; by default it has the name of the program. */
   readonly debianPackage?: string;
-  /** Arguments with which the program must succeed. */
+  /** Arguments for a trial run, which must succeed. */
   readonly trial?: readonly string[];
 }
 
-/** Returns a sentence if the program cannot be used here, else undefined. Installs Debian's package if it is missing for root. */
+/** Resolves to a sentence if the program cannot be used here, else undefined. Installs a missing program if this process is root. */
 export async function whyNoProgram(
   name: string,
   { debianPackage = name, trial }: ProgramNeeds = {},
@@ -25,15 +28,22 @@ export async function whyNoProgram(
   );
 }
 
-/** Returns a sentence if system calls cannot be traced here, else undefined. */
+/** Resolves to a sentence if strace does not work here, else undefined. */
 export function whyNoStrace(): Promise<string | undefined> {
   return whyNoProgram('strace', { trial: ['-o', '/dev/null', 'true'] });
 }
 
-/** Returns the path of Chromium. Rejects with a sentence if there is none and it cannot be installed. */
+/** Resolves to the path of Chromium. Rejects with a sentence if Chromium is missing and cannot be installed. */
 export async function obtainChromium(): Promise<string> {
   const why = await whyNoProgram('chromium');
   const [path] = executables('chromium');
   if (path === undefined) throw new Error(why ?? "Debian's package chromium holds no program.");
   return path;
+}
+
+/** Resolves to the path of promtool, on this machine or in Debian's package `prometheus`. Rejects with a sentence if there is none. */
+export async function obtainPromtool(): Promise<string> {
+  const [installed] = executables('promtool');
+  if (installed !== undefined) return installed;
+  return join(await unpackPackages('promtool', ['prometheus']), 'usr/bin/promtool');
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { complaint, executables, run } from './server-binaries.ts';
 
-// Unpacked, not installed: the packages bring servers that would be started.
+// The packages are unpacked, because their installation would start servers.
 const FETCH = `
   cd "$1"
   [ -d tree ] && exit
@@ -16,11 +16,12 @@ const FETCH = `
   rm -- *.deb`;
 
 /**
- * Returns the folder with the files of these packages of Debian, which are kept under the temporary directory.
- * Rejects with a sentence that says why they cannot be fetched.
+ * Fetches Debian packages into the temporary directory, if they are not there yet. Resolves to the folder of their files.
+ * Rejects with a sentence if that fails.
  */
 export async function unpackPackages(name: string, packages: readonly string[]): Promise<string> {
-  if (executables('apt-get').length === 0) throw new Error(`There is neither ${name} nor apt.`);
+  if (executables('apt-get').length === 0)
+    throw new Error(`${name} is not installed, and there is no apt to fetch it.`);
   const user = String(process.getuid?.());
   const directory = resolve(tmpdir(), `session-control-${name}-${user}`);
   mkdirSync(directory, { recursive: true });
