@@ -6,9 +6,9 @@ import { complaint, run } from './server-binaries.ts';
 import { identify } from './server-login.ts';
 
 const FILE = fileURLToPath(new URL('../docker-compose.yml', import.meta.url));
-// Not the project that the file names: its containers and volumes are the developer's own.
+// A project name of our own, because the developer may use the containers and volumes of the file's project.
 const PROJECT = 'session-control-throw-away';
-// The service `mariadb` of the file.
+// The login of the service `mariadb` in the file.
 const LOGIN = {
   host: '127.0.0.1',
   port: 3307,
@@ -16,7 +16,10 @@ const LOGIN = {
   rootPassword: 'root-for-trials-only',
 };
 
-/** The service `mariadb` of docker-compose.yml, used if it runs, else started if Docker does. */
+/**
+ * Returns the service `mariadb` of docker-compose.yml: the one that runs, else one that it starts with Docker.
+ * Resolves to undefined if Docker does not answer or the start fails.
+ */
 export async function composeNode(say: (line: string) => void): Promise<DatabaseNode | undefined> {
   const running = await identify(LOGIN).catch(() => undefined);
   if (running !== undefined) {
@@ -31,7 +34,7 @@ export async function composeNode(say: (line: string) => void): Promise<Database
     const { flavour, version } = await identify(LOGIN);
     return { flavour, version, ...LOGIN, stop: () => cleanup.run() };
   } catch (error) {
-    say(`That did not work: ${complaint(error)}`);
+    say(`docker compose failed: ${complaint(error)}`);
     await cleanup.run();
     return undefined;
   }

@@ -6,20 +6,21 @@ import { ServerHome } from './server-home.ts';
 const DEADLINE_MS = 120_000;
 
 /**
- * Makes the data directory that servers of this kind copy from now on, in this process and in those that it starts: a copy
- * saves each of them seconds of processor time. Returns what removes it. Rejects with a sentence if it cannot be made.
+ * Makes a data directory that later servers of this kind copy, in this process and its child processes.
+ * A copy saves each server seconds of processor time. Resolves to a function that removes the directory.
+ * Rejects with a sentence if the directory cannot be made.
  */
 export async function prepareDataDirectory(kind: ServerKind): Promise<() => Promise<void>> {
   const { installer } = await obtainBinaries(kind, () => undefined);
   const home = new ServerHome();
   await makeDataDirectory(kind, installer, home);
-  // Without this file each MySQL server gives itself a UUID of its own.
+  // The file holds the server's UUID. Without it, each copy makes a new UUID.
   rmSync(`${home.path('data')}/auto.cnf`, { force: true });
   process.env[variable(kind)] = home.path('data');
   return () => home.remove();
 }
 
-/** Fills the data directory of a server's home. Rejects with a sentence and what was logged last if that fails. */
+/** Fills the data directory in the home of a server. Rejects with a sentence and the last log lines if that fails. */
 export async function makeDataDirectory(
   kind: ServerKind,
   installer: string,

@@ -4,21 +4,24 @@ import { canInstall, installPackages } from './debian-packages.ts';
 import { complaint, installedBinaries } from './server-binaries.ts';
 import { identify, type ServerIdentity, type ServerLogin } from './server-login.ts';
 
-/** A running server for the demonstration and the tests, on which anything may be done. */
+/** A running server that the demonstration and the tests may change in any way. */
 export interface DatabaseNode extends ServerLogin, Pick<ServerIdentity, 'flavour' | 'version'> {
-  /** MySQL's `admin_port` or MariaDB's `extra_port`, of a server we started. */
+  /** MySQL's `admin_port` or MariaDB's `extra_port`; only for a server that we started. */
   readonly adminPort?: number;
-  /** The process of a server we started. */
+  /** The process id; only for a server that we started. */
   readonly pid?: number;
-  /** Ends what was started and removes its files; does nothing to a server that ran before. */
+  /** Ends a server that we started and removes its files. Does nothing to a server that ran before. */
   stop(): Promise<void>;
 }
 
 /**
- * The one node for the demonstration and the tests: the one named by `MYSQL_TEST_HOST`,
- * `MYSQL_TEST_PORT`, `MYSQL_TEST_USER` and `MYSQL_TEST_PASSWORD`; else from this machine's MariaDB
- * or MySQL; else from docker-compose.yml; else from Debian's MariaDB, which root gets installed.
- * Rejects with a sentence when the named one cannot be used, or when none of these is to be had.
+ * Returns the node for the demonstration and the tests. Tries in this order:
+ * 1. the server named by `MYSQL_TEST_HOST`, `MYSQL_TEST_PORT`, `MYSQL_TEST_USER` and `MYSQL_TEST_PASSWORD`
+ * 2. MariaDB or MySQL of this machine
+ * 3. the one in docker-compose.yml
+ * 4. Debian's MariaDB, which it installs if it runs as root
+ *
+ * Rejects with a sentence if the named server cannot be used, or if there is no server.
  */
 export async function findNode(
   environment: NodeJS.ProcessEnv,
@@ -33,7 +36,7 @@ export async function findNode(
   if (composed !== undefined) return composed;
   if (await installMariadb(say)) return await startServer('mariadb', { say });
   throw new Error(
-    'No MySQL-compatible server is to be had: install MariaDB (on Debian mariadb-server-core and ' +
+    'There is no MySQL-compatible server. Install MariaDB (on Debian mariadb-server-core and ' +
       'mariadb-client-core), start Docker, or name a server with MYSQL_TEST_HOST.',
   );
 }
@@ -71,6 +74,6 @@ async function installMariadb(say: (line: string) => void): Promise<boolean> {
   const packages = ['mariadb-server-core', 'mariadb-client-core'];
   say(`Installing Debian's ${packages.join(' and ')}`);
   const trouble = await installPackages(...packages);
-  if (trouble !== undefined) say(`That did not work: ${trouble}`);
+  if (trouble !== undefined) say(`The installation failed: ${trouble}`);
   return trouble === undefined;
 }

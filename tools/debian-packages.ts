@@ -6,12 +6,12 @@ const INSTALL = `
   apt-get -qq update
   apt-get -qq -y --no-install-recommends install "$@"`;
 
-/** Whether Debian's packages can be installed here: we are root, and there is apt. */
+/** True if this process can install Debian packages: it runs as root, and apt exists. */
 export function canInstall(): boolean {
   return process.getuid?.() === 0 && executables('apt-get').length > 0;
 }
 
-/** Installs these packages; resolves to the complaint when that does not work. Waits for whoever else installs some. */
+/** Installs Debian packages, after any other installation by these tools. Resolves to an error message if that fails. */
 export async function installPackages(...packages: readonly string[]): Promise<string | undefined> {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const lock = join(tmpdir(), 'session-control-packages.lock');

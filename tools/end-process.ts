@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-/** Ends a process at once, and resolves when it has ended. */
+/** Kills a process and resolves when it has ended. */
 export async function end(child: ChildProcess): Promise<void> {
   if (hasEnded(child)) return;
   child.ref();
@@ -9,6 +9,7 @@ export async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
+/** True if the process has ended. */
 export function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }

@@ -12,20 +12,20 @@ import { join } from 'node:path';
 import { whyNoProgram } from './program.ts';
 import { complaint, run } from './server-binaries.ts';
 
-/** Where Debian and others have the library; the loader fills in $LIB. */
+/** The path of the library on Debian and other systems. The loader replaces $LIB. */
 const LIBRARY = '/usr/$LIB/faketime/libfaketime.so.1';
-/** The folder of shared memory and semaphores: the library has one of each for a process, named after its id. */
+/** The folder of shared memory and semaphores. The library makes one of each per process, with the process id in the name. */
 const SHARED = '/dev/shm';
 
-/** The wall clock of programs that run with this environment, by Debian's faketime; their monotonic clock is left alone. */
+/** A wall clock for programs that run with this environment, made with faketime. Their monotonic clock does not change. */
 export interface FakeClock {
   readonly environment: Readonly<Record<string, string>>;
-  /** Steps the clock to so many seconds ahead of the right time, or behind it where they are negative. */
+  /** Sets the clock this many seconds ahead of the right time, or behind it if negative. */
   step(seconds: number): void;
   remove(): void;
 }
 
-/** Says in a sentence why clocks cannot be stepped here, if so. Where there is no faketime, root gets Debian's installed. */
+/** Resolves to a sentence if faketime does not work here, else undefined. Installs faketime if it is missing and this process is root. */
 export async function whyNoFakeClock(): Promise<string | undefined> {
   const missing = await whyNoProgram('faketime');
   if (missing !== undefined) return missing;
@@ -37,10 +37,10 @@ export async function whyNoFakeClock(): Promise<string | undefined> {
   );
 }
 
-/** Makes a clock that is right until it is stepped. */
+/** Makes a clock that shows the right time until its first step. */
 export function makeFakeClock(): FakeClock {
   const folder = mkdtempSync(join(tmpdir(), 'session-control-clock-'));
-  // Servers do not run as root.
+  // The servers do not run as root and must read the file.
   chmodSync(folder, 0o755);
   const file = join(folder, 'offset');
   const step = (seconds: number): void => {
@@ -50,7 +50,7 @@ export function makeFakeClock(): FakeClock {
   step(0);
   return {
     environment: {
-      // Without the program faketime, which would stay between us and the program, and get its signals.
+      // LD_PRELOAD, because the program `faketime` would be the parent of the server and catch its signals.
       LD_PRELOAD: LIBRARY,
       FAKETIME_TIMESTAMP_FILE: file,
       FAKETIME_NO_CACHE: '1',
@@ -64,7 +64,7 @@ export function makeFakeClock(): FakeClock {
   };
 }
 
-/** Removes what killed programs left behind: a later program with the id of one of them would fail. */
+/** Removes the shared files of killed programs: a later program with the same process id would fail. */
 function removeOrphans(): void {
   for (const name of readdirSync(SHARED)) {
     const [, id] = /^(?:sem\.faketime_sem|faketime_shm)_(\d+)$/.exec(name) ?? [];

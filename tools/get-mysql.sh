@@ -1,7 +1,7 @@
 #!/bin/bash
-# Puts a real Oracle MySQL, from Debian's unstable suite, into DIR/tree without touching the system
-# (about 65 MB to fetch, 190 MB unpacked), and a launcher for its server at DIR/tree/mysqld.
-# What is there already is used as it is. The last line on stderr says why it did not work.
+# Unpacks Oracle MySQL from Debian's unstable suite into DIR/tree, and writes a launcher for its
+# server to DIR/tree/mysqld. Installs nothing. Fetches 65 MB, which unpack to 190 MB.
+# Does nothing if the server is there already. The last line on stderr is the error message.
 # usage: get-mysql.sh DIR
 set -euo pipefail
 umask 022
@@ -24,7 +24,7 @@ fi
 cd "$1"
 dir=$PWD
 
-# One fetch at a time; the others find it done.
+# Only one process fetches. The others wait, and then find the server.
 exec 9> lock
 flock 9
 runs tree 2> /dev/null && exit
@@ -48,9 +48,9 @@ apt() {
     -o Dir::Cache="$dir/fetch/apt/cache" \
     -o Dir::Etc::sourcelist="$dir/fetch/apt/sources.list" -o Dir::Etc::sourceparts=- "$@" >&2
 }
-apt update || fail "MySQL cannot be fetched: Debian's sid suite cannot be had from this machine's mirror."
+apt update || fail "MySQL cannot be fetched: this machine's mirror does not serve Debian's sid suite."
 apt --download-only --no-install-recommends install mysql-server-core ||
-  fail "MySQL cannot be fetched: Debian's package mysql-server-core cannot be had here."
+  fail "MySQL cannot be fetched: the download of Debian's package mysql-server-core failed."
 
 for deb in fetch/apt/cache/archives/*.deb; do
   case ${deb##*/} in perl* | libperl* | libdb5* | libgdbm*) continue ;; esac
@@ -61,7 +61,7 @@ rm -rf fetch/tree/usr/{bin,share/doc,share/man}
 loader=$(cd fetch/tree && echo usr/lib/*/ld*.so.*)
 [ -f "fetch/tree/$loader" ] ||
   fail "MySQL was fetched, but its loader for $(dpkg --print-architecture) was not found."
-# It brings its own C library, so the system's loader must not see it.
+# The tree has its own C library, which only its own loader can load.
 cat > fetch/tree/mysqld <<LAUNCHER
 #!/bin/sh
 tree=\${0%/*}

@@ -9,32 +9,33 @@ import { complaint, obtainBinaries, type ServerKind } from './server-binaries.ts
 import { ServerHome } from './server-home.ts';
 import { identify, type ServerIdentity, type ServerLogin } from './server-login.ts';
 
-/** A server that we started. */
+/** A database server that this process started. */
 export interface OwnServer extends DatabaseNode {
-  /** Ends the process without warning and starts another one on the same data; ready when it lets in, at once. */
+  /** Kills the server and starts another one on the same data. Resolves when the new server accepts logins. */
   restart(): Promise<void>;
-  /** Returns what the server wrote to its log since it was last started. */
+  /** Returns the log of the server since its last start. */
   log(): string;
 }
 
+/** How a server is started. */
 export interface ServerOptions {
-  /** Further options of the server, such as `--server-id=2`; they win over ours. */
+  /** More options of the server, such as `--server-id=2`. They override ours. */
   readonly arguments?: readonly string[];
-  /** Further variables of its environment. */
+  /** More variables of the environment. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly say?: (line: string) => void;
 }
 
-/** Younger than that, a server may have started after a request came in: the service sends no KILL then. */
+/** The service sends no KILL to a server that may have started after the request: a younger server could be one. */
 const SETTLED_SECONDS = 3;
 const START_DEADLINE_MS = 60_000;
 const START_ATTEMPTS = 5;
 
 /**
- * Starts a throw-away server from this machine's MariaDB (10.5 or newer) or MySQL (8.0.14 or newer;
- * fetched from Debian if there is none), with an event scheduler, a binary log, a spare port and a
- * `root` without password on 127.0.0.1. It ends with this process at the latest, and its files too.
- * Rejects with a sentence, followed by what was logged last, when it does not start.
+ * Starts a throw-away server from this machine's MariaDB (10.5 or newer) or MySQL (8.0.14 or newer).
+ * If MySQL is missing, it is fetched from Debian. The server has an event scheduler, a binary log, a
+ * spare port, and a `root` without password on 127.0.0.1. It ends with this process, or earlier.
+ * Rejects with a sentence and the last log lines if the server does not start.
  */
 export async function startServer(
   kind: ServerKind,
@@ -51,7 +52,7 @@ export async function startServer(
   }
 }
 
-/** Says in a sentence why `startServer` cannot work here, if so. Fetches MySQL; never rejects. */
+/** Resolves to a sentence if `startServer` cannot work here, else undefined. Fetches MySQL if it is missing. Never rejects. */
 export async function whyNoServer(kind: ServerKind): Promise<string | undefined> {
   return await obtainBinaries(kind, () => undefined).then(() => undefined, complaint);
 }
@@ -63,7 +64,7 @@ async function serve(
   home: ServerHome,
 ): Promise<OwnServer> {
   for (let attempt = 1; ; attempt++) {
-    // Below 32768, where the system begins to take ports for outgoing connections.
+    // Below 32768: from there on, Linux takes ports for outgoing connections.
     const port = 2 * randomInt(5_000, 16_000);
     const adminPort = port + 1;
     const login = { host: '127.0.0.1', port, rootUser: 'root', rootPassword: '' };
@@ -130,7 +131,7 @@ function serverOptions(
   ];
 }
 
-// Another server may have the port, and let us in: ours is known by its socket's path.
+// Another server may use the port and accept our login: the path of the socket proves that the server is ours.
 async function whenReady(
   child: ChildProcess,
   login: ServerLogin,

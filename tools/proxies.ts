@@ -12,13 +12,14 @@ import { unpackPackages } from './unpacked-packages.ts';
 /** A throw-away reverse proxy on 127.0.0.1. */
 export interface Proxy {
   readonly port: number;
-  /** Ends it and removes its files. */
+  /** Ends the proxy and removes its files. */
   stop(): Promise<void>;
 }
 
+/** The reverse proxies that the tests use. */
 export type ProxyKind = 'nginx' | 'haproxy';
 
-/** The program of a proxy, and where the libraries are that it needs besides those of the system. */
+/** The path of a proxy's program, and the folder of its libraries if they are not installed. */
 export interface ProxyProgram {
   readonly path: string;
   readonly libraries: string | undefined;
@@ -31,7 +32,7 @@ const PACKAGES: Readonly<Record<ProxyKind, readonly string[]>> = {
 const START_DEADLINE_MS = 10_000;
 const START_ATTEMPTS = 5;
 
-/** The proxy of this machine or of Debian's packages. Rejects with a sentence that says why there is none. */
+/** Finds the proxy on this machine, or fetches it from Debian. Rejects with a sentence if that fails. */
 export async function obtainProxy(kind: ProxyKind): Promise<ProxyProgram> {
   const [installed] = executables(kind);
   if (installed !== undefined) return { path: installed, libraries: undefined };
@@ -44,7 +45,10 @@ export async function obtainProxy(kind: ProxyKind): Promise<ProxyProgram> {
   };
 }
 
-/** Starts a proxy, which ends with this process at the latest. `configure` writes its configuration for a port and a folder of its own. */
+/**
+ * Starts a proxy, which ends with this process or earlier. `configure` returns the configuration for a port and a folder.
+ * Rejects with the log of the proxy if it does not start.
+ */
 export async function startProxy(
   kind: ProxyKind,
   { path, libraries }: ProxyProgram,
@@ -56,7 +60,7 @@ export async function startProxy(
   const options = kind === 'nginx' ? ['-c', file, '-p', home.path('.')] : ['-f', file];
   try {
     for (let attempt = 1; ; attempt += 1) {
-      // Below 32768, where the system begins to take ports for outgoing connections.
+      // Below 32768: from there on, Linux takes ports for outgoing connections.
       const port = randomInt(10_000, 32_000);
       if (await canConnect(port)) continue;
       writeFileSync(file, configure(port, home.path('.')));

@@ -7,19 +7,19 @@ import { canInstall, installPackages } from './debian-packages.ts';
 import { executables } from './server-binaries.ts';
 import { ServerHome } from './server-home.ts';
 
-/** A throw-away Redis, which keeps nothing on disk. */
+/** A throw-away Redis without persistence. */
 export interface RedisServer {
   readonly host: string;
   readonly port: number;
   readonly password: string;
-  /** Has it do nothing, not even refuse, until `resume`. */
+  /** Stops the process until `resume`: it neither answers nor refuses. */
   pause(): void;
   resume(): void;
-  /** Kills it; what it had is gone. */
+  /** Kills the server. Its data is lost. */
   kill(): Promise<void>;
-  /** Starts it again, empty, at the same port. */
+  /** Starts an empty server at the same port. */
   start(): Promise<void>;
-  /** Ends it and removes its files. */
+  /** Ends the server and removes its files. */
   stop(): Promise<void>;
 }
 
@@ -27,8 +27,8 @@ const START_DEADLINE_MS = 20_000;
 const START_ATTEMPTS = 5;
 
 /**
- * Says in a sentence why `startRedis` cannot work here, if so. Where there is no Redis, root gets Debian's redis-tools
- * installed: its redis-check-rdb is the server by another name, and unlike redis-server it starts no service.
+ * Resolves to a sentence if `startRedis` cannot work here, else undefined. Installs Debian's redis-tools if Redis is missing and
+ * this process is root. Its redis-check-rdb is the server under another name, and the package starts no service.
  */
 export async function whyNoRedis(): Promise<string | undefined> {
   if (program() !== undefined) return undefined;
@@ -38,17 +38,17 @@ export async function whyNoRedis(): Promise<string | undefined> {
   return program() === undefined ? "Debian's redis-tools holds no server here." : undefined;
 }
 
-/** Starts a Redis on 127.0.0.1, which ends with this process at the latest. `further` options are added to its command line. */
+/** Starts a Redis on 127.0.0.1 with more options if given. It ends with this process, or earlier. Rejects with its log if it does not start. */
 export async function startRedis(further: readonly string[] = []): Promise<RedisServer> {
   const found = program();
   if (found === undefined) throw new Error('Redis is not installed on this machine.');
   const home = new ServerHome();
-  // It looks at its name to know what it is to be.
+  // The program acts as the server only under the name redis-server.
   symlinkSync(found, home.path('redis-server'));
   const password = randomUUID();
   try {
     for (let attempt = 1; ; attempt++) {
-      // Below 32768, where the system begins to take ports for outgoing connections.
+      // Below 32768: from there on, Linux takes ports for outgoing connections.
       const port = randomInt(10_000, 32_000);
       const launch = (): Promise<ChildProcess> => launched(home, port, password, further);
       const child = await launch().catch((error: unknown) => {
@@ -79,7 +79,7 @@ async function launched(
   child.unref();
   const deadline = Date.now() + START_DEADLINE_MS;
   while (!hasEnded(child) && Date.now() < deadline) {
-    // Its log is its own, while its port could be another's.
+    // The log proves that this server is ready. The port alone could belong to another process.
     if (home.log().includes('Ready to accept connections')) return child;
     await sleep(10);
   }

@@ -6,18 +6,19 @@ import { fileURLToPath } from 'node:url';
 import { isNativeError } from 'node:util/types';
 import { promisify } from 'node:util';
 
+/** The database servers that the tools start. */
 export type ServerKind = 'mariadb' | 'mysql';
 
-/** The programs a server of our own is made with: one fills its data directory, one serves it. */
+/** The programs of a database server: the installer fills the data directory. */
 export interface ServerBinaries {
   readonly installer: string;
   readonly server: string;
 }
 
-/** Runs a program to its end; rejects, with what it wrote to stderr, when that is a failure. */
+/** Runs a program to its end. Rejects with its stderr if the program fails. */
 export const run = promisify(execFile);
 
-/** The programs for such a server on this machine; undefined when it has none. */
+/** Resolves to the programs of a server that is installed on this machine, or undefined. */
 export async function installedBinaries(kind: ServerKind): Promise<ServerBinaries | undefined> {
   if (kind === 'mysql') {
     const server = await serverCalled('mysqld', kind);
@@ -29,8 +30,8 @@ export async function installedBinaries(kind: ServerKind): Promise<ServerBinarie
 }
 
 /**
- * The programs for such a server on this machine or, for MySQL, fetched from Debian and kept under
- * the temporary directory. Rejects with a sentence that says why there are none.
+ * Resolves to the programs of a server. Fetches MySQL from Debian into the temporary directory if it
+ * is not installed. Rejects with a sentence if there are no programs.
  */
 export async function obtainBinaries(
   kind: ServerKind,
@@ -51,23 +52,23 @@ export async function obtainBinaries(
   return { installer: server, server };
 }
 
-/** The last line that a failed program wrote, or else the error's own message. */
+/** Returns the last line that a failed program wrote to stderr, else the message of the error. */
 export function complaint(error: unknown): string {
   if (!isNativeError(error)) return String(error);
   const written = 'stderr' in error ? String(error.stderr).trim() : '';
-  // The failure to connect to any of several addresses has a code but no message.
+  // If Node tried several addresses, the error has a code but no message.
   const code = 'code' in error ? String(error.code) : error.name;
   return written.split('\n').at(-1) || error.message || code;
 }
 
-/** The paths of the executables of this name on the PATH or where servers usually are. */
+/** Returns the paths of the executables with this name, on the PATH or in the usual folders of servers. */
 export function executables(name: string): string[] {
   const path = (process.env['PATH'] ?? '').split(delimiter).filter((directory) => directory !== '');
   const directories = new Set([...path, '/usr/sbin', '/usr/local/sbin', '/usr/libexec']);
   return [...directories].map((directory) => resolve(directory, name)).filter(isExecutable);
 }
 
-// What a server is called does not tell what it is: Debian's mysqld is a link to mariadbd.
+// The name does not prove the kind: Debian's mysqld can be a link to mariadbd.
 async function serverCalled(name: string, kind: ServerKind): Promise<string | undefined> {
   for (const path of executables(name)) {
     const { stdout } = await run(path, ['--version']).catch(() => ({ stdout: '' }));

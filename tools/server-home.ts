@@ -9,7 +9,7 @@ const CLEAR_UP = `
   [ -z "$latest" ] || kill -9 "$latest"
   for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && break; sleep 0.1; done`;
 
-/** The directory of one throw-away server, in which its programs run; both go when we go. */
+/** The directory in which the programs of a throw-away server run. Both are removed when this process ends, or earlier. */
 export class ServerHome {
   readonly #account = unprivilegedAccount();
   readonly #directory = mkdtempSync(resolve(tmpdir(), 'session-control-node-'));
@@ -21,11 +21,12 @@ export class ServerHome {
     }
   }
 
+  /** Returns the path of a file in the directory. */
   path(name: string): string {
     return join(this.#directory, name);
   }
 
-  /** Starts a program, which writes into the log from its beginning and dies with this process. */
+  /** Starts a program that dies with this process. The program overwrites the log. */
   launch(
     program: string,
     options: readonly string[],
@@ -58,17 +59,17 @@ export class ServerHome {
     return child;
   }
 
-  /** What the program launched last has written. */
+  /** Returns the output of the last program. */
   log(): string {
     return readFileSync(this.path('log'), 'utf8').trimEnd();
   }
 
-  /** An error with a sentence and what was logged last. */
+  /** Returns an error with a sentence and the last 20 log lines. */
   failure(sentence: string): Error {
     return new Error([`${sentence}:`, ...this.log().split('\n').slice(-20)].join('\n'));
   }
 
-  /** Kills the program launched last, if it still runs, and removes the directory. */
+  /** Kills the last program if it still runs, and removes the directory. */
   async remove(): Promise<void> {
     await this.#cleanup.run();
   }
@@ -81,7 +82,7 @@ function unprivilegedAccount(): { readonly uid: number; readonly gid: number } |
   return { uid: idOf('-u'), gid: idOf('-g') };
 }
 
-// The cleanup does it too, a moment later; this also holds if somebody kills its shell.
+// The cleanup shell also kills the program, but a little later, and not if that shell was killed.
 function canDieWithParent(): boolean {
   return spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0;
 }

@@ -1,6 +1,6 @@
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 
-/** Where a server listens, and an account of it. */
+/** The address of a server, with an account that has all privileges. */
 export interface ServerLogin {
   readonly host: string;
   readonly port: number;
@@ -8,17 +8,17 @@ export interface ServerLogin {
   readonly rootPassword: string;
 }
 
-/** What a server says of itself. */
+/** The facts that a server reports about itself. */
 export interface ServerIdentity {
   readonly flavour: 'mariadb' | 'mysql';
   readonly version: string;
-  /** The path of its Unix socket, by which a server we started is told from another on its port. */
+  /** The path of the Unix socket, which is different for each server that we start. */
   readonly socket: string;
-  /** Whole seconds since it started. */
+  /** The time since the start, in whole seconds. */
   readonly uptime: number;
 }
 
-/** Logs in and out again; rejects with mysql2's error when that does not work within 5 seconds. */
+/** Logs in and reads the identity. Rejects with mysql2's error, at most 5 s after a step began. */
 export async function identify(login: ServerLogin): Promise<ServerIdentity> {
   const connection = await createConnection({
     host: login.host,

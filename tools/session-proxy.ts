@@ -3,27 +3,27 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 const HEADER = 4;
 const COM_QUERY = 3;
-/** The first byte of a greeting. */
+/** The protocol version, the first byte of a greeting. */
 const PROTOCOL = 10;
 const CLIENT_SSL = 0x0800;
-/** Behind the version and the thread id: scramble and filler. */
+/** The distance from the thread id to the capabilities: the id, the scramble and a filler. */
 const CAPABILITIES_BEHIND_ID = 4 + 8 + 1;
-/** OK, no rows, no id, autocommit. */
+/** An OK packet: no rows, no insert id, autocommit. */
 const OK = Buffer.from([7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]);
 
 /**
- * A proxy that has session ids of its own, as MaxScale and ProxySQL have: it greets with its id, answers each KILL itself and passes
- * everything else on. It offers no TLS.
+ * A proxy with session ids of its own, such as MaxScale and ProxySQL. Its greeting holds its own id, and it answers each KILL itself.
+ * It forwards all other statements and offers no TLS.
  */
 export class SessionProxy {
   readonly port: number;
-  /** Every KILL that it answered. */
+  /** The KILL statements that the proxy answered. */
   readonly kills: string[] = [];
   readonly #listener: Server;
   readonly #sockets = new Set<Socket>();
   #lastId = 0;
 
-  /** Listens on a free port of 127.0.0.1 and connects to this address for each client. */
+  /** Listens on a free port of 127.0.0.1, and connects each client to this address. */
   static async start(host: string, port: number): Promise<SessionProxy> {
     const listener = createServer({ noDelay: true }).listen(0, '127.0.0.1');
     await once(listener, 'listening');
@@ -37,7 +37,7 @@ export class SessionProxy {
     });
   }
 
-  /** Ends every connection. */
+  /** Closes all connections. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -79,9 +79,9 @@ export class SessionProxy {
   }
 }
 
-/** Puts an id of the proxy's into the server's first packet, in place of the server's, and takes the offer of TLS out. */
+/** Replaces the thread id in the server's greeting and removes the offer of TLS. */
 function writeGreeting(packet: Buffer, id: number): void {
-  // A server that is full sends an error in its place.
+  // A full server sends an error instead of a greeting.
   if (packet[HEADER] !== PROTOCOL) return;
   const at = packet.indexOf(0, HEADER + 1) + 1;
   packet.writeUInt32LE(id, at);

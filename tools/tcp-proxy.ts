@@ -3,52 +3,56 @@ import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
 import { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 
-/** A server that was sent a FIN has this long to send its own. */
+/** After a FIN to the server, its socket is destroyed if the server sends no FIN within this time. */
 const LINGER_MS = 1000;
-/** A narrow line is written to this often. */
+/** The interval between two writes if the bandwidth is limited. */
 const PIECE_SECONDS = 0.02;
 
+/** A direction of a connection. */
 export type Direction = 'to server' | 'to client';
 
+/** The position of a fault: before or after a text, or before the first byte of the answer to that text. */
 export type When = 'before' | 'after' | 'answered';
 
+/** A fault of a connection. */
 export type Fault =
   /** Both sides get a FIN. */
   | { readonly kind: 'cut' }
-  /** The client gets a RST, the server a FIN. Node reports a RST that comes together with data as an end. */
+  /** The client gets a RST, the server a FIN. Node reports a RST that arrives together with data as an end. */
   | { readonly kind: 'reset' }
-  /** Nothing goes on, the end of the sender included; it is held back until it is flushed. */
+  /** All data and the sender's FIN are held back until a flush. */
   | { readonly kind: 'black hole' }
-  /** Each chunk waits, one after the other. */
+  /** Each chunk is delayed, one after the other. */
   | { readonly kind: 'delay'; readonly ms: number }
-  /** So much goes on in a second, the end behind it. */
+  /** At most this many bytes are forwarded in a second, and then the FIN. */
   | { readonly kind: 'bandwidth'; readonly bytesPerSecond: number }
-  /** The sender gets a FIN, and the receiver hears nothing more until it is flushed. */
+  /** The sender gets a FIN. The receiver gets nothing until a flush. */
   | { readonly kind: 'half-open' }
-  /** The sender gets a FIN, and the receiver hears nothing more but a FIN of its own, so much later. */
+  /** The sender gets a FIN. The receiver gets only a FIN, `ms` milliseconds later. */
   | { readonly kind: 'slow close'; readonly ms: number };
 
+/** The connections and the direction that a fault affects. */
 export interface Reach {
-  /** How many connections, from the next one on; all by default. */
+  /** The number of new connections; all by default. */
   readonly connections?: number;
-  /** The direction that the fault is in, except for a cut or reset; by default the one that is watched. */
+  /** The direction with the fault; by default the watched direction. A cut or reset affects both. */
   readonly faulty?: Direction;
 }
 
-/** Stands between clients and a server, and breaks connections at an exact byte. Sees no text inside TLS. */
+/** A proxy that breaks connections at an exact byte. It cannot read text inside TLS. */
 export class TcpProxy {
   readonly port: number;
-  /** Connections accepted so far. */
+  /** The number of connections accepted. */
   connections = 0;
-  /** Faults that have begun so far. */
+  /** The number of faults that have begun. */
   struck = 0;
-  /** Where new connections lead. */
+  /** The address to which new connections are forwarded. */
   target: { readonly host: string; readonly port: number };
   readonly #listener: Server;
-  readonly #lines = new Map<readonly Socket[], Line>();
+  readonly #forwarded = new Map<readonly Socket[], ForwardedConnection>();
   #plans: { readonly trigger: Trigger; left: number }[] = [];
 
-  /** Listens on a free port of 127.0.0.1, or at `listen`, and connects to this address for each client. */
+  /** Listens on a free port of 127.0.0.1, or at `listen`, and connects each client to this address. */
   static async start(
     host: string,
     port: number,
@@ -69,12 +73,12 @@ export class TcpProxy {
     });
   }
 
-  /** Connections of which at least one side is open. */
+  /** The number of connections with at least one open side. */
   get open(): number {
-    return this.#lines.size;
+    return this.#forwarded.size;
   }
 
-  /** Strikes new connections when so many bytes went on; at 0, a cut or reset precedes the call to the server. */
+  /** Breaks new connections after `afterBytes` bytes. At 0, a cut or reset happens before the connection to the server. */
   inject(
     on: Direction,
     fault: Fault,
@@ -84,9 +88,8 @@ export class TcpProxy {
   }
 
   /**
-   * Strikes new connections where this text first appears: right after its last byte, or `before` its first one,
-   * or before the first byte that comes back after it.
-   * Of a text that comes in several chunks, `before` stops the last; the earlier ones have gone on.
+   * Breaks new connections where this text first appears: after its last byte, before its first byte, or before the answer.
+   * If the text comes in several chunks, `before` holds back only the last chunk.
    */
   injectAt(
     on: Direction,
@@ -97,22 +100,22 @@ export class TcpProxy {
     this.#plan({ on, fault, at: { text, when: options.when ?? 'after' } }, options);
   }
 
-  /** Strikes all open connections at once. */
+  /** Breaks all open connections now. */
   strike(faulty: Direction, fault: Fault): void {
-    for (const line of [...this.#lines.values()]) line.strike({ fault, faulty });
+    for (const connection of [...this.#forwarded.values()]) connection.strike({ fault, faulty });
   }
 
-  /** Spares new connections; with `flush` open ones too, and what was held back goes on. */
+  /** Ends the faults of new connections. With `flush`, also ends those of open ones and forwards the data held back. */
   heal({ flush = false } = {}): void {
     this.#plans = [];
-    const flows = [...this.#lines.values()].flatMap((line) => line.flows);
+    const flows = [...this.#forwarded.values()].flatMap((connection) => connection.flows);
     if (flush) for (const flow of flows) flow.heal();
   }
 
-  /** Ends every connection and stops listening. */
+  /** Closes all connections and stops listening. */
   async close(): Promise<void> {
-    const sides = [...this.#lines.keys()].flat().filter(({ closed }) => !closed);
-    // Not once(), which rejects on an error.
+    const sides = [...this.#forwarded.keys()].flat().filter(({ closed }) => !closed);
+    // once() would reject on an error of the socket.
     const closed = sides.map((side) => new Promise((resolve) => side.on('close', resolve)));
     for (const side of sides) side.destroy();
     await Promise.all([once(this.#listener.close(), 'close'), ...closed]);
@@ -122,7 +125,7 @@ export class TcpProxy {
     this.#plans.push({ trigger: { ...trigger, faulty }, left: connections });
   }
 
-  /** Returns the socket of the server, ended if a fault struck at once. */
+  /** Returns the socket to the server, which is no longer writable if a fault hit before the first byte. */
   #join(client: Socket): Socket {
     this.connections += 1;
     const server = new Socket({ allowHalfOpen: true });
@@ -136,7 +139,7 @@ export class TcpProxy {
       else if (fault.kind === 'cut') for (const side of sides) side.end();
       else if (fault.kind === 'reset') {
         client.resetAndDestroy();
-        // Destroyed with an answer unread in it, the socket would send a RST to the server too.
+        // A socket that is destroyed with unread data would send a RST to the server too.
         server.end();
         void pause(LINGER_MS).then(() => server.destroy());
       } else {
@@ -156,16 +159,16 @@ export class TcpProxy {
       'to server': new Flow(client, server, armed('to server'), pull),
       'to client': new Flow(server, client, armed('to client'), pull),
     };
-    this.#lines.set(sides, { flows: Object.values(flows), strike });
+    this.#forwarded.set(sides, { flows: Object.values(flows), strike });
     for (const side of sides) {
-      side.on('close', () => sides.every(({ closed }) => closed) && this.#lines.delete(sides));
+      side.on('close', () => sides.every(({ closed }) => closed) && this.#forwarded.delete(sides));
     }
     for (const flow of Object.values(flows)) flow.forward(Buffer.alloc(0));
     return server;
   }
 }
 
-interface Line {
+interface ForwardedConnection {
   readonly flows: readonly Flow[];
   readonly strike: (hit: Pick<Trigger, 'fault' | 'faulty'>) => void;
 }
@@ -177,7 +180,7 @@ interface Trigger {
   readonly faulty: Direction;
 }
 
-/** One direction of a connection. What comes for a side that was ended is dropped. */
+/** One direction of a connection. Data for a closed side is dropped. */
 class Flow extends Writable {
   isHeld = false;
   delayMs = 0;
@@ -197,7 +200,7 @@ class Flow extends Writable {
     from.pipe(this);
   }
 
-  /** Pulls it before the next byte. */
+  /** Sets a trigger that fires before the next byte. */
   arm(trigger: Trigger): void {
     this.#armed = [...this.#armed, { ...trigger, at: this.#sent.length }];
   }
@@ -210,7 +213,7 @@ class Flow extends Writable {
     this.emit('healed');
   }
 
-  /** Writes up to the next trigger and pulls it; returns what is left. */
+  /** Writes the chunk up to the next trigger and fires that trigger. Returns the rest of the chunk. */
   forward(chunk: Buffer): Buffer {
     if (!this.#to.writable) return Buffer.alloc(0);
     const places = this.#armed.map(({ at }) => this.#placeOf(at, chunk));

@@ -3,16 +3,17 @@ import { until } from './lib/until.ts';
 
 const LIMIT_MS = 25_000;
 
-/** A pseudo-terminal with a program on it, by `script` of util-linux, which every Debian has. */
+/** A program on a pseudo-terminal, made with `script` of util-linux, which every Debian has. */
 export class Terminal {
-  /** What stands on it, colours and all. */
+  /** All text that the program has written, with its colour codes. */
   shown = '';
+  /** The exit code, or undefined before the end. */
   code: number | null | undefined;
   readonly #child: ChildProcessWithoutNullStreams;
 
-  /** Runs a line of the shell on it. */
+  /** Runs a shell line on a terminal with this many columns. */
   constructor(line: string, environment: Readonly<Record<string, string>>, columns: number) {
-    // The shell would die of a Ctrl-C itself, and the exit code would be its own.
+    // Without the trap, Ctrl-C would end the shell and hide the exit code of the program.
     const all = `trap : INT; stty cols ${columns} rows 24; ${line}`;
     this.#child = spawn('script', ['--quiet', '--return', '--command', all, '/dev/null'], {
       env: environment,
@@ -21,12 +22,12 @@ export class Terminal {
     this.#child.on('close', (code) => (this.code = code));
   }
 
-  /** Presses these keys; Ctrl-C is `\x03`. */
+  /** Types these keys. Ctrl-C is `\x03`. */
   type(keys: string): void {
     this.#child.stdin.write(keys);
   }
 
-  /** Waits until this can be read on it. */
+  /** Waits until the terminal has shown this text. Rejects if the program ends first. */
   async shows(text: string | RegExp): Promise<void> {
     await until(
       `the terminal shows ${String(text)}`,
@@ -38,11 +39,12 @@ export class Terminal {
     );
   }
 
-  /** Hangs up. */
+  /** Hangs up if the program still runs. */
   close(): void {
     if (this.code === undefined) this.#child.kill('SIGHUP');
   }
 
+  /** Resolves to the exit code when the program has ended. */
   async ended(): Promise<number | null> {
     await until('the program has ended', () => this.code !== undefined, LIMIT_MS);
     return this.code ?? null;

@@ -6,13 +6,13 @@ import { promisify } from 'node:util';
 import { cleanUpOnExit } from './cleanup-on-exit.ts';
 import { REPOSITORY } from './launched-service.ts';
 
-/** What the program reads of the package besides its own files. */
+/** The files and folders that the program reads besides `dist`. */
 const BESIDE_DIST = ['node_modules', 'package.json', 'config', 'deploy', 'docs'];
 
-/** The package as `npm run build` makes it, in a folder that goes with this process at the latest. */
+/** The package as `npm run build` makes it, in a folder that is removed when this process ends, or earlier. */
 export class Build {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-build-'));
-  // The compiler would make the folder again.
+  // A running compiler would make the folder again, so the cleanup kills it first.
   readonly #cleanup = cleanUpOnExit(
     '[ -z "$latest" ] || kill -9 "$latest"; rm -rf "$1"',
     this.folder,
@@ -22,12 +22,12 @@ export class Build {
     return join(this.folder, 'dist');
   }
 
-  /** Arguments of Node that run it as `npm start` does. */
+  /** The arguments of Node that run the service as `npm start` does. */
   get program(): readonly string[] {
     return ['--enable-source-maps', join(this.dist, 'main.js')];
   }
 
-  /** Compiles the sources of this tree with further options of the compiler. Rejects with the compiler's output if it fails. */
+  /** Compiles the sources of a checkout, with more compiler options if given. Rejects with the compiler's output if that fails. */
   async make(source = REPOSITORY, options: readonly string[] = []): Promise<void> {
     for (const name of BESIDE_DIST) symlinkSync(join(source, name), join(this.folder, name));
     const tsc = join(source, 'node_modules', 'typescript', 'bin', 'tsc');

@@ -1,10 +1,13 @@
 import { constants } from 'node:os';
 import { complaint } from '../server-binaries.ts';
 
-/** What sysexits.h calls EX_USAGE. */
+/** EX_USAGE of sysexits.h. */
 const EXIT_USAGE = 64;
 
-/** Returns what `read` makes of the arguments. Writes the usage and returns the exit code if they are wrong, or ask for help (undefined). */
+/**
+ * Returns the settings that `read` returns. If it throws, writes the error and the usage and returns exit code 64.
+ * If it returns undefined, because the user wants help, writes the usage and returns 0.
+ */
 export function readCommandLine<T extends object>(
   usage: string,
   read: () => T | undefined,
@@ -19,7 +22,10 @@ export function readCommandLine<T extends object>(
   }
 }
 
-/** Resolves to the exit code at the first signal to end, after a call of `onSignal`. Such a signal no longer ends the process by itself. */
+/**
+ * Resolves to the exit code at the first SIGINT, SIGTERM or SIGHUP, and calls `onSignal` at each of them.
+ * These signals no longer end the process by themselves.
+ */
 export function onceSignalled(onSignal: () => void = () => undefined): Promise<number> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

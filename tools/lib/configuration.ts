@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { stringify } from 'yaml';
 import type { LaunchedService } from './launched-service.ts';
 
-/** Writes both files of a service: its settings, with `nodes.yaml` as its registry, and its nodes. */
+/** Writes the two configuration files of a service: `service.yaml` with the settings, and `nodes.yaml` with the nodes. */
 export function configure(
   service: LaunchedService,
   settings: object,
@@ -12,7 +12,7 @@ export function configure(
   service.write('nodes.yaml', stringify({ nodes }));
 }
 
-/** Returns the settings with which each user may do everything in the project; a token by the name of its user. */
+/** Returns settings that allow each user every action in the project. `tokens` maps a user to the user's token. */
 export function identityOf(projectId: string, tokens: Readonly<Record<string, string>>): object {
   return {
     tokens: Object.entries(tokens).map(([user, token]) => ({

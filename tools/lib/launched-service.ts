@@ -8,30 +8,31 @@ import { canConnect } from '../can-connect.ts';
 import { cleanUpOnExit } from './cleanup-on-exit.ts';
 import { until } from './until.ts';
 
-/** This repository's folder. */
+/** The path of the folder of this repository. */
 export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Arguments of Node that run the service from the sources of the current folder. */
+/** The arguments of Node that run the service from the sources in the current folder. */
 export const FROM_SOURCES: readonly string[] = ['--import', 'tsx', 'src/main.ts'];
 
+/** How a service is launched. */
 export interface LaunchOptions {
-  /** Arguments of Node. The sources unless given. */
+  /** The arguments of Node; `FROM_SOURCES` by default. */
   readonly program?: readonly string[];
-  /** The folder in which it runs: this repository unless given. */
+  /** The working directory; this repository by default. */
   readonly cwd?: string;
-  /** True if its output goes to the file `log` in its folder; else this process reads it. */
+  /** True if the output goes to the file `log` in the service's folder. Otherwise this process reads the output. */
   readonly hasLogFile?: boolean;
 }
 
 const CLEAN_UP = '[ -z "$latest" ] || kill -9 "$latest"; rm -rf "$1"';
 const START_DEADLINE_MS = 60_000;
 
-/** The service as a process with a folder for its files. Both go when this process ends, at the latest. */
+/** The service as a process, with a folder for its files. Both are removed when this process ends, or earlier. */
 export class LaunchedService {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-service-'));
-  /** A port for its configuration. Below 32768, where the system begins to take ports for outgoing connections. */
+  /** A port for the configuration of the service, below the range from which Linux takes ports for outgoing connections. */
   readonly port = randomInt(10_000, 32_000);
-  /** The exit code, null after a signal, undefined before its end. */
+  /** The exit code: null after a signal, undefined before the end. */
   exitCode: number | null | undefined;
   protected child: ChildProcess | undefined;
   readonly #options: LaunchOptions;
@@ -42,12 +43,12 @@ export class LaunchedService {
     this.#options = options;
   }
 
-  /** Writes a file of this name into its folder. */
+  /** Writes a file into the folder of the service. */
   write(name: string, text: string): void {
     writeFileSync(join(this.folder, name), text);
   }
 
-  /** Starts the process; `under` is a command that runs it. */
+  /** Starts the process. `under` is a command that runs the process, such as strace. */
   start(environment: NodeJS.ProcessEnv = {}, under: readonly string[] = []): void {
     const { program = FROM_SOURCES, cwd = REPOSITORY, hasLogFile = false } = this.#options;
     this.#output = '';
@@ -62,7 +63,7 @@ export class LaunchedService {
         ...environment,
       },
       stdio: [hasLogFile ? 'ignore' : 'pipe', log, log],
-      // A Ctrl-C is for this process alone, which stops the service.
+      // A process group of its own: Ctrl-C reaches only this process, which then stops the service.
       detached: true,
     });
     if (typeof log === 'number') closeSync(log);
@@ -78,24 +79,24 @@ export class LaunchedService {
     this.child = child;
   }
 
-  /** Starts the process; resolves when it listens on its `port`. Rejects with its last words if it ends first. */
+  /** Starts the process and resolves when it listens on `port`. Rejects with its last output if the process ends first. */
   async launch(): Promise<void> {
     this.start();
     await this.#listens(() => canConnect(this.port));
   }
 
-  /** Resolves to the base of its URLs when its log has the port. Rejects with its last words if it ends first. */
+  /** Resolves to the base of its URLs once its log shows the port. Rejects with its last output if the process ends first. */
   async url(): Promise<string> {
     await this.#listens(() => this.events('listening').length > 0);
     return `http://127.0.0.1:${String(this.events('listening')[0]?.['port'])}`;
   }
 
-  /** Everything it wrote to both outputs since its latest start. */
+  /** All text that the service wrote to both outputs since its last start. */
   get output(): string {
     return this.#options.hasLogFile === true ? readFileSync(this.#logFile, 'utf8') : this.#output;
   }
 
-  /** The events of its log that have this message. */
+  /** Returns the log lines with this message. */
   events(message: string): Record<string, unknown>[] {
     return this.output
       .split('\n')
@@ -104,37 +105,40 @@ export class LaunchedService {
       .filter((event) => event['message'] === message);
   }
 
+  /** The process id, or 0 before the first start. */
   get processId(): number {
     return this.child?.pid ?? 0;
   }
 
+  /** True between a start and the end of the process. */
   get isRunning(): boolean {
     return this.child !== undefined && this.exitCode === undefined;
   }
 
-  /** Returns its resident memory in KB. */
+  /** Returns the resident memory of the service in KB. */
   residentKb(): number {
     const status = readFileSync(`/proc/${this.processId}/status`, 'utf8');
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? NaN);
   }
 
+  /** Sends a signal to the service. */
   signal(name: NodeJS.Signals): void {
     this.child?.kill(name);
   }
 
-  /** Resolves to the exit code when it has ended. */
+  /** Resolves to the exit code when the service has ended. */
   async ended(): Promise<number | null | undefined> {
     await until('the service has ended', () => !this.isRunning);
     return this.exitCode;
   }
 
-  /** Ends it with this signal, and resolves when it has ended. */
+  /** Sends a signal and resolves when the service has ended. */
   async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     this.signal(signal);
     await this.ended();
   }
 
-  /** Kills it if it still runs, and removes its folder. */
+  /** Kills the service if it still runs, and removes its folder. */
   remove(): void {
     this.signal('SIGKILL');
     rmSync(this.folder, { recursive: true });

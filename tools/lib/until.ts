@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Resolves as soon as the fact holds. Rejects with its name if it does not hold within `withinMs`. */
+/** Resolves once the fact holds. Rejects with the name of the fact if that takes more than `withinMs` milliseconds. */
 export async function until(
   name: string | (() => string),
   fact: () => boolean | Promise<boolean>,

@@ -9,13 +9,13 @@ import { Terminal } from '../terminal.ts';
 import { setScene } from './scene.ts';
 import { drawTerminal, TERMINAL_COLUMNS } from './svg.ts';
 
-// Draws docs/sessionctl.svg: what sessionctl really shows, on a real node. Run by `npm run record`, after `npm run build`.
+// Draws docs/sessionctl.svg from a run of sessionctl on a database server. `npm run record` runs this after `npm run build`.
 
 const PICTURE = join(REPOSITORY, 'docs/sessionctl.svg');
 
 interface Step {
   readonly command: string;
-  /** What is waited for and what is typed then. */
+  /** The text to wait for, and the keys to type then. */
   readonly answer?: readonly [string, string];
 }
 
@@ -53,7 +53,7 @@ try {
   rmSync(home, { recursive: true });
 }
 
-/** Runs a command on a terminal, and returns what stood there. */
+/** Runs a command on a terminal and returns the text that the terminal showed. */
 async function record(
   { command, answer }: Step,
   environment: Readonly<Record<string, string>>,

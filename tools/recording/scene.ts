@@ -3,18 +3,18 @@ import { Cleanup } from '../demo/cleanup.ts';
 import { Service } from '../demo/service.ts';
 import { startServer } from '../own-server.ts';
 
-/** A service in front of a node on which something goes wrong. */
+/** A service and a node with sessions to end. */
 export interface Scene {
   readonly service: Service;
-  /** The id of the session that has much to roll back. */
+  /** The id of a session with a long rollback. */
   readonly batch: string;
 }
 
 const PASSWORD = 'for-the-recording-only';
-/** So many rows take a few seconds to roll back. */
+/** 2^20 rows take a few seconds to roll back. */
 const DOUBLINGS = 20;
 
-/** Brings it all up on a throw-away MariaDB. */
+/** Starts the scene on a throw-away MariaDB. Rejects if a part does not start. */
 export async function setScene(cleanup: Cleanup): Promise<Scene> {
   const node = await startServer('mariadb');
   cleanup.add('the node', async () => {

@@ -11,10 +11,10 @@ const COLORS: Readonly<Record<number, string>> = {
   6: '#56d4dd',
 };
 
-/** How many columns a terminal must have to fit the picture. */
+/** The number of columns of the recorded terminal. */
 export const TERMINAL_COLUMNS = COLUMNS;
 
-/** What a terminal shows once all this was written to it, as a picture. */
+/** Draws the content of a terminal as SVG, after the text was written to the terminal. */
 export async function drawTerminal(written: string, title: string): Promise<string> {
   const terminal = new headless.Terminal({ cols: COLUMNS, rows: ROWS, allowProposedApi: true });
   await new Promise<void>((done) => {
@@ -26,7 +26,7 @@ export async function drawTerminal(written: string, title: string): Promise<stri
     Math.ceil(COLUMNS * WIDTH + 2 * MARGIN),
     (last + 1) * HEIGHT + 2 * MARGIN,
   ];
-  // On each line: Chromium no longer lets it inherit from the picture.
+  // `xml:space` stands on each line, because Chromium does not inherit it from the `svg` element.
   const rows = lines
     .slice(0, last + 1)
     .map(
