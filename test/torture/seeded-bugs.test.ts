@@ -17,7 +17,7 @@ const STOPPING_MS = 120_000;
 for (const kind of ['mariadb', 'mysql'] as const) {
   const bugs = SEEDED_BUGS.filter(({ server }) => server === kind);
   const isPossible = (await whyNoServer(kind)) === undefined;
-  (isPossible ? describe : describe.skip)(`on ${kind}, the torture test notices when`, () => {
+  (isPossible ? describe : describe.skip)(`the torture test on ${kind} finds the bug:`, () => {
     const undos: Undos = [];
     let node: TortureNode;
 
@@ -50,9 +50,9 @@ for (const kind of ['mariadb', 'mysql'] as const) {
   });
 }
 
-/** Runs the tree until one of the rules is broken, or the time is up: then the first other violation, if there is one. */
+/** Runs the mutated service until it breaks an expected rule or the time is up. Returns that violation, else the first other one. */
 async function findViolation(
-  { rules, acts, hasStranger = false }: SeededBug,
+  { rules, acts, hasOtherServer = false }: SeededBug,
   source: string,
   node: TortureNode,
   undos: Undos,
@@ -68,9 +68,11 @@ async function findViolation(
     clearInterval(look);
   });
   const settings = { seed: 1, operations: Infinity, minutes: LIMIT_MS / 60_000, callers: 8, acts };
-  const stranger = hasStranger ? await TortureNode.start(node.kind, () => undefined) : undefined;
-  if (stranger !== undefined) undos.push(() => stranger.stop());
-  const service = { source, isAudited: false, stranger };
+  const otherServer = hasOtherServer
+    ? await TortureNode.start(node.kind, () => undefined)
+    : undefined;
+  if (otherServer !== undefined) undos.push(() => otherServer.stop());
+  const service = { source, isAudited: false, otherServer };
   await torture(settings, {
     ...{ nodes: [node], service, history, undos },
     interruption: enough.signal,

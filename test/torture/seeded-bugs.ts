@@ -5,18 +5,18 @@ import { fileURLToPath } from 'node:url';
 import type { Act } from '../../tools/torture/nemesis.ts';
 import type { Rule } from '../../tools/torture/view.ts';
 
-/** A text of a file under src/ that stands there once, and what is put in its place. */
+/** A text that a file under src/ has exactly once, and its replacement. */
 type Replacement = readonly [file: string, text: string, instead: string];
 
-/** A mistake that the service could make, and what the torture test must say of it. */
+/** A bug that is put into a copy of the service, and the rules that the torture test must find broken. */
 export interface SeededBug {
   readonly name: string;
   readonly replacements: readonly Replacement[];
   readonly server: 'mariadb' | 'mysql';
   readonly acts: readonly Act[];
-  /** Whether the node's spare port belongs to another server. */
-  readonly hasStranger?: boolean;
-  /** Any of these may be what it breaks first. */
+  /** True if the spare port of the node belongs to another server. */
+  readonly hasOtherServer?: boolean;
+  /** The rules that the bug may break first. */
   readonly rules: readonly Rule[];
 }
 
@@ -33,12 +33,12 @@ const NO_LIST_CHECK: readonly Replacement[] = [
   ],
 ];
 
-/** Promises broken on purpose. */
+/** Bugs that break the promises on purpose. */
 export const SEEDED_BUGS: readonly SeededBug[] = [
   {
-    name: 'a KILL is sent for whatever is asked for, without a look at the process list',
+    name: 'a KILL is sent for each requested id without a look at the process list',
     replacements: NO_LIST_CHECK,
-    // It cuts ids to 32 bits.
+    // MySQL cuts ids to 32 bits.
     server: 'mysql',
     acts: ['pause'],
     rules: ['a bystander died'],
@@ -51,7 +51,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     rules: ['an id is not accounted for'],
   },
   {
-    name: 'a connection that broke at a KILL counts as killed',
+    name: 'a session counts as killed if the connection broke at the KILL',
     replacements: [
       [
         'mysql/kill.ts',
@@ -64,7 +64,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     rules: ['killed, but it lives'],
   },
   {
-    name: 'a server that knows no such session counts as having killed it',
+    name: 'a session that the server does not know counts as killed',
     replacements: [
       ...NO_LIST_CHECK,
       [
@@ -78,7 +78,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     rules: ['killed, but it lives'],
   },
   {
-    name: 'a KILL without an answer is sent again, on whatever connection can be had',
+    name: 'a KILL without an answer is sent again on another connection',
     replacements: [
       [
         'mysql/pool/node-health.ts',
@@ -111,7 +111,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     rules: ['a bystander died', 'an internal thread died'],
   },
   {
-    name: 'the client filter spares neither what has no port nor what connects',
+    name: 'the client filter accepts threads without a port and connecting threads',
     replacements: [
       [
         'domain/client-filter.ts',
@@ -125,7 +125,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     rules: ['an internal thread died'],
   },
   {
-    name: 'a KILL is sent over another connection than the list was read on',
+    name: 'a KILL is sent over another connection than the one that read the list',
     replacements: [
       [
         'mysql/control-connection.ts',
@@ -144,11 +144,11 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     ],
     server: 'mariadb',
     acts: ['crash at list'],
-    // In the new run the id can be anybody's, a thread's too.
+    // In the new incarnation, any session or internal thread can have the id.
     rules: ['a bystander died', 'an internal thread died'],
   },
   {
-    name: 'the spare port belongs to another server',
+    name: 'a spare port is used that belongs to another server',
     replacements: [
       [
         'mysql/node-identity.ts',
@@ -163,11 +163,11 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     ],
     server: 'mariadb',
     acts: ['shut'],
-    hasStranger: true,
+    hasOtherServer: true,
     rules: ['not found, but it lives', 'killed, but it lives'],
   },
   {
-    name: 'a proxy answers KILL',
+    name: 'a KILL is sent to a proxy that answers it itself',
     replacements: [
       [
         'mysql/node-identity.ts',
@@ -183,7 +183,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A copy of the tree with these replacements. Throws when a text does not stand in its file exactly once. */
+/** A copy of this checkout with replacements. Throws if a file does not have a text exactly once. */
 export class MutatedTree {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-mutant-'));
 

@@ -11,14 +11,14 @@ import type {
 import type { Violation } from '../../tools/torture/view.ts';
 
 const NODE = 'mariadb';
-/** What the service of a story is allowed. */
+/** The time limit of requests in a story. */
 const REQUEST_TIMEOUT_MS = 2_000;
 
 /** The parts of a request or an answer that matter to a story. */
 type Asked = Partial<Omit<KillRequest, 'method' | 'kinds'>>;
 type Answered = Partial<Answer['ids']> & Partial<Omit<Answer, 'ids'>>;
 
-/** A history made by hand, on one node; its first incarnation begins at 0. */
+/** A hand-written history of one node, whose first incarnation begins at 0 ms. Its methods take the time of an event first. */
 export class Story {
   readonly events: HistoryEvent[] = [];
 
@@ -36,7 +36,7 @@ export class Story {
     return this;
   }
 
-  /** A client comes, whose session has this number as its id, too. */
+  /** A client connects. The last two digits of the session number are the session id. */
   session(at: number, session: number, role: Role = 'victim', incarnation = 1): this {
     const facts = { session, incarnation, id: BigInt(session % 100), role };
     const client = { host: `127.0.0.1:${4000 + session}`, user: 'app', connectedAt: at - 5 };
@@ -57,9 +57,9 @@ export class Story {
     return this.on(at, { what: 'request', operation, request });
   }
 
-  /** 200, or 500 if it failed or is unknown of some, or of none is told anything. */
-  answers(at: number, operation: number, told: Answered = {}): this {
-    const { killed, not_found, failed, unknown, ...more } = told;
+  /** The service answers: with 500 if ids failed or are unknown, or if there are no outcomes; else with 200. */
+  answers(at: number, operation: number, content: Answered = {}): this {
+    const { killed, not_found, failed, unknown, ...more } = content;
     const isIncomplete = failed !== undefined || unknown !== undefined;
     const isWhole = isIncomplete || killed !== undefined || not_found !== undefined;
     const isError = isIncomplete || !isWhole;
@@ -89,13 +89,13 @@ export class Story {
     return this.on(at, { what: 'process list', incarnation: 1, askedAt: at - 1, threads });
   }
 
-  /** What the checker finds, when nothing more happened until long after. */
+  /** Ends the story at 100 s and returns the violations that the checker finds. */
   violations(audit?: string): readonly Violation[] {
     this.of(100_000, { what: 'end' });
     return check(this.events, { requestTimeoutMs: REQUEST_TIMEOUT_MS, audit }).violations;
   }
 
-  /** The rules that it finds broken. */
+  /** Ends the story and returns the broken rules. */
   broken(audit?: string): string[] {
     return [...new Set(this.violations(audit).map(({ rule }) => rule))];
   }

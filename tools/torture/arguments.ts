@@ -5,26 +5,27 @@ import { REPOSITORY } from '../lib/launched-service.ts';
 import type { ServerKind } from '../server-binaries.ts';
 import { ACTS, type Act } from './nemesis.ts';
 
+/** The usage of the command. */
 export const USAGE = `usage: npm run torture [-- --operations N] [--minutes M] [--seed S] [--servers KINDS]
                        [--acts ACTS] [--callers N] [--source DIR] [--audit | --no-audit]
                        [--history FILE]
 
-Has many callers end sessions on servers that are crashed, paused, restarted and cut off meanwhile,
-and holds every answer against what the servers and their clients saw.
+Many callers end sessions on database servers. Meanwhile, faults crash, pause, restart and disconnect
+the servers. Then every answer is checked against what the servers and their clients observed.
 
-  --operations  ends after so many operations (100000)
-  --minutes     ends after so many minutes, if that is earlier
-  --seed        decides what happens; a random one by default
-  --servers     which servers, with commas between them (mariadb,mysql)
-  --acts        what may be done to them (${Object.keys(ACTS).join(',')})
-  --callers     how many call at once (24)
-  --source      the tree that is put to the test, with a src/main.ts (this one)
-  --audit       whether the service keeps an audit file and that is checked (if the tree has src/audit)
-  --history     a file to which the whole history goes, one event a line
+  --operations  ends after this number of operations (default 100000)
+  --minutes     ends after this number of minutes, if that is earlier
+  --seed        the seed of all random decisions (default: a random one)
+  --servers     the kinds of servers, separated by commas (default mariadb,mysql)
+  --acts        the kinds of faults (default ${Object.keys(ACTS).join(',')})
+  --callers     the number of concurrent callers (default 24)
+  --source      the checkout to test, with a src/main.ts (default: this one)
+  --audit       turns the audit file and its check on (default: if the checkout has src/audit)
+  --history     a file for the whole history, one event per line
   --help        shows this text
 `;
 
-/** What the torture test is to do. */
+/** The settings of a torture run. */
 export interface TortureSettings {
   readonly operations: number;
   readonly minutes: number;
@@ -33,14 +34,14 @@ export interface TortureSettings {
   readonly acts: readonly Act[];
   readonly callers: number;
   readonly source: string;
-  /** Undefined: if the tree has src/audit. */
+  /** Undefined to audit only if the checkout has src/audit. */
   readonly audit: boolean | undefined;
   readonly history: string | undefined;
 }
 
 const KINDS: readonly ServerKind[] = ['mariadb', 'mysql'];
 
-/** The settings that these arguments ask for; undefined for the usage. Throws an `Error` that says what is wrong with them. */
+/** Reads the arguments, or returns undefined if they ask for help. Throws an `Error` for a wrong argument. */
 export function readArguments(args: readonly string[]): TortureSettings | undefined {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({
@@ -84,6 +85,8 @@ function numberFrom(name: string, text: string): number {
 function namesFrom<T extends string>(name: string, text: string, known: readonly T[]): T[] {
   const names = text.split(',').map((part) => part.trim());
   const found = known.filter((one) => names.includes(one));
-  if (found.length !== names.length) throw new Error(`--${name}: only ${known.join(', ')}.`);
+  if (found.length !== names.length) {
+    throw new Error(`--${name} accepts only ${known.join(', ')}.`);
+  }
   return found;
 }

@@ -1,26 +1,26 @@
 import { parse } from 'lossless-json';
 import { groupBy } from './group.ts';
 
-/** A session in an intent or an outcome. */
+/** A session of an intent record or an outcome record. */
 export interface AuditEntry {
-  /** Node and id. */
+  /** The node id and the session id. */
   readonly key: string;
-  /** From 1. */
+  /** The line number, from 1. */
   readonly line: number;
-  /** In milliseconds of this process's `performance.now()`. */
+  /** The time in milliseconds of this process's `performance.now()`. */
   readonly at: number;
   readonly requestId: string | undefined;
   readonly host: string | undefined;
   readonly outcome: string | undefined;
 }
 
-/** What an audit file holds; intents and outcomes by node and id. */
+/** The content of an audit file, with intents and outcomes by node and id. */
 export interface AuditFile {
   readonly intents: ReadonlyMap<string, readonly AuditEntry[]>;
   readonly outcomes: ReadonlyMap<string, readonly AuditEntry[]>;
-  /** Lines that are no record. */
+  /** The numbers of the lines that are no record. */
   readonly torn: readonly number[];
-  /** Those of them after which no run of the service begins. */
+  /** The numbers of the torn lines that no start of the service follows. */
   readonly misplaced: readonly number[];
 }
 
@@ -36,6 +36,7 @@ interface AuditRecord {
   }[];
 }
 
+/** Parses an audit file. */
 export function readAudit(text: string): AuditFile {
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();

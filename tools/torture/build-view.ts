@@ -9,7 +9,7 @@ interface Span {
   to: number;
 }
 
-/** Gathers what a history says of each thing. */
+/** Builds the view of a history. */
 export function viewOf(events: readonly HistoryEvent[]): View {
   const incarnations = new Map<string, Mutable<Incarnation>>();
   const sessions = new Map<number, Mutable<ClientSession>>();
@@ -103,7 +103,7 @@ export function viewOf(events: readonly HistoryEvent[]): View {
         break;
     }
   }
-  // A session can have ended before it was known to have begun.
+  // The end of a session can be recorded before its beginning.
   for (const [number, end] of ends) Object.assign(sessions.get(number) ?? {}, end);
   const starved = merged(starvations);
   const byId = groupBy(sessions.values(), ({ node, id }) => `${node} ${id}`);
@@ -122,7 +122,7 @@ export function viewOf(events: readonly HistoryEvent[]): View {
   };
 }
 
-/** The same spans in order, those that overlap as one. */
+/** Sorts spans and merges those that overlap. */
 function merged(spans: readonly Span[]): Span[] {
   const whole: Span[] = [];
   for (const span of spans.toSorted((one, other) => one.from - other.from)) {
@@ -133,7 +133,7 @@ function merged(spans: readonly Span[]): Span[] {
   return whole;
 }
 
-/** How much of the spans, which are in order and do not overlap each other, lies between these moments. */
+/** Returns how many milliseconds of the spans lie between two moments. The spans must be sorted and must not overlap. */
 function overlap(spans: readonly Span[], from: number, to: number): number {
   let low = 0;
   let high = spans.length;

@@ -7,19 +7,19 @@ import { randomRequest, type Scenery } from './requests.ts';
 import type { Service } from './service.ts';
 import { send } from './wire.ts';
 
-/** What a caller is given. */
+/** The dependencies of a caller. */
 export interface CallerParts {
   readonly service: Service;
   readonly history: History;
   readonly nodes: ReadonlyMap<ServerKind, Scenery>;
   readonly random: Random;
-  /** Whether there is to be another operation. */
+  /** Returns true if another operation is due. */
   readonly goesOn: () => boolean;
 }
 
-const REMEMBERED = 20;
+const REPEATABLE_KEPT = 20;
 
-/** One after the other, random operations on random nodes. */
+/** Sends random operations to random nodes, one after the other, until `goesOn` returns false. */
 export async function call(parts: CallerParts): Promise<void> {
   const { service, history, nodes, random, goesOn } = parts;
   const names = [...nodes.keys()];
@@ -32,7 +32,7 @@ export async function call(parts: CallerParts): Promise<void> {
     const node = random.pick(names);
     const scenery = node && nodes.get(node);
     if (node === undefined || scenery === undefined) return;
-    // A node that is down is asked now and then only: it costs nothing to hear so.
+    // A node that is down answers fast: without a limit, most operations would go there.
     if (!scenery.node.isUp && !random.chance(0.05)) {
       await sleep(20);
       continue;
@@ -41,9 +41,9 @@ export async function call(parts: CallerParts): Promise<void> {
     const operation = again ?? { node, request: randomRequest(random, scenery) };
     const { request } = operation;
     if (again === undefined && request.method === 'DELETE' && request.key !== undefined) {
-      repeatable = [...repeatable, { node, request }].slice(-REMEMBERED);
+      repeatable = [...repeatable, { node, request }].slice(-REPEATABLE_KEPT);
     }
-    // Twice at once, now and then: the second is to wait for the first.
+    // Two concurrent requests with one key: the service must hold the second until the first is answered.
     const isTwice = request.method === 'DELETE' && request.key !== undefined && random.chance(0.2);
     const copies = Array.from({ length: isTwice ? 2 : 1 }, () =>
       operate(operation, service, history),

@@ -3,10 +3,10 @@ import type { Answer, KillRequest, Outcome } from './history.ts';
 import { isKill, type KillOperation, type View, type Violation } from './view.ts';
 
 const OUTCOMES: readonly Outcome[] = ['killed', 'not_found', 'failed', 'unknown'];
-/** Beside a full account: the service is full, or the node cannot be spoken to. */
+/** The statuses that a valid request may get besides 200: the service is full, or the node fails. */
 const ERRORS: readonly number[] = [429, 500, 503];
 
-/** Every answer accounts for each distinct id exactly once and in order, or fails as a whole; and the same key gets the same answer. */
+/** Checks that each answer has each distinct id once and in order, or is an error, and that a repeated key gets the same answer. */
 export function checkAccounts(view: View): Violation[] {
   const kills = view.operations.filter(isKill);
   const wrong = kills.flatMap((operation) => {
@@ -16,14 +16,14 @@ export function checkAccounts(view: View): Violation[] {
   return [...wrong, ...checkPages(view), ...checkKeys(kills, view)];
 }
 
-/** What is wrong with the form of an answer. */
+/** Returns what is wrong with the form of an answer, or undefined. */
 function complaintOf(request: KillRequest, answer: Answer): string | undefined {
   const { status, ids } = answer;
   const arrays = OUTCOMES.filter((outcome) => ids[outcome] !== undefined);
   if (status !== 200) {
-    if (!ERRORS.includes(status)) return `a sound request got ${status}`;
+    if (!ERRORS.includes(status)) return `a valid request got ${status}`;
     if (answer.errorCode === undefined || answer.errorMessage === undefined)
-      return 'no error is told';
+      return 'the error has no code or no message';
     if (arrays.length === 0) return undefined;
   }
   const due = status === 200 ? ['killed', 'not_found'] : OUTCOMES;
@@ -31,16 +31,15 @@ function complaintOf(request: KillRequest, answer: Answer): string | undefined {
   const requested = [...new Set(request.ids)];
   const accounted = arrays.flatMap((outcome) => ids[outcome] ?? []);
   if (accounted.length !== requested.length || new Set(accounted).size !== requested.length) {
-    return `${requested.length} ids were asked for and ${accounted.length} accounted for`;
+    return `the request has ${requested.length} ids and the answer ${accounted.length}`;
   }
   for (const outcome of arrays) {
     const inOrder = requested.filter((id) => ids[outcome]?.includes(id));
-    if (inOrder.join() !== ids[outcome]?.join())
-      return `${outcome} holds other ids, or in another order`;
+    if (inOrder.join() !== ids[outcome]?.join()) return `${outcome} has other ids or another order`;
   }
   const isIncomplete = (ids.failed?.length ?? 0) + (ids.unknown?.length ?? 0) > 0;
-  if (status !== 200 && !isIncomplete) return '500 although nothing failed';
-  if (answer.isDryRun !== request.isDryRun) return 'dry_run is not told as it was';
+  if (status !== 200 && !isIncomplete) return 'the status is 500, but no id failed';
+  if (answer.isDryRun !== request.isDryRun) return 'dry_run differs from the request';
   return complaintOfRepresentation(request, answer);
 }
 
@@ -51,28 +50,28 @@ function complaintOfRepresentation(
   if (!isRepresentationWanted) return undefined;
   const { processes = [] } = answer;
   const requested = [...new Set(ids)];
-  if (processes.map(({ id }) => id).join() !== requested.join()) return 'processes holds other ids';
-  const liar = processes.find(({ id, outcome }) => {
+  if (processes.map(({ id }) => id).join() !== requested.join()) return 'processes has other ids';
+  const wrong = processes.find(({ id, outcome }) => {
     const killed = isDryRun ? ['would_kill'] : ['gone', 'killed', 'rolling_back'];
-    const told = killed.includes(outcome) ? 'killed' : outcome;
-    return answer.ids[told as Outcome]?.includes(id) !== true;
+    const array = killed.includes(outcome) ? 'killed' : outcome;
+    return answer.ids[array as Outcome]?.includes(id) !== true;
   });
-  return liar && `processes says ${liar.outcome} of ${liar.id}, the arrays do not`;
+  return wrong && `processes has ${wrong.id} as ${wrong.outcome}, the arrays do not`;
 }
 
 function checkPages({ operations }: View): Violation[] {
   return operations.flatMap(({ number, node, request, answer }) => {
     if (request.method !== 'GET' || answer === undefined) return [];
-    const isSound = answer.status === 200 || ERRORS.includes(answer.status);
+    const isValid = answer.status === 200 || ERRORS.includes(answer.status);
     const ids = (answer.processes ?? []).map(({ id }) => id);
     const isSorted = ids.every((id, index) => index === 0 || id > (ids[index - 1] ?? 0n));
-    if (isSound && isSorted) return [];
-    const sentence = `Operation ${number}: a page came with ${answer.status}, or out of order.`;
+    if (isValid && isSorted) return [];
+    const sentence = `Operation ${number}: the page has status ${answer.status}, or its ids are out of order.`;
     return [{ rule: 'an id is not accounted for', sentence, node, operations: [number] } as const];
   });
 }
 
-/** What a run of the service answered once under a key, it answers again. */
+/** Checks that one run of the service gives the same answer each time a key is used. */
 function checkKeys(kills: readonly KillOperation[], { serviceKills }: View): Violation[] {
   const keyed = groupBy(kills, ({ request: { key }, node }) => key && `${node} ${key}`);
   return [...keyed].flatMap(([key, repeated]) => {

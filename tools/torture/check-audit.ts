@@ -3,14 +3,16 @@ import { readAudit, type AuditEntry, type AuditFile } from './audit-file.ts';
 import type { View, Violation } from './view.ts';
 import { NODES } from './wire.ts';
 
-/** The clock of the audit's times is another one than ours. */
+/** The allowed difference between the clock of the audit file and the clock of this process. */
 const CLOCKS_MS = 100;
-/** The outcome is put down soon, not at once: a service that is killed until then leaves none. */
+/** The service writes an outcome at most this long after the answer. If it is killed before, the outcome is missing. */
 const SOON_MS = 1_000;
 
 /**
- * Each session that was killed stands in the audit file with its host, before its end and before its outcome; what an answer
- * says to be killed the file says too; and nothing is torn but where the service was killed.
+ * Checks the audit file:
+ * - Each killed session has an intent with its host, before its end and before its outcome.
+ * - Each id that an answer reports as killed has the outcome `killed`.
+ * - A line is torn only where the service was killed.
  */
 export function checkAudit(view: View, text: string): Violation[] {
   const file = readAudit(text);
@@ -26,17 +28,19 @@ function checkLines({ torn, misplaced }: AuditFile, { serviceKills }: View): Vio
   const tooMany = torn.length - serviceKills.length;
   return [
     ...misplaced.map((line) => broken(`Line ${line} of the audit file is torn.`)),
-    ...(tooMany > 0 ? [broken(`The audit file has ${tooMany} torn lines too many.`)] : []),
+    ...(tooMany > 0
+      ? [broken(`The audit file has ${tooMany} torn lines more than the service was killed.`)]
+      : []),
   ];
 }
 
 function checkDeathsOnRecord({ intents }: AuditFile, view: View): Violation[] {
   return view.sessions.filter(isDeath).flatMap(({ node, id, host, endedAt, session, role }) => {
-    // An internal thread: of it an own rule tells.
+    // A replica is an internal thread, which has a rule of its own.
     if (role === 'replica') return [];
     const named = intents.get(`${NODES[node]} ${id}`) ?? [];
     if (named.some((one) => one.host === host && one.at <= endedAt + CLOCKS_MS)) return [];
-    const sentence = `The session ${id} on ${node} was ended, and no intent before names it with ${host}.`;
+    const sentence = `The session ${id} on ${node} was ended without an earlier intent that has the host ${host}.`;
     return [{ ...broken(sentence), sessions: [session], node, id }];
   });
 }
@@ -51,24 +55,24 @@ function checkOrder({ intents, outcomes }: AuditFile): Violation[] {
     .flat()
     .filter((outcome) => !isIntended(outcome))
     .map(({ line, key }) =>
-      broken(`Line ${line} tells what came of ${key}, and no line before it the intent.`),
+      broken(`Line ${line} has the outcome of ${key}, but no earlier line has the intent.`),
     );
 }
 
 function checkAnswers({ outcomes }: AuditFile, view: View): Violation[] {
   return view.operations.flatMap(({ number, node, request, answer, sentAt, endedAt }) => {
-    // An answer that was on its way then is read after the kill.
+    // This process can read an answer shortly after the kill of the service.
     const isCutOff = view.serviceKills.some((at) => at >= sentAt && at <= endedAt + SOON_MS);
-    // What is repeated under a key stands on record under the first request.
+    // A repeated request with a key has its records under the id of the first request.
     if (request.method !== 'DELETE' || request.isDryRun || request.key !== undefined) return [];
     if (answer === undefined || isCutOff) return [];
-    const isTold = (id: bigint): boolean =>
+    const isRecorded = (id: bigint): boolean =>
       outcomes
         .get(`${NODES[node]} ${id}`)
         ?.some((one) => one.requestId === answer.requestId && one.outcome === 'killed') === true;
-    const untold = (answer.ids.killed ?? []).filter((id) => !isTold(id));
-    return untold.map((id) => ({
-      ...broken(`Operation ${number} says that it killed ${id}; the audit file does not.`),
+    const unrecorded = (answer.ids.killed ?? []).filter((id) => !isRecorded(id));
+    return unrecorded.map((id) => ({
+      ...broken(`Operation ${number} reports ${id} as killed, but the audit file does not.`),
       operations: [number],
       node,
       id,

@@ -1,4 +1,4 @@
-import { isMeant } from './expectations.ts';
+import { matchesExpected } from './expectations.ts';
 import type { Outcome } from './history.ts';
 import {
   isKill,
@@ -10,35 +10,38 @@ import {
 } from './view.ts';
 
 /**
- * Between a request's leaving us and its coming in at the service can be so long. More would hide what must not be; and a server's
- * own start, by which the service goes, is a good while after the start of its process.
+ * The longest time between the sending of a request and its arrival at the service. A larger value would hide violations.
+ * The service compares with the start that the server reports, which is well after the start of the server's process.
  */
 const ARRIVAL_MS = 50;
 
 /**
- * Every session that ended although its incarnation lived on must have been killed for an operation that asked for it, was
- * sent in that incarnation, was no dry run, met its own `expected`, and did not say that it had killed nothing.
+ * Checks that an operation explains each death: it had the id, was sent in the same incarnation, was no dry run,
+ * its `expected` matched, and its answer does not deny the kill.
  */
 export function checkDeaths(view: View): Violation[] {
-  // Of the replica's thread an own rule tells.
+  // The replica's thread has a rule of its own.
   const deaths = view.sessions.filter((one) => isDeath(one) && one.role !== 'replica');
   const operations = operationsOn(deaths, view);
   return deaths.flatMap((session) => {
     const asked = operations.get(`${session.node} ${session.id}`) ?? [];
-    const pleas = asked.map((operation) => ({ operation, plea: pleaOf(operation, session, view) }));
-    if (pleas.some(({ plea }) => plea === 'guilty')) return [];
-    return [violation(session, pleas)];
+    const suspects = asked.map((operation) => ({
+      operation,
+      assessment: assess(operation, session, view),
+    }));
+    if (suspects.some(({ assessment }) => assessment === 'possible')) return [];
+    return [violation(session, suspects)];
   });
 }
 
-/** Whether a session ended without a crash and without its client's doing. */
+/** True if a session ended although neither its server crashed nor its client closed it. */
 export function isDeath({ endedAt, run }: ClientSession): boolean {
   return endedAt < run.endsAt;
 }
 
-/** Why an operation cannot have killed a session and been truthful; `guilty` when it can. */
-type Plea =
-  | 'guilty'
+/** `possible` if an operation can have killed a session and its answer agrees, else the reason against it. */
+type Assessment =
+  | 'possible'
   | 'before its incarnation'
   | 'not at that time'
   | 'dry run'
@@ -46,26 +49,26 @@ type Plea =
   | 'error'
   | Outcome;
 
-function pleaOf(
+function assess(
   { request, sentAt, endedAt, answer }: KillOperation,
   session: ClientSession,
   view: View,
-): Plea {
+): Assessment {
   const { id, run } = session;
   if (sentAt > session.endedAt || endedAt < session.connectedAt) return 'not at that time';
   const arrivedBy = sentAt + ARRIVAL_MS + view.lag(sentAt, sentAt + ARRIVAL_MS);
   if (arrivedBy < run.begunAt) return 'before its incarnation';
   if (request.isDryRun) return 'dry run';
   const expected = request.expected.find((one) => one.id === id);
-  if (expected !== undefined && !isMeant(session, expected)) return 'not expected';
-  if (answer === undefined) return 'guilty';
+  if (expected !== undefined && !matchesExpected(session, expected)) return 'not expected';
+  if (answer === undefined) return 'possible';
   const { ids } = answer;
   if (ids.killed === undefined) return 'error';
-  if (ids.killed.includes(id) || ids.unknown?.includes(id) === true) return 'guilty';
+  if (ids.killed.includes(id) || ids.unknown?.includes(id) === true) return 'possible';
   return ids.failed?.includes(id) === true ? 'failed' : 'not_found';
 }
 
-const RULES: Partial<Record<Plea, Rule>> = {
+const RULES: Partial<Record<Assessment, Rule>> = {
   failed: 'failed, but it died',
   error: 'an id is not accounted for',
   not_found: 'an id is not accounted for',
@@ -73,16 +76,18 @@ const RULES: Partial<Record<Plea, Rule>> = {
 
 function violation(
   session: ClientSession,
-  pleas: readonly { readonly operation: KillOperation; readonly plea: Plea }[],
+  suspects: readonly { readonly operation: KillOperation; readonly assessment: Assessment }[],
 ): Violation {
   const { id, node, role } = session;
-  const near = pleas.filter(({ plea }) => plea !== 'not at that time');
-  const [rule] = near.flatMap(({ plea }) => RULES[plea] ?? []);
-  const told = near.map(({ operation, plea }) => `operation ${operation.number} (${plea})`);
-  const who = told.length === 0 ? 'nobody' : told.join(', ');
+  const near = suspects.filter(({ assessment }) => assessment !== 'not at that time');
+  const [rule] = near.flatMap(({ assessment }) => RULES[assessment] ?? []);
+  const names = near.map(
+    ({ operation, assessment }) => `operation ${operation.number} (${assessment})`,
+  );
+  const requests = names.length === 0 ? 'no operation' : names.join(', ');
   return {
     rule: rule ?? 'a bystander died',
-    sentence: `The session ${id} of a ${role} on ${node} was ended, and nobody may have done it: it was asked for by ${who}.`,
+    sentence: `The session ${id} of a ${role} on ${node} was ended, but no operation explains this. Its id was in ${requests}.`,
     operations: near.map(({ operation }) => operation.number),
     sessions: [session.session],
     node,
@@ -90,7 +95,7 @@ function violation(
   };
 }
 
-/** The operations that named these sessions' ids, by node and id. */
+/** Returns the operations with the ids of these sessions, by node and id. */
 function operationsOn(
   sessions: readonly ClientSession[],
   view: View,

@@ -1,11 +1,11 @@
 import type { View, Operation, Violation } from './view.ts';
 
-/** More than its limit an answer may take by so much. */
+/** An answer may take this much longer than its limit. */
 const ALLOWED_MS = 100;
 
 /**
- * By how much an answer came later than its limit, without the time in which the machine kept the service, or us who take the time, from running;
- * negative when it was in time.
+ * Returns how many milliseconds after its limit an answer came; negative if it was in time.
+ * Time in which the service or this process could not run does not count.
  */
 export function latenessOf(operation: Operation, view: View, requestTimeoutMs: number): number {
   const { request, sentAt, endedAt } = operation;
@@ -20,7 +20,7 @@ export function latenessOf(operation: Operation, view: View, requestTimeoutMs: n
   );
 }
 
-/** No answer is late, and none stays away while the service runs. */
+/** Checks that no answer is late, and that none is missing while the service runs. */
 export function checkLateness(view: View, requestTimeoutMs: number): Violation[] {
   return view.operations.flatMap((operation) => {
     const { number, node, sentAt, endedAt, answer } = operation;
@@ -29,9 +29,9 @@ export function checkLateness(view: View, requestTimeoutMs: number): Violation[]
     const lateness = latenessOf(operation, view, requestTimeoutMs);
     const isOpen = endedAt === Infinity;
     if ((isOpen || answer !== undefined) && lateness <= ALLOWED_MS) return [];
-    const told =
+    const trouble =
       answer === undefined ? 'got no answer' : `was answered ${Math.round(lateness)} ms late`;
-    const sentence = `Operation ${number} on ${node} ${told}.`;
+    const sentence = `Operation ${number} on ${node} ${trouble}.`;
     return [{ rule: 'the answer was late', sentence, node, operations: [number] }];
   });
 }

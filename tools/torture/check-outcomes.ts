@@ -1,4 +1,4 @@
-import { isMeant } from './expectations.ts';
+import { matchesExpected } from './expectations.ts';
 import {
   DEATH_MS,
   isKill,
@@ -11,41 +11,41 @@ import {
 } from './view.ts';
 import { isControl, isInternal } from './observer.ts';
 
-/** Between the server's end of a session and its client's hearing of it can be so long. */
-const HEARING_MS = 1_000;
-/** A session whose client left during a statement goes on until the statement's end. */
+/** The longest time between the end of a session at the server and the moment at which its client notices. */
+const NOTICE_MS = 1_000;
+/** The longest life of a session after its client left during a statement: the server first ends the statement. */
 const ABANDONED_MS = 15_000;
-/** Root looks at least so often, unless the server stands still. */
-const LOOK_MS = 1_000;
-/** So many ids can have been given out unseen. */
+/** The observer reads the process list at least this often, unless the server stands still. */
+const OBSERVER_INTERVAL_MS = 1_000;
+/** The largest number of ids that the server can have used without the observer's notice. */
 const UNSEEN_IDS = 500n;
 
-/** What is reported killed was there and is gone; what is reported not found was not there, or is gone. */
+/** Checks that each session reported as killed existed and is gone, and that no session reported as not found was there throughout. */
 export function checkOutcomes(view: View): Violation[] {
-  const known = new Known(view);
+  const known = new ObservedIds(view);
   const firsts = firstSent(view);
   return view.operations.filter(isKill).flatMap((operation) => {
     const { ids = {} } = operation.answer ?? {};
-    // A repeated answer tells what was so when it was given first.
+    // An answer to a repeated key has the outcomes of the first request.
     const { key } = operation.request;
     const since = (key !== undefined && firsts.get(`${operation.node} ${key}`)) || operation.sentAt;
-    const said = { operation, since, view, known };
+    const claim = { operation, since, view, known };
     return [
-      ...(ids.killed ?? []).flatMap((id) => checkKilled(id, said) ?? []),
-      ...(ids.not_found ?? []).flatMap((id) => checkNotFound(id, said) ?? []),
+      ...(ids.killed ?? []).flatMap((id) => checkKilled(id, claim) ?? []),
+      ...(ids.not_found ?? []).flatMap((id) => checkNotFound(id, claim) ?? []),
     ];
   });
 }
 
-interface Said {
+interface Claim {
   readonly operation: KillOperation;
-  /** No earlier than that was it found out. */
+  /** The service found the outcome at this moment or later. */
   readonly since: number;
   readonly view: View;
-  readonly known: Known;
+  readonly known: ObservedIds;
 }
 
-function checkKilled(id: bigint, { operation, since, view, known }: Said): Violation | undefined {
+function checkKilled(id: bigint, { operation, since, view, known }: Claim): Violation | undefined {
   const { node, endedAt, request } = operation;
   const possible = view.sessionsWith(node, id).filter((session) => {
     const left = Math.min(
@@ -54,13 +54,14 @@ function checkKilled(id: bigint, { operation, since, view, known }: Said): Viola
       session.run.endedAt,
     );
     const listedAt = known.lastListed(session);
-    const isListed = listedAt + LOOK_MS + view.standstill(node, listedAt, since) > since;
+    const isListed =
+      listedAt + OBSERVER_INTERVAL_MS + view.standstill(node, listedAt, since) > since;
     const isThere = left > since || isListed;
     return session.connectedAt < endedAt && isThere && isAllowed(session, operation);
   });
   if (possible.length === 0) {
     const reason = known.whyNotKilled(id, operation, since);
-    const sentence = `It says that it killed ${id}, ${reason?.why ?? ''}`;
+    const sentence = `It reports ${id} as killed, ${reason?.why ?? ''}`;
     const others = view.sessionsWith(node, id).filter(({ run }) => isDuring(run, since, endedAt));
     return reason && violation(reason.rule, sentence, operation, id, others);
   }
@@ -68,13 +69,13 @@ function checkKilled(id: bigint, { operation, since, view, known }: Said): Viola
   const isGone = ({ endedAt: ended, closedAt, run }: ClientSession): boolean =>
     Math.min(ended, closedAt, run.endsAt, view.endsAt) <= limit;
   if (request.isDryRun || possible.some(isGone)) return undefined;
-  const sentence = `It says that it killed ${id}, which lives on ${DEATH_MS} ms later`;
+  const sentence = `It reports ${id} as killed, but the session is alive ${DEATH_MS} ms later`;
   return violation('killed, but it lives', sentence, operation, id, possible);
 }
 
-function checkNotFound(id: bigint, { operation, since, view }: Said): Violation | undefined {
+function checkNotFound(id: bigint, { operation, since, view }: Claim): Violation | undefined {
   const { node, endedAt } = operation;
-  const limit = endedAt + HEARING_MS + view.standstill(node, endedAt, endedAt + HEARING_MS);
+  const limit = endedAt + NOTICE_MS + view.standstill(node, endedAt, endedAt + NOTICE_MS);
   const there = view.sessionsWith(node, id).filter((session) => {
     const { begunAt, closedAt, endedAt: ended, run, role } = session;
     const isThroughout =
@@ -82,17 +83,17 @@ function checkNotFound(id: bigint, { operation, since, view }: Said): Violation 
     return isThroughout && role !== 'replica' && isAllowed(session, operation);
   });
   if (there.length === 0) return undefined;
-  const sentence = `It says that there is no ${id}, which was there before and after`;
+  const sentence = `It reports ${id} as not found, but the session was there before and after`;
   return violation('not found, but it lives', sentence, operation, id, there);
 }
 
 function isAllowed(session: ClientSession, { request }: KillOperation): boolean {
   const expected = request.expected.find(({ id }) => id === session.id);
-  return expected === undefined || isMeant(session, expected);
+  return expected === undefined || matchesExpected(session, expected);
 }
 
-/** What is known of ids that are no client's. */
-class Known {
+/** The ids that the observer saw in process lists, by incarnation. */
+class ObservedIds {
   readonly #view: View;
   readonly #internal = new Map<Incarnation, Set<bigint>>();
   readonly #last = new Map<Incarnation, bigint>();
@@ -114,12 +115,12 @@ class Known {
     for (const { run, id } of view.sessions) this.#noteLast(run, id);
   }
 
-  /** When root saw it last: what is killed can be listed for long. */
+  /** Returns when the observer last saw a session: a server can list a killed session for seconds. */
   lastListed({ run, id }: ClientSession): number {
     return this.#listed.get(run)?.get(id) ?? -Infinity;
   }
 
-  /** Why no server can have had a session of this id for this operation to kill; undefined if one can. */
+  /** Returns why no incarnation can have had a session with this id during the operation, or undefined if one can. */
   whyNotKilled(
     id: bigint,
     { node, endedAt }: KillOperation,
@@ -129,14 +130,14 @@ class Known {
       (run) => run.node === node && isDuring(run, since, endedAt),
     );
     if (runs.some((run) => this.#internal.get(run)?.has(id) === true)) {
-      return { rule: 'an internal thread died', why: 'which was no session but internal' };
+      return { rule: 'an internal thread died', why: 'but the id belongs to an internal thread' };
     }
     if (
       !runs.every((run) => id > (this.#last.get(run) ?? 0n) + UNSEEN_IDS || this.#isKnown(run, id))
     ) {
       return undefined;
     }
-    return { rule: 'killed, but it lives', why: 'but no such session was there to be killed' };
+    return { rule: 'killed, but it lives', why: 'but no session had this id' };
   }
 
   #isKnown(run: Incarnation, id: bigint): boolean {
@@ -152,7 +153,7 @@ function isDuring({ begunAt, endedAt }: Incarnation, from: number, to: number): 
   return begunAt < to && endedAt > from;
 }
 
-/** When the first operation with each key was sent. */
+/** Returns when the first operation with each key was sent. */
 function firstSent({ operations }: View): ReadonlyMap<string, number> {
   const firsts = new Map<string, number>();
   for (const { node, request, sentAt } of operations.filter(isKill)) {

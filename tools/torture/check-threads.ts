@@ -4,10 +4,10 @@ import { isDeath } from './check-deaths.ts';
 import type { Sighting, View, Violation } from './view.ts';
 import { isInternal } from './observer.ts';
 
-/** Every internal thread that root saw once it sees again, and unharmed, as long as the incarnation lasts. */
+/** Checks that each internal thread in a process list is also in the next list of the same incarnation, and not killed. */
 export function checkThreads(view: View): Violation[] {
-  const whole = view.sightings.filter(({ at, run }) => at < run.endsAt);
-  const lost = [...groupBy(whole, ({ run }) => run).values()].flatMap((sightings) =>
+  const complete = view.sightings.filter(({ at, run }) => at < run.endsAt);
+  const lost = [...groupBy(complete, ({ run }) => run).values()].flatMap((sightings) =>
     sightings.flatMap((sighting, index) => missing(sightings[index - 1], sighting)),
   );
   const replicas = view.sessions.filter(
@@ -26,9 +26,9 @@ export function checkThreads(view: View): Violation[] {
 }
 
 function missing(before: Sighting | undefined, { run, threads }: Sighting): Violation[] {
-  const unharmed = new Set(threads.filter(isAlive).map(({ id }) => id));
+  const alive = new Set(threads.filter(isAlive).map(({ id }) => id));
   return (before?.threads ?? [])
-    .filter((thread) => isInternal(thread) && isAlive(thread) && !unharmed.has(thread.id))
+    .filter((thread) => isInternal(thread) && isAlive(thread) && !alive.has(thread.id))
     .map(({ id, user, host, command }) => ({
       rule: 'an internal thread died',
       sentence: `The thread ${id} (${user}@${host}, ${command}) of incarnation ${run.number} of ${run.node} was ended.`,

@@ -8,14 +8,14 @@ import { checkThreads } from './check-threads.ts';
 import type { HistoryEvent } from './history.ts';
 import type { View, Violation } from './view.ts';
 
-/** What a history is held against. */
+/** The limits and the audit file that a history is checked against. */
 export interface Standard {
   readonly requestTimeoutMs: number;
-  /** The audit file, if there has to be one. */
+  /** The audit file, if the service must keep one. */
   readonly audit?: string | undefined;
 }
 
-/** Everything in a history that must not be. */
+/** Returns all violations in a history, and its view. */
 export function check(
   events: readonly HistoryEvent[],
   { requestTimeoutMs, audit }: Standard,

@@ -3,21 +3,22 @@ import type { Connection } from 'mysql2/promise';
 import type { History, Role } from './history.ts';
 import type { Account, TortureNode } from './node.ts';
 
-/** A client that has a session of a node. */
+/** A client with a session on a node. */
 export interface Client {
   readonly id: bigint;
   readonly host: string;
   readonly user: string;
   readonly connection: Connection;
-  /** The line under the connection. */
+  /** The socket of the connection. */
   readonly stream: Socket;
+  /** True once the session has ended or was closed. */
   readonly isOver: boolean;
   /** Resolves when the session has ended or was closed. */
   readonly over: Promise<void>;
   close(): void;
 }
 
-/** Connects a client past the proxy; the history hears of the session's begin and end. */
+/** Connects a client directly, not through the proxy, and records the begin and end of its session. Rejects with mysql2's error. */
 export async function openClient(
   node: TortureNode,
   history: History,
@@ -52,7 +53,7 @@ export async function openClient(
       end('session has ended');
     });
   }
-  // Until its first statement a session may be listed as one that logs in, which is none yet.
+  // Before its first statement, the server may list a session as one that still logs in, and then it is no user session.
   await connection.query('DO 1').catch(() => undefined);
   history.on(kind, { what: 'session begins', ...facts });
   return {
@@ -65,7 +66,7 @@ export async function openClient(
     },
     close: () => {
       end('session is closed');
-      // The driver's destroy() waits for the server to hang up, which one in SLEEP does not.
+      // The driver's destroy() waits until the server closes the connection, and a server does not do that during SLEEP.
       stream.destroy();
     },
   };

@@ -2,12 +2,12 @@ import { stringify } from 'lossless-json';
 import type { HistoryEvent } from './history.ts';
 import { DEATH_MS, type Violation } from './view.ts';
 
-/** What happened around it is told from so long before the first operation to so long after the last. */
+/** Events of the node are shown from this long before the first operation to this long after the last one. */
 const AROUND_MS = 50;
-const MOST_LINES = 40;
-const MOST_LISTS = 6;
+const MAX_LINES = 40;
+const MAX_LISTS = 6;
 
-/** The events that concern a violation, in the order of time, as lines. */
+/** Formats the events that concern a violation as lines, in the order of time. */
 export function evidenceOf(violation: Violation, events: readonly HistoryEvent[]): string[] {
   const own = events.filter((event) => concerns(event, violation));
   const asked = own.filter((event) => 'operation' in event);
@@ -17,11 +17,11 @@ export function evidenceOf(violation: Violation, events: readonly HistoryEvent[]
   const isThen = ({ at }: HistoryEvent): boolean => at >= from && at <= to;
   const around = events.filter((event) => isThen(event) && isAround(event, violation));
   const lists = events.filter((event) => isThen(event) && isListWith(violation, event));
-  if (lists.length > MOST_LISTS) lists.splice(MOST_LISTS / 2, lists.length - MOST_LISTS);
+  if (lists.length > MAX_LISTS) lists.splice(MAX_LISTS / 2, lists.length - MAX_LISTS);
   const all = [...new Set([...own, ...around, ...lists])].sort((one, other) => one.at - other.at);
   const lines = all.map((event) => lineOf(event, violation.id));
-  const left = lines.length - MOST_LINES;
-  return left > 0 ? [...lines.slice(0, MOST_LINES), `… and ${left} more`] : lines;
+  const left = lines.length - MAX_LINES;
+  return left > 0 ? [...lines.slice(0, MAX_LINES), `… and ${left} more`] : lines;
 }
 
 function concerns(event: HistoryEvent, violation: Violation): boolean {
@@ -44,11 +44,11 @@ function isAround(event: HistoryEvent, { node }: Violation): boolean {
 
 function lineOf(event: HistoryEvent, id: bigint | undefined): string {
   const { at, what, node, ...rest } = event;
-  const told = stringify(shortened(rest, id)) ?? '';
-  return `${at.toFixed(1).padStart(12)} ${node ?? 'service'}: ${what} ${told}`;
+  const details = stringify(shortened(rest, id)) ?? '';
+  return `${at.toFixed(1).padStart(12)} ${node ?? 'service'}: ${what} ${details}`;
 }
 
-/** Of many ids and threads only those in question. */
+/** Shortens long arrays of ids and threads to the entries with the given id. */
 function shortened(value: unknown, id: bigint | undefined): unknown {
   if (Array.isArray(value)) {
     const items: unknown[] =

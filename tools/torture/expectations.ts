@@ -1,7 +1,7 @@
 import type { Expected } from './history.ts';
 
-/** Whether a session is what the caller says to have seen; told anew from the API's contract. */
-export function isMeant(
+/** True if a session matches an entry of `expected`. Written from the API's contract, not from the code of the service. */
+export function matchesExpected(
   session: { readonly host: string; readonly user: string },
   { host, user }: Omit<Expected, 'id'>,
 ): boolean {

@@ -4,7 +4,7 @@ import { latenessOf } from './check-lateness.ts';
 import type { HistoryEvent } from './history.ts';
 import { isKill, type View, type Violation } from './view.ts';
 
-/** What a run did and found, as lines. */
+/** Formats the figures of a run as lines. */
 export function figures(
   settings: TortureSettings,
   events: readonly HistoryEvent[],
@@ -31,18 +31,18 @@ export function figures(
   return [
     `seed                 ${settings.seed}`,
     `operations           ${operations.length}, ${((operations.length / seconds) * 1000).toFixed(0)} a second`,
-    `ids requested        ${told(kills.flatMap(({ request }) => request.kinds))}`,
-    `answers              ${told(operations.map(({ answer }) => (answer ? String(answer.status) : 'none')))}`,
-    `ids answered         ${told(answered.flatMap(({ ids }) => Object.entries(ids).flatMap(([name, list]) => list.map(() => name))))}`,
-    `errors               ${told(answered.flatMap(({ errorMessage, ids }) => (errorMessage === undefined ? [] : ids.killed ? ['told by id'] : [`"${errorMessage}"`])))}`,
-    `sessions             ${told(sessions.map(({ role }) => role))}; ${died} were killed`,
-    `incarnations         ${told(incarnations.map(({ node }) => node))}`,
+    `ids requested        ${countsOf(kills.flatMap(({ request }) => request.kinds))}`,
+    `answers              ${countsOf(operations.map(({ answer }) => (answer ? String(answer.status) : 'none')))}`,
+    `ids answered         ${countsOf(answered.flatMap(({ ids }) => Object.entries(ids).flatMap(([name, list]) => list.map(() => name))))}`,
+    `errors               ${countsOf(answered.flatMap(({ errorMessage, ids }) => (errorMessage === undefined ? [] : ids.killed ? ['with outcomes'] : [`"${errorMessage}"`])))}`,
+    `sessions             ${countsOf(sessions.map(({ role }) => role))}; ${died} were killed`,
+    `incarnations         ${countsOf(incarnations.map(({ node }) => node))}`,
     `service killed       ${serviceKills.length}`,
-    `faults               ${told(events.flatMap(faultOf))}`,
+    `faults               ${countsOf(events.flatMap(faultOf))}`,
     `connections struck   ${events.reduce((sum, event) => sum + (event.what === 'faults are healed' ? event.struck : 0), 0)}`,
     `largest lateness     ${lateness.toFixed(0)} ms beyond the request's limit`,
-    `largest lag          ${largestLag(events, 'torture').toFixed(0)} ms of our own; ${largestLag(events, 'service').toFixed(0)} ms in which the service had no core`,
-    `violations           ${violations.length === 0 ? 'none' : told(violations.map(({ rule }) => rule))}${wrong === 0 ? bound : ''}`,
+    `largest lag          ${largestLag(events, 'torture').toFixed(0)} ms of this process; the service waited ${largestLag(events, 'service').toFixed(0)} ms for a core`,
+    `violations           ${violations.length === 0 ? 'none' : countsOf(violations.map(({ rule }) => rule))}${wrong === 0 ? bound : ''}`,
   ];
 }
 
@@ -59,8 +59,8 @@ function faultOf(event: HistoryEvent): string[] {
   return event.what === 'incarnation ends' ? [event.how] : [];
 }
 
-/** How often each comes, the most frequent first. */
-function told(names: readonly string[]): string {
+/** Formats how often each name occurs, the most frequent first. */
+function countsOf(names: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
   const sorted = [...counts].sort(([, one], [, other]) => other - one);

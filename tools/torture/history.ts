@@ -1,6 +1,6 @@
 import type { ServerKind } from '../server-binaries.ts';
 
-/** Where an id of a request comes from, as its caller knew it. */
+/** The origin of an id in a request, as far as its caller knew. */
 export type IdKind =
   | 'live'
   | 'just dead'
@@ -18,10 +18,10 @@ export interface Expected {
   readonly user?: string;
 }
 
-/** A DELETE that is sent. */
+/** A DELETE request. */
 export interface KillRequest {
   readonly method: 'DELETE';
-  /** In their order, repetitions included. */
+  /** The ids in the order of the request, with repetitions. */
   readonly ids: readonly bigint[];
   readonly kinds: readonly IdKind[];
   readonly expected: readonly Expected[];
@@ -31,28 +31,29 @@ export interface KillRequest {
   readonly key?: string;
 }
 
-/** A GET of a page. */
+/** A GET request for a page. */
 export interface PageRequest {
   readonly method: 'GET';
   readonly offset: number;
 }
 
+/** The outcome of an id in an answer. */
 export type Outcome = 'killed' | 'not_found' | 'failed' | 'unknown';
 
-/** An answer as it was read off the wire, ids exact. */
+/** An answer of the service, with exact ids. */
 export interface Answer {
   readonly status: number;
   readonly requestId: string;
-  /** The arrays that it has. */
+  /** The arrays of the answer; a missing array is undefined. */
   readonly ids: Readonly<Partial<Record<Outcome, readonly bigint[]>>>;
   readonly isDryRun: boolean;
-  /** From `processes`: an outcome beside each id for DELETE, none for GET. */
+  /** The entries of `processes`. For GET, the outcome is empty. */
   readonly processes?: readonly { readonly id: bigint; readonly outcome: string }[];
   readonly errorCode?: string;
   readonly errorMessage?: string;
 }
 
-/** A row of a process list that root read. */
+/** A row of a process list that the observer read as root. */
 export interface Thread {
   readonly id: bigint;
   readonly user: string;
@@ -61,13 +62,13 @@ export interface Thread {
   readonly state: string;
 }
 
-/** `victim`: its id may be requested. `root`: the torture test's own eyes. `replica`: reads the binary log. */
+/** The role of a client. Requests may have the id of a `victim`. `root` is the observer. A `replica` reads the binary log. */
 export type Role = 'victim' | 'bystander' | 'root' | 'replica';
 
-/** Something that happened. Servers, sessions, operations and runs of the service are known by name or number. */
+/** An event on one node. Sessions, operations and incarnations have numbers. */
 export type Occurrence =
   | { readonly what: 'incarnation begins' | 'incarnation is ready'; readonly incarnation: number }
-  /** Recorded before the signal is sent: from now on anything of it may end. */
+  /** Recorded before the signal is sent: from now on, sessions of this incarnation may end. */
   | {
       readonly what: 'incarnation ends';
       readonly incarnation: number;
@@ -76,12 +77,12 @@ export type Occurrence =
   | { readonly what: 'incarnation has ended'; readonly incarnation: number }
   | { readonly what: 'server is paused' | 'server goes on' }
   | { readonly what: 'fault'; readonly kind: string; readonly fault: string }
-  /** `struck`: so many connections had met it. */
+  /** `struck` is the number of connections that the fault hit. */
   | { readonly what: 'faults are healed'; readonly struck: number }
   | ({ readonly what: 'session begins' } & SessionFacts)
-  /** Closed by its client. */
+  /** The client closed the session. */
   | { readonly what: 'session is closed'; readonly session: number }
-  /** Ended by the server, as its client saw. */
+  /** The client saw that the server ended the session. */
   | { readonly what: 'session has ended'; readonly session: number }
   | {
       readonly what: 'process list';
@@ -97,6 +98,7 @@ export type Occurrence =
   | { readonly what: 'answer'; readonly operation: number; readonly answer: Answer }
   | { readonly what: 'no answer'; readonly operation: number; readonly reason: string };
 
+/** The facts about a session. */
 export interface SessionFacts {
   readonly session: number;
   readonly incarnation: number;
@@ -104,45 +106,50 @@ export interface SessionFacts {
   readonly host: string;
   readonly user: string;
   readonly role: Role;
-  /** Before it connected; `at` is when it was in use. */
+  /** The moment before the connection was opened. The event's `at` is the moment after the first statement. */
   readonly connectedAt: number;
 }
 
-/** Something that happened to the torture test or the service as a whole. */
+/** An event of the torture test or of the service. */
 export type Circumstance =
   | { readonly what: 'service begins' | 'service is ready' | 'service is killed' }
-  /** The last thing: nothing was watched any more. */
+  /** The end of the observation. */
   | { readonly what: 'end' }
-  /** The torture test's own event loop was late by so much, up to now; or the service could run and had no core for so long, of late. */
+  /** The event loop of the torture test was late by `ms`, or the service waited `ms` for a core. Both end at `at`. */
   | { readonly what: 'lag'; readonly of: 'torture' | 'service'; readonly ms: number };
 
-/** `at`: in milliseconds of this process's `performance.now()`. */
+/** An event with its time, in milliseconds of this process's `performance.now()`. */
 export type HistoryEvent = { readonly at: number } & (
   ({ readonly node: ServerKind } & Occurrence) | ({ readonly node?: undefined } & Circumstance)
 );
 
-/** What happened, in the order of time. */
+/** The events of a run, in the order of time. */
 export class History {
   readonly events: HistoryEvent[] = [];
   #operations = 0;
   #sessions = 0;
 
+  /** The number of operations so far. */
   get operations(): number {
     return this.#operations;
   }
 
+  /** Records an event on a node. */
   on(node: ServerKind, occurrence: Occurrence): void {
     this.events.push({ at: performance.now(), node, ...occurrence });
   }
 
+  /** Records an event of the torture test or of the service. */
   of(circumstance: Circumstance): void {
     this.events.push({ at: performance.now(), ...circumstance });
   }
 
+  /** Returns the number of a new operation, from 1. */
   nextOperation(): number {
     return ++this.#operations;
   }
 
+  /** Returns the number of a new session, from 1. */
   nextSession(): number {
     return ++this.#sessions;
   }

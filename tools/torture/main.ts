@@ -13,9 +13,10 @@ import { TortureNode } from './node.ts';
 import { REQUEST_TIMEOUT_MS } from './service.ts';
 import { torture, type Undos } from './torture.ts';
 
-/** How long what is going on may take to end when it is interrupted. */
+/** After an interruption, the run has this time to end. */
 const SETTLE_MS = 5_000;
-const MOST_VIOLATIONS = 5;
+/** The number of violations that are shown for each rule. */
+const MAX_SHOWN = 5;
 
 process.exit(await main(process.argv.slice(2)));
 
@@ -42,7 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
   } finally {
     for (const undo of undos.reverse()) {
       await Promise.resolve(undo()).catch((error: unknown) => {
-        say(`Not cleaned up: ${complaint(error)}`);
+        say(`A cleanup step failed: ${complaint(error)}`);
       });
     }
   }
@@ -63,7 +64,7 @@ async function run(
   const isAudited = settings.audit ?? existsSync(join(source, 'src', 'audit'));
   const history = new History();
   const { events } = history;
-  say(`Torturing with seed ${settings.seed}`);
+  say(`The run begins with seed ${settings.seed}`);
   const service = { source, isAudited };
   const audit = await torture(settings, { nodes, service, history, interruption, undos, say });
   if (settings.history !== undefined) {
@@ -74,7 +75,7 @@ async function run(
   for (const line of figures(settings, events, view, violations, REQUEST_TIMEOUT_MS)) say(line);
   const rules = new Set(violations.map(({ rule }) => rule));
   const shown = [...rules].flatMap((rule) =>
-    violations.filter((violation) => violation.rule === rule).slice(0, MOST_VIOLATIONS),
+    violations.filter((violation) => violation.rule === rule).slice(0, MAX_SHOWN),
   );
   for (const violation of shown) {
     say(`\nVIOLATION (${violation.rule}): ${violation.sentence}`);

@@ -6,48 +6,49 @@ import type { Random } from './random.ts';
 import type { Scenery } from './requests.ts';
 import type { Service } from './service.ts';
 
-/** What may be done to a node, and how often. */
+/** The acts of the nemesis, with their weights. */
 export const ACTS = {
-  /** Cuts, resets, delays or black-holes connections of the service, at some byte or statement. */
+  /** Cuts, resets, delays or black-holes connections of the service, at a random byte or at a statement. */
   fault: 70,
-  /** Stops the server for a while, with all its connections open. */
+  /** Stops the server for up to 1.5 s while its connections stay open. */
   pause: 15,
   crash: 4,
   shutdown: 3,
-  /** Crashes the server while a KILL or its answer is on the way; the next incarnation is there before the request's end. */
+  /** Crashes the server while a KILL or its answer is on the way. The next incarnation starts before the request ends. */
   'crash at KILL': 5,
-  /** Crashes it while the process list is on the way. */
+  /** Crashes the server while the process list is on the way. */
   'crash at list': 5,
-  /** Resets new connections to the main port for a while, so that the spare port is tried. */
+  /** Resets new connections to the main port for up to 1 s, so that the service tries the spare port. */
   shut: 4,
-  /** Puts a proxy in front of the node that has session ids of its own and answers each KILL itself. */
+  /** Puts a proxy in front of the node. The proxy has session ids of its own and answers each KILL itself. */
   'session proxy': 4,
 } as const;
 
+/** The name of an act. */
 export type Act = keyof typeof ACTS;
 
-/** What the nemesis of a node is given. */
+/** The dependencies of a node's nemesis. */
 export interface NemesisParts {
   readonly node: TortureNode;
   readonly scenery: Scenery;
   readonly history: History;
   readonly random: Random;
   readonly acts: readonly Act[];
-  /** Younger than that an incarnation is not ended. */
+  /** The minimum life of an incarnation. */
   readonly lifeMs: number;
   readonly goesOn: () => boolean;
 }
 
 const KILL = 'KILL CONNECTION';
 const LIST = 'SHOW PROCESSLIST';
-/** So long the first list is on its way, while others come who share the next one. */
+/** The delay of the first list. Requests that arrive meanwhile share the next list. */
 const GATHER_MS = 50;
-/** Longer than MariaDB stands still when it kills a session whose SLEEP begins or ends just then. */
+/** Longer than the standstill of MariaDB when it kills a session whose SLEEP begins or ends at that moment. */
 const STANDSTILL_MS = 3_000;
 const DIRECTIONS = ['to server', 'to client'] as const;
 
-/** Does one thing after the other to a node, until it is to end; then the node is well again. */
-export async function torment(parts: NemesisParts): Promise<void> {
+/** Performs random acts on a node until `goesOn` returns false, then heals the node. */
+export async function runNemesis(parts: NemesisParts): Promise<void> {
   const { node, random, acts, goesOn } = parts;
   const weights = Object.fromEntries(acts.map((act) => [act, ACTS[act]]));
   let begunAt = performance.now();
@@ -55,10 +56,10 @@ export async function torment(parts: NemesisParts): Promise<void> {
     await sleep(random.integer(50, 400));
     const act = random.weighted<string>(weights) as Act;
     const isYoung = performance.now() - begunAt < parts.lifeMs;
-    if (act === 'fault') await breakLines(parts);
+    if (act === 'fault') await breakConnections(parts);
     else if (act === 'pause') await pause(parts);
-    else if (act === 'shut') await shut(parts);
-    else if (act === 'session proxy') await standBetween(parts);
+    else if (act === 'shut') await resetNewConnections(parts);
+    else if (act === 'session proxy') await insertSessionProxy(parts);
     else if (!isYoung) {
       if (act === 'crash at KILL') await crashAt(KILL, parts);
       else if (act === 'crash at list') await crashAt(LIST, parts);
@@ -69,8 +70,8 @@ export async function torment(parts: NemesisParts): Promise<void> {
   node.proxy.heal({ flush: true });
 }
 
-/** Kills the service from time to time, and starts it again. */
-export async function tormentService(
+/** Kills the service every 8 to 20 s and starts it again, until `goesOn` returns false. */
+export async function runServiceNemesis(
   service: Service,
   random: Random,
   goesOn: () => boolean,
@@ -84,7 +85,7 @@ export async function tormentService(
   }
 }
 
-async function breakLines(parts: NemesisParts): Promise<void> {
+async function breakConnections(parts: NemesisParts): Promise<void> {
   const { node, history, random } = parts;
   const fault = randomFault(random);
   const on = random.pick(DIRECTIONS) ?? 'to server';
@@ -95,7 +96,7 @@ async function breakLines(parts: NemesisParts): Promise<void> {
   const before = node.proxy.struck;
   if (isAtText) {
     const text = random.chance(0.7) ? KILL : LIST;
-    // Not every connection comes to a KILL.
+    // Only some connections carry a KILL, so the fault is set on more of them.
     connections = text === KILL ? random.integer(5, 40) : random.integer(1, 6);
     const when = random.chance(0.5) ? 'before' : 'after';
     node.proxy.injectAt('to server', text, fault, { when, connections, faulty });
@@ -111,7 +112,7 @@ async function breakLines(parts: NemesisParts): Promise<void> {
     kind: fault.kind,
     fault: `${kind} ${faulty}, ${place}, on ${connections} connections`,
   });
-  // The service keeps its connections: what is to strike new ones needs them to be opened, else an open one is struck.
+  // The service keeps its connections. A cut makes it open new ones, which the fault hits; else the fault hits the open ones now.
   if (random.chance(0.7)) node.proxy.strike(on, { kind: 'cut' });
   else node.proxy.strike(faulty, fault);
   await sleep(random.integer(100, 1_000));
@@ -129,7 +130,7 @@ function randomFault(random: Random): Fault {
   return kind === 'delay' ? { kind, ms: random.integer(20, 400) } : { kind };
 }
 
-async function shut(parts: NemesisParts): Promise<void> {
+async function resetNewConnections(parts: NemesisParts): Promise<void> {
   const { node, history, random } = parts;
   const before = node.proxy.struck;
   node.proxy.inject('to client', { kind: 'reset' });
@@ -139,14 +140,14 @@ async function shut(parts: NemesisParts): Promise<void> {
   heal(parts, before);
 }
 
-async function standBetween(parts: NemesisParts): Promise<void> {
+async function insertSessionProxy(parts: NemesisParts): Promise<void> {
   const { node, history, random } = parts;
   const before = node.proxy.struck;
   const fault = 'a proxy with session ids of its own';
   history.on(node.kind, { what: 'fault', kind: 'session proxy', fault });
-  node.leadThroughProxy(true);
+  node.useSessionProxy(true);
   await sleep(random.integer(200, 1_000));
-  node.leadThroughProxy(false);
+  node.useSessionProxy(false);
   heal(parts, before);
 }
 
@@ -157,7 +158,7 @@ async function pause({ node, random }: NemesisParts): Promise<void> {
 }
 
 async function restart(how: 'crash' | 'shutdown', { node, scenery }: NemesisParts): Promise<void> {
-  // What has to be true of this incarnation is seen while it is there.
+  // The observer records the threads of this incarnation before its end.
   await scenery.observer.look();
   await node.restart(how);
 }
@@ -166,7 +167,7 @@ async function crashAt(text: string, parts: NemesisParts): Promise<void> {
   const { node, scenery, history, random } = parts;
   await scenery.observer.look();
   const before = node.proxy.struck;
-  // A delayed list arrives when its server is dead; a KILL whose answer is swallowed has to be looked after.
+  // A delayed list arrives after the death of its server. A KILL without an answer has an unknown outcome.
   const ms = random.integer(250, 380);
   const isHeld = text === KILL && random.chance(0.5);
   const fault: Fault = isHeld ? { kind: 'black hole' } : { kind: 'delay', ms };
@@ -174,9 +175,9 @@ async function crashAt(text: string, parts: NemesisParts): Promise<void> {
   node.proxy.injectAt('to server', text, first, { when: 'after', faulty: 'to client' });
   node.proxy.strike('to client', { kind: 'cut' });
   const cut = node.proxy.struck;
-  const told = `${fault.kind} to client, after ${text}, then a crash`;
-  history.on(node.kind, { what: 'fault', kind: fault.kind, fault: told });
-  // Sessions with low ids, which the next incarnation gives out at once.
+  const description = `${fault.kind} to client, after ${text}, then a crash`;
+  history.on(node.kind, { what: 'fault', kind: fault.kind, fault: description });
+  // These sessions have low ids, which the next incarnation uses first.
   scenery.population.release(10);
   const end = performance.now() + STANDSTILL_MS;
   while (node.proxy.struck === cut && performance.now() < end) await sleep(1);
@@ -185,9 +186,9 @@ async function crashAt(text: string, parts: NemesisParts): Promise<void> {
     node.proxy.strike('to client', fault);
     await sleep(GATHER_MS / 2);
   }
-  // Until several requests wait there, sent clearly before the next incarnation begins.
+  // Several requests then wait at the service, sent well before the next incarnation begins.
   await sleep(random.integer(80, 180));
-  // Whoever connects again is slow, so that the clients are back before: their ids are then those of the dead.
+  // A delay for the service lets the clients connect first: they get the ids of the dead sessions.
   node.proxy.heal();
   node.proxy.inject('to server', { kind: 'delay', ms: random.integer(30, 100) });
   await node.restart('crash');

@@ -8,29 +8,31 @@ import { SessionProxy } from '../session-proxy.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import type { History, Occurrence } from './history.ts';
 
+/** An account of a server. */
 export interface Account {
   readonly user: string;
   readonly password: string;
 }
 
-/** Who connects with these has all rights in the database `app`. */
+/** The account of the clients, with all privileges in the database `app`. */
 export const APP: Account = { user: 'app', password: 'app-of-the-torture' };
 /** The account of the service. */
 export const CONTROL: Account = { user: 'control', password: 'control-of-the-torture' };
+/** The account of the observer. */
 export const ROOT: Account = { user: 'root', password: '' };
 
-/** A server that has not shut down by then is killed: with replicas and long statements it can take half a minute. */
+/** A server that needs longer to shut down is killed. With replicas and long statements, it can need half a minute. */
 const SHUTDOWN_MS = 2_000;
 
 /** A server that is crashed, paused and restarted, and the proxy through which the service reaches it. */
 export class TortureNode {
   readonly kind: ServerKind;
   readonly proxy: TcpProxy;
-  /** Answers each KILL itself, while connections are led through it. */
+  /** The proxy that answers each KILL itself; used only after `useSessionProxy(true)`. */
   readonly #sessionProxy: SessionProxy;
-  /** Counts from 1; the one that runs, or the last that ran. */
+  /** The number of the running incarnation, or of the last one, from 1. */
   incarnation = 1;
-  /** False from before its end until the next one lets in. */
+  /** False from shortly before the end of an incarnation until the next one accepts logins. */
   isUp = true;
   readonly #server: OwnServer;
   readonly #pidFile: string;
@@ -38,7 +40,7 @@ export class TortureNode {
   #begunAt: number;
   #pid: number;
 
-  /** Starts a server with the accounts and the table `app.t`. */
+  /** Starts a server with the accounts and the table `app.t`. Rejects with a sentence if that fails. */
   static async start(kind: ServerKind, say: (line: string) => void): Promise<TortureNode> {
     const begunAt = performance.now();
     const server = await startServer(kind, { say, arguments: ['--max-connections=1000'] });
@@ -69,14 +71,14 @@ export class TortureNode {
     this.#pid = this.#readPid();
   }
 
-  /** What happens from now on goes into this history, and that the present incarnation has begun. */
+  /** Records later events in this history, and the begin of the running incarnation. */
   recordIn(history: History): void {
     this.#history = history;
     const { kind: node, incarnation } = this;
     history.events.push({ at: this.#begunAt, node, what: 'incarnation begins', incarnation });
   }
 
-  /** Connects past the proxy. */
+  /** Connects directly to the server. */
   async connect(account: Account): Promise<Connection> {
     return await connectTo(this.#server, account);
   }
@@ -86,32 +88,34 @@ export class TortureNode {
     return this.#server.port;
   }
 
-  /** Leads new connections of the service through a proxy that has session ids of its own, or past it again; ends the open ones. */
-  leadThroughProxy(isLed: boolean): void {
-    const { port } = isLed ? this.#sessionProxy : this.#server;
+  /** Sends new connections of the service through the session proxy, or directly to the server. Cuts the open ones. */
+  useSessionProxy(isUsed: boolean): void {
+    const { port } = isUsed ? this.#sessionProxy : this.#server;
     this.proxy.target = { host: this.#server.host, port };
     this.proxy.strike('to client', { kind: 'cut' });
   }
 
+  /** Stops the server process. Its connections stay open. */
   pause(): void {
     this.#record({ what: 'server is paused' });
     process.kill(this.#pid, 'SIGSTOP');
   }
 
+  /** Continues the server process. */
   resume(): void {
     process.kill(this.#pid, 'SIGCONT');
     this.#record({ what: 'server goes on' });
   }
 
-  /** Ends the incarnation without warning, or as an operator would, and begins the next one on the same data. */
+  /** Ends the incarnation with SIGKILL or SIGTERM, and starts the next one on the same data. */
   async restart(how: 'crash' | 'shutdown'): Promise<void> {
     this.isUp = false;
     const { incarnation } = this;
     this.#record({ what: 'incarnation ends', incarnation, how });
     process.kill(this.#pid, how === 'crash' ? 'SIGKILL' : 'SIGTERM');
-    const patience = performance.now() + SHUTDOWN_MS;
+    const deadline = performance.now() + SHUTDOWN_MS;
     while (isRunning(this.#pid)) {
-      if (performance.now() > patience) process.kill(this.#pid, 'SIGKILL');
+      if (performance.now() > deadline) process.kill(this.#pid, 'SIGKILL');
       await sleep(5);
     }
     this.#record({ what: 'incarnation has ended', incarnation });
@@ -120,11 +124,12 @@ export class TortureNode {
     this.#record({ what: 'incarnation begins', incarnation: this.incarnation });
     await this.#server.restart();
     this.#pid = this.#readPid();
-    await makeRemember(this.#server);
+    await cachePassword(this.#server);
     this.#record({ what: 'incarnation is ready', incarnation: this.incarnation });
     this.isUp = true;
   }
 
+  /** Ends the server and the proxies. */
   async stop(): Promise<void> {
     this.isUp = false;
     this.#record({ what: 'incarnation ends', incarnation: this.incarnation, how: 'crash' });
@@ -155,7 +160,7 @@ async function connectTo(server: OwnServer, { user, password }: Account): Promis
   });
 }
 
-/** Returns the path of the file in which each incarnation leaves its process id. */
+/** Makes the accounts and the table. Returns the path of the file with the process id of the running incarnation. */
 async function prepare(server: OwnServer): Promise<string> {
   const root = await connectTo(server, ROOT);
   const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
@@ -168,12 +173,12 @@ async function prepare(server: OwnServer): Promise<string> {
   await root.query('CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(100))');
   const [rows] = await root.query<RowDataPacket[]>('SELECT @@datadir AS home, @@pid_file AS file');
   root.destroy();
-  await makeRemember(server);
+  await cachePassword(server);
   return resolve(String(rows[0]?.['home']), String(rows[0]?.['file']));
 }
 
-/** MySQL lets the service in without TLS only after a login in which it was told the password. */
-async function makeRemember(server: OwnServer): Promise<void> {
+/** Logs in once as the control account. MySQL then caches the password, and only then accepts the service without TLS. */
+async function cachePassword(server: OwnServer): Promise<void> {
   if (server.flavour === 'mysql') await (await connectTo(server, CONTROL)).end();
 }
 

@@ -6,9 +6,9 @@ import { APP, CONTROL, ROOT, type TortureNode } from './node.ts';
 
 const LOOK_EVERY_MS = 400;
 
-/** Reads a node's process list as root, directly; and sees to it that each incarnation has internal threads to be spared. */
+/** Reads the process list of a node as root every 400 ms, and starts internal threads in each incarnation. */
 export class Observer {
-  /** The list that was read last. */
+  /** The last process list. */
   threads: readonly Thread[] = [];
   readonly #node: TortureNode;
   readonly #history: History;
@@ -23,21 +23,23 @@ export class Observer {
     this.#history = history;
   }
 
-  /** The observer's own session, whose id must not be asked for. */
+  /** True for the id of the observer's own session, which no request may have. */
   isOwn(id: bigint): boolean {
     return this.#root?.id === id;
   }
 
+  /** Starts the observation. */
   begin(): void {
     this.#watching = this.#watch();
   }
 
+  /** Ends the observation. Sessions stay open. */
   async end(): Promise<void> {
     this.#isEnding = true;
     await this.#watching;
   }
 
-  /** Looks once; false when the node cannot be seen. */
+  /** Reads the process list once. Resolves to false if that fails. */
   async look(): Promise<boolean> {
     try {
       const { incarnation } = this.#node;
@@ -53,6 +55,7 @@ export class Observer {
     }
   }
 
+  /** Closes the observer's sessions. */
   closeAll(): void {
     this.#root?.close();
     this.#replica?.close();
@@ -75,7 +78,7 @@ export class Observer {
     return this.#root;
   }
 
-  /** An event worker, listed under the app as if it were its session, and one who reads the binary log as a replica does. */
+  /** Starts an event worker, which the server lists under the user `app`, and a reader of the binary log. */
   async #addInternalThreads(): Promise<void> {
     const { incarnation } = this.#node;
     try {
@@ -87,17 +90,18 @@ export class Observer {
       await readBinaryLog(this.#replica, this.#node.kind);
       this.#incarnation = incarnation;
     } catch {
-      // The server went down: it is done in the next incarnation.
+      // The server went down: the next round tries again.
     }
   }
 }
 
-/** Whether a row is one of the threads that serve no client, and that nobody but the server may end. */
+/** True if a thread serves no client, so that the service must not end it. */
 export function isInternal({ user, host, command, state }: Thread): boolean {
   const isWorker = state === 'User sleep' && !host.includes(':');
   return user === 'event_scheduler' || isWorker || command.startsWith('Binlog Dump');
 }
 
+/** True if a thread belongs to the control account. */
 export function isControl({ user }: Thread): boolean {
   return user === CONTROL.user;
 }
@@ -113,7 +117,7 @@ function threadOf(row: RowDataPacket): Thread {
   };
 }
 
-/** The driver's own reader of the binary log stumbles over events of these servers, so nothing of it is used but the line. */
+/** Reads the binary log over the raw socket, because the driver's own reader fails on some events of these servers. */
 async function readBinaryLog(
   { connection, stream, id }: Client,
   kind: TortureNode['kind'],

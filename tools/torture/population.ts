@@ -6,28 +6,28 @@ import { APP, type TortureNode } from './node.ts';
 import type { Random } from './random.ts';
 
 const TARGETS = { victim: 40, bystander: 12 } as const;
-const MOST_SPENT = 150;
+const MAX_USED = 150;
 const OPENERS = 4;
-/** How many ids of the dead are remembered, to be asked for again. */
-const REMEMBERED = 200;
+/** The number of ids of dead sessions that are kept for later requests. */
+const KEPT_IDS = 200;
 const ROWS = 300;
 
-/** The clients of one node. They come and go by themselves; victims are also killed, and replaced. */
+/** The clients of one node. They come and go; requests may end the sessions of victims, which are then replaced. */
 export class Population {
-  /** Ids of sessions that were closed or killed in this incarnation, the latest last. */
+  /** The ids of sessions that ended in this incarnation, the latest last. */
   dead: bigint[] = [];
-  /** Ids that an earlier incarnation had given out, with the host that had them. */
+  /** The ids that the earlier incarnation used, with the hosts of their sessions. */
   earlier: { readonly id: bigint; readonly host: string }[] = [];
-  /** Bystanders that may be killed after all, for their low ids: the next incarnation soon gives them out again. */
+  /** Bystanders that became victims because of their low ids, which the next incarnation soon uses again. */
   #released: readonly Client[] = [];
-  /** Those of this incarnation. */
+  /** The ids that this incarnation has used, with the hosts of their sessions. */
   #given: { readonly id: bigint; readonly host: string }[] = [];
-  /** Victims that may be asked for once only: so it shows what became of that one request. */
-  readonly #shy = new Set<Client>();
+  /** Victims that only one request may have, so that the effect of this request is visible. */
+  readonly #singleUse = new Set<Client>();
   readonly #alive = {
     victim: new Set<Client>(),
-    /** The shy that were asked for. */
-    spent: new Set<Client>(),
+    /** The single-use victims that a request has had. */
+    used: new Set<Client>(),
     bystander: new Set<Client>(),
   };
   readonly #node: TortureNode;
@@ -43,28 +43,29 @@ export class Population {
     this.#random = random;
   }
 
-  /** A client whose session may be killed, if there is one. */
+  /** Returns a client whose session may be killed, or undefined if there is none. */
   pickVictim(random: Random): Client | undefined {
     const released = this.#released.filter((client) => this.#alive.victim.has(client));
     const isReleased = random.chance(0.8) && released.length > 0;
     const victim = random.pick(isReleased ? released : [...this.#alive.victim]);
-    if (victim !== undefined && this.#shy.delete(victim)) {
+    if (victim !== undefined && this.#singleUse.delete(victim)) {
       this.#alive.victim.delete(victim);
-      this.#alive.spent.add(victim);
+      this.#alive.used.add(victim);
     }
     return victim;
   }
 
-  /** Whether this id must not be asked for. */
-  isBystanders(id: bigint): boolean {
+  /** True for the id of a bystander, which no request may have. */
+  isBystander(id: bigint): boolean {
     return [...this.#alive.bystander].some((client) => client.id === id);
   }
 
+  /** Starts opening sessions. */
   begin(): void {
     this.#openers = Array.from({ length: OPENERS }, () => this.#open());
   }
 
-  /** Lets the longest-lived bystanders be killed. */
+  /** Turns the oldest bystanders into victims. */
   release(count: number): void {
     const oldest = [...this.#alive.bystander].slice(0, count);
     for (const client of oldest) {
@@ -74,12 +75,13 @@ export class Population {
     this.#released = oldest;
   }
 
-  /** Opens no further session; those that are there stay. */
+  /** Stops opening sessions. Open sessions stay. */
   async freeze(): Promise<void> {
     this.#isEnding = true;
     await Promise.all(this.#openers);
   }
 
+  /** Closes all sessions. */
   closeAll(): void {
     for (const clients of Object.values(this.#alive)) for (const client of clients) client.close();
   }
@@ -103,16 +105,16 @@ export class Population {
         if (does === 'sleep') runUnwatched(client, `SELECT SLEEP(${sleepSeconds})`);
         if (does === 'transaction') fillTransaction(client);
       } catch {
-        // The server went down, or is paused.
+        // The server is down or paused.
         await sleep(20);
       }
     }
   }
 
   #missing(): 'victim' | 'bystander' | undefined {
-    // Bystanders first: they get the lowest ids.
+    // Bystanders are opened first, so that they get the lowest ids.
     if (this.#alive.bystander.size < TARGETS.bystander) return 'bystander';
-    const hasRoom = this.#alive.spent.size < MOST_SPENT;
+    const hasRoom = this.#alive.used.size < MAX_USED;
     return hasRoom && this.#alive.victim.size < TARGETS.victim ? 'victim' : undefined;
   }
 
@@ -127,16 +129,16 @@ export class Population {
   #follow(client: Client, role: Role & keyof typeof TARGETS, lifeMs: number): void {
     this.#alive[role].add(client);
     const { incarnation } = this.#node;
-    this.#given = [...this.#given, { id: client.id, host: client.host }].slice(0, REMEMBERED);
-    if (this.#random.chance(0.5)) this.#shy.add(client);
+    this.#given = [...this.#given, { id: client.id, host: client.host }].slice(0, KEPT_IDS);
+    if (this.#random.chance(0.5)) this.#singleUse.add(client);
     const life = setTimeout(() => {
       client.close();
     }, lifeMs).unref();
     void client.over.then(() => {
       clearTimeout(life);
-      for (const set of [...Object.values(this.#alive), this.#shy]) set.delete(client);
+      for (const set of [...Object.values(this.#alive), this.#singleUse]) set.delete(client);
       if (incarnation === this.#node.incarnation) {
-        this.dead = [...this.dead, client.id].slice(-REMEMBERED);
+        this.dead = [...this.dead, client.id].slice(-KEPT_IDS);
       }
     });
   }

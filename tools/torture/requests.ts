@@ -4,7 +4,7 @@ import type { Population } from './population.ts';
 import type { Random } from './random.ts';
 import { isControl, isInternal, type Observer } from './observer.ts';
 
-/** What requests are made up from: who lives on a node, and what root sees there. */
+/** The sources of ids for requests: the clients of a node, and its process list. */
 export interface Scenery {
   readonly node: Pick<TortureNode, 'isUp'>;
   readonly population: Population;
@@ -14,7 +14,7 @@ export interface Scenery {
 interface Wanted {
   readonly id: bigint;
   readonly kind: IdKind;
-  /** What a caller who saw this session would know of it. */
+  /** The host of the session, if the caller has seen it. */
   readonly host?: string;
   readonly user?: string;
 }
@@ -32,7 +32,7 @@ const KINDS: Readonly<Record<IdKind, number>> = {
 
 const MAX_INT64 = 2n ** 63n - 1n;
 
-/** A GET now and then, else a DELETE; neither ever names a bystander. */
+/** Returns a random request: mostly a DELETE, sometimes a GET. It never has the id of a bystander. */
 export function randomRequest(random: Random, scenery: Scenery): KillRequest | PageRequest {
   if (random.chance(0.05)) return { method: 'GET', offset: random.integer(0, 60) };
   const count = random.chance(0.02)
@@ -43,7 +43,7 @@ export function randomRequest(random: Random, scenery: Scenery): KillRequest | P
   const wanted = Array.from({ length: count }, () => randomId(random, scenery)).flat();
   if (random.chance(0.1)) wanted.push(...wanted.slice(0, 1));
   const isAllowed = ({ id }: Wanted): boolean =>
-    id <= MAX_INT64 && !scenery.population.isBystanders(id) && !scenery.observer.isOwn(id);
+    id <= MAX_INT64 && !scenery.population.isBystander(id) && !scenery.observer.isOwn(id);
   const allowed = wanted.filter(isAllowed);
   if (allowed.length === 0) return { method: 'GET', offset: 0 };
   return {
@@ -82,7 +82,7 @@ function randomId(random: Random, { population, observer }: Scenery): Wanted[] {
       return one(live && live.id + 2n ** 32n * BigInt(random.integer(1, 3)));
     }
     case 'beyond 2^53':
-      // A double rounds each of a pair onto the other, or past the largest int64.
+      // A double cannot hold the odd id of a pair, and rounds the last one to more than the largest int64.
       return random.chance(0.8)
         ? [...one(2n ** 53n + 2n * far), ...one(2n ** 53n + 2n * far + 1n)]
         : one(MAX_INT64 - far);
@@ -93,7 +93,7 @@ function randomId(random: Random, { population, observer }: Scenery): Wanted[] {
   }
 }
 
-/** True ones for some, and false ones for others. */
+/** Returns entries of `expected`: correct ones for some ids, wrong ones for others. */
 function expectations(random: Random, wanted: readonly Wanted[]): Expected[] {
   const distinct = new Map(wanted.map((one) => [one.id, one]));
   return [...distinct.values()].flatMap(({ id, host, user }): Expected[] => {

@@ -6,20 +6,21 @@ import type { History } from './history.ts';
 import { CONTROL, type TortureNode } from './node.ts';
 import { INSTANCE, NODES, PROJECT, TOKEN } from './wire.ts';
 
-/** The whole of a request, without a wait that was asked for. */
+/** The configured time limit of a request in milliseconds. A `wait` comes on top. */
 export const REQUEST_TIMEOUT_MS = 2000;
 
+/** The options of the service under test. */
 export interface ServiceOptions {
-  /** The tree whose src/main.ts is run. */
+  /** The checkout whose src/main.ts is run. */
   readonly source: string;
   readonly isAudited: boolean;
-  /** A server that is no node, for the spare port of a single one. */
-  readonly stranger?: TortureNode | undefined;
+  /** A server that is no node. If there is only one node, its spare port belongs to this server. */
+  readonly otherServer?: TortureNode | undefined;
 }
 
-/** The service under test. Its files last longer than its runs. */
+/** The service under test. Its files survive a restart. */
 export class Service extends LaunchedService {
-  /** Whether it listens. */
+  /** True while the service listens. */
   isUp = false;
   readonly #isAudited: boolean;
   readonly #history: History;
@@ -29,9 +30,10 @@ export class Service extends LaunchedService {
     super({ cwd: options.source, hasLogFile: true });
     this.#isAudited = options.isAudited;
     this.#history = history;
-    this.#configure(nodes, options.stranger);
+    this.#configure(nodes, options.otherServer);
   }
 
+  /** The base of its URLs. */
   get origin(): string {
     return `http://127.0.0.1:${this.port}`;
   }
@@ -43,7 +45,7 @@ export class Service extends LaunchedService {
     this.isUp = true;
   }
 
-  /** Ends it without warning. */
+  /** Kills the service with SIGKILL. */
   async kill(): Promise<void> {
     if (!this.isRunning) return;
     this.isUp = false;
@@ -51,12 +53,12 @@ export class Service extends LaunchedService {
     await this.stop();
   }
 
-  /** For how many milliseconds since the last question it could have run and had no core; 0 where the system does not tell. */
+  /** Returns how many milliseconds the service has waited for a core since the last call; 0 if the system does not report this. */
   waitedMs(): number {
     const pid = this.processId;
     let waited = 0;
     try {
-      // Nanoseconds on a core, nanoseconds of waiting for one, and how often it ran.
+      // The fields are nanoseconds on a core, nanoseconds of waiting for a core, and the number of runs.
       const times = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ');
       waited = Number(times[1]) / 1e6;
     } catch {
@@ -67,18 +69,18 @@ export class Service extends LaunchedService {
     return last !== undefined && last.pid === pid ? waited - last.ms : 0;
   }
 
-  /** Whether it ended by itself. */
+  /** True if the service ended by itself. */
   get hasFailed(): boolean {
     return typeof this.exitCode === 'number';
   }
 
-  /** The whole audit file; undefined without one. */
+  /** Returns the audit file, or undefined if there is none. */
   audit(): string | undefined {
     const file = join(this.folder, 'audit.jsonl');
     return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
   }
 
-  #configure(nodes: readonly TortureNode[], stranger: TortureNode | undefined): void {
+  #configure(nodes: readonly TortureNode[], otherServer: TortureNode | undefined): void {
     const settings = {
       server: { host: '127.0.0.1', port: this.port },
       log: { level: 'warn' },
@@ -88,11 +90,11 @@ export class Service extends LaunchedService {
       ...(this.#isAudited && { audit: { file: 'audit.jsonl' } }),
     };
     const entries = nodes.map(({ kind, proxy }, index) => {
-      // The spare port of each belongs to another server: it must never be used.
-      const spare = nodes[index + 1] ?? stranger ?? nodes[index - 1];
+      // The spare port of each node belongs to another server, so the service must never use it.
+      const spare = nodes[index + 1] ?? otherServer ?? nodes[index - 1];
       return {
         ...{ node_id: NODES[kind], instance_id: INSTANCE, project_id: PROJECT },
-        // In the clear, so that faults can be placed at statements.
+        // Without TLS, so that the proxy can place faults at statements.
         ...{ host: '127.0.0.1', port: proxy.port, ...CONTROL, tls: 'disabled' },
         ...(spare && { admin_port: spare.port }),
       };

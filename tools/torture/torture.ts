@@ -3,7 +3,7 @@ import type { ServerKind } from '../server-binaries.ts';
 import type { TortureSettings } from './arguments.ts';
 import { call } from './callers.ts';
 import type { History } from './history.ts';
-import { torment, tormentService } from './nemesis.ts';
+import { runNemesis, runServiceNemesis } from './nemesis.ts';
 import type { TortureNode } from './node.ts';
 import { Population } from './population.ts';
 import { Random } from './random.ts';
@@ -12,33 +12,33 @@ import { Service, type ServiceOptions } from './service.ts';
 import { DEATH_MS } from './view.ts';
 import { Observer } from './observer.ts';
 
-/** Undoes what was done, the last thing first; each is tried, whatever becomes of the others. */
+/** The cleanup steps of a run. All of them run in reverse order, even if one fails. */
 export type Undos = (() => Promise<void> | void)[];
 
-/** What a run needs besides its settings. */
+/** The dependencies of a run. */
 export interface TortureParts {
   readonly nodes: readonly TortureNode[];
   readonly service: ServiceOptions;
-  /** Where everything that happens goes. */
+  /** Records all events. */
   readonly history: History;
-  /** Has the run end early. */
+  /** Ends the run early. */
   readonly interruption: AbortSignal;
-  /** What the run brought up stands here from the beginning on. */
+  /** The run adds a cleanup step for each thing that it starts. */
   readonly undos: Undos;
   readonly say: (line: string) => void;
 }
 
-/** An incarnation lasts so long at least: a request is refused as long as the server may have started after it. */
+/** The minimum life of an incarnation. The service refuses requests while the server may have started after them. */
 const LIFE_MS = 3_500;
-const YOUTH_MS = 2_000;
+const WARM_UP_MS = 2_000;
 const LAG_EVERY_MS = 10;
-const SHORTEST_LAG_MS = 10;
-const SHORTEST_WAIT_MS = 1;
+const MIN_LAG_MS = 10;
+const MIN_WAIT_MS = 1;
 const REPORT_EVERY_MS = 10_000;
 
 /**
- * Lets callers and nemesis loose on the nodes until the operations are done or the time is up, and waits for the killed to be
- * gone. Resolves with the audit file, if there is one; rejects when it could not do its work.
+ * Runs callers and nemeses against the nodes until the operations are done or the time is up. Then waits until killed sessions are gone.
+ * Resolves to the audit file, if there is one. Rejects if the service ends by itself or does not start.
  */
 export async function torture(
   settings: Pick<TortureSettings, 'seed' | 'operations' | 'minutes' | 'acts' | 'callers'>,
@@ -54,7 +54,7 @@ export async function torture(
   await service.launch();
   undos.push(watch(parts, service));
   const sceneries = populate(seed, parts);
-  await sleep(YOUTH_MS);
+  await sleep(WARM_UP_MS);
 
   const endsAt = performance.now() + settings.minutes * 60_000;
   const isTime = (): boolean => performance.now() < endsAt && !interruption.aborted;
@@ -66,15 +66,16 @@ export async function torture(
   const nemeses = nodes.map((node) => {
     const random = new Random(seed, `nemesis of ${node.kind}`);
     const scenery = sceneryOf(node, sceneries);
-    return torment({ node, scenery, history, random, goesOn, acts, lifeMs: LIFE_MS });
+    return runNemesis({ node, scenery, history, random, goesOn, acts, lifeMs: LIFE_MS });
   });
-  const ofService = tormentService(service, new Random(seed, 'nemesis of the service'), goesOn);
-  await Promise.all([...callers, ...nemeses, ofService]);
+  const random = new Random(seed, 'nemesis of the service');
+  const serviceNemesis = runServiceNemesis(service, random, goesOn);
+  await Promise.all([...callers, ...nemeses, serviceNemesis]);
 
   for (const { population, observer } of sceneries.values()) {
     await Promise.all([population.freeze(), observer.end()]);
   }
-  // What was said to be killed has so long to be gone.
+  // Killed sessions have this time to be gone.
   if (!interruption.aborted) await sleep(DEATH_MS + 200);
   for (const { observer } of sceneries.values()) await observer.look();
   history.of({ what: 'end' });
@@ -83,7 +84,7 @@ export async function torture(
   return service.audit();
 }
 
-/** Clients for each node, and somebody who looks. */
+/** Starts the clients and the observer of each node. */
 function populate(
   seed: number,
   { nodes, history, undos }: TortureParts,
@@ -107,20 +108,20 @@ function populate(
 
 function sceneryOf({ kind }: TortureNode, sceneries: ReadonlyMap<ServerKind, Scenery>): Scenery {
   const scenery = sceneries.get(kind);
-  if (scenery === undefined) throw new Error(`Nobody lives on ${kind}.`);
+  if (scenery === undefined) throw new Error(`The node ${kind} has no clients.`);
   return scenery;
 }
 
-/** Has the history know when this process was too late to see things as they happened, and tells how far it is. */
+/** Records when this process or the service could not run, and prints the progress every 10 s. Returns a function that stops this. */
 function watch({ history, say }: TortureParts, service: Service): () => void {
   let last = performance.now();
   const lag = setInterval(() => {
     const now = performance.now();
     const ms = now - last - LAG_EVERY_MS;
     last = now;
-    if (ms > SHORTEST_LAG_MS) history.of({ what: 'lag', of: 'torture', ms });
+    if (ms > MIN_LAG_MS) history.of({ what: 'lag', of: 'torture', ms });
     const waited = service.waitedMs();
-    if (waited > SHORTEST_WAIT_MS) history.of({ what: 'lag', of: 'service', ms: waited });
+    if (waited > MIN_WAIT_MS) history.of({ what: 'lag', of: 'service', ms: waited });
   }, LAG_EVERY_MS);
   const report = setInterval(() => {
     say(`${history.operations} operations`);

@@ -1,45 +1,48 @@
 import type { ServerKind } from '../server-binaries.ts';
 import type { Answer, KillRequest, PageRequest, SessionFacts, Thread } from './history.ts';
 
-/** A killed session is gone after so long at the latest, unless its server stands still. */
+/** A killed session is gone at most this long after the answer, unless its server stands still. */
 export const DEATH_MS = 3_000;
 
-/** One request, and what came back. */
+/** One request with its answer. */
 export interface Operation {
   readonly number: number;
   readonly node: ServerKind;
   readonly sentAt: number;
   readonly request: KillRequest | PageRequest;
-  /** When the answer was there, or no answer could come any more; Infinity if neither. */
+  /** When the answer came or the request failed; Infinity if neither happened. */
   readonly endedAt: number;
   readonly answer: Answer | undefined;
 }
 
+/** An operation with a DELETE. */
 export type KillOperation = Operation & { readonly request: KillRequest };
 
+/** One run of a server process. */
 export interface Incarnation {
   readonly node: ServerKind;
   readonly number: number;
-  /** Its process was not there before. */
+  /** When the process was started. */
   readonly begunAt: number;
-  /** It was not asked to end before; Infinity if never. */
+  /** When the signal to end was about to be sent; Infinity if never. */
   readonly endsAt: number;
-  /** It is surely over. */
+  /** When the process was gone; Infinity if it is not. */
   readonly endedAt: number;
 }
 
+/** A session as its client saw it. */
 export interface ClientSession extends SessionFacts {
   readonly node: ServerKind;
   readonly run: Incarnation;
-  /** It had been used by then. */
+  /** When its first statement had ended. */
   readonly begunAt: number;
-  /** When its client closed it; Infinity if it did not, or later than its end. */
+  /** When its client closed it; Infinity if the session ended otherwise. */
   readonly closedAt: number;
-  /** When its client saw it end without having closed it; Infinity if it did not. */
+  /** When its client saw that it had ended; Infinity if the client closed it or it is open. */
   readonly endedAt: number;
 }
 
-/** A process list that root read. */
+/** A process list that the observer read. */
 export interface Sighting {
   readonly run: Incarnation;
   readonly askedAt: number;
@@ -47,7 +50,7 @@ export interface Sighting {
   readonly threads: readonly Thread[];
 }
 
-/** A history by its things instead of by time. */
+/** A history, ordered by operation, session and incarnation instead of by time. */
 export interface View {
   readonly operations: readonly Operation[];
   readonly sessions: readonly ClientSession[];
@@ -55,19 +58,19 @@ export interface View {
   readonly sightings: readonly Sighting[];
   /** When the service was killed. */
   readonly serviceKills: readonly number[];
-  /** Nothing is known of what came later. */
+  /** The end of the observation. */
   readonly endsAt: number;
-  /** All sessions that had this id, of whichever incarnation. */
+  /** Returns the sessions with this id in all incarnations. */
   sessionsWith(node: ServerKind, id: bigint): readonly ClientSession[];
-  /** For how many milliseconds between these moments the server stood still, or we did. */
+  /** Returns how many milliseconds between two moments the server or this process stood still. */
   standstill(node: ServerKind, from: number, to: number): number;
-  /** For how many milliseconds we stood still between these moments. */
+  /** Returns how many milliseconds this process stood still between two moments. */
   lag(from: number, to: number): number;
-  /** For how many milliseconds between these moments we stood still, or the service had to wait for a core. */
+  /** Returns how many milliseconds between two moments this process stood still or the service waited for a core. */
   starvation(from: number, to: number): number;
 }
 
-/** Which of the rules a violation breaks. */
+/** The rules that a history can break. */
 export type Rule =
   | 'a bystander died'
   | 'an internal thread died'
@@ -78,17 +81,18 @@ export type Rule =
   | 'the answer was late'
   | 'a kill is not on record';
 
-/** Something that must not be, and what it concerns. */
+/** A broken rule, with the operations and sessions that it concerns. */
 export interface Violation {
   readonly rule: Rule;
   readonly sentence: string;
   readonly node?: ServerKind;
   readonly operations?: readonly number[];
   readonly sessions?: readonly number[];
-  /** The id in question. */
+  /** The session id or thread id that the violation concerns. */
   readonly id?: bigint;
 }
 
+/** True for an operation with a DELETE. */
 export function isKill(operation: Operation): operation is KillOperation {
   return operation.request.method === 'DELETE';
 }

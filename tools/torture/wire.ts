@@ -3,6 +3,7 @@ import { parse, stringify } from 'lossless-json';
 import type { ServerKind } from '../server-binaries.ts';
 import type { Answer, KillRequest, Outcome, PageRequest } from './history.ts';
 
+/** The token and the ids of the service's configuration. */
 export const TOKEN = 'token-of-the-torture';
 export const PROJECT = '619d3e78f61b4be68bc5aa0b59edcf7b';
 export const INSTANCE = 'a23fb62bd61e4e9e9636fd2225f395bein07';
@@ -11,8 +12,8 @@ export const NODES: Readonly<Record<ServerKind, string>> = {
   mysql: '28663926eacb443d98dc20f8620f28f2no07',
 };
 
-/** Who has not got an answer by then gets none. */
-const PATIENCE_MS = 20_000;
+/** The timeout of a request. */
+const TIMEOUT_MS = 20_000;
 const ARRAYS: Readonly<Record<Outcome, string>> = {
   killed: 'processes_killed',
   not_found: 'processes_not_found',
@@ -20,7 +21,7 @@ const ARRAYS: Readonly<Record<Outcome, string>> = {
   unknown: 'processes_unknown',
 };
 
-/** Sends a request over a connection of its own. Rejects when no whole answer comes back. */
+/** Sends a request over a new connection. Rejects if no complete JSON answer comes back. */
 export async function send(
   origin: string,
   node: ServerKind,
@@ -39,7 +40,7 @@ export async function send(
       }),
       ...(request.method === 'DELETE' && headersOf(request)),
     },
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
   });
   return await new Promise((resolve, reject) => {
     sent.on('error', reject).on('response', (response) => {
@@ -50,7 +51,7 @@ export async function send(
         try {
           resolve(answerOf(response.statusCode ?? 0, requestId, text));
         } catch {
-          reject(new Error(`No JSON: ${text.slice(0, 200)}`));
+          reject(new Error(`The answer is not JSON: ${text.slice(0, 200)}`));
         }
       });
     });
