@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Line } from '../fleet/line.ts';
+import { HttpConnection } from '../fleet/http-connection.ts';
 import { instanceId, nodeId, PROJECT } from '../fleet/names.ts';
 import { repeat } from './rounds.ts';
 
@@ -23,7 +23,7 @@ const LONGEST_IDLE_MS = 3000;
 /** A client with one keep-alive connection. */
 export class Client {
   readonly #port: number;
-  #line: Line | undefined;
+  #connection: HttpConnection | undefined;
 
   constructor(port: number) {
     this.#port = port;
@@ -31,11 +31,11 @@ export class Client {
 
   /** Sees to it that the next request finds an open connection. */
   async ready(): Promise<void> {
-    const idleMs = performance.now() - (this.#line?.idleSince ?? 0);
-    if (this.#line?.isOpen === true && idleMs < LONGEST_IDLE_MS) return;
-    this.#line?.close();
-    this.#line = new Line(this.#port, () => undefined);
-    await this.#line.connected;
+    const idleMs = performance.now() - (this.#connection?.idleSince ?? 0);
+    if (this.#connection?.isOpen === true && idleMs < LONGEST_IDLE_MS) return;
+    this.#connection?.close();
+    this.#connection = new HttpConnection(this.#port, () => undefined);
+    await this.#connection.connected;
   }
 
   /** Takes another connection from now on. */
@@ -55,9 +55,9 @@ export class Client {
   ask(request: string): Promise<Answer> {
     return new Promise((resolve) => {
       // A line that has closed would tell it to nobody any more.
-      if (this.#line?.isOpen !== true) resolve({ status: 0, body: '' });
+      if (this.#connection?.isOpen !== true) resolve({ status: 0, body: '' });
       else {
-        this.#line.send(request, (status, body) => {
+        this.#connection.send(request, (status, body) => {
           resolve({ status, body });
         });
       }
@@ -72,8 +72,8 @@ export class Client {
   }
 
   close(): void {
-    this.#line?.close();
-    this.#line = undefined;
+    this.#connection?.close();
+    this.#connection = undefined;
   }
 }
 

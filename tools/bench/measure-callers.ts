@@ -1,5 +1,5 @@
 import { Child } from '../fleet/child.ts';
-import { Line } from '../fleet/line.ts';
+import { HttpConnection } from '../fleet/http-connection.ts';
 import { killRequest } from './client.ts';
 import type { floorAnswers } from './floor-process.ts';
 import { using, type ServerRig } from './rig.ts';
@@ -61,16 +61,19 @@ const SECONDS = BLOCK_MS / 1000;
 
 /** Resolves to how many answers came in so many milliseconds; rejects when one is not a 200. */
 export async function crowd(port: number, ms: number, callers = CALLERS): Promise<number> {
-  const lines = Array.from({ length: callers }, () => new Line(port, () => undefined));
-  await Promise.all(lines.map(({ connected }) => connected));
+  const connections = Array.from(
+    { length: callers },
+    () => new HttpConnection(port, () => undefined),
+  );
+  await Promise.all(connections.map(({ connected }) => connected));
   const end = performance.now() + ms;
   let answered = 0;
   let sent = 0;
-  const call = (line: Line): Promise<void> =>
+  const call = (connection: HttpConnection): Promise<void> =>
     new Promise((resolve, reject) => {
       const next = (): void => {
         sent += 1;
-        line.send(killRequest(0, [NOBODY + sent]), (status, body) => {
+        connection.send(killRequest(0, [NOBODY + sent]), (status, body) => {
           if (status !== 200) {
             reject(new Error(`An unknown id was answered with ${status} ${body.slice(0, 500)}`));
           } else if (performance.now() < end) {
@@ -82,9 +85,9 @@ export async function crowd(port: number, ms: number, callers = CALLERS): Promis
       next();
     });
   try {
-    await Promise.all(lines.map(call));
+    await Promise.all(connections.map(call));
   } finally {
-    for (const line of lines) line.close();
+    for (const connection of connections) connection.close();
   }
   return answered;
 }

@@ -8,14 +8,14 @@ interface Answer {
   readonly error?: string;
 }
 
-/** A process of ours that does what it is asked, one answer a question. It ends with us. */
+/** A child process that answers questions. It ends with this process. */
 export class Child<Questions extends Record<string, (...args: never[]) => unknown>> {
   readonly #process: ChildProcess;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
   #isStopped = false;
 
-  /** `file` stands beside this one. */
+  /** Starts the program in `file`, a path relative to this file. */
   constructor(file: string) {
     this.#process = fork(fileURLToPath(new URL(file, import.meta.url)));
     this.#process.on('message', (answer: Answer) => {
@@ -29,10 +29,12 @@ export class Child<Questions extends Record<string, (...args: never[]) => unknow
     });
   }
 
+  /** The process id. */
   get pid(): number {
     return this.#process.pid ?? 0;
   }
 
+  /** Calls a function in the child process. Rejects with its error, or if the process ends. Never settles after `stop`. */
   async ask<Name extends keyof Questions & string>(
     name: Name,
     ...args: Parameters<Questions[Name]>
@@ -45,12 +47,13 @@ export class Child<Questions extends Record<string, (...args: never[]) => unknow
         if (failure !== null) resolve({ id, error: failure.message });
       });
     });
-    // Who stopped it wants no more answers, nor a complaint.
+    // After `stop`, an error about the ended process would hide the reason for the stop.
     if (this.#isStopped) await new Promise(() => undefined);
     if (error !== undefined) throw new Error(error);
     return result as Awaited<ReturnType<Questions[Name]>>;
   }
 
+  /** Kills the process, and resolves when it has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
@@ -60,9 +63,9 @@ export class Child<Questions extends Record<string, (...args: never[]) => unknow
   }
 }
 
-/** In the process itself: answers with these functions until the parent is gone. */
+/** In the child process: answers questions with these functions, and exits when the parent is gone. */
 export function answerParent(answers: Record<string, (...args: never[]) => unknown>): void {
-  // A Ctrl-C is for the parent alone, which ends us.
+  // A Ctrl-C reaches this process too, but the parent stops it in its own time.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => undefined);
   process.on('disconnect', () => process.exit());

@@ -5,33 +5,33 @@ import { watchProcessors, type Shares } from './processor.ts';
 import type { Service } from './service.ts';
 import type { Report } from './report.ts';
 
-/** A stream of requests, to the service unless it has a port. */
+/** A stream of requests, to the service or to another port. */
 export type Requests = Omit<Stream, 'port'> & Partial<Pick<Stream, 'port'>>;
 
-/** What all measurements work with. */
+/** The parts that all measurements use. */
 export interface Fleet {
   readonly service: Service;
-  /** Runs only beside it, to compare. */
+  /** A second service for comparison. */
   readonly twin: Service;
   readonly nodes: Child<typeof nodesAnswers>;
   readonly load: Child<typeof loadAnswers>;
   /** The port of each simulated node. */
   readonly ports: readonly number[];
-  /** How many of them are in the registry at once. */
+  /** The number of nodes in the registry at one time. */
   readonly size: number;
-  /** How many a reload exchanges. */
+  /** The number of nodes that a reload replaces. */
   readonly exchanged: number;
-  /** How long a phase takes, more or less. */
+  /** The approximate duration of a phase. */
   readonly seconds: number;
   readonly report: Report;
 }
 
-/** The numbers and ports of these nodes, as the service is told them. */
+/** Returns the numbers and ports of the nodes from `first` up to, not including, `last`. */
 export function nodesFrom({ ports }: Fleet, first: number, last: number): [number, number][] {
   return ports.slice(first, last).map((port, index) => [first + index, port]);
 }
 
-/** Runs a load; the outcomes, in the order of the streams, the seconds until the last answer, and who had the processors. */
+/** Runs a load. Resolves to the outcomes in the order of the streams, the seconds until the last answer, and the use of the cores. */
 export async function runLoad(
   { service, nodes, load }: Fleet,
   seconds: number,
@@ -51,7 +51,7 @@ export async function runLoad(
   return { outcomes, elapsed: (performance.now() - begun) / 1000, processors: shares() };
 }
 
-/** How many nodes from the first to before the last are warm. */
+/** Resolves to the number of warm nodes from `first` up to, not including, `last`. */
 export async function warmNodes({ nodes }: Fleet, first: number, last: number): Promise<number> {
   return (await nodes.ask('counts', first, last)).warm;
 }

@@ -1,64 +1,65 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answerParent } from './child.ts';
-import { Line } from './line.ts';
+import { HttpConnection } from './http-connection.ts';
 import { instanceId, nodeId, PROJECT, TOKENS } from './names.ts';
 
-/** Requests of one kind: at a fixed rate whatever comes back (open loop), or so many at a time (closed loop). */
+/** Requests of one kind: at a fixed `rate` (open loop), or from a number of `callers` that wait for answers (closed loop). */
 export interface Stream {
   readonly name: string;
   readonly port: number;
-  /** Asked one after the other, over and over. */
+  /** The nodes, in turn. */
   readonly nodes: readonly number[];
-  /** The session to be ended. */
+  /** The id of the session to end. */
   readonly session: number;
   readonly rate?: number;
   readonly callers?: number;
 }
 
+/** The streams of a load, and its duration. */
 export interface Load {
   readonly seconds: number;
   readonly streams: readonly Stream[];
 }
 
-/** What became of the requests of a stream. */
+/** The result of a stream. */
 export interface Outcome {
   readonly name: string;
   readonly sent: number;
-  /** Whose turn came while all lines were in use. */
+  /** The number of requests that were due while all connections were in use. */
   readonly unsent: number;
   readonly statuses: Readonly<Record<number, number>>;
-  /** 200s that came before the end, a second. */
+  /** The number of 200s per second, up to the end of the load. */
   readonly goodput: number;
-  /** For each 200, from the moment when the request was due. */
+  /** The time of each 200, from the moment at which the request was due. */
   readonly milliseconds: readonly number[];
 }
 
-/** Requests under way at once: twice of what the service takes. */
-const MOST_LINES = 2048;
-/** The service closes what was idle for 5 s, maybe just when the next request is on its way. */
-const LONGEST_IDLE_MS = 3000;
-/** So many are opened before a load begins. */
+/** The maximum number of concurrent requests: twice the limit of the service. */
+const MAX_CONNECTIONS = 2048;
+/** A connection that is idle for longer may be closed by the service while the next request is on its way. */
+const MAX_IDLE_MS = 3000;
+/** The number of connections that are opened at the same time. */
 const OPENED_AT_ONCE = 64;
 
-const lines = new Set<Line>();
-/** By port. */
-const free = new Map<number, Line[]>();
+const connections = new Set<HttpConnection>();
+/** The idle connections by port. */
+const free = new Map<number, HttpConnection[]>();
 
-/** What the process with the load generator can be asked. */
+/** The functions of the load generator's process. */
 export const loadAnswers = {
-  /** Opens so many lines to the service, in place of those there are. */
+  /** Closes all connections and opens `count` new ones to the service. */
   async open(port: number, count: number): Promise<void> {
-    for (const line of lines) line.close();
-    lines.clear();
+    for (const connection of connections) connection.close();
+    connections.clear();
     free.clear();
-    // No more at a time than the system queues: else it tries again after 1, 3, 7 and 15 seconds.
-    while (freeLines(port).length < count) {
-      const some = Array.from({ length: OPENED_AT_ONCE }, () => newLine(port));
+    // If more connections are opened than the kernel queues, it retries only after 1, 3, 7 and 15 seconds.
+    while (freeConnections(port).length < count) {
+      const some = Array.from({ length: OPENED_AT_ONCE }, () => newConnection(port));
       await Promise.all(some.map(({ connected }) => connected));
-      freeLines(port).push(...some);
+      freeConnections(port).push(...some);
     }
   },
-  /** Returns when the last answer has come. */
+  /** Runs the streams, and resolves to their outcomes after the last answer. */
   async run({ seconds, streams }: Load): Promise<Outcome[]> {
     return Promise.all(streams.map((stream) => runStream(seconds, stream)));
   },
@@ -73,21 +74,21 @@ async function runStream(seconds: number, stream: Stream): Promise<Outcome> {
   const milliseconds: number[] = [];
   let [sent, unsent, open, good] = [0, 0, 0, 0];
   const request = (due: number, then: () => void): void => {
-    const line = takeLine(stream.port);
-    if (line === undefined) {
+    const connection = takeConnection(stream.port);
+    if (connection === undefined) {
       unsent += 1;
       return;
     }
     open += 1;
     const text = textOf(stream, sent);
     sent += 1;
-    line.send(text, (status) => {
+    connection.send(text, (status) => {
       const now = performance.now();
       open -= 1;
       statuses[status] = (statuses[status] ?? 0) + 1;
       if (status === 200) milliseconds.push(now - due);
       if (status === 200 && now <= end) good += 1;
-      if (line.isOpen) freeLines(stream.port).push(line);
+      if (connection.isOpen) freeConnections(stream.port).push(connection);
       then();
     });
   };
@@ -110,32 +111,33 @@ async function runStream(seconds: number, stream: Stream): Promise<Outcome> {
   return { name: stream.name, sent, unsent, statuses, goodput: good / seconds, milliseconds };
 }
 
-function takeLine(port: number): Line | undefined {
-  const idle = freeLines(port);
-  for (let line = idle.pop(); line !== undefined; line = idle.pop()) {
-    if (line.isOpen && performance.now() - line.idleSince < LONGEST_IDLE_MS) return line;
-    line.close();
-    lines.delete(line);
+function takeConnection(port: number): HttpConnection | undefined {
+  const idle = freeConnections(port);
+  for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+    if (connection.isOpen && performance.now() - connection.idleSince < MAX_IDLE_MS)
+      return connection;
+    connection.close();
+    connections.delete(connection);
   }
-  return lines.size < MOST_LINES ? newLine(port) : undefined;
+  return connections.size < MAX_CONNECTIONS ? newConnection(port) : undefined;
 }
 
-function freeLines(port: number): Line[] {
+function freeConnections(port: number): HttpConnection[] {
   const some = free.get(port) ?? [];
   free.set(port, some);
   return some;
 }
 
-function newLine(port: number): Line {
-  const line = new Line(port, () => {
-    lines.delete(line);
+function newConnection(port: number): HttpConnection {
+  const connection = new HttpConnection(port, () => {
+    connections.delete(connection);
   });
-  lines.add(line);
-  return line;
+  connections.add(connection);
+  return connection;
 }
 
 function nothing(): void {
-  // Who comes at a fixed rate does not wait for an answer.
+  // In an open loop, an answer does not trigger the next request.
 }
 
 const texts = new Map<string, string>();

@@ -27,13 +27,13 @@ type Phase = keyof typeof PHASES;
 
 const USAGE = `usage: npm run fleet [-- --nodes N] [--seconds N] [--source DIR] [--only PHASE[,PHASE]]
 
-Measures the service with many simulated nodes: its memory, a reload, what half of the nodes
-cost the others when they answer nothing, and what overload does.
+Measures the service with many simulated nodes: its memory, a reload, the effect of black-holed
+nodes on healthy ones, and overload.
 
-  --nodes    how many are known at once (2000); more are simulated
-  --seconds  how long the shortest phase takes (10)
-  --source   the tree whose src is built and measured (this one)
-  --only     of ${Object.keys(PHASES).join(', ')} these (all)
+  --nodes    the number of nodes in the registry (default 2000); more are simulated
+  --seconds  the duration of the shortest phase (default 10)
+  --source   the checkout to build and measure (default: this one)
+  --only     some of the phases, separated by commas (default ${Object.keys(PHASES).join(',')})
   --help     shows this text
 `;
 
@@ -70,11 +70,11 @@ async function measure(settings: Settings, undos: Undos): Promise<number> {
   const exchanged = Math.floor(size / 4);
   const average = loadavg().map((one) => one.toFixed(1));
   report.section(
-    `${size} nodes; Node ${process.version}, ${cpus().length} cores for everything, load before ${average.join(' ')}`,
+    `${size} nodes; Node ${process.version}, ${cpus().length} cores for all processes, load average before ${average.join(' ')}`,
   );
   report.progress('building the service');
   await build.make(source);
-  // Those of the service, those that a reload adds, and one half more for the twin.
+  // The nodes of the service, those that a reload adds, and half as many again for the twin.
   const ports = await nodes.ask('start', size + exchanged + size / 2);
   const fleet: Fleet = { service, twin, nodes, load, ports, size, exchanged, seconds, report };
   if (!phases.includes('memory')) await startWarm(fleet, phases.includes('reload') ? 0 : exchanged);
@@ -111,14 +111,14 @@ function readArguments(): Settings | undefined {
   if (!(seconds > 0)) throw new Error('--seconds must be a number above 0.');
   const phases = values.only.split(',');
   if (!phases.every(isPhase))
-    throw new Error(`--only must name phases: ${Object.keys(PHASES).join(', ')}.`);
+    throw new Error(`--only accepts only ${Object.keys(PHASES).join(', ')}.`);
   return { size, seconds, source: resolve(values.source), phases };
 }
 
-/** Starts the service as the phases that are left out would have left it. */
+/** Starts the service in the state in which the skipped phases would leave it. */
 async function startWarm(fleet: Fleet, first: number): Promise<void> {
   const { service, size, report } = fleet;
-  report.progress('warming');
+  report.progress('waiting until all nodes are warm');
   service.configure('all', nodesFrom(fleet, first, first + size));
   await service.launch();
   const isWarm = async (): Promise<boolean> =>

@@ -9,17 +9,19 @@ import { median } from '../lib/statistics.ts';
 const ROUNDS = 3;
 const SAMPLES = 5;
 const COLLECTIONS = 8;
-const MOST_KB = 40;
-/** The first pings come 15 s after connecting. */
+const MAX_KB = 40;
+/** The service sends the first pings 15 s after it has connected. */
 const FIRST_PINGS_MS = 15_000;
 
 /** Resident memory in KB. */
 interface Memory {
+  /** Before a garbage collection. */
   readonly asItRuns: number;
+  /** After a garbage collection. */
   readonly collected: number;
 }
 
-/** Measures the memory of the service without and with all connections, and how long they take. It is left running, and warm. */
+/** Measures the memory of the service without and with all connections, and the time to open them. The service stays up and warm. */
 export async function measureMemory(fleet: Fleet): Promise<void> {
   const { service, report, size } = fleet;
   const without: Memory[] = [];
@@ -35,7 +37,7 @@ export async function measureMemory(fleet: Fleet): Promise<void> {
     await service.stop();
     service.configure('all', nodesFrom(fleet, 0, size));
     await until(
-      'the old connections have gone',
+      'the old connections are closed',
       async () => (await warmNodes(fleet, 0, size)) === 0,
     );
     times.push(await startWarm(fleet));
@@ -45,22 +47,24 @@ export async function measureMemory(fleet: Fleet): Promise<void> {
   }
   const used = await memoryAfterKills(fleet);
 
-  report.section('Memory of the service: resident; and after its garbage was collected');
-  report.figure(`${size} nodes known, none connected`, told(without));
-  report.figure(`${size} nodes warm`, told(within));
-  report.figure('the same, after a kill on each', told([used]));
+  report.section('Resident memory of the service: as it runs; after a garbage collection');
+  report.figure(`${size} nodes known, none connected`, formatMemory(without));
+  report.figure(`${size} nodes warm`, formatMemory(within));
+  report.figure('the same, after a kill on each', formatMemory([used]));
   const each = perNode(fleet, without, within, ({ collected }) => collected);
-  const isMet = each <= MOST_KB;
-  report.aim('a warm node, collected', `${each.toFixed(1)} KB`, `at most ${MOST_KB} KB`, isMet);
+  const isMet = each <= MAX_KB;
+  report.aim('a warm node, collected', `${each.toFixed(1)} KB`, `at most ${MAX_KB} KB`, isMet);
   const asItRuns = perNode(fleet, without, within, (memory) => memory.asItRuns);
   report.figure('a warm node, as it runs', `${asItRuns.toFixed(1)} KB`);
   const afterKill = perNode(fleet, without, [used], ({ collected }) => collected);
   report.figure('a warm node with a kill, collected', `${afterKill.toFixed(1)} KB`);
   report.figure('open files with all warm', String(service.openFiles()));
-  report.figure('nothing asked, all warm', idle);
-  report.section('Warming');
-  report.figure('from its start until it listens', toldSeconds(times.map((one) => one.listening)));
-  report.figure(`from its start until ${size} are warm`, toldSeconds(times.map((one) => one.warm)));
+  report.figure('without requests, all warm', idle);
+  report.section('Start');
+  const listening = times.map((one) => one.listening);
+  report.figure('from the start until the service listens', formatSeconds(listening));
+  const warm = times.map((one) => one.warm);
+  report.figure(`from the start until ${size} nodes are warm`, formatSeconds(warm));
 }
 
 async function startWarm(fleet: Fleet): Promise<{ listening: number; warm: number }> {
@@ -73,7 +77,7 @@ async function startWarm(fleet: Fleet): Promise<{ listening: number; warm: numbe
   return { listening, warm: performance.now() - begun };
 }
 
-/** What keeping the connections warm costs while nobody asks for anything. */
+/** Measures the cost of warm connections without requests. */
 async function watchPings({ service, nodes, size, seconds }: Fleet): Promise<string> {
   const shares = watchProcessors({ service: service.processId });
   const before = await nodes.ask('counts', 0, size);
@@ -92,11 +96,11 @@ async function memoryAfterKills(fleet: Fleet): Promise<Memory> {
   return settledMemory(fleet);
 }
 
-/** Once nothing has been asked for a while: the medians of some samples. */
+/** Waits without requests, then samples the memory. Returns medians. */
 async function settledMemory({ service, seconds }: Fleet): Promise<Memory> {
   await sleep(seconds * 1000);
   const asItRuns = await sampledKb(() => service.residentKb());
-  // One time frees only a part of what is not needed, and that a moment later.
+  // One collection frees only a part of the garbage, and the memory shrinks a moment later.
   for (let time = 0; time < COLLECTIONS; time += 1) {
     service.collectGarbage();
     await sleep(1000);
@@ -119,7 +123,7 @@ function perNode(
   return (median(within.map(of)) - median(without.map(of))) / size;
 }
 
-function told(memories: readonly Memory[]): string {
+function formatMemory(memories: readonly Memory[]): string {
   const [asItRuns, collected] = [
     memories.map((memory) => memory.asItRuns / 1024),
     memories.map((memory) => memory.collected / 1024),
@@ -128,7 +132,7 @@ function told(memories: readonly Memory[]): string {
   return `${median(asItRuns).toFixed(1)} MB; ${median(collected).toFixed(1)} MB (${each})`;
 }
 
-function toldSeconds(milliseconds: readonly number[]): string {
+function formatSeconds(milliseconds: readonly number[]): string {
   const each = milliseconds.map((one) => (one / 1000).toFixed(2)).join(', ');
   return `${(median(milliseconds) / 1000).toFixed(2)} s (${each})`;
 }

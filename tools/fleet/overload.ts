@@ -4,26 +4,27 @@ import { range } from './names.ts';
 import { addCounts, mean, median, quantile, formatCounts } from '../lib/statistics.ts';
 
 const CALLERS = 64;
-const LINES = 2048;
+const CONNECTIONS = 2048;
 const FACTORS = [1, 2, 5, 10];
-/** The id that no session has. */
-const NOBODY = 4_000_000_000;
-const LEAST_SHARE = 0.8;
+/** An id that no session has. */
+const UNKNOWN_ID = 4_000_000_000;
+const MIN_SHARE = 0.8;
 
 interface Run {
   readonly outcome: Outcome;
-  /** 200s for each second that the service had a core: what other programs take does not change it. */
+  /** The number of 200s per second of processor time of the service, which other programs do not change. */
   readonly perCoreSecond: number;
-  readonly told: string;
+  /** The use of the cores, for the report. */
+  readonly cores: string;
 }
 
-/** A run with more than the service can do, and those before and after it with as much as it can. */
+/** A run above the capacity of the service, and the runs at its capacity before and after. */
 interface Turn {
   readonly over: Run;
-  readonly beside: readonly [Run, Run];
+  readonly atCapacity: readonly [Run, Run];
 }
 
-/** Measures how many kills of unknown ids the service answers, and how many when more are offered. */
+/** Measures how many kills of unknown ids the service answers at its capacity, and under more load. */
 export async function measureOverload(fleet: Fleet): Promise<void> {
   const { report, seconds } = fleet;
   const measureCapacity = (): Promise<Run> => {
@@ -39,34 +40,34 @@ export async function measureOverload(fleet: Fleet): Promise<void> {
     report.progress(`${factor} times the capacity`);
     const over = await run(fleet, { rate: before.outcome.goodput * factor });
     const after = await measureCapacity();
-    turns.get(factor)?.push({ over, beside: [before, after] });
+    turns.get(factor)?.push({ over, atCapacity: [before, after] });
     closed.push(after);
     before = after;
   }
 
   report.section(
-    'Overload, kills of unknown ids, by turns with the capacity; cores as of the last',
+    'Overload: kills of unknown ids, in turns with runs at the capacity; cores of the last run',
   );
   const most = median(closed.map(goodputOf)).toFixed(0);
-  const thrift = `${median(closed.map(thriftOf)).toFixed(0)} a second of a core`;
-  report.figure(`capacity, ${CALLERS} callers`, `${most} a second, ${thrift}`);
-  report.figure('  p99, cores', `${p99(closed)}; ${before.told}`);
+  const efficiency = `${median(closed.map(efficiencyOf)).toFixed(0)} per second of a core`;
+  report.figure(`capacity, ${CALLERS} callers`, `${most} a second, ${efficiency}`);
+  report.figure('  p99, cores', `${p99(closed)}; ${before.cores}`);
   for (const [factor, some] of turns) {
     const runs = some.map(({ over }) => over);
     const shares = some.map((turn) => shareOf(turn, goodputOf));
     const share = mean(shares);
-    const told = `${median(runs.map(goodputOf)).toFixed(0)} a second, ${percent(share)} of the capacity`;
+    const goodput = `${median(runs.map(goodputOf)).toFixed(0)} a second, ${percent(share)} of the capacity`;
     const each = shares.map(percent).join(', ');
-    const isMet = share >= LEAST_SHARE;
-    report.aim(`${factor} times: goodput`, `${told} (${each})`, 'at least 80 %', isMet);
-    const own = percent(mean(some.map((turn) => shareOf(turn, thriftOf))));
-    report.figure('  a second of a core', `${median(runs.map(thriftOf)).toFixed(0)}, ${own}`);
+    const isMet = share >= MIN_SHARE;
+    report.aim(`${factor} times: goodput`, `${goodput} (${each})`, 'at least 80 %', isMet);
+    const own = percent(mean(some.map((turn) => shareOf(turn, efficiencyOf))));
+    report.figure('  per second of a core', `${median(runs.map(efficiencyOf)).toFixed(0)}, ${own}`);
     const statuses = runs.map(({ outcome }) => outcome.statuses).reduce(addCounts, {});
     report.figure('  answers', `${formatCounts(statuses)}; ${p99(runs)}`);
     const sent = mean(runs.map(({ outcome }) => outcome.sent)) / seconds;
     const unsent = mean(runs.map(({ outcome }) => outcome.unsent)) / seconds;
     report.figure('  sent, not sent', `${sent.toFixed(0)}, ${unsent.toFixed(0)} a second`);
-    report.figure('  cores', runs.at(-1)?.told ?? '');
+    report.figure('  cores', runs.at(-1)?.cores ?? '');
   }
 }
 
@@ -74,12 +75,12 @@ function goodputOf({ outcome }: Run): number {
   return outcome.goodput;
 }
 
-function thriftOf({ perCoreSecond }: Run): number {
+function efficiencyOf({ perCoreSecond }: Run): number {
   return perCoreSecond;
 }
 
-function shareOf({ over, beside }: Turn, figure: (run: Run) => number): number {
-  return figure(over) / mean(beside.map(figure));
+function shareOf({ over, atCapacity }: Turn, figure: (run: Run) => number): number {
+  return figure(over) / mean(atCapacity.map(figure));
 }
 
 function percent(share: number): string {
@@ -88,15 +89,15 @@ function percent(share: number): string {
 
 async function run(fleet: Fleet, how: { rate: number } | { callers: number }): Promise<Run> {
   const { service, load, report, size, exchanged, seconds } = fleet;
-  await load.ask('open', service.port, 'callers' in how ? how.callers : LINES);
-  const kill = { name: 'kill', session: NOBODY, nodes: range(exchanged, exchanged + size) };
+  await load.ask('open', service.port, 'callers' in how ? how.callers : CONNECTIONS);
+  const kill = { name: 'kill', session: UNKNOWN_ID, nodes: range(exchanged, exchanged + size) };
   const { outcomes, processors, elapsed } = await runLoad(fleet, seconds, { ...kill, ...how });
   const [outcome] = outcomes;
   if (outcome === undefined) throw new Error('The load has no outcome.');
   const answered = outcome.statuses[200] ?? 0;
   const perCoreSecond = answered / elapsed / (processors.cores['service'] ?? NaN);
-  report.progress(`${outcome.goodput.toFixed(0)} a second; cores: ${processors.told}`);
-  return { outcome, perCoreSecond, told: processors.told };
+  report.progress(`${outcome.goodput.toFixed(0)} a second; cores: ${processors.text}`);
+  return { outcome, perCoreSecond, cores: processors.text };
 }
 
 function p99(runs: readonly Run[]): string {

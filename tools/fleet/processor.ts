@@ -1,17 +1,18 @@
 import { readFileSync } from 'node:fs';
 
-/** Ticks of the kernel's clock, by process; `all` is what every program had. */
+/** Processor time in ticks of the kernel's clock by process; `all` is the sum of all programs. */
 type Ticks = ReadonlyMap<string, number>;
 
-const TICKS_A_SECOND = 100;
+const TICKS_PER_SECOND = 100;
 
-/** How much of the machine's cores each process had, and all other programs together. */
+/** The number of cores that each process used, and all other programs together. */
 export interface Shares {
   readonly cores: Readonly<Record<string, number>>;
-  readonly told: string;
+  /** The same as text for a report. */
+  readonly text: string;
 }
 
-/** Measures from now on until what it returns is called. */
+/** Starts a measurement. The returned function ends it and returns the shares. */
 export function watchProcessors(pids: Readonly<Record<string, number>>): () => Shares {
   const before = ticks(pids);
   const begun = performance.now();
@@ -19,13 +20,13 @@ export function watchProcessors(pids: Readonly<Record<string, number>>): () => S
     const seconds = (performance.now() - begun) / 1000;
     const after = ticks(pids);
     const used = (name: string): number =>
-      ((after.get(name) ?? 0) - (before.get(name) ?? 0)) / TICKS_A_SECOND / seconds;
+      ((after.get(name) ?? 0) - (before.get(name) ?? 0)) / TICKS_PER_SECOND / seconds;
     const ours = Object.keys(pids).map((name) => [name, used(name)] as const);
     const others = used('all') - ours.reduce((sum, [, cores]) => sum + cores, 0);
     const shares = [...ours, ['others', Math.max(0, others)] as const];
     return {
       cores: Object.fromEntries(shares),
-      told: shares.map(([name, cores]) => `${name} ${cores.toFixed(2)}`).join(', '),
+      text: shares.map(([name, cores]) => `${name} ${cores.toFixed(2)}`).join(', '),
     };
   };
 }
@@ -42,7 +43,7 @@ function ticks(pids: Readonly<Record<string, number>>): Ticks {
 }
 
 function ticksOf(pid: number): number {
-  // What comes before the last bracket is the program's name, which may hold spaces.
+  // The fields follow the program's name, which is in brackets and may hold spaces.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')
     .split(' ');

@@ -7,7 +7,7 @@ import { quantile, formatCounts } from '../lib/statistics.ts';
 
 const RATE = 100;
 
-/** Measures a reload that exchanges nodes while requests go on, to those that stay and to those that go. */
+/** Measures a reload that replaces a part of the nodes while requests go to the nodes that stay and to those that it removes. */
 export async function measureReload(fleet: Fleet): Promise<void> {
   const { service, nodes, report, size, exchanged, seconds } = fleet;
   report.progress(`a reload that adds ${exchanged} nodes and removes as many`);
@@ -20,7 +20,7 @@ export async function measureReload(fleet: Fleet): Promise<void> {
   const stream = { session: FIRST_SESSION, rate: RATE };
   const stay = { ...stream, name: 'stay', nodes: range(exchanged, size) };
   const go = { ...stream, name: 'go', nodes: range(0, exchanged) };
-  // Without a reload, to compare.
+  // The same load without a reload, for comparison.
   const calm = await runLoad(fleet, seconds, stay, go);
   const before = await counts();
   const loading = runLoad(fleet, seconds, stay, go);
@@ -35,7 +35,7 @@ export async function measureReload(fleet: Fleet): Promise<void> {
   const warm = performance.now() - begun;
   const { outcomes, processors } = await loading;
   const areGone = async (): Promise<boolean> => (await warmNodes(fleet, 0, exchanged)) === 0;
-  await until('the service has left the removed nodes', areGone);
+  await until('the service has disconnected from the removed nodes', areGone);
   const after = await counts();
   const added = await runLoad(fleet, seconds / 2, {
     ...{ ...stream, name: 'added', nodes: range(size, size + exchanged) },
@@ -45,7 +45,7 @@ export async function measureReload(fleet: Fleet): Promise<void> {
     opened: (after[index]?.opened ?? NaN) - opened,
     closed: (after[index]?.closed ?? NaN) - closed,
   }));
-  const told = (index: number): string =>
+  const formatMoved = (index: number): string =>
     `${moved[index]?.opened ?? NaN} opened, ${moved[index]?.closed ?? NaN} closed`;
   const haveStayed = moved[1]?.opened === 0 && moved[1].closed === 0;
   const failed = [outcomes[0], added.outcomes[0]].flatMap((outcome) =>
@@ -53,19 +53,22 @@ export async function measureReload(fleet: Fleet): Promise<void> {
   );
   const odd = Object.keys(outcomes[1]?.statuses ?? {}).filter((one) => !/^(200|404)$/.test(one));
   report.section(`A reload: ${exchanged} nodes added, ${exchanged} removed`);
-  report.aim(`connections of the ${size - exchanged} others`, told(1), 'none', haveStayed);
-  report.figure('connections of the removed', told(0));
-  report.figure('connections of the added', told(2));
+  report.aim(`connections of the ${size - exchanged} others`, formatMoved(1), 'none', haveStayed);
+  report.figure('connections of the removed', formatMoved(0));
+  report.figure('connections of the added', formatMoved(2));
   const statuses = outcomes.map((outcome) => formatCounts(outcome.statuses));
   const areFine = failed.length === 0 && odd.length === 0;
-  report.aim('answers of those that stay', statuses[0] ?? '', 'all 200', areFine);
-  report.figure('answers of those that go', statuses[1] ?? '');
-  report.figure('answers of the added, later', formatCounts(added.outcomes[0]?.statuses ?? {}));
-  report.figure('until the files were read', `${reloaded.toFixed(0)} ms`);
-  report.figure('until the added were warm', `${warm.toFixed(0)} ms`);
+  report.aim('answers of the nodes that stay', statuses[0] ?? '', 'all 200', areFine);
+  report.figure('answers of the removed nodes', statuses[1] ?? '');
+  report.figure(
+    'answers of the added nodes, later',
+    formatCounts(added.outcomes[0]?.statuses ?? {}),
+  );
+  report.figure('time until the files were read', `${reloaded.toFixed(0)} ms`);
+  report.figure('time until the added nodes were warm', `${warm.toFixed(0)} ms`);
   const longest = [calm.outcomes[0], outcomes[0]].map((outcome) =>
     quantile(outcome?.milliseconds ?? [], 1).toFixed(0),
   );
-  report.figure('longest request without, with', `${longest.join(' ms, ')} ms`);
-  report.figure('cores', processors.told);
+  report.figure('longest request without, with a reload', `${longest.join(' ms, ')} ms`);
+  report.figure('cores', processors.text);
 }

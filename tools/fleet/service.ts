@@ -6,10 +6,10 @@ import { LaunchedService } from '../lib/launched-service.ts';
 import { until } from '../lib/until.ts';
 import { CONTROL, instanceId, nodeId, NODES_HOST, PROJECT, TOKENS } from './names.ts';
 
-/** Memory that could be given back at any moment says nothing of what is needed. */
+/** Lets SIGUSR2 run the garbage collector, because garbage would hide how much memory the service needs. */
 const COLLECT_ON_SIGNAL = `process.on('SIGUSR2', () => globalThis.gc());`;
 
-/** The compiled service in front of simulated nodes. */
+/** The compiled service for simulated nodes. */
 export class Service extends LaunchedService {
   constructor(build: Build) {
     const hook = join(build.folder, 'collect.js');
@@ -18,7 +18,7 @@ export class Service extends LaunchedService {
     super({ program, hasLogFile: true });
   }
 
-  /** Writes both files; a node is its number with its port. */
+  /** Writes both configuration files. A node is given by its number and its port. */
   configure(warm: 'all' | 'on_demand', nodes: readonly (readonly [number, number])[]): void {
     const settings = {
       server: { port: this.port, max_connections_per_address: 4096 },
@@ -34,18 +34,19 @@ export class Service extends LaunchedService {
     configure(this, settings, entries);
   }
 
-  /** Sends SIGHUP, and resolves when the service has read its files again. */
+  /** Sends SIGHUP, and resolves when the service has reloaded its files. */
   async reload(): Promise<void> {
     this.signal('SIGHUP');
     const hasReloaded = (): boolean => this.output.includes('"message":"reloaded"');
     await until('the service has reloaded', hasReloaded);
   }
 
+  /** Makes the service collect its garbage. */
   collectGarbage(): void {
     this.signal('SIGUSR2');
   }
 
-  /** Returns the number of its open files. */
+  /** Returns the number of open files of the service. */
   openFiles(): number {
     return readdirSync(`/proc/${this.processId}/fd`).length;
   }

@@ -2,8 +2,9 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer, type Connection } from 'mysql2';
 import { CONTROL, nodeId, NODES_HOST } from './names.ts';
 
-/** How many user sessions each node lists, by ids from `FIRST_SESSION` on; ended ones stay listed. */
+/** The number of user sessions that each node lists. Their ids begin with `FIRST_SESSION`, and killed sessions stay in the list. */
 const SESSIONS = 20;
+/** The id of the first user session. */
 export const FIRST_SESSION = 1001;
 const OLDEST_CONNECTION = 5000;
 
@@ -12,21 +13,21 @@ const GRANTS = 'GRANT PROCESS, CONNECTION_ADMIN ON *.* TO `session_control`@`%`'
 
 type Row = Readonly<Record<string, string | null>>;
 
-/** What a simulated node has seen. */
+/** The events on a simulated node. */
 export interface NodeCounts {
   opened: number;
   closed: number;
-  /** Connections that are open and have answered all that the service asks at first. */
+  /** The number of open connections on which the service has finished its first statements. */
   warm: number;
   lists: number;
   kills: number;
   pings: number;
 }
 
-/** A server that speaks as much of MySQL's protocol as the service uses. */
+/** A server with the part of MySQL's protocol that the service uses. */
 export class SimulatedNode {
-  /** While it is, nothing is answered any more, nobody greeted. */
-  isDark = false;
+  /** True while the node neither greets nor answers. */
+  isBlackHoled = false;
   readonly counts: NodeCounts = { opened: 0, closed: 0, warm: 0, lists: 0, kills: 0, pings: 0 };
   readonly #number: number;
   readonly #server: Server;
@@ -40,7 +41,7 @@ export class SimulatedNode {
     this.#server = (server as unknown as { _server: Server })._server;
   }
 
-  /** Listens on a port that is free. */
+  /** Listens on a free port, and resolves to the port. */
   listen(): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject).listen(0, NODES_HOST, () => {
@@ -51,7 +52,7 @@ export class SimulatedNode {
 
   #serve(connection: Connection): void {
     const { stream } = connection as unknown as { stream: Socket };
-    // The driver sizes it for 16,000 statements: half a megabyte a connection.
+    // The driver's own cache has room for 16,000 statements, which is half a megabyte per connection.
     Object.assign(connection, { _statements: new Map() });
     this.#lastId += 1;
     const id = this.#lastId;
@@ -62,7 +63,7 @@ export class SimulatedNode {
       if (isWarm) this.counts.warm -= 1;
     });
     connection.on('error', () => stream.destroy());
-    if (this.isDark) return;
+    if (this.isBlackHoled) return;
     connection.serverHandshake({
       protocolVersion: 10,
       serverVersion: '8.4.0',
@@ -76,8 +77,8 @@ export class SimulatedNode {
       },
     });
     const answer = (sql: string): void => {
-      if (this.isDark) return;
-      // One packet of the network instead of one a row.
+      if (this.isBlackHoled) return;
+      // With cork(), all rows go into one network packet.
       stream.cork();
       connection.sequenceId = 1;
       this.#answer(sql, id, connection);
@@ -88,7 +89,7 @@ export class SimulatedNode {
       this.counts.warm += 1;
     };
     connection.on('query', answer);
-    // The driver's server reports a SET so.
+    // The driver's server reports a SET statement with this event.
     connection.on('stmt_prepare', answer);
   }
 

@@ -1,16 +1,18 @@
 import { connect, type Socket } from 'node:net';
 
-/** Hears the status of an answer, and its body byte for character; 0 when the line broke before. */
+/** Called with the status and the body of an answer as Latin-1 text, or with status 0 if the connection broke first. */
 export type OnAnswer = (status: number, body: string) => void;
 
 /**
- * A keep-alive connection to the service, one request at a time. It knows just enough of HTTP for the service's answers: the
- * client of Node costs as much for each request as the service does, and there are two cores for both.
+ * A keep-alive connection to the service with one request at a time. It parses only the part of HTTP that the service's answers use:
+ * Node's own client needs as much processor time for a request as the service, and both share two cores.
  */
-export class Line {
+export class HttpConnection {
+  /** True if another request can be sent. */
   isOpen = true;
-  /** Since when it has waited for another request. */
+  /** When the last answer came, in milliseconds of `performance.now()`; Infinity before the first one. */
   idleSince = Infinity;
+  /** Resolves when the connection is open or has failed. */
   readonly connected: Promise<void>;
   readonly #socket: Socket;
   #text = '';
@@ -33,11 +35,13 @@ export class Line {
     });
   }
 
+  /** Sends a request. The last answer must have come before. */
   send(request: string, onAnswer: OnAnswer): void {
     this.#onAnswer = onAnswer;
     this.#socket.write(request, 'latin1');
   }
 
+  /** Closes the connection. */
   close(): void {
     this.#socket.destroy();
   }
