@@ -10,7 +10,7 @@ import { identify, type ServerIdentity } from './identity.ts';
 import { NodeIdentity, pinOf, type Port } from './node-identity.ts';
 import { readProcessList } from './process-list.ts';
 import { nodeTrouble } from './node-trouble.ts';
-import { isServerError, serverErrorNumber } from './server-errors.ts';
+import { ifAllowed, isServerError, serverErrorNumber } from './server-errors.ts';
 import type { KnownOfNode } from './control-connection.ts';
 import { PerformanceSchema } from './performance-schema.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
@@ -149,12 +149,8 @@ async function canReadThreads(
   // Without the performance schema the table is empty.
   const sql =
     'SELECT 1 FROM performance_schema.threads WHERE PROCESSLIST_ID IS NOT NULL AND CONNECTION_TYPE IS NOT NULL LIMIT 1';
-  try {
-    return (await connection.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
-  } catch (error) {
-    if (serverErrorNumber(error) === undefined) throw error;
-    return false;
-  }
+  const found = await ifAllowed(connection.query(sql, node.listTimeoutMs, deadline));
+  return found !== undefined && found.rows.length > 0;
 }
 
 function filterOf({ user, internalUsers }: Node, ownId: bigint): ClientFilter {

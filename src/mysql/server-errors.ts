@@ -90,6 +90,16 @@ export function isServerError(error: unknown, ...symbols: readonly ServerErrorSy
   return symbols.some((symbol) => SERVER_ERRORS[symbol].number === number);
 }
 
+/** Returns the answer; undefined if the server answered with an error, as to an account that may not read. Throws other errors. */
+export async function ifAllowed<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (serverErrorNumber(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
 /** Returns true if the account may not read a table or a column of it, or the server does not have it. */
 export function isTableUnreadable(error: unknown): boolean {
   return isServerError(

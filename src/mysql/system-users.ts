@@ -3,7 +3,7 @@ import type { Node } from '../domain/node.ts';
 import { clientPort, type Session } from '../domain/session.ts';
 import { hostFit, type HostFit } from './account-host.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
-import { serverErrorNumber } from './server-errors.ts';
+import { ifAllowed } from './server-errors.ts';
 
 interface Account {
   readonly user: string;
@@ -28,7 +28,8 @@ export async function sessionsOfSystemUsers(
   sessions: readonly Session[],
   deadline: Deadline,
 ): Promise<readonly Session[]> {
-  const ask = (sql: string) => askIfAllowed(connection, sql, node, deadline);
+  const ask: Ask = async (sql) =>
+    (await ifAllowed(connection.query(sql, node.listTimeoutMs, deadline)))?.rows;
   const known = await readAccounts(ask);
   if (known === undefined) return [];
   // MySQL accepts a KILL of what is Killed already, whatever its account has.
@@ -118,19 +119,4 @@ function isAsleep({ command }: Session): boolean {
 
 function hostOf(host: string): string {
   return clientPort(host) === undefined ? host : host.slice(0, host.lastIndexOf(':'));
-}
-
-/** Returns undefined if the server answers with an error, as to an account that may not read. */
-async function askIfAllowed(
-  connection: DriverConnection,
-  sql: string,
-  node: Node,
-  deadline: Deadline,
-): Promise<readonly (readonly unknown[])[] | undefined> {
-  try {
-    return (await connection.query(sql, node.listTimeoutMs, deadline)).rows;
-  } catch (error) {
-    if (serverErrorNumber(error) === undefined) throw error;
-    return undefined;
-  }
 }
