@@ -14,7 +14,7 @@ const ARROWS = {
   },
   'src/mysql/pool/**': {
     local:
-      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|identity|node-trouble)\\.ts$|driver/(driver-connection|name-lookup|open-connection)\\.ts$)',
+      '^\\.\\./(?!\\.\\./(domain/|errors\\.ts$)|(control-connection|node-trouble|shared-connection)\\.ts$|driver/(driver-connection|name-lookup|open-connection)\\.ts$)',
     packages: '^(?!node:|\\.)',
   },
   'src/mysql/driver/**': {

@@ -1,90 +1,27 @@
-import type { LookupFunction } from 'node:net';
 import { limitReached, withDeadline, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, KillLimits, KillResult } from '../domain/node.ts';
 import type { Node, OwnSessions, ProcessList, TransactionState } from '../domain/node.ts';
 import type { Incarnation, Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
-import { openConnection, type Address } from './driver/open-connection.ts';
-import { requireGrants, type Grants } from './grants.ts';
-import { identify, type ServerIdentity } from './identity.ts';
+import type { Grants } from './grants.ts';
+import type { ServerIdentity } from './identity.ts';
 import { KillRefusals } from './kill-refusals.ts';
 import { isDenial, killSession, killSessionsAhead, type KillTarget } from './kill.ts';
 import type { SendLimits } from './kill.ts';
 import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
 import { nodeTrouble } from './node-trouble.ts';
-import { SharedProcessList } from './process-list.ts';
+import type { SharedProcessList } from './process-list.ts';
 import { readTransactions } from './transactions.ts';
 
-/** What all connections to a node have in common. */
-export interface KnownOfNode {
-  readonly identity: NodeIdentity;
-  readonly lookup?: LookupFunction | undefined;
-}
-
-interface Opened {
+/** The parts of an open control connection. */
+export interface Opened {
   readonly node: Node;
-  readonly address: Address;
   readonly connection: DriverConnection;
   readonly identity: ServerIdentity;
   /** The grants with which it logged in. */
   readonly grants: Grants;
   readonly nodeIdentity: NodeIdentity;
-}
-
-/** An open control connection, which several requests can lease at the same time. */
-export class SharedControlConnection {
-  readonly identity: ServerIdentity;
-  readonly connection: DriverConnection;
-  /** True if it was opened to the spare port: then it is closed after use. */
-  readonly isSpare: boolean;
-  /** The host that it was opened to. The name can lead to another server later. */
-  readonly host: string;
-  readonly #opened: Opened;
-  readonly #list: SharedProcessList;
-
-  private constructor(opened: Opened) {
-    const { node, address, connection, identity } = opened;
-    this.identity = identity;
-    this.connection = connection;
-    this.isSpare = address !== node;
-    this.host = address.host;
-    this.#opened = opened;
-    this.#list = new SharedProcessList(connection, identity, node);
-  }
-
-  /**
-   * Connects to the node, or to its spare port. Throws `node_unavailable` if another server answers, or if the account lacks a privilege;
-   * the driver's error if the connection fails.
-   */
-  static async open(
-    node: Node,
-    address: Address,
-    deadline: Deadline,
-    { identity: nodeIdentity, lookup }: KnownOfNode,
-  ): Promise<SharedControlConnection> {
-    const connection = await openConnection(node, address, deadline, lookup);
-    try {
-      const found = await identify(connection, node, deadline);
-      const identity = nodeIdentity.accept(found, address === node ? 'main' : 'spare', node);
-      const grants = await requireGrants(connection, identity, node, deadline);
-      const opened = { node, address, connection, identity, grants, nodeIdentity };
-      return new SharedControlConnection(opened);
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
-  }
-
-  /** Returns true if it still reaches the server that the node's main port reached last. */
-  isCurrent(): boolean {
-    return this.#opened.nodeIdentity.isCurrent(this.identity.incarnation);
-  }
-
-  /** Returns the connection as one request sees it. */
-  lease(ours: () => OwnSessions): LeasedConnection {
-    return new LeasedConnection(this.#opened, this.#list, ours);
-  }
 }
 
 /** A control connection as one request sees it: reads lists and sends KILLs only while it reaches the node. */
@@ -126,7 +63,7 @@ export class LeasedConnection implements ControlConnection {
 
   /** See ControlConnection. A denied KILL that is worth another attempt becomes `not_sent`: it had no effect. */
   async kill(session: Session, limits: KillLimits): Promise<KillResult> {
-    const result = await killSession(this.#target, session, this.#whileSending(limits));
+    const result = await killSession(this.#target, session, this.#sendLimits(limits));
     return this.#refusals.explain(result, limits.deadline);
   }
 
@@ -142,7 +79,7 @@ export class LeasedConnection implements ControlConnection {
       if (held.length === 0 && !isDenial(result, this.#target.node)) onResult(session, result);
       else held.push([session, result]);
     };
-    const sendLimits = this.#whileSending(limits);
+    const sendLimits = this.#sendLimits(limits);
     const unsent = await killSessionsAhead(this.#target, sessions, sendLimits, onAnswer);
     const again: Session[] = [];
     for (const [session, result] of held) {
@@ -181,7 +118,7 @@ export class LeasedConnection implements ControlConnection {
   }
 
   /** Promise 1: no KILL is sent once the main port reaches another server, checked at the moment of sending. */
-  #whileSending(limits: KillLimits): SendLimits {
+  #sendLimits(limits: KillLimits): SendLimits {
     return { ...limits, unless: () => this.#otherServer() };
   }
 

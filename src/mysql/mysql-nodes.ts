@@ -3,12 +3,11 @@ import type { Deadline } from '../domain/deadline.ts';
 import type { Capabilities, ControlConnection, Node, Nodes } from '../domain/node.ts';
 import { lookUpName, serialAddressLookup, type AddressesOf } from './driver/name-lookup.ts';
 import { NodeIdentity } from './node-identity.ts';
-import { ControlConnectionIds } from './pool/control-connection-ids.ts';
 import { NodePool } from './pool/node-pool.ts';
 import { noCounts, SlowNodeBulkhead } from './pool/node-health.ts';
 import type { NodeCounts, NodeEvents } from './pool/node-health.ts';
 import { probe } from './probe.ts';
-import type { KnownOfNode } from './control-connection.ts';
+import { ControlConnectionIds, type KnownOfNode } from './shared-connection.ts';
 
 /** `warm` connects to at most this many nodes at the same time. */
 const WARMED_AT_ONCE = 32;

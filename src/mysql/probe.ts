@@ -11,7 +11,7 @@ import { NodeIdentity, pinOf, type Port } from './node-identity.ts';
 import { readProcessList } from './process-list.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import { ifAllowed, isServerError, serverErrorNumber } from './server-errors.ts';
-import type { KnownOfNode } from './control-connection.ts';
+import type { KnownOfNode } from './shared-connection.ts';
 import { PerformanceSchema } from './performance-schema.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import { readTransactions } from './transactions.ts';

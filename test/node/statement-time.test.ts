@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NodeIdentity } from '../../src/mysql/node-identity.ts';
-import { SharedControlConnection } from '../../src/mysql/control-connection.ts';
+import { SharedControlConnection } from '../../src/mysql/shared-connection.ts';
 import { asRoot, nodeOn, servers, type Server } from '../support/server.ts';
 
 const account = { user: 'sc_in_a_hurry', password: 'sc_in_a_hurry' };

@@ -129,8 +129,9 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'mysql/control-connection.ts',
-        'const result = await killSession(this.#target, session, this.#whileSending(limits));',
-        `const { deadline } = limits;
+        'const result = await killSession(this.#target, session, this.#sendLimits(limits));',
+        `const { openConnection } = await import('./driver/open-connection.ts');
+    const { deadline } = limits;
     const { node } = this.#target;
     let connection = await openConnection(node, node, deadline).catch(() => undefined);
     while (connection === undefined && performance.now() < deadline) {
@@ -138,7 +139,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       connection = await openConnection(node, node, deadline).catch(() => undefined);
     }
     const target = { ...this.#target, ...(connection && { connection }) };
-    const result = await killSession(target, session, this.#whileSending(limits));
+    const result = await killSession(target, session, this.#sendLimits(limits));
     connection?.close();`,
       ],
     ],

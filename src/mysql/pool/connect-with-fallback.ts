@@ -3,7 +3,7 @@ import type { Deadline } from '../../domain/deadline.ts';
 import type { Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
 import { isEndpointUnavailable, isFull } from '../node-trouble.ts';
-import { SharedControlConnection, type KnownOfNode } from '../control-connection.ts';
+import { SharedControlConnection, type KnownOfNode } from '../shared-connection.ts';
 
 /** On a full node each refused login takes the last connection for a moment: another attempt can succeed. */
 const FULL_PATIENCE_MS = 1000;

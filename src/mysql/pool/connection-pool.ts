@@ -1,22 +1,12 @@
-import { isIP } from 'node:net';
 import type { Node } from '../../domain/node.ts';
-import type { LeasedConnection, SharedControlConnection } from '../control-connection.ts';
+import type { LeasedConnection } from '../control-connection.ts';
 import type { AddressesOf } from '../driver/name-lookup.ts';
-import type { ControlConnectionIds } from './control-connection-ids.ts';
+import type { ControlConnectionIds, SharedControlConnection } from '../shared-connection.ts';
 import type { NodeCounts } from './node-health.ts';
 
 /** A second connection is opened beside one that is slow to answer. */
 const MAX_CONNECTIONS = 2;
 const SHORTEST_PING_MS = 15_000;
-
-/** A connection that stays open for more than one request. */
-export interface PooledConnection {
-  readonly shared: SharedControlConnection;
-  users: number;
-  timer: NodeJS.Timeout | undefined;
-  /** True if the name that it was opened to leads to another address now. */
-  hasMoved: boolean;
-}
 
 /** The open control connections of one node. All requests share them; idle ones are pinged, broken ones are removed. */
 export class ConnectionPool {
@@ -24,7 +14,8 @@ export class ConnectionPool {
   readonly #ids: ControlConnectionIds;
   readonly #onBroken: () => void;
   readonly #addressesOf: AddressesOf;
-  readonly #connections = new Set<PooledConnection>();
+  /** Each with the timer of its next ping. */
+  readonly #connections = new Map<SharedControlConnection, NodeJS.Timeout>();
   #isClosed = false;
 
   /** Calls `onBroken` after a connection broke or was closed, and was removed. */
@@ -44,149 +35,130 @@ export class ConnectionPool {
 
   /** Returns true if there are as many usable connections as may be open. */
   isFull(): boolean {
-    const usable = [...this.#connections].filter(isUsable);
-    return usable.length >= MAX_CONNECTIONS;
+    return this.#usable().length >= MAX_CONNECTIONS;
   }
 
   /** Returns the usable connection whose present statement waits the shortest time; undefined if none is usable. */
-  best(): PooledConnection | undefined {
-    let best: PooledConnection | undefined;
-    for (const pooled of this.#connections) {
-      if (!isUsable(pooled)) continue;
-      if (best === undefined || busyMs(pooled) < busyMs(best)) best = pooled;
-    }
-    return best;
+  best(): SharedControlConnection | undefined {
+    const [first, ...others] = this.#usable();
+    return (
+      first && others.reduce((best, next) => (next.busyMs() < best.busyMs() ? next : best), first)
+    );
+  }
+
+  #usable(): SharedControlConnection[] {
+    return [...this.#connections.keys()].filter((connection) => connection.isUsable());
   }
 
   /** Adds these connections to the counts. Returns the number of requests that use them. */
-  addTo(connections: NodeCounts['connections']): number {
+  addTo(counts: NodeCounts['connections']): number {
     let served = 0;
-    for (const { shared, users } of this.#connections) {
-      connections[shared.isSpare ? 'spare' : users > 0 ? 'in_use' : 'idle'] += 1;
+    for (const { isSpare, users } of this.#connections.keys()) {
+      counts[isSpare ? 'spare' : users > 0 ? 'in_use' : 'idle'] += 1;
       served += users;
     }
     return served;
   }
 
   /** Adds a new connection. */
-  add(shared: SharedControlConnection): PooledConnection {
-    const pooled: PooledConnection = { shared, users: 0, timer: undefined, hasMoved: false };
-    this.#connections.add(pooled);
+  add(shared: SharedControlConnection): void {
+    this.#connections.set(shared, this.#pingLater(shared));
     this.#ids.opened(this.#node.nodeId, shared.connection, shared.identity);
     shared.connection.onceBroken(() => {
-      this.#remove(pooled);
+      this.#remove(shared);
       this.#onBroken();
     });
-    this.#pingLater(pooled);
-    return pooled;
   }
 
-  /** Leases one of them to a request, which must `leave` it. */
-  lease(pooled: PooledConnection): LeasedConnection {
-    const { shared } = pooled;
-    pooled.users += 1;
+  /** Leases a connection to a request, which must `leave` it. */
+  lease(shared: SharedControlConnection): LeasedConnection {
+    shared.users += 1;
     shared.connection.holdProcess(true);
     return shared.lease(() => this.#ids.of(this.#node.nodeId, shared.identity.incarnation));
   }
 
   /** Ends a lease. The last one closes a connection that is not to stay. */
-  leave(pooled: PooledConnection): void {
-    pooled.users -= 1;
-    if (pooled.users > 0) return;
-    pooled.shared.connection.holdProcess(false);
-    this.#closeIfUnneeded(pooled);
+  leave(shared: SharedControlConnection): void {
+    shared.users -= 1;
+    if (shared.users > 0) return;
+    shared.connection.holdProcess(false);
+    this.#closeIfUnneeded(shared);
   }
 
   /** Keeps a connection open until the returned function is called and its callers have begun to use the connection. */
-  retain(pooled: PooledConnection): () => void {
-    pooled.users += 1;
+  retain(shared: SharedControlConnection): () => void {
+    shared.users += 1;
     return () => {
       setImmediate(() => {
-        this.leave(pooled);
+        this.leave(shared);
       });
     };
   }
 
   /** Closes an unused connection that is not to stay. Requests that wait for it use it first. */
-  release(pooled: PooledConnection): void {
-    this.retain(pooled)();
+  release(shared: SharedControlConnection): void {
+    this.retain(shared)();
   }
 
   /** Closes the unused connections, and each other one after its last user. */
   close(): void {
     this.#isClosed = true;
-    for (const pooled of this.#connections) this.#closeIfUnneeded(pooled);
+    for (const shared of this.#connections.keys()) this.#closeIfUnneeded(shared);
   }
 
   /** Closes connections that must not be used any more, at once or when their last user leaves. */
   dropStale(): void {
-    for (const pooled of this.#connections) if (!isUsable(pooled)) this.#closeIfUnneeded(pooled);
+    for (const shared of this.#connections.keys()) {
+      if (!shared.isUsable()) this.#closeIfUnneeded(shared);
+    }
   }
 
   /** Begins to look where the names of the node lead now, and drops the connections to other addresses. */
   recheck(): void {
-    for (const pooled of this.#connections) void this.#recheckAddress(pooled);
+    for (const shared of this.#connections.keys()) void this.#recheckAddress(shared);
     this.dropStale();
   }
 
-  async #recheckAddress(pooled: PooledConnection): Promise<void> {
-    const { host, connection } = pooled.shared;
-    const address = connection.remoteAddress;
-    if (isIP(host) !== 0 || address === undefined) return;
-    const addresses = await this.#addressesOf(host);
-    // A name server that does not answer moves no node.
-    if (addresses.length > 0) pooled.hasMoved = !addresses.includes(address);
+  async #recheckAddress(shared: SharedControlConnection): Promise<void> {
+    await shared.recheckAddress(this.#addressesOf);
     this.dropStale();
   }
 
-  #closeIfUnneeded(pooled: PooledConnection): void {
-    if (pooled.users > 0) return;
-    if (this.#isClosed || pooled.shared.isSpare || !isUsable(pooled)) this.#close(pooled);
+  #closeIfUnneeded(shared: SharedControlConnection): void {
+    if (shared.users > 0) return;
+    if (this.#isClosed || shared.isSpare || !shared.isUsable()) this.#close(shared);
   }
 
-  #close(pooled: PooledConnection): void {
-    this.#remove(pooled);
-    pooled.shared.connection.close();
+  #close(shared: SharedControlConnection): void {
+    this.#remove(shared);
+    shared.connection.close();
   }
 
-  #remove(pooled: PooledConnection): void {
-    clearTimeout(pooled.timer);
-    if (this.#connections.delete(pooled))
-      this.#ids.closed(this.#node.nodeId, pooled.shared.connection);
+  #remove(shared: SharedControlConnection): void {
+    clearTimeout(this.#connections.get(shared));
+    if (this.#connections.delete(shared)) {
+      this.#ids.closed(this.#node.nodeId, shared.connection);
+    }
   }
 
-  #pingLater(pooled: PooledConnection): void {
-    pooled.timer = setTimeout(
-      () => {
-        void this.#ping(pooled);
-      },
-      SHORTEST_PING_MS * (1 + Math.random()),
-    ).unref();
+  #pingLater(shared: SharedControlConnection): NodeJS.Timeout {
+    const pauseMs = SHORTEST_PING_MS * (1 + Math.random());
+    return setTimeout(() => void this.#ping(shared), pauseMs).unref();
   }
 
-  async #ping(pooled: PooledConnection): Promise<void> {
-    const [first] = this.#connections;
-    if (pooled.users === 0 && pooled !== first) {
-      this.#close(pooled);
+  async #ping(shared: SharedControlConnection): Promise<void> {
+    const [first] = this.#connections.keys();
+    if (shared.users === 0 && shared !== first) {
+      this.#close(shared);
       return;
     }
     // This breaks a connection on which no answer comes.
-    await pooled.shared.connection
+    await shared.connection
       .query('DO 0', this.#node.listTimeoutMs, Infinity)
       .catch(() => undefined);
     // A look-up can take longer than the time between two pings.
-    void this.#recheckAddress(pooled);
+    void this.#recheckAddress(shared);
     this.dropStale();
-    if (this.#connections.has(pooled)) this.#pingLater(pooled);
+    if (this.#connections.has(shared)) this.#connections.set(shared, this.#pingLater(shared));
   }
-}
-
-/** Returns true if a connection works and still reaches the node. */
-export function isUsable({ shared, hasMoved }: PooledConnection): boolean {
-  return !hasMoved && !shared.connection.isBroken() && shared.isCurrent();
-}
-
-/** Returns the time that its present statement has waited for an answer, in milliseconds. */
-export function busyMs({ shared }: PooledConnection): number {
-  return shared.connection.busyMs();
 }

@@ -2,11 +2,11 @@ import { backoffMs, limitReached, withDeadline, type Deadline } from '../../doma
 import type { ControlConnection, Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
 import { isEndpointUnavailable, isFull, nodeTrouble } from '../node-trouble.ts';
-import type { KnownOfNode } from '../control-connection.ts';
 import type { AddressesOf } from '../driver/name-lookup.ts';
 import { connectWithFallback } from './connect-with-fallback.ts';
-import { busyMs, ConnectionPool, isUsable, type PooledConnection } from './connection-pool.ts';
-import type { ControlConnectionIds } from './control-connection-ids.ts';
+import type { ControlConnectionIds, KnownOfNode } from '../shared-connection.ts';
+import type { SharedControlConnection } from '../shared-connection.ts';
+import { ConnectionPool } from './connection-pool.ts';
 import { CircuitBreaker, type BulkheadMember, type SlowNodeBulkhead } from './node-health.ts';
 import type { NodeCounts, NodeEvents } from './node-health.ts';
 
@@ -18,7 +18,7 @@ const SHORTEST_REOPEN_MS = 500;
 const LONGEST_REOPEN_MS = 60_000;
 
 interface Acquired {
-  readonly pooled: PooledConnection;
+  readonly shared: SharedControlConnection;
   /** True if it was open before. */
   readonly wasWarm: boolean;
 }
@@ -34,7 +34,8 @@ export class NodePool implements BulkheadMember {
   readonly #bulkhead: SlowNodeBulkhead;
   readonly #events: NodeEvents | undefined;
   #users = 0;
-  #opening: { readonly pooled: Promise<PooledConnection>; readonly begunAt: number } | undefined;
+  #opening:
+    { readonly shared: Promise<SharedControlConnection>; readonly begunAt: number } | undefined;
   #reopening: NodeJS.Timeout | undefined;
   #reopened = 0;
   #isClosed = false;
@@ -66,7 +67,7 @@ export class NodePool implements BulkheadMember {
   /** See BulkheadMember. */
   isSlow(): boolean {
     const best = this.#pool.best();
-    if (best !== undefined) return busyMs(best) >= SLOW_MS;
+    if (best !== undefined) return best.busyMs() >= SLOW_MS;
     if (this.#breaker.hasFailed()) return true;
     return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
   }
@@ -83,7 +84,7 @@ export class NodePool implements BulkheadMember {
     const best = this.#pool.best();
     if (best === undefined) return false;
     // A shorter limit would break the connection of the other users.
-    const answer = best.shared.connection.query('DO 0', listTimeoutMs, Infinity, { sendBy });
+    const answer = best.connection.query('DO 0', listTimeoutMs, Infinity, { sendBy });
     return withDeadline(sendBy, answer).then(
       () => true,
       () => false,
@@ -112,15 +113,15 @@ export class NodePool implements BulkheadMember {
     if (this.#users === 1) this.#bulkhead.begin(this);
     try {
       for (;;) {
-        const { pooled, wasWarm } = this.#warmOne() ?? (await this.#openOne(deadline));
-        const connection = this.#pool.lease(pooled);
+        const { shared, wasWarm } = this.#warmOne() ?? (await this.#openOne(deadline));
+        const connection = this.#pool.lease(shared);
         try {
           return await work(connection);
         } catch (error) {
           // An open connection can have broken unnoticed, or lead to another server by now. Without a list no KILL was sent over it.
-          if (!wasWarm || connection.hasListed || isUsable(pooled)) throw error;
+          if (!wasWarm || connection.hasListed || shared.isUsable()) throw error;
         } finally {
-          this.#pool.leave(pooled);
+          this.#pool.leave(shared);
         }
       }
     } finally {
@@ -160,8 +161,8 @@ export class NodePool implements BulkheadMember {
   #warmOne(): Acquired | undefined {
     const best = this.#pool.best();
     if (best === undefined) return undefined;
-    const isGood = busyMs(best) < SLOW_MS || this.#pool.isFull();
-    return isGood ? { pooled: best, wasWarm: true } : undefined;
+    const isGood = best.busyMs() < SLOW_MS || this.#pool.isFull();
+    return isGood ? { shared: best, wasWarm: true } : undefined;
   }
 
   /** Returns a new connection; or the best open one if that answers before, or no new one can be opened. */
@@ -170,8 +171,8 @@ export class NodePool implements BulkheadMember {
     const opening = this.#open();
     // It can be opened after its request has left.
     void opening.then(
-      (pooled) => {
-        this.#pool.release(pooled);
+      (shared) => {
+        this.#pool.release(shared);
       },
       () => undefined,
     );
@@ -179,25 +180,25 @@ export class NodePool implements BulkheadMember {
     const release = best && this.#pool.retain(best);
     try {
       const first = best === undefined ? opening : Promise.race([opening, answering(best)]);
-      const pooled = await withDeadline(deadline, first);
-      return { pooled, wasWarm: pooled === best };
+      const shared = await withDeadline(deadline, first);
+      return { shared, wasWarm: shared === best };
     } catch (error) {
-      if (best === undefined || !isUsable(best)) throw error;
-      return { pooled: best, wasWarm: true };
+      if (best === undefined || !best.isUsable()) throw error;
+      return { shared: best, wasWarm: true };
     } finally {
       release?.();
     }
   }
 
-  #open(): Promise<PooledConnection> {
+  #open(): Promise<SharedControlConnection> {
     this.#opening ??= {
-      pooled: this.#connect().finally(() => (this.#opening = undefined)),
+      shared: this.#connect().finally(() => (this.#opening = undefined)),
       begunAt: performance.now(),
     };
-    return this.#opening.pooled;
+    return this.#opening.shared;
   }
 
-  async #connect(): Promise<PooledConnection> {
+  async #connect(): Promise<SharedControlConnection> {
     this.#breaker.requireClosed();
     const opening = this.#ids.opening(this.node.nodeId);
     try {
@@ -205,7 +206,8 @@ export class NodePool implements BulkheadMember {
       if (this.#breaker.succeeded()) this.#events?.reachable(this.node);
       if (!shared.isSpare) this.#reopened = 0;
       this.#pool.dropStale();
-      return this.#pool.add(shared);
+      this.#pool.add(shared);
+      return shared;
     } catch (error) {
       const trouble = nodeTrouble(error, this.node.connectTimeoutMs);
       if (isEndpointUnavailable(error) && !isFull(error) && this.#breaker.failed()) {
@@ -232,11 +234,10 @@ export class NodePool implements BulkheadMember {
 }
 
 /** Resolves when its present statement has its answer; never if it is not usable then. */
-function answering(pooled: PooledConnection): Promise<PooledConnection> {
-  const { connection } = pooled.shared;
+function answering(shared: SharedControlConnection): Promise<SharedControlConnection> {
   return new Promise((resolve) => {
-    connection.onceAnswered(() => {
-      if (isUsable(pooled)) resolve(pooled);
+    shared.connection.onceAnswered(() => {
+      if (shared.isUsable()) resolve(shared);
     });
   });
 }
