@@ -1,6 +1,7 @@
 import { isIP, type LookupFunction } from 'node:net';
 import type { Deadline } from '../domain/deadline.ts';
-import { isSameRun, type Incarnation, type Node, type OwnSessions } from '../domain/node.ts';
+import type { Node, OwnSessions } from '../domain/node.ts';
+import { isSameRun, type Incarnation } from '../domain/session.ts';
 import { LeasedConnection, type Opened } from './control-connection.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import type { AddressesOf } from './driver/name-lookup.ts';

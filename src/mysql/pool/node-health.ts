@@ -65,6 +65,8 @@ export interface NodeEvents {
   reachable(node: NodeKey): void;
 }
 
+/** At most this many requests use a node, or wait for it, at the same time. */
+const MAX_USERS = 512;
 /** At most this many requests wait for slow nodes, all together: about half of the requests that are admitted. */
 const MAX_AT_SLOW_NODES = 512;
 /** At most this many of them count for one node: a node can have more users at the time it gets slow. */
@@ -97,8 +99,9 @@ export class SlowNodeBulkhead {
     this.#busy.delete(node);
   }
 
-  /** Throws `overloaded` if this node is slow, and it or all slow nodes together have as many requests as they may. */
+  /** Throws `overloaded` if this node has 512 requests; or if it is slow, and it or all slow nodes together have as many requests as they may. */
   requireRoom(node: BulkheadMember): void {
+    if (node.users >= MAX_USERS) throw new ServiceError('overloaded', QUEUE_FULL);
     if (!node.isSlow()) return;
     if (performance.now() - this.#countedAt > RECOUNT_MS) this.#count();
     if (node.users >= MAX_AT_ONE || this.#held >= MAX_AT_SLOW_NODES)
@@ -113,6 +116,11 @@ export class SlowNodeBulkhead {
       if (node.isSlow()) this.#held += Math.min(node.users, MAX_AT_ONE);
   }
 }
+
+const QUEUE_FULL = {
+  'en-us': 'Too many requests wait for this node.',
+  'zh-cn': '等待该节点的请求过多。',
+};
 
 const TOO_MANY = {
   'en-us': 'The node is slow to answer, and too many requests wait for such nodes.',

@@ -1,21 +1,13 @@
-import { backoffMs, limitReached, withDeadline, type Deadline } from '../../domain/deadline.ts';
+import { limitReached, withDeadline, type Deadline } from '../../domain/deadline.ts';
 import type { ControlConnection, Node } from '../../domain/node.ts';
-import { ServiceError } from '../../errors.ts';
-import { isEndpointUnavailable, isFull, nodeTrouble } from '../node-trouble.ts';
 import type { AddressesOf } from '../driver/name-lookup.ts';
-import { connectWithFallback } from './connect-with-fallback.ts';
 import type { ControlConnectionIds, KnownOfNode } from '../shared-connection.ts';
 import type { SharedControlConnection } from '../shared-connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import { CircuitBreaker, type BulkheadMember, type SlowNodeBulkhead } from './node-health.ts';
-import type { NodeCounts, NodeEvents } from './node-health.ts';
+import { NodeConnector } from './node-connector.ts';
+import type { BulkheadMember, NodeCounts, NodeEvents, SlowNodeBulkhead } from './node-health.ts';
 
 const SLOW_MS = 200;
-/** At most this many requests use a node, or wait for it, at the same time. */
-const MAX_USERS = 512;
-/** Without requests, the pause between two attempts to open a connection grows from the first to the second. */
-const SHORTEST_REOPEN_MS = 500;
-const LONGEST_REOPEN_MS = 60_000;
 
 interface Acquired {
   readonly shared: SharedControlConnection;
@@ -23,22 +15,15 @@ interface Acquired {
   readonly wasWarm: boolean;
 }
 
-/** The control connections to one node: opens them on demand or beforehand, reopens them when they break, limits their users. */
+/** Gives requests the control connections to one node, and limits the number of these requests. */
 export class NodePool implements BulkheadMember {
   /** The node as the registry has it now: a reload can bring a new object with the same settings. */
   node: Node;
   readonly known: KnownOfNode;
-  readonly #ids: ControlConnectionIds;
-  readonly #breaker = new CircuitBreaker();
   readonly #pool: ConnectionPool;
+  readonly #connector: NodeConnector;
   readonly #bulkhead: SlowNodeBulkhead;
-  readonly #events: NodeEvents | undefined;
   #users = 0;
-  #opening:
-    { readonly shared: Promise<SharedControlConnection>; readonly begunAt: number } | undefined;
-  #reopening: NodeJS.Timeout | undefined;
-  #reopened = 0;
-  #isClosed = false;
 
   constructor(
     node: Node,
@@ -48,15 +33,12 @@ export class NodePool implements BulkheadMember {
     known: KnownOfNode,
     addressesOf: AddressesOf,
   ) {
-    this.node = node;
-    this.known = known;
-    this.#ids = ids;
-    const reopen = (): void => {
-      this.#reopenLater();
+    [this.node, this.known, this.#bulkhead] = [node, known, bulkhead];
+    const onBroken = (): void => {
+      this.#connector.reopenLater();
     };
-    this.#pool = new ConnectionPool(node, ids, reopen, addressesOf);
-    this.#bulkhead = bulkhead;
-    this.#events = events;
+    this.#pool = new ConnectionPool(node, ids, onBroken, addressesOf);
+    this.#connector = new NodeConnector(node, known, this.#pool, ids, events);
   }
 
   /** See BulkheadMember. */
@@ -68,8 +50,7 @@ export class NodePool implements BulkheadMember {
   isSlow(): boolean {
     const best = this.#pool.best();
     if (best !== undefined) return best.busyMs() >= SLOW_MS;
-    if (this.#breaker.hasFailed()) return true;
-    return performance.now() - (this.#opening?.begunAt ?? Infinity) >= SLOW_MS;
+    return this.#connector.breaker.hasFailed() || (this.#connector.openingMs() ?? 0) >= SLOW_MS;
   }
 
   /** Returns true if a usable connection is open. */
@@ -94,8 +75,8 @@ export class NodePool implements BulkheadMember {
   /** Adds the connections, the breaker and the requests of this node. */
   addTo({ connections, breakers, requests }: NodeCounts): void {
     const served = this.#pool.addTo(connections);
-    if (this.#opening !== undefined) connections.opening += 1;
-    breakers[this.#breaker.state] += 1;
+    if (this.#connector.openingMs() !== undefined) connections.opening += 1;
+    breakers[this.#connector.breaker.state] += 1;
     requests.at_node += served;
     requests.waiting_for_connection += this.#users - served;
     if (this.#users > 0 && this.isSlow()) requests.at_slow_node += this.#users;
@@ -107,7 +88,6 @@ export class NodePool implements BulkheadMember {
     work: (connection: ControlConnection) => Promise<T>,
   ): Promise<T> {
     if (deadline <= performance.now()) throw limitReached();
-    if (this.#users >= MAX_USERS) throw queueFull();
     this.#bulkhead.requireRoom(this);
     this.#users += 1;
     if (this.#users === 1) this.#bulkhead.begin(this);
@@ -140,20 +120,14 @@ export class NodePool implements BulkheadMember {
     this.#pool.recheck();
   }
 
-  /** Opens a connection if there is none; never throws. */
-  async warm(): Promise<void> {
-    if (this.isWarm() || this.#isClosed) return;
-    try {
-      this.#pool.release(await this.#open());
-    } catch {
-      this.#reopenLater();
-    }
+  /** Opens a connection if none is usable; never throws. */
+  warm(): Promise<void> {
+    return this.#connector.warm();
   }
 
   /** Closes the unused connections, and each other one after its last user. */
   close(): void {
-    this.#isClosed = true;
-    clearTimeout(this.#reopening);
+    this.#connector.close();
     this.#pool.close();
   }
 
@@ -168,7 +142,7 @@ export class NodePool implements BulkheadMember {
   /** Returns a new connection; or the best open one if that answers before, or no new one can be opened. */
   async #openOne(deadline: Deadline): Promise<Acquired> {
     const best = this.#pool.best();
-    const opening = this.#open();
+    const opening = this.#connector.open();
     // It can be opened after its request has left.
     void opening.then(
       (shared) => {
@@ -189,48 +163,6 @@ export class NodePool implements BulkheadMember {
       release?.();
     }
   }
-
-  #open(): Promise<SharedControlConnection> {
-    this.#opening ??= {
-      shared: this.#connect().finally(() => (this.#opening = undefined)),
-      begunAt: performance.now(),
-    };
-    return this.#opening.shared;
-  }
-
-  async #connect(): Promise<SharedControlConnection> {
-    this.#breaker.requireClosed();
-    const opening = this.#ids.opening(this.node.nodeId);
-    try {
-      const shared = await connectWithFallback(this.node, this.known);
-      if (this.#breaker.succeeded()) this.#events?.reachable(this.node);
-      if (!shared.isSpare) this.#reopened = 0;
-      this.#pool.dropStale();
-      this.#pool.add(shared);
-      return shared;
-    } catch (error) {
-      const trouble = nodeTrouble(error, this.node.connectTimeoutMs);
-      if (isEndpointUnavailable(error) && !isFull(error) && this.#breaker.failed()) {
-        this.#events?.unreachable(this.node, trouble);
-      }
-      throw trouble;
-    } finally {
-      opening.end();
-    }
-  }
-
-  #reopenLater(): void {
-    if (this.#isClosed || !this.#pool.isEmpty()) return;
-    clearTimeout(this.#reopening);
-    const pauseMs = backoffMs(this.#reopened, SHORTEST_REOPEN_MS, LONGEST_REOPEN_MS);
-    this.#reopened += 1;
-    this.#reopening = setTimeout(
-      () => {
-        void this.warm();
-      },
-      Math.max(this.#breaker.leftMs(), pauseMs),
-    ).unref();
-  }
 }
 
 /** Resolves when its present statement has its answer; never if it is not usable then. */
@@ -239,12 +171,5 @@ function answering(shared: SharedControlConnection): Promise<SharedControlConnec
     shared.connection.onceAnswered(() => {
       if (shared.isUsable()) resolve(shared);
     });
-  });
-}
-
-function queueFull(): ServiceError {
-  return new ServiceError('overloaded', {
-    'en-us': 'Too many requests wait for this node.',
-    'zh-cn': '等待该节点的请求过多。',
   });
 }
