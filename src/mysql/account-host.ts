@@ -1,8 +1,8 @@
 import { isIP, isIPv4 } from 'node:net';
 
 /**
- * How the host of an account fits a client: `exact` if it is the host that the node shows, `maybe exact` if it is an address and
- * the node shows a name, `pattern` if it is a wildcard or a network that may hold the client.
+ * How the host of an account fits a client. `exact`: it is the host that the node shows. `maybe exact`: it is an address, and the node shows
+ * a name. `pattern`: it is a wildcard or a network that may hold the client.
  */
 export type HostFit = 'exact' | 'maybe exact' | 'pattern';
 
@@ -13,7 +13,7 @@ export function hostFit(accountHost: string, clientHost: string): HostFit | unde
     return isName || isInNetwork(clientHost, accountHost) ? 'pattern' : undefined;
   }
   if (accountHost === '' || /[%_]/.test(accountHost)) {
-    // Behind a name that the node resolved is an address that the node does not show.
+    // The node resolved the name from an address that it does not show, and the pattern may match that address.
     const mayBeAddress = isName && /^[\d.:a-f%_]*$/i.test(accountHost);
     return mayBeAddress || matchesWildcards(accountHost, clientHost) ? 'pattern' : undefined;
   }
@@ -28,7 +28,7 @@ export function hostFit(accountHost: string, clientHost: string): HostFit | unde
 function matchesWildcards(pattern: string, host: string): boolean {
   const parts = (pattern === '' ? '%' : pattern.toLowerCase()).match(/\\[^]|[^]/g) ?? [];
   const text = host.toLowerCase();
-  // The lengths of the beginnings of the host that the parts so far match.
+  // The lengths of the prefixes of the host that the parts up to here match.
   let lengths = new Set([0]);
   for (const part of parts) {
     const next = new Set<number>();

@@ -1,3 +1,5 @@
+// A DriverConnection (driver/) sends statements. A SharedControlConnection (shared-connection.ts) holds one, with its identity and its list.
+// A LeasedConnection (here) is the share of one request, behind the domain's interface ControlConnection.
 import { limitReached, withDeadline, type Deadline } from '../domain/deadline.ts';
 import type { ControlConnection, KillLimits, KillResult } from '../domain/node.ts';
 import type { Node, OwnSessions, ProcessList, TransactionState } from '../domain/node.ts';
@@ -19,12 +21,12 @@ export interface Opened {
   readonly node: Node;
   readonly connection: DriverConnection;
   readonly identity: ServerIdentity;
-  /** The grants with which it logged in. */
+  /** The grants at its login. */
   readonly grants: Grants;
   readonly nodeIdentity: NodeIdentity;
 }
 
-/** A control connection as one request sees it: reads lists and sends KILLs only while it reaches the node. */
+/** A control connection as one request sees it. It reads lists and sends KILLs only while it reaches the node. */
 export class LeasedConnection implements ControlConnection {
   readonly id: bigint;
   readonly incarnation: Incarnation;
@@ -48,7 +50,7 @@ export class LeasedConnection implements ControlConnection {
     this.#refusals = new KillRefusals(connection, identity, node, grants);
   }
 
-  /** True once it gave the request a list: before that, the request has sent no KILL. */
+  /** True once the request has a list. Before that, the request has sent no KILL. */
   get hasListed(): boolean {
     return this.#hasListed;
   }
@@ -56,12 +58,12 @@ export class LeasedConnection implements ControlConnection {
   /** See ControlConnection. */
   async list(deadline: Deadline, wanted?: readonly bigint[]): Promise<ProcessList> {
     if (deadline <= performance.now()) throw limitReached();
-    const list = await this.#whileCurrent(() => withDeadline(deadline, this.#list.read(wanted)));
+    const list = await this.#readChecked(() => withDeadline(deadline, this.#list.read(wanted)));
     this.#hasListed = true;
     return list;
   }
 
-  /** See ControlConnection. A denied KILL that is worth another attempt becomes `not_sent`: it had no effect. */
+  /** See ControlConnection. A KILL that the node denied is `not_sent` if a new connection may send it: it had no effect. */
   async kill(session: Session, limits: KillLimits): Promise<KillResult> {
     const result = await killSession(this.#target, session, this.#sendLimits(limits));
     return this.#refusals.explain(result, limits.deadline);
@@ -101,11 +103,11 @@ export class LeasedConnection implements ControlConnection {
   /** See ControlConnection. */
   transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined> {
     const { connection, flavour, node } = this.#target;
-    return this.#whileCurrent(() => readTransactions(connection, flavour, node, deadline));
+    return this.#readChecked(() => readTransactions(connection, flavour, node, deadline));
   }
 
-  /** Returns the answer to a read. Throws `node_unavailable` if the main port reaches another server by the time of the answer. */
-  async #whileCurrent<T>(read: () => Promise<T>): Promise<T> {
+  /** Returns the answer to a read. Throws `node_unavailable` if the main port reaches another server before the read or after it. */
+  async #readChecked<T>(read: () => Promise<T>): Promise<T> {
     const { node } = this.#opened;
     const before = this.#otherServer();
     if (before !== undefined) throw before;
@@ -117,7 +119,7 @@ export class LeasedConnection implements ControlConnection {
     return answer;
   }
 
-  /** Promise 1: no KILL is sent once the main port reaches another server, checked at the moment of sending. */
+  /** Promise 1: adds a check at the moment of sending. It stops a KILL once the main port reaches another server. */
   #sendLimits(limits: KillLimits): SendLimits {
     return { ...limits, unless: () => this.#otherServer() };
   }

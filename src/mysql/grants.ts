@@ -12,11 +12,11 @@ export interface Grants {
   readonly missingToKill: string | undefined;
   /** True if MySQL lets the control account end sessions whose account has SYSTEM_USER. */
   readonly hasSystemUser: boolean;
-  /** True if a connection that logged in with these grants can still end sessions after a REVOKE. */
+  /** True if a connection with these grants at its login can still end sessions after a REVOKE. */
   readonly keepsKill: boolean;
 }
 
-/** Returns the grants. Throws `node_unavailable`, with the first GRANT that is missing, unless the control account may see and end other accounts' sessions. */
+/** Returns the grants. Throws `node_unavailable`, with the first missing GRANT, unless the control account may list and end other accounts' sessions. */
 export async function requireGrants(
   connection: DriverConnection,
   identity: ServerIdentity,
@@ -40,8 +40,8 @@ export async function missingGrants(
 }
 
 /**
- * Reads the grants. Without PROCESS a server lists only the account's own sessions, and every other id would seem not to exist.
- * SHOW GRANTS includes the active roles of the account; a role that is no default role is not active. Throws the driver's error.
+ * Reads the grants. Without PROCESS a server lists only the account's own sessions, and every other id would seem unknown.
+ * SHOW GRANTS includes the active roles of the account; only default roles are active. Throws the driver's error.
  */
 export async function readGrants(
   connection: DriverConnection,
@@ -67,7 +67,7 @@ export async function readGrants(
   };
 }
 
-/** Returns the privileges for a KILL that a server reads at the login; it reads the others with each statement. */
+/** Returns the privileges for a KILL that a server reads at the login. It reads the others for each statement. */
 function readAtLogin({ killWith }: Node, { flavour }: ServerIdentity): readonly string[] {
   if (killWith === 'rds_kill') return ['EXECUTE'];
   return flavour === 'tidb' ? [] : ['SUPER', 'CONNECTION ADMIN'];
@@ -123,7 +123,7 @@ export function grantMissing(grant: string, cause?: unknown): ServiceError {
   );
 }
 
-/** Returns the error for a node without the procedure that ends its sessions. */
+/** Returns the error for a node without the procedure `mysql.rds_kill`. */
 export function procedureMissing(cause?: unknown): ServiceError {
   return new ServiceError(
     'node_unavailable',

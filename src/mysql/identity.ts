@@ -5,33 +5,32 @@ import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import { serverErrorNumber } from './server-errors.ts';
 
-/** What a connection proves about the server behind it. */
+/** The identity of a server, as one connection found it. */
 export interface ServerIdentity {
   /** The session id of this connection, as CONNECTION_ID() returns it. */
   readonly ownId: bigint;
-  /** The thread id of the greeting: the low 32 bits of the session id, unless a proxy greets. */
+  /** The thread id of the greeting. It is the low 32 bits of the session id, unless a proxy greets. */
   readonly greetingId: bigint;
   readonly flavour: Flavour;
-  /** The version of MySQL or MariaDB that VERSION() claims, as a number: 804 is 8.4. TiDB claims one of MySQL. */
+  /** The version of MySQL or MariaDB in VERSION(), as a number: 804 is 8.4. TiDB returns a version of MySQL. */
   readonly version: number;
-  /** The version of the product, such as `8.4`; of TiDB its own, or `unknown`. */
+  /** The version of the product, such as `8.4`. On TiDB it is TiDB's, or `unknown`. */
   readonly productVersion: string;
   /** `@@server_uuid`, in lower case; undefined on MariaDB, TiDB and MySQL before 5.6. */
   readonly uuid: string | undefined;
-  /** `hostname:port:server_id`, as the server itself names them, in lower case. */
+  /** `hostname:port:server_id` of the server's own variables, in lower case. */
   readonly address: string;
   readonly incarnation: Incarnation;
 }
 
 export type Flavour = 'mysql' | 'mariadb' | 'tidb';
 
-/** One row, as text. */
 type Row = readonly (string | null)[];
 type AskRow = (sql: string) => Promise<Row>;
 
 /**
- * Asks the server for its identity. Throws `node_unavailable` if the answer makes no sense.
- * The session id is asked for, since the greeting holds 32 bits and TiDB's ids have 64.
+ * Reads the identity of the server. Throws `node_unavailable` if the answer is not one of MySQL, MariaDB or TiDB.
+ * The session id comes from CONNECTION_ID(): the greeting holds 32 bits, and TiDB's ids have 64.
  */
 export async function identify(
   connection: DriverConnection,
@@ -50,7 +49,7 @@ export async function identify(
   if (!/^[1-9]\d*$/.test(id ?? '') || release === undefined || address == null) throw oddAnswer();
   if (!/^\d+(\.\d+)?$/.test(now ?? '') || !/^\d+$/.test(uptime ?? '')) throw oddAnswer();
   const ownId = BigInt(id ?? 0);
-  // A clock that stepped back behind the server's start makes it negative, printed without a sign.
+  // A clock that stepped back to before the server's start makes Uptime negative. The server prints it as an unsigned number.
   const seconds = Number(BigInt.asIntN(64, BigInt(uptime ?? 0)));
   return {
     ownId,
@@ -63,7 +62,7 @@ export async function identify(
     incarnation: {
       server: (uuid ?? address).toLowerCase(),
       startedAt: Math.floor(Number(now)) - seconds,
-      // Uptime is cut to whole seconds, so the start can be up to a second later than it says.
+      // The server cuts Uptime to whole seconds, so the start can be up to a second later.
       begunBy: Math.min(seenAt, seenAt - seconds * 1000 + 1000),
       seenAt,
       // NodeIdentity numbers the runs.
@@ -72,7 +71,7 @@ export async function identify(
   };
 }
 
-/** Session id, version, address, uuid or null, the server's clock and its uptime in seconds. */
+/** Returns session id, version, address, uuid or null, and the server's clock and uptime in seconds. */
 async function askIdentity(askRow: AskRow, greeted: string): Promise<Row> {
   try {
     const row = await askFor(askRow, greeted);
@@ -80,7 +79,7 @@ async function askIdentity(askRow: AskRow, greeted: string): Promise<Row> {
   } catch (error) {
     if (serverErrorNumber(error) === undefined) throw error;
   }
-  // A gateway can greet with another version than the server's.
+  // The greeting of a gateway can have another version than the server.
   const [version] = await askRow('SELECT VERSION()');
   return askFor(askRow, version ?? '');
 }
@@ -92,10 +91,10 @@ async function askFor(askRow: AskRow, version: string): Promise<Row> {
   const asked = `SELECT CONNECTION_ID(), VERSION(), CONCAT_WS(':', @@hostname, @@port, @@server_id), ${hasUuid ? '@@server_uuid' : 'NULL'}, UNIX_TIMESTAMP()`;
   if (flavour !== 'tidb') {
     const status = isOld ? 'information_schema.GLOBAL_STATUS' : 'performance_schema.global_status';
-    // One statement, so that both numbers are of one moment of the node's clock.
+    // One statement, so that the node reads its clock and its uptime at the same moment.
     return askRow(`${asked}, VARIABLE_VALUE FROM ${status} WHERE VARIABLE_NAME = 'Uptime'`);
   }
-  // Its status variables cannot be selected, and its uptime follows no wall clock: ours, which nobody steps, dates the start.
+  // TiDB has no table of its status variables, and its uptime is monotonic. So the monotonic clock of this process dates the start.
   const row = await askRow(asked);
   const [, uptime = null] = await askRow("SHOW GLOBAL STATUS LIKE 'Uptime'");
   const now = Math.round((performance.timeOrigin + performance.now()) / 1000);
@@ -111,13 +110,13 @@ function flavourOf(version: string): Flavour {
   return /mariadb/i.test(version) ? 'mariadb' : 'mysql';
 }
 
-/** Returns major and minor version of the product: `8.0.11-TiDB-v8.5.0` is TiDB 8.5, `8.0.11-TiDB-None` is `unknown`. */
+/** Returns the major and the minor version of the product: `8.0.11-TiDB-v8.5.0` is TiDB 8.5, `8.0.11-TiDB-None` is `unknown`. */
 function productVersionIn(version: string): string {
   const numbers = flavourOf(version) === 'tidb' ? /-TiDB-v?(\d+\.\d+)/i : /^(\d+\.\d+)/;
   return numbers.exec(version)?.[1] ?? 'unknown';
 }
 
-/** 804 for 8.4. MariaDB's greeting has `5.5.5-` in front of its version, which VERSION() has not. */
+/** Returns 804 for 8.4. MariaDB's greeting has `5.5.5-` before the version; VERSION() does not. */
 function releaseOf(version: string): number | undefined {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(version) ?? [];
   return major === undefined ? undefined : Number(major) * 100 + Number(minor);

@@ -10,7 +10,7 @@ import { serverErrorNumber } from './server-errors.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import { sessionsOfSystemUsers } from './system-users.ts';
 
-/** Finds the reasons for which a node refuses the KILLs of one request. Reads the grants at most once after the first refusal. */
+/** Finds the reasons for which a node refuses the KILLs of one request. Reads the grants once after the first refusal. */
 export class KillRefusals {
   readonly #connection: DriverConnection;
   readonly #identity: ServerIdentity;
@@ -18,7 +18,7 @@ export class KillRefusals {
   readonly #atLogin: Grants;
   #grants: Promise<Grants> | undefined;
 
-  /** `atLogin` are the grants with which the connection logged in. */
+  /** `atLogin` are the grants at the login of the connection. */
   constructor(connection: DriverConnection, identity: ServerIdentity, node: Node, atLogin: Grants) {
     [this.#connection, this.#identity, this.#node] = [connection, identity, node];
     this.#atLogin = atLogin;
@@ -66,15 +66,15 @@ export class KillRefusals {
     if (grants.missingToKill !== undefined) {
       return { outcome: 'refused', trouble: grantMissing(grants.missingToKill, cause) };
     }
-    // The procedure is the provider's own: its errors do not show what the node itself protects.
+    // The procedure is the provider's own, so its errors do not show that the node itself protects the session.
     if (this.#node.killWith === 'rds_kill') return result;
     if (!this.#hasSystemUsers() || this.#atLogin.hasSystemUser) {
-      // TiDB's Security Enhanced Mode asks for privileges of its own.
+      // TiDB's Security Enhanced Mode requires further privileges.
       if (this.#identity.flavour === 'tidb') return result;
       return { outcome: 'refused', trouble: protectedByNode(cause) };
     }
     if (!grants.hasSystemUser) return { outcome: 'refused', trouble: systemUser(cause) };
-    // MySQL reads SYSTEM_USER at the login: this connection is older than the GRANT.
+    // MySQL reads SYSTEM_USER at the login, and this connection is older than the GRANT.
     this.#connection.break();
     return { outcome: 'not_sent', trouble: result.trouble };
   }
@@ -103,7 +103,7 @@ function protectedByNode(cause: unknown): ServiceError {
   return new ServiceError(
     'node_unavailable',
     {
-      'en-us': `The node protects a session itself (error ${number}); the control account lacks no privilege. It may be an applier of Galera or an account of the server's own. Leave it to the administrator of the node.`,
+      'en-us': `The node protects a session itself (error ${number}); the control account lacks no privilege. It may be an applier of Galera or an internal account of the server. Ask the administrator of the node to end it.`,
       'zh-cn': `节点自身保护该会话（错误${number}），控制账号并不缺少权限。该会话可能属于Galera复制线程或服务器自有账号。请交由节点管理员处理。`,
     },
     { cause },

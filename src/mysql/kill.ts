@@ -21,8 +21,8 @@ export interface SendLimits extends KillLimits {
 }
 
 /**
- * Sends KILL for one listed session, and returns the outcome. Promise 1: it takes a `Session`, not an id, so no id is killed that was not
- * read from a process list. OK from the server means that it marked the session; its transaction can still roll back. Never throws.
+ * Sends KILL for one listed session, and returns the outcome. Promise 1: it takes a `Session`, not an id, so every id comes from a process
+ * list. OK from the server means that it marked the session; its transaction can still roll back. Never throws.
  */
 export async function killSession(
   { connection, flavour, node }: KillTarget,
@@ -49,7 +49,7 @@ export async function killSession(
 }
 
 /**
- * Sends KILL for listed sessions, many before the first is answered. On TiDB, and with `rds_kill`, each waits for the answer to the one before.
+ * Sends KILL for listed sessions, many before the first is answered. On TiDB, and with `rds_kill`, each waits for the previous answer.
  * Calls `onResult` with the outcome of each KILL that was sent, in their order. Returns the sessions whose KILL was not sent. Never throws.
  */
 export async function killSessionsAhead(
@@ -71,7 +71,7 @@ export async function killSessionsAhead(
     onResult(session, result);
     if (result.outcome === 'unknown') connection.break();
   };
-  // Never rejects: what ended the queue early is in `trouble`.
+  // Never rejects: `trouble` is the error that ended it early.
   const { sent, trouble } = await connection.queryAhead(
     statements,
     node.killTimeoutMs,
@@ -80,7 +80,7 @@ export async function killSessionsAhead(
       take(error === undefined ? { outcome: 'killed' } : resultOf(error, node));
     },
   );
-  // Sent but not answered: the error of the connection is the result of each.
+  // The KILLs that were sent and not answered get the error of the connection.
   while (answers < sent) take(resultOf(trouble, node));
   return sessions.slice(sent);
 }
@@ -99,7 +99,7 @@ async function killOneByOne(
   return [];
 }
 
-// Promise 1: a bigint prints as decimal digits only. No placeholder: servers get a text for it, or cannot prepare it.
+// Promise 1: a bigint prints as decimal digits only. A placeholder would send the id as a text, or servers could not prepare the statement.
 function killSql({ id }: Session, flavour: Flavour, { killWith }: Node): string {
   const digits = id.toString();
   if (killWith === 'rds_kill') return `CALL mysql.rds_kill(${digits})`;

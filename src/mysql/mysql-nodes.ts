@@ -44,12 +44,12 @@ export class MysqlNodes implements Nodes {
       probe(node, deadline, pool.known),
       pool.answers(deadline),
     ]);
-    // What the main port proved just now can part it from the server that a pooled connection reaches.
+    // The probe may have found another server behind the main port than a pooled connection reaches.
     pool.dropStale();
     return { ...found, isConnected: isConnected && pool.isWarm() };
   }
 
-  /** Connects to each of these nodes, some at a time. Never throws; those that cannot be reached are tried again later. */
+  /** Connects to each of these nodes, at most 32 at a time. Never throws. Retries unreachable nodes later. */
   async warm(nodes: readonly Node[]): Promise<void> {
     const left = [...nodes];
     const warmNext = async (): Promise<void> => {
@@ -60,7 +60,7 @@ export class MysqlNodes implements Nodes {
     await Promise.all(Array.from({ length: WARMED_AT_ONCE }, warmNext));
   }
 
-  /** Drops all nodes but these; one that changed counts as another. The connections of the others stay. */
+  /** Keeps the connections of these nodes, and closes those of all others. A node with changed settings counts as another. */
   retain(nodes: readonly Node[]): void {
     this.#retained = new Map(nodes.map((node) => [node.nodeId, node]));
     for (const nodeId of this.#known.keys()) {
@@ -106,20 +106,20 @@ export class MysqlNodes implements Nodes {
       there?.close();
       this.#pools.set(node.nodeId, pool);
     } else {
-      // A request that began before a reload can still have the old one: what it opens does not stay.
+      // A request from before a reload can have an old node. Its connection closes after the request.
       pool.close();
     }
     return pool;
   }
 
-  // A reload that changes a password does not change which server the node is.
+  // A reload that changes only a password leaves the server of the node as it is.
   #knownOf(node: Node): KnownOfNode {
     const { host, port, admin } = node;
     const place = JSON.stringify([host, port, admin]);
     const before = this.#known.get(node.nodeId);
     if (before?.place === place) return before.known;
     const known = { identity: new NodeIdentity(), lookup: this.#lookup };
-    // A request from before a reload must not replace what is known of the present node.
+    // A request from before a reload must not replace the knowledge of the present node.
     if (this.#isRetained(node)) this.#known.set(node.nodeId, { place, known });
     return known;
   }

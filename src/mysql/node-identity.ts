@@ -6,33 +6,33 @@ import type { ServerIdentity } from './identity.ts';
 /** A port of the node. */
 export type Port = 'main' | 'spare';
 
-/** A run of the server, and the highest session id that a connection of ours had in it. */
+/** A run of the server, and the highest session id that a control connection had in it. */
 interface KnownRun {
   readonly incarnation: Incarnation;
   readonly ownId: bigint;
 }
 
-/** After a proxy, this many different session ids in a row must agree with their greetings. */
+/** After a proxy greeted, this many different session ids in a row must agree with their greetings. */
 const AGREEMENTS_AFTER_PROXY = 3;
-/** Connections that are opened side by side can be identified in another order than that of their ids. */
+/** The identities of connections that open at the same time can arrive in another order than their ids. */
 const SIDE_BY_SIDE_MS = 1000;
 
 /**
- * What the connections to one node have proven about the server behind it. The main port decides which server is the node. The spare port,
- * a name that leads elsewhere, or a connection from before a failover must agree with what the main port proved last.
+ * The server behind one node, as its connections have proven it. The main port decides which server is the node. The spare port, and
+ * connections from before a failover or a change of the name, must agree with what the main port proved last.
  */
 export class NodeIdentity {
   /** The incarnation that the main port reached last. */
   #main: Incarnation | undefined;
-  /** The last two runs that any port reached, the last one first: another server can stand in for a while. */
+  /** The last two runs that any port reached, the last one first. Two, because a failover can return to the server from before. */
   #runs: readonly KnownRun[] = [];
-  /** After a proxy was seen: the session ids that agreed with their greetings since. */
+  /** The session ids that agreed with their greetings since a proxy greeted; undefined if none did. */
   #agreed: Set<bigint> | undefined;
 
   /**
-   * Returns the identity with the number of its run, and a start time that later connections cannot contradict. Throws `node_unavailable` if a
-   * proxy greets, if the server is not the one that `server_uuid` or `server_identity` pins, or if the spare port is not proven to lead to the
-   * server of the main port.
+   * Returns the identity with the number of its run, and with the start time that the run was first given. Throws `node_unavailable` if a
+   * proxy greets, if the server is not the one that `server_uuid` or `server_identity` pins, or if nothing proves that the spare port leads
+   * to the server of the main port.
    */
   accept(identity: ServerIdentity, port: Port, node: Node): ServerIdentity {
     this.#requireNoProxy(identity);
@@ -41,7 +41,7 @@ export class NodeIdentity {
     const incarnation = this.#dated(identity.incarnation, before);
     if (port === 'spare') this.#requireSameAsMain(incarnation, identity, node);
     this.#remember(identity, incarnation, before);
-    // A look that took long can end after a newer connection was opened.
+    // A slow identification can end after that of a newer connection.
     const isNewest = this.#main === undefined || incarnation.seenAt >= this.#main.seenAt;
     if (port === 'main' && isNewest) this.#main = incarnation;
     return { ...identity, incarnation };
@@ -54,8 +54,8 @@ export class NodeIdentity {
   }
 
   /**
-   * MaxScale and ProxySQL greet with ids of their own, and take the number of a KILL for one of these. A proxy that keeps its connection to
-   * the server can meet that connection's id by chance, so one agreement after a disagreement proves nothing.
+   * MaxScale and ProxySQL greet with their own ids, and read the number of a KILL as one of these. A proxy's id can equal the server's id
+   * by chance, so one agreement after a disagreement proves nothing.
    */
   #requireNoProxy({ ownId, greetingId }: ServerIdentity): void {
     if (BigInt.asUintN(32, ownId) !== greetingId) this.#agreed = new Set();
@@ -75,7 +75,8 @@ export class NodeIdentity {
       throw new ServiceError('node_unavailable', UNPROVEN_SPARE);
   }
 
-  // The server's uptime is wall-clock time: a clock that steps at boot makes a new run look old. What was seen of the node before does not.
+  // The server's uptime is wall-clock time: a clock that steps at boot makes a new run look old. So a new run of a known node counts as
+  // begun when it was first seen.
   #dated(seen: Incarnation, before: KnownRun | undefined): Incarnation {
     if (before !== undefined) {
       const { run, begunBy } = before.incarnation;
@@ -111,8 +112,9 @@ function isPinned({ uuid, address }: ServerIdentity, node: Node): boolean {
 }
 
 /**
- * True if a connection surely reached this run: the server says the same start, had begun before the run was seen last, and has given out
- * higher ids since. A server that starts twice in a second says the same start, and so does one whose clock stands still while it is off.
+ * Returns true if a connection surely reached this run. The server must report the same start, must have begun before the run was seen last,
+ * and must have given higher ids since. The start alone proves nothing: a server that starts twice in a second reports the same start, and
+ * so does one whose clock stands still while it is off.
  */
 function isProvenSame(
   { incarnation, ownId }: KnownRun,
@@ -126,8 +128,8 @@ function isProvenSame(
 }
 
 /**
- * True if a connection reached the server that the main port reached. Two servers can share hostname, port and server_id: then it is another
- * one if its run had begun, by its own uptime, before the main port was seen. A `server_uuid`, which has no colon, is nobody else's.
+ * Returns true if a connection reached the server that the main port reached. A `server_uuid`, which has no colon, is unique. Two servers
+ * can share hostname, port and server_id: then another run is of another server if it began, by its own uptime, before the main port was last seen.
  */
 function isSameServer(main: Incarnation, other: Incarnation, begunBy: number): boolean {
   if (main.server !== other.server) return false;
@@ -136,34 +138,35 @@ function isSameServer(main: Incarnation, other: Incarnation, begunBy: number): b
 
 const PROXY: Sentence = {
   'en-us':
-    "A proxy that has session ids of its own answers in the node's place, so a KILL could end another session. Give the registry the node's own address.",
+    "A proxy that has its own session ids answers in the node's place, so a KILL could end another session. Give the registry the node's own address.",
   'zh-cn':
     '应答的是使用自有会话ID的代理而非节点，KILL可能终止其他会话。请在注册表中填写节点自身的地址。',
 };
 
 const NOT_PINNED: Sentence = {
   'en-us':
-    'Another server than the one that server_uuid or server_identity names answers at the address of the node.',
-  'zh-cn': '节点地址上的服务器与server_uuid或server_identity指定的服务器不符。',
+    "The server at the node's address is not the one that server_uuid or server_identity names. Correct that line or the address in the registry.",
+  'zh-cn':
+    '节点地址上的服务器与server_uuid或server_identity指定的服务器不符。请更正注册表中的该行或地址。',
 };
 
-/** The main port reached another server after a connection was opened. */
+/** The main port reached another server after the connection was opened. */
 export const OTHER_SERVER: Sentence = {
   'en-us':
-    "Another server answers at the node's address by now, so nothing more is sent to the one before.",
-  'zh-cn': '节点地址上现在是另一台服务器，因此不再向之前的服务器发送任何语句。',
+    "Another server answers at the node's address now, so the service sends nothing more to the previous one. Try again.",
+  'zh-cn': '节点地址上现在是另一台服务器，因此不再向之前的服务器发送任何语句。请重试。',
 };
 
 const OTHER_SPARE: Sentence = {
   'en-us':
-    'The spare port leads to another server than the main port, so it is not used. Correct admin_host or admin_port in the registry, or wait until the main port answers.',
+    'The spare port leads to another server than the main port, so the service does not use it. Correct admin_host or admin_port in the registry, or wait until the main port answers.',
   'zh-cn':
     '备用端口与主端口指向不同的服务器，因此不予使用。请更正注册表中的admin_host或admin_port，或等待主端口可用。',
 };
 
 const UNPROVEN_SPARE: Sentence = {
   'en-us':
-    'The main port lets nobody in, and nothing proves that the spare port leads to the same server. Run session-control check while the main port answers, and add the line that it prints to the registry.',
+    'The main port accepts no login, and nothing proves that the spare port leads to the same server. Run session-control check while the main port answers, and add the line that it prints to the registry.',
   'zh-cn':
     '主端口无法连接，且无法证明备用端口指向同一服务器。请在主端口可用时运行session-control check，并将其输出的行加入注册表。',
 };

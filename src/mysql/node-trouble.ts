@@ -3,7 +3,7 @@ import { CertificateError, codeOf, DeadlineError } from './driver/driver-connect
 import { KeylessError, LOST, NotSentError } from './driver/driver-connection.ts';
 import { MEANINGS, meaningOf, serverErrorNumber } from './server-errors.ts';
 
-/** Returns the error for the caller, with the original as its cause. `connectTimeoutMs` is the timeout of the connection. */
+/** Returns the error for the caller, with the original error as its cause. `connectTimeoutMs` is the timeout for connecting. */
 export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error instanceof NotSentError) return error.trouble;
@@ -12,7 +12,7 @@ export function nodeTrouble(error: unknown, connectTimeoutMs: number): ServiceEr
   });
 }
 
-/** Returns true if the spare port may help: not if the node refused the account, or could not prove its identity. */
+/** Returns true if the spare port may help. It cannot if the node refused the account, or could not prove its identity. */
 export function isEndpointUnavailable(found: unknown): boolean {
   const error = mainPortError(found);
   if (error instanceof ServiceError || error === undefined) return false;
@@ -31,7 +31,7 @@ export function isFull(error: unknown): boolean {
   return meaningOf(mainPortError(error)) === 'full';
 }
 
-/** Returns the main port's own error, also if the spare port's trouble is reported in its place. */
+/** Returns the error of the main port, also from an error that reports the spare port's. */
 function mainPortError(error: unknown): unknown {
   return error instanceof ServiceError ? error.cause : error;
 }
@@ -45,18 +45,18 @@ const SENTENCES = {
   unreachable: { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' },
   plaintext: {
     'en-us':
-      'The node offers no TLS. Without it the password of the control account is sent over the loopback interface only, and only where the configuration does not ask for TLS.',
+      'The node offers no TLS. Without TLS the service sends the password of the control account over the loopback interface only, and only if the configuration does not ask for TLS. Give the node TLS.',
     'zh-cn':
-      '节点不支持TLS。没有TLS时，控制账号的密码仅在本机回环接口上且配置未要求TLS时才会发送。',
+      '节点不支持TLS。没有TLS时，控制账号的密码仅在本机回环接口上且配置未要求TLS时才会发送。请为节点启用TLS。',
   },
   keyless: {
     'en-us':
-      'The node asks for the password of the control account, which is not sent without TLS: give the node TLS.',
+      'The node asks for the password of the control account, but the service sends no password without TLS. Give the node TLS.',
     'zh-cn': '节点要求提供控制账号的密码，而没有TLS时不会发送密码：请为节点启用TLS。',
   },
   plugin: {
     'en-us':
-      'The control account has an authentication plugin that is not supported: give it mysql_native_password, caching_sha2_password or sha256_password.',
+      'The service does not support the authentication plugin of the control account. Give it mysql_native_password, caching_sha2_password or sha256_password.',
     'zh-cn':
       '不支持控制账号的认证插件：请改用mysql_native_password、caching_sha2_password或sha256_password。',
   },
@@ -84,7 +84,7 @@ function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
   return SENTENCES.unreachable;
 }
 
-/** True if the login failed in the driver, before the node judged it. */
+/** Returns true if the login failed in the driver, before the node checked the account. */
 function isPluginTrouble(error: unknown): boolean {
   const code = codeOf(error) ?? '';
   return ['AUTH_SWITCH_PLUGIN_ERROR', 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED'].includes(code);

@@ -9,32 +9,32 @@ import { isTableUnreadable, serverErrorNumber } from './server-errors.ts';
 
 type Table = 'threads' | 'processlist';
 
-/** From this many ids on, the whole table is read as fast as its rows are found by id (MySQL 9.7, measured). */
+/** For at least this many ids, a read of the whole table is as fast as a look-up by id (MySQL 9.7, measured). */
 const MANY_IDS = 50;
-/** Ids of sessions that ended are dropped once there are this many more than the list has rows. */
+/** The cache drops ended sessions once it has this many entries more than the list has rows. */
 const MAX_STALE = 1000;
-/** Below this many rows SHOW PROCESSLIST takes no longer. */
+/** With fewer rows, SHOW PROCESSLIST is as fast. */
 const LONG_LIST = 500;
-/** Reading one id takes as long as listing this many rows (MySQL 9.7, measured). */
+/** A read of one id takes as long as a list of this many rows (MySQL 9.7, measured). */
 const ROWS_AN_ID = 16;
-/** A table that could not be read is tried again after this time, in milliseconds: a GRANT holds on open connections too. */
+/** The pause after a failed read, in milliseconds. Then a GRANT can have made the table readable: it holds on open connections too. */
 const RETRY_AFTER_MS = 60_000;
 
 /**
- * Reads `performance_schema` over one connection, where the node has it and the control account may read it: the server threads behind a
- * process list, and single rows of the list.
+ * Reads `performance_schema` over one connection: the server threads behind a process list, and single rows of the list. The node may lack
+ * its tables, or the control account may be unable to read them.
  */
 export class PerformanceSchema {
   readonly #connection: DriverConnection;
   readonly #ownId: string;
   readonly #node: Node;
   readonly #now: () => number;
-  /** When each table can be read, in monotonic milliseconds. */
+  /** The time of the next read of each table, in monotonic milliseconds. */
   readonly #readableFrom: Record<Table, number>;
   /**
-   * The threads of clients, by the decimal id of the session. The kind of a client's thread never changes, and no id is given twice in an
-   * incarnation. Its account can change (COM_CHANGE_USER), so it is read again while the session is busy. An idle session of the X Protocol
-   * has no thread, and the server can lose rows of the table.
+   * The cached threads of clients, by the decimal id of the session. A client's thread keeps its kind, and an incarnation gives each id
+   * once. The account can change (COM_CHANGE_USER), so a busy session's thread is read again. An idle session of the X Protocol has no
+   * thread, and the server can lose rows of the table.
    */
   readonly #clientThreads = new Map<string, ServerThread>();
   #haveThreadsAnswered = false;
@@ -50,12 +50,12 @@ export class PerformanceSchema {
     this.#now = now;
     this.#readableFrom = {
       threads: flavour === 'tidb' ? Infinity : -Infinity,
-      // Elsewhere it does not exist, or is slower than the whole list.
+      // On other servers it does not exist, or it is slower than the whole list.
       processlist: flavour === 'mysql' ? -Infinity : Infinity,
     };
   }
 
-  /** Adds its thread to each row of a whole process list, where the node shows one. Throws the driver's error if the connection breaks. */
+  /** Adds to each row of a whole process list its thread, if the node shows it. Throws the driver's error if the connection breaks. */
   async addThreads(rows: readonly ListedThread[]): Promise<void> {
     if (!this.#isReadable('threads')) return;
     if (this.#clientThreads.size > rows.length + MAX_STALE) this.#forgetAllBut(rows);
@@ -80,7 +80,7 @@ export class PerformanceSchema {
     const wanted = isWhole ? 'IS NOT NULL' : `IN (${ids.join(', ')})`;
     const rows = await this.#read('threads', `${SELECT_THREADS} ${wanted}`);
     if (rows === undefined) return new Map();
-    // Without the performance schema the table is empty: else it has at least our own thread.
+    // Without the performance schema the table is empty. With it, the table has at least our own thread.
     if (isWhole && rows.length === 0) this.#pause('threads');
     this.#haveThreadsAnswered = true;
     return new Map(
@@ -95,20 +95,20 @@ export class PerformanceSchema {
     }
   }
 
-  /** Returns true if reading this number of ids is possible, and quicker than a list that had this number of rows. */
+  /** Returns true if `readPart` can read this number of ids, and is quicker than a list that had this number of rows. */
   isQuickerFor(ids: number, rows: number): boolean {
     return this.#isReadable('processlist') && rows >= LONG_LIST && ids * ROWS_AN_ID <= rows;
   }
 
   /**
-   * Returns the part of the process list that has these ids and our own, with their threads. Undefined if it cannot be read, or does not
-   * show for each whether it is a client's: then the whole list decides. Throws the driver's error if the connection breaks.
+   * Returns the rows of the process list with these ids and our own, each with its thread. Returns undefined if the node does not show them,
+   * or not for each whether it is a client: then the whole list decides. Throws the driver's error if the connection breaks.
    */
   async readPart(ids: ReadonlySet<bigint>): Promise<ProcessList | undefined> {
     const askedAt = performance.now();
     const own = this.#ownId;
     const wanted = new Set([own, ...[...ids].map((id) => id.toString())]);
-    // The server walks over all its threads for each id in each of the two tables. Our own thread is known.
+    // For each id, the server searches all its threads in each of the two tables. The NULL saves one search: our own thread is known.
     const sql = `${SELECT_PART} IF(p.ID = ${own}, NULL, p.ID) WHERE p.ID IN (${[...wanted].join(', ')})`;
     const found = (await this.#read('processlist', sql))?.map(rowOf);
     if (found === undefined || !this.#isOwn(found.find(({ id }) => id === own))) return undefined;
@@ -137,7 +137,7 @@ export class PerformanceSchema {
       return (await this.#connection.query(sql, this.#node.listTimeoutMs, Infinity)).rows;
     } catch (error) {
       if (serverErrorNumber(error) === undefined) throw error;
-      // The whole list replaces a part of it, whatever the error; without threads a list shows less.
+      // The whole list replaces a part after any error. Nothing replaces the threads, so only a lasting error pauses their reads.
       if (table === 'processlist' || isTableUnreadable(error)) this.#pause(table);
       return undefined;
     }

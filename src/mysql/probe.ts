@@ -25,8 +25,8 @@ interface Seen {
 }
 
 /**
- * Tries each way into a node with a connection of its own, reads a process list over it and looks at what the account may do. What the main
- * port proves is known of the node from then on. Never throws.
+ * Opens a connection to each port of a node, reads a process list over it and checks the grants. `known` keeps the server that the main port
+ * proves. Never throws.
  */
 export async function probe(
   node: Node,
@@ -37,7 +37,7 @@ export async function probe(
     enter(node, node, deadline, known),
     node.admin && enter(node, node.admin, deadline, known),
   ]);
-  // Only now: the spare port is measured by what the main port proved.
+  // The main port comes first: the spare port must agree with what it proved.
   const mainTrouble = main.trouble ?? troubleWith(main, 'main', node, known);
   const adminTrouble = admin && (admin.trouble ?? troubleWith(admin, 'spare', node, known));
   const server = mainTrouble === undefined ? main.server : undefined;
@@ -83,7 +83,7 @@ async function enter(
     return { trouble: undefined, cause: undefined, server, identity, grants: [] };
   } catch (error) {
     const { detail } = nodeTrouble(error, node.connectTimeoutMs);
-    // MySQL's admin_port asks for a privilege of its own before anything is said.
+    // MySQL's admin_port requires this privilege at the login.
     const isDenied =
       connection === undefined && isServerError(error, 'ER_SPECIFIC_ACCESS_DENIED_ERROR');
     const grants = isDenied ? ['SERVICE_CONNECTION_ADMIN ON *.*'] : [];
@@ -113,14 +113,14 @@ async function look(
     missingGrants: missing,
     canSeeRollbacks: transactions !== undefined,
     hasSecondOpinion: await canReadThreads(connection, node, deadline),
-    // Without PROCESS a list has only our own sessions.
+    // Without PROCESS a list has only the control account's sessions.
     cutHosts: missing.length > 0 ? undefined : countCutHosts(rows, filterOf(node, ownId)),
     lacksProcedure:
       node.killWith === 'rds_kill' && !(await hasProcedure(connection, node, deadline)),
   };
 }
 
-/** What the system or the driver says, where there is more to it than the sentence. */
+/** Returns the message of the system or the driver, if it adds to the sentence for the caller. */
 function causeOf(error: unknown): string | undefined {
   if (!isNativeError(error) || serverErrorNumber(error) !== undefined) return undefined;
   if (error instanceof ServiceError || error instanceof DeadlineError) return undefined;

@@ -8,7 +8,7 @@ import { requireGrants } from './grants.ts';
 import type { ServerIdentity } from './identity.ts';
 import { PerformanceSchema } from './performance-schema.ts';
 
-/** Reads the process list over one connection, once for all callers that arrive while another read is under way. */
+/** Reads the process list over one connection, once for all callers that arrive during another read. */
 export class SharedProcessList {
   readonly #connection: DriverConnection;
   readonly #identity: ServerIdentity;
@@ -28,13 +28,13 @@ export class SharedProcessList {
   }
 
   /**
-   * Returns a list that was asked for after this call, whole or with at least the `wanted` sessions and this connection.
+   * Returns a list that is read after this call: the whole list, or a part with at least the `wanted` sessions and this connection.
    * Throws `node_unavailable`, or the driver's error if the connection breaks.
    */
   read(wanted: readonly bigint[] | undefined): Promise<ProcessList> {
     if (wanted === undefined) this.#isAllWanted = true;
     else for (const id of wanted) this.#wanted.add(id);
-    // A request that is alone need not wait for others.
+    // A single request waits for no others.
     if (this.#reading === undefined && this.#nextReading === undefined) return this.#begin();
     this.#nextReading ??= this.#beginNext();
     return this.#nextReading;
@@ -42,7 +42,7 @@ export class SharedProcessList {
 
   async #beginNext(): Promise<ProcessList> {
     await this.#reading?.catch(() => undefined);
-    // Requests that come together are read before the event loop turns.
+    // Requests that arrive in this turn of the event loop share the list.
     await setImmediate();
     this.#nextReading = undefined;
     return this.#begin();
@@ -81,9 +81,9 @@ function isUnder(account: string, { user }: ProcessListRow): boolean {
 }
 
 /**
- * Returns the process list as this connection sees it. Throws `node_unavailable` if the answer is not a process list, or does not show this
- * connection: then a proxy stands between, and ids mean nothing (promise 1).
- * The statement is SHOW PROCESSLIST without FULL: every server and version answers it, and the node cuts the texts.
+ * Returns the process list as this connection sees it. Throws `node_unavailable` if the answer is no process list, or does not show this
+ * connection: then a proxy answered, and the ids mean nothing (promise 1).
+ * The statement is SHOW PROCESSLIST without FULL: every server and version answers it, and the node cuts long statements.
  */
 export async function readProcessList(
   connection: DriverConnection,
@@ -103,7 +103,7 @@ export async function readProcessList(
 
 const STATEMENT = 'SHOW PROCESSLIST';
 
-// Behind a proxy with ids of its own, our id can be another session's. A server may show a busy thread without its statement.
+// Behind a proxy with its own ids, our id can belong to another session. A server may show a busy thread without its statement.
 function isThisStatement({ user, info }: ProcessListRow, node: Node): boolean {
   if (user?.toLowerCase() !== node.user.toLowerCase()) return false;
   return info === null || info.toUpperCase().startsWith(STATEMENT);
@@ -117,13 +117,13 @@ const NOT_SEEN: Sentence = {
 };
 
 const ODD_ANSWER: Sentence = {
-  'en-us': 'The node gave a process list that cannot be read.',
+  'en-us': 'The node returned a process list that cannot be read.',
   'zh-cn': '无法解析节点返回的会话列表。',
 };
 
 const COLUMNS = ['id', 'user', 'host', 'db', 'command', 'time', 'state', 'info'] as const;
 
-/** Throws `node_unavailable` unless these, in lower case, have each column of a process list once. Some servers add more. */
+/** Throws `node_unavailable` unless the names, in lower case, have each column of a process list once. Some servers add columns. */
 function requireColumns(columns: readonly string[]): void {
   for (const name of COLUMNS) {
     const position = columns.indexOf(name);

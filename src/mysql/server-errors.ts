@@ -4,13 +4,13 @@ import { LOST } from './driver/driver-connection.ts';
 
 interface ServerError {
   readonly number: number;
-  /** Undefined if the caller gets the number alone, or the statement that failed decides what it means. */
+  /** Undefined if the caller gets the number alone, or if the failed statement decides the meaning. */
   readonly meaning?: keyof typeof MEANINGS;
-  /** Our connection or the KILL was ended: a KILL that got this error may have run. Every other error means that it did not. */
+  /** True if the error ended our connection or the KILL itself: the KILL may have run. After every other error, it has not. */
   readonly mayKillHaveRun?: true;
 }
 
-/** What an error of a server means to the caller. */
+/** The sentences for the caller, by the meaning of a server's error. */
 export const MEANINGS = {
   full: {
     'en-us': 'The node has no connection left for the control account.',
@@ -18,8 +18,8 @@ export const MEANINGS = {
   },
   blocked: {
     'en-us':
-      'The node blocks this service after too many connection errors (FLUSH HOSTS on it helps).',
-    'zh-cn': '连接错误过多，节点已拒绝本服务（可在节点上执行FLUSH HOSTS）。',
+      'The node blocks this service after too many connection errors. Run FLUSH HOSTS on the node.',
+    'zh-cn': '连接错误过多，节点已拒绝本服务。请在节点上执行FLUSH HOSTS。',
   },
   refused: {
     'en-us': 'The node refuses the control account.',
@@ -32,7 +32,7 @@ export const MEANINGS = {
   lost: LOST,
 } satisfies Record<string, Sentence>;
 
-/** Every error that the service treats in a way of its own, by the server's symbol. */
+/** The errors that the service treats specially, by the server's symbol. */
 const SERVER_ERRORS = {
   ER_CON_COUNT_ERROR: { number: 1040, meaning: 'full' },
   ER_TOO_MANY_USER_CONNECTIONS: { number: 1203, meaning: 'full' },
@@ -46,7 +46,7 @@ const SERVER_ERRORS = {
   ER_ACCOUNT_HAS_BEEN_LOCKED: { number: 3118, meaning: 'refused' },
   ER_SECURE_TRANSPORT_REQUIRED: { number: 3159, meaning: 'refused' },
   ER_TABLEACCESS_DENIED_ERROR: { number: 1142, meaning: 'privilege' },
-  // Also TiDB's KILL without the privilege.
+  // TiDB also answers it to a KILL without the privilege.
   ER_SPECIFIC_ACCESS_DENIED_ERROR: { number: 1227, meaning: 'privilege' },
   ER_SERVER_SHUTDOWN: { number: 1053, meaning: 'lost', mayKillHaveRun: true },
   ER_ABORTING_CONNECTION: { number: 1152, meaning: 'lost', mayKillHaveRun: true },
@@ -56,10 +56,10 @@ const SERVER_ERRORS = {
   ER_NET_WRITE_INTERRUPTED: { number: 1161, meaning: 'lost', mayKillHaveRun: true },
   ER_NEW_ABORTING_CONNECTION: { number: 1184, meaning: 'lost', mayKillHaveRun: true },
   ER_QUERY_INTERRUPTED: { number: 1317, meaning: 'lost', mayKillHaveRun: true },
-  // MariaDB.
+  // MariaDB only.
   ER_CONNECTION_KILLED: { number: 1927, meaning: 'lost', mayKillHaveRun: true },
   ER_CLIENT_INTERACTION_TIMEOUT: { number: 4031, meaning: 'lost', mayKillHaveRun: true },
-  // MariaDB.
+  // MariaDB only.
   ER_STATEMENT_TIMEOUT: { number: 1969, mayKillHaveRun: true },
   ER_NO_SUCH_THREAD: { number: 1094 },
   ER_KILL_DENIED_ERROR: { number: 1095 },
@@ -78,13 +78,13 @@ const BY_NUMBER: ReadonlyMap<number | undefined, ServerError> = new Map(
   Object.values<ServerError>(SERVER_ERRORS).map((error) => [error.number, error]),
 );
 
-/** Returns the number of an error that the server itself answered; undefined for an error of the connection. */
+/** Returns the number of an error that the server answered with; undefined for an error of the connection. */
 export function serverErrorNumber(error: unknown): number | undefined {
   if (!isNativeError(error) || !('errno' in error) || !('sqlState' in error)) return undefined;
   return typeof error.errno === 'number' && error.errno > 0 ? error.errno : undefined;
 }
 
-/** Returns true if the server itself answered with one of these errors. */
+/** Returns true if the server answered with one of these errors. */
 export function isServerError(error: unknown, ...symbols: readonly ServerErrorSymbol[]): boolean {
   const number = serverErrorNumber(error);
   return symbols.some((symbol) => SERVER_ERRORS[symbol].number === number);
@@ -114,13 +114,13 @@ export function isTableUnreadable(error: unknown): boolean {
   );
 }
 
-/** Returns true if a KILL that failed with this error may have run. An error of the connection leaves the outcome open. */
+/** Returns true if a KILL that failed with this error may have run, as after any error of the connection. */
 export function mayKillHaveRun(error: unknown): boolean {
   const number = serverErrorNumber(error);
   return number === undefined || BY_NUMBER.get(number)?.mayKillHaveRun === true;
 }
 
-/** Returns what an error of the server means; undefined for other errors, and if the table has no meaning for it. */
+/** Returns the meaning of a server's error; undefined if the table has none, and for other errors. */
 export function meaningOf(error: unknown): keyof typeof MEANINGS | undefined {
   return BY_NUMBER.get(serverErrorNumber(error))?.meaning;
 }

@@ -11,24 +11,24 @@ import { identify, type ServerIdentity } from './identity.ts';
 import type { NodeIdentity } from './node-identity.ts';
 import { SharedProcessList } from './process-list.ts';
 
-/** What all connections to a node have in common. */
+/** The parts that all connections to a node share. */
 export interface KnownOfNode {
   readonly identity: NodeIdentity;
   readonly lookup?: LookupFunction | undefined;
 }
 
-/** An open control connection, which several requests can lease at the same time. */
+/** An open control connection. Several requests can lease it at the same time. */
 export class SharedControlConnection {
   readonly identity: ServerIdentity;
   readonly connection: DriverConnection;
-  /** True if it was opened to the spare port: then it is closed after use. */
+  /** True if it was opened to the spare port: then the pool closes it after use. */
   readonly isSpare: boolean;
-  /** The number of requests that use it. */
+  /** The number of requests that use it, and of calls of `retain` on the pool. */
   users = 0;
   readonly #address: Address;
   readonly #opened: Opened;
   readonly #list: SharedProcessList;
-  /** True if the name that it was opened to leads to another address now. */
+  /** True if its host name leads to another address now. */
   #hasMoved = false;
 
   private constructor(opened: Opened, address: Address) {
@@ -62,7 +62,7 @@ export class SharedControlConnection {
     }
   }
 
-  /** Returns true if it works, and still reaches the server that the node's main port reached last. */
+  /** Returns true if it works, and reaches the server that the node's main port reached last. */
   isUsable(): boolean {
     const { nodeIdentity, connection, identity } = this.#opened;
     return (
@@ -75,7 +75,7 @@ export class SharedControlConnection {
     return this.connection.busyMs();
   }
 
-  /** Looks where its host name leads now: it is not usable if that is another address. */
+  /** Resolves its host name again. From then on it is unusable if the name has other addresses. */
   async recheckAddress(addressesOf: AddressesOf): Promise<void> {
     const { host } = this.#address;
     const { remoteAddress } = this.connection;
@@ -91,16 +91,15 @@ export class SharedControlConnection {
   }
 }
 
-/** A node can list a connection for this time after it was closed. */
+/** A node can list a closed connection for this time. */
 const LINGER_MS = 10_000;
 
 /** The session ids of this process's control connections, by node. */
 export class ControlConnectionIds {
   readonly #found = new Map<string, Map<DriverConnection, ServerIdentity>>();
-
   readonly #opening = new Map<string, number>();
 
-  /** Notes that a connection is being opened, until `end`: the node can list it before its id is known. */
+  /** Notes that a connection is opening, until `end`. The node can list it before its id is known. */
   opening(nodeId: string): { readonly end: () => void } {
     this.#opening.set(nodeId, (this.#opening.get(nodeId) ?? 0) + 1);
     return {
@@ -127,7 +126,7 @@ export class ControlConnectionIds {
     }, LINGER_MS).unref();
   }
 
-  /** Returns the connections to this incarnation, open or closed at most 10 s ago. In another incarnation other sessions have these ids. */
+  /** Returns the ids of connections to this incarnation, open or closed at most 10 s ago. Another incarnation gives the ids to other sessions. */
   of(nodeId: string, incarnation: Incarnation): OwnSessions {
     const ids = new Set<bigint>();
     for (const identity of this.#found.get(nodeId)?.values() ?? []) {

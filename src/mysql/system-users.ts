@@ -13,13 +13,13 @@ interface Account {
 
 interface Accounts {
   readonly accounts: readonly Account[];
-  /** False if an account that could be a session's may be missing. */
+  /** False if an account that a session can have may be missing. */
   readonly areAll: boolean;
 }
 
 /**
- * Returns those of the sessions whose account is known to have MySQL's SYSTEM_USER, from the grant tables; none where the control account
- * cannot read them. A session keeps what its account had at its login: a later GRANT or REVOKE does not show.
+ * Returns the sessions whose account has MySQL's SYSTEM_USER, as the grant tables show; none if the control account cannot read them.
+ * A session keeps what its account had at the login, so a later GRANT or REVOKE can make the answer wrong.
  * Throws the driver's error if the connection breaks.
  */
 export async function sessionsOfSystemUsers(
@@ -32,7 +32,7 @@ export async function sessionsOfSystemUsers(
     (await ifAllowed(connection.query(sql, node.listTimeoutMs, deadline)))?.rows;
   const known = await readAccounts(ask);
   if (known === undefined) return [];
-  // MySQL accepts a KILL of what is Killed already, whatever its account has.
+  // MySQL accepts a KILL of a session that is Killed already, whatever its account has.
   const living = sessions.filter(({ command }) => command.toLowerCase() !== 'killed');
   const found = living.filter((session) => hasSystemUser(session, known));
   const active = found.filter((session) => !isAsleep(session));
@@ -42,7 +42,7 @@ export async function sessionsOfSystemUsers(
 
 type Ask = (sql: string) => Promise<readonly (readonly unknown[])[] | undefined>;
 
-/** The account that MySQL chose at the login is one whose host fits; hosts without a wildcard come first. */
+/** MySQL chose at the login an account whose host fits. It prefers hosts without a wildcard. */
 function hasSystemUser({ user, host }: Session, { accounts, areAll }: Accounts): boolean {
   const client = hostOf(host);
   const fits = accounts.flatMap((account): [Account, HostFit][] => {
@@ -76,7 +76,7 @@ async function readAccounts(ask: Ask): Promise<Accounts | undefined> {
 
 const HOLDERS = "SELECT USER, HOST FROM mysql.global_grants WHERE PRIV = 'SYSTEM_USER'";
 
-/** With less and less to read: with roles that a login activates, without roles, and without the accounts that lack the privilege. */
+/** In order of the tables that they need: with roles that a login activates; without roles; only the accounts that have the privilege. */
 const SOURCES = [
   {
     sql: `WITH RECURSIVE holders (user, host) AS (${HOLDERS} UNION
@@ -100,7 +100,7 @@ const SOURCES = [
   },
 ] as const;
 
-/** A session inside a DEFINER routine is listed under its definer: only `threads` keeps the user and the host of the login. */
+/** The list shows a session inside a DEFINER routine under the definer. Only `threads` keeps the user and the host of the login. */
 async function readLogins(ask: Ask, sessions: readonly Session[]): Promise<ReadonlySet<unknown>> {
   const ids = sessions.map(({ id }) => id.toString()).join(', ');
   const rows = await ask(

@@ -31,7 +31,7 @@ async function use(node: Node): Promise<unknown> {
 }
 
 const NOT_PINNED =
-  'Another server than the one that server_uuid or server_identity names answers at the address of the node.';
+  "The server at the node's address is not the one that server_uuid or server_identity names. Correct that line or the address in the registry.";
 
 describe('a node that cannot be spoken to', () => {
   const cases: readonly [string, () => Promise<Node>, string][] = [
@@ -101,7 +101,7 @@ describe('a node that cannot be spoken to', () => {
           if (sql === 'SHOW PROCESSLIST') connection.writeTextResult([own()], columns(renamed));
           else ordinary()(sql, connection);
         }),
-      'The node gave a process list that cannot be read.',
+      'The node returned a process list that cannot be read.',
     ],
     [
       'says that it is no MySQL',
@@ -142,7 +142,7 @@ describe('a node that cannot be spoken to', () => {
     [
       'offers no TLS and is not on loopback',
       async () => ({ ...(await scriptedNode(ordinary())), tls: { ca: '', serverName: undefined } }),
-      'The node offers no TLS. Without it the password of the control account is sent over the loopback interface only, and only where the configuration does not ask for TLS.',
+      'The node offers no TLS. Without TLS the service sends the password of the control account over the loopback interface only, and only if the configuration does not ask for TLS. Give the node TLS.',
     ],
   ];
 

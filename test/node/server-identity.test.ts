@@ -29,16 +29,16 @@ import { createService, TOKEN, type Answer, type TestService } from '../support/
 import { until } from '../support/until.ts';
 
 const OTHER_SPARE =
-  'The spare port leads to another server than the main port, so it is not used. Correct admin_host or admin_port in the registry, or wait until the main port answers.';
+  'The spare port leads to another server than the main port, so the service does not use it. Correct admin_host or admin_port in the registry, or wait until the main port answers.';
 const UNPROVEN_SPARE =
-  'The main port lets nobody in, and nothing proves that the spare port leads to the same server. Run session-control check while the main port answers, and add the line that it prints to the registry.';
+  'The main port accepts no login, and nothing proves that the spare port leads to the same server. Run session-control check while the main port answers, and add the line that it prints to the registry.';
 const NOT_PINNED =
-  'Another server than the one that server_uuid or server_identity names answers at the address of the node.';
+  "The server at the node's address is not the one that server_uuid or server_identity names. Correct that line or the address in the registry.";
 const OTHER_SERVER =
-  "Another server answers at the node's address by now, so nothing more is sent to the one before.";
+  "Another server answers at the node's address now, so the service sends nothing more to the previous one. Try again.";
 const moved = { code: 'node_unavailable', message: OTHER_SERVER };
 const PROXY =
-  "A proxy that has session ids of its own answers in the node's place, so a KILL could end another session. Give the registry the node's own address.";
+  "A proxy that has its own session ids answers in the node's place, so a KILL could end another session. Give the registry the node's own address.";
 
 for (const server of servers) {
   const { flavour, version, canHavePair } = server;

@@ -7,7 +7,7 @@ import type { List } from './list-rows.ts';
 export interface ResultSet {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly unknown[])[];
-  /** The warnings of the server, if they were asked for. */
+  /** The warnings of the server, if `areWarningsRead` is set. */
   readonly warnings: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export interface Greeting {
   readonly version: string;
 }
 
-/** Returns why a statement must not be sent; undefined if it may be. The queue calls this when the turn of the statement comes. */
+/** Returns the reason why a statement must not be sent; undefined if it may be sent. Called when the turn of the statement comes. */
 export type Unless = () => ServiceError | undefined;
 
 /** The options of one statement. Without `sendBy` it can be sent until its deadline. */
@@ -36,12 +36,12 @@ export interface AheadLimits {
   readonly unless?: Unless;
 }
 
-/** A connection of the driver, with a deadline for each statement. It never reconnects. `Mysql2Connection` in `mysql2-connection.ts` fills it. */
+/** A connection of the driver, with a deadline for each statement. It never reconnects. `Mysql2Connection` in `mysql2-connection.ts` implements it. */
 export interface DriverConnection {
   /**
-   * Sends a statement when its turn comes. Throws NotSentError if that is not by `sendBy` and the deadline, if the connection breaks before,
-   * or if `unless` returns an error; the driver's error; DeadlineError if no answer comes within `limitMs` and by the deadline: then the
-   * connection is broken.
+   * Sends a statement when its turn comes. Throws NotSentError if the turn does not come by `sendBy` and the deadline, if the connection
+   * breaks before, or if `unless` returns an error. Throws DeadlineError, and breaks the connection, if no answer comes within `limitMs` and
+   * by the deadline. Throws the driver's error if the statement or the connection fails.
    */
   query(
     sql: string,
@@ -52,9 +52,9 @@ export interface DriverConnection {
   /** Returns the rows of a process list. Throws as `query` does. */
   list(sql: string, limitMs: number, deadline: Deadline): Promise<List>;
   /**
-   * Sends statements that return no rows, in one turn, many before the first is answered, none after `sendBy`. Calls `unless` before each,
-   * and sends no more once it returns an error. Calls `onAnswer` for each answer, in their order, with the driver's error or undefined.
-   * Returns the number that was sent, and the error of the connection if it broke.
+   * Sends statements without rows in one turn, many before the first is answered, none after `sendBy`. Calls `unless` before each, and sends
+   * no more once that returns an error. Calls `onAnswer` for each answer in order, with the driver's error or undefined. Each answer must come
+   * within `limitMs` of the previous one. Returns the number of statements sent, and the error of the connection if it broke.
    */
   queryAhead(
     statements: readonly string[],
@@ -69,7 +69,7 @@ export interface DriverConnection {
   isEncrypted(): boolean;
   /** Returns the time that the present statement has waited for its answer, in milliseconds; 0 if there is none. */
   busyMs(): number;
-  /** Sets whether the connection keeps the process from ending. It must while a request uses it. */
+  /** Sets whether the connection keeps the process alive, as it must while a request uses it. */
   holdProcess(isWanted: boolean): void;
   /** Calls the listener once, when the present statement has its answer or the connection breaks. */
   onceAnswered(listener: () => void): void;
@@ -100,10 +100,10 @@ export class CertificateError extends Error {
   }
 }
 
-/** The error of a node that asks for the password without TLS: it is not sent. */
+/** The error of a node that asks for the password without TLS. The password is not sent. */
 export class KeylessError extends Error {
   constructor() {
-    super('The password would go over a line without TLS, under a key of whoever asks');
+    super('The password would go to the node without TLS, under a key that nothing verifies');
   }
 }
 
@@ -123,7 +123,7 @@ export const LOST: Sentence = {
   'zh-cn': '与节点的连接已断开。',
 };
 
-/** Returns the error for a connection that was lost. */
+/** Returns the error of a lost connection. */
 export function connectionLost(): ServiceError {
   return new ServiceError('node_unavailable', LOST);
 }

@@ -7,7 +7,7 @@ export interface List {
   readonly rows: ListedThread[];
 }
 
-/** A row of a process list, to which its thread can be added later. */
+/** A row of a process list. Its thread can be added later. */
 export interface ListedThread extends ProcessListRow {
   thread?: ServerThread | undefined;
 }
@@ -30,8 +30,8 @@ export function nameIn({ buffer, offset }: PacketBytes): string {
 }
 
 /**
- * A row that decodes at once only the columns which every request reads: of ten thousand rows a hundred are shown, or one is killed. The
- * other columns are decoded when they are read.
+ * A row that decodes at once only the columns that every request reads, and the others when they are read. Of ten thousand rows, a request
+ * shows a hundred or kills one.
  */
 class Row implements ListedThread {
   declare thread?: ServerThread | undefined;
@@ -86,11 +86,11 @@ class Row implements ListedThread {
   }
 }
 
-/** The columns that are decoded at once, in this order. */
+/** The columns to decode at once, in this order. */
 const AT_ONCE = ['id', 'user', 'host', 'command'];
-/** The columns that mostly repeat the row before: then the row shares its text. */
+/** The columns that mostly repeat the previous row: then both rows share one text. */
 const REPEATED = ['user', 'command'];
-/** V8 copies shorter slices of a text. A longer slice keeps the whole text in memory. */
+/** V8 copies shorter slices of a text. A slice of this length keeps the whole text in memory. */
 const SHORTEST_CUT = 13;
 
 /** Returns a function that reads the rows of a list with these columns. */
@@ -103,7 +103,7 @@ export function rowReader(columns: readonly string[]): (packet: PacketBytes) => 
   let bytes = '';
   return (packet) => {
     if (packet.buffer !== buffer) {
-      // Many rows share a buffer. One text of it, to slice each row from, takes half as long as decoding each row.
+      // Many rows share a buffer. To decode it once, and to slice each row from the text, takes half the time.
       buffer = packet.buffer;
       bytes = buffer.toString('latin1');
     }
@@ -122,7 +122,7 @@ export function rowReader(columns: readonly string[]): (packet: PacketBytes) => 
           last.length === length &&
           bytes.startsWith(last, at);
         if (!isSame) {
-          // The history keeps internal ids for long.
+          // The history of internal threads keeps ids, and must not keep the text of the whole list.
           const isCopied = place === 0 && length >= SHORTEST_CUT;
           const shown = isCopied
             ? buffer.toString('latin1', at, at + length)
@@ -154,7 +154,7 @@ function headAt(bytes: string, at: number): number {
   return first === TWO_BYTES ? 3 : 4;
 }
 
-/** Returns the text whose UTF-8 has these bytes, a character each. */
+/** Returns the text from its UTF-8 bytes, of which each is one character of `bytes`. */
 function textOf(bytes: string): string {
   for (let index = 0; index < bytes.length; index += 1) {
     if (bytes.charCodeAt(index) > 127) return Buffer.from(bytes, 'latin1').toString();

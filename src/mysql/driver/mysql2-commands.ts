@@ -2,20 +2,20 @@ import type { Socket } from 'node:net';
 import type { Connection } from 'mysql2';
 import { nameIn, rowReader, type List, type ListedThread, type PacketBytes } from './list-rows.ts';
 
-/** The members of a connection that mysql2 leaves out of its types. README.md in this folder says what each is for. */
+/** The members of a connection that mysql2 leaves out of its types. README.md in this folder has the reason for each. */
 interface Mysql2Internals {
   sequenceId: number;
   readonly clientEncoding: string;
   write(buffer: Buffer): void;
   readonly stream: Socket;
   addCommand(command: object): void;
-  /** The server's first packet; the driver keeps it. */
+  /** The server's first packet. */
   readonly _handshakePacket?: { readonly serverVersion?: string };
 }
 
 /** A packet as the driver passes it to its commands. */
 interface Packet extends PacketBytes {
-  /** Its four bytes of header included. */
+  /** Returns the length with the header of four bytes. */
   length(): number;
   peekByte(): number;
   isError(): boolean;
@@ -33,28 +33,28 @@ export function streamOf(connection: Connection): Socket {
   return internalsOf(connection).stream;
 }
 
-/** At most this many statements are unanswered at once: a connection that breaks leaves at most this many outcomes unknown. */
+/** At most this many statements are unanswered at once, so a broken connection leaves at most this many outcomes unknown. */
 const WINDOW = 64;
 const OK = 0;
 
-/** Statements to send one behind the other. */
+/** Statements to send ahead. */
 export interface Pipelined {
-  /** Returns the next statement, one without rows; undefined if there is none. */
+  /** Returns the next statement, which must return no rows; undefined if there is none. */
   readonly next: () => string | undefined;
   /** Called with each answer, in the order of the statements: the error, or undefined for OK. */
   readonly answered: (error: Error | undefined) => void;
 }
 
 /**
- * Sends statements without waiting for earlier answers: servers read them one by one, and answer each, also after an error. The driver
- * cannot do that, so this is a command for its queue. Resolves when every statement that was sent has its answer. Throws the driver's error
- * if the connection breaks before.
+ * Sends statements without waiting for earlier answers. Servers read them one by one, and answer each, also after an error. mysql2 has no
+ * such command, so this one goes into its queue. Resolves when every statement sent has its answer. Throws the driver's error if the
+ * connection breaks before.
  */
 export function pipeline(connection: Connection, { next, answered }: Pipelined): Promise<void> {
   return new Promise((resolve, reject) => {
     let unanswered = 0;
     const fill = (driver: Mysql2Internals): void => {
-      // A few at a time, so that they share network packets.
+      // Refills half of the window at a time, so that statements share network packets.
       if (unanswered > WINDOW / 2) return;
       const packets: Buffer[] = [];
       while (unanswered < WINDOW) {
@@ -73,7 +73,7 @@ export function pipeline(connection: Connection, { next, answered }: Pipelined):
           answered(answerIn(packet, driver));
         }
         fill(driver);
-        // The packets of a statement and its answer are counted from 0.
+        // A statement is packet 0, so its answer begins with packet 1.
         driver.sequenceId = 1;
         if (unanswered > 0) return false;
         resolve();
@@ -93,8 +93,8 @@ function answerIn(packet: Packet, driver: Mysql2Internals): Error | undefined {
 }
 
 /**
- * Reads the rows of a process list. The driver would build an array for each row first: for ten thousand sessions that takes longer than the
- * node. So this is a command for its queue. Throws the error of the server, or the driver's if the connection breaks.
+ * Reads the rows of a process list. mysql2 would build an array for each row first. For ten thousand sessions that takes longer than the node
+ * does, so this command goes into its queue instead. Throws the error of the server, or the driver's error if the connection breaks.
  */
 export function readList(connection: Connection, sql: string): Promise<List> {
   return new Promise((resolve, reject) => {
@@ -146,7 +146,7 @@ export function readList(connection: Connection, sql: string): Promise<List> {
   });
 }
 
-/** Returns true for the packet that ends the columns, and the one that ends the rows. A row that begins so is longer. */
+/** Returns true for a packet that ends the columns or the rows. A row that begins with this byte is longer. */
 function isEof(packet: Packet): boolean {
   return packet.peekByte() === EOF && packet.length() < 13;
 }

@@ -15,7 +15,7 @@ export class Mysql2Connection implements DriverConnection {
   readonly #connection: Connection;
   readonly #queue = new StatementQueue(() => this.isBroken());
   #sentAt: number | undefined;
-  /** Rejects the statement under way. The driver drops a statement without a word if its answer is odd. */
+  /** Rejects the present statement. After an odd answer, mysql2 never calls the callback of the statement. */
   #fail: ((error: ServiceError) => void) | undefined;
 
   constructor(connection: Connection) {
@@ -110,7 +110,7 @@ export class Mysql2Connection implements DriverConnection {
   }
 
   break(): void {
-    streamOf(this.#connection).destroy(new Error('It is of no more use'));
+    streamOf(this.#connection).destroy(new Error('The connection is not needed any more'));
   }
 
   close(): void {
@@ -133,7 +133,7 @@ export class Mysql2Connection implements DriverConnection {
       this.#sentAt = sentAt;
       const leftMs = Math.max(1, Math.min(limitMs, deadline - sentAt));
       timer = setTimeout(() => {
-        // The driver's own destroy() would leave the statement without an answer for ever.
+        // After mysql2's own destroy() the statement would never settle.
         streamOf(this.#connection).destroy(new DeadlineError(Math.round(leftMs)));
       }, Math.ceil(leftMs));
     };
@@ -149,7 +149,7 @@ export class Mysql2Connection implements DriverConnection {
   async #send(sql: string, areWarningsRead: boolean): Promise<ResultSet> {
     const { warningCount, ...result } = await this.#answered(sql);
     if (!areWarningsRead || warningCount === 0) return result;
-    // In the same turn: any other statement in between would take them away.
+    // In the same turn: another statement in between would clear the warnings.
     const { rows } = await this.#answered('SHOW WARNINGS');
     return { ...result, warnings: rows.map((row) => String(row[2])) };
   }

@@ -8,7 +8,7 @@ export const lookUpName = sharedLookup();
 
 /**
  * Returns a function that looks up names for sockets, once for all callers that want the same name at the same time. While no name server
- * answers, each look-up takes one of Node's few threads, also after its caller has left.
+ * answers, each look-up occupies one of Node's few threads, also after its caller has left.
  */
 export function sharedLookup(ask: LookupFunction = lookup): LookupFunction {
   const waiting = new Map<string, Callback[]>();
@@ -28,12 +28,12 @@ export function sharedLookup(ask: LookupFunction = lookup): LookupFunction {
   };
 }
 
-/** Returns all addresses of a name; none if the look-up fails. */
+/** Returns all addresses of a name; no address if the look-up fails. */
 export type AddressesOf = (name: string) => Promise<readonly string[]>;
 
 /**
- * Returns a function that looks up names one after the other: names without an answer take at most one of Node's few threads. Callers that
- * want a name whose look-up has not begun share that look-up.
+ * Returns a function that looks up names one after the other, so that names without an answer occupy at most one of Node's few threads.
+ * Callers share the look-up of a name until it begins.
  */
 export function serialAddressLookup(lookUp: LookupFunction): AddressesOf {
   const waiting = new Map<string, Promise<readonly string[]>>();

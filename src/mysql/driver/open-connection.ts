@@ -9,7 +9,7 @@ import { streamOf } from './mysql2-commands.ts';
 import { lookUpName } from './name-lookup.ts';
 import { Mysql2Connection } from './mysql2-connection.ts';
 
-/** The address to connect to: of the node's main port or of its spare port. */
+/** The address of the node's main port or of its spare port. */
 export type Address = Pick<Node, 'host' | 'port'>;
 
 /**
@@ -37,8 +37,8 @@ export async function openConnection(
  * - NAMES: account names must arrive in UTF-8, also after an `init_connect`.
  * - sql_mode: ANSI_QUOTES and ORACLE change how SHOW GRANTS quotes.
  * - sql_select_limit, sql_big_selects (which lifts max_join_size): both cut or refuse lists.
- * - autocommit: else a CALL leaves a transaction open. wait_timeout: a kept connection must stay open, in seconds.
- * - max_execution_time, max_statement_time: a KILL that has marked its session can wait longer.
+ * - autocommit: otherwise a CALL leaves a transaction open. wait_timeout, in seconds: a warm connection must stay open.
+ * - max_execution_time, max_statement_time: they could end a KILL that has marked its session and waits.
  * Only MySQL 5.7.8 and newer, and TiDB, read the first comment; only MariaDB 10.1.1 and newer reads the second.
  */
 const SESSION_SETTINGS = [
@@ -66,7 +66,7 @@ interface Target {
   readonly lookup: LookupFunction;
 }
 
-// The driver compares a certificate only with a host name: for an address the pinned authority alone must do.
+// mysql2 compares a certificate only with a host name. For an IP address, the check of the authority must suffice.
 function verifying(to: Target, ca: string): SslOptions {
   return { ca, rejectUnauthorized: true, verifyIdentity: isIP(certificateName(to)) === 0 };
 }
@@ -90,9 +90,9 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
     dateStrings: true,
     jsonStrings: true,
     rowsAsArray: true,
-    // The text of a server must not become code. mysql2-commands.ts reads the lists.
+    // mysql2 must not compile code from a server's text. mysql2-commands.ts reads the lists.
     disableEval: true,
-    // 0 would mean 16,000: half a megabyte a connection.
+    // 0 would mean 16,000 statements, and half a megabyte for each connection.
     maxPreparedStatements: 1,
     multipleStatements: false,
     // Without attributes a statement is its text alone: mysql2-commands.ts relies on that, and on the EOF packet behind the columns.
@@ -102,14 +102,14 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
     connectAttributes: { program_name: 'session-control' },
     ...(ssl ? { ssl } : { authPlugins: KEYLESS }),
   });
-  // After packets in the wrong order no answer on this connection can be trusted.
+  // After packets in the wrong order every answer on this connection is doubtful.
   connection.on('warn', (warning: Error) => streamOf(connection).destroy(warning));
   try {
     await new Promise<void>((resolve, reject) => {
-      // Stays for good: a second 'error' without a listener would end the process.
+      // This listener stays: a second 'error' without a listener would end the process.
       connection.on('error', (error: Error) => {
         reject(error);
-        // After an odd answer the driver leaves the connection open.
+        // After an odd answer mysql2 leaves the connection open.
         streamOf(connection).destroy();
       });
       connection.once('connect', () => {
@@ -119,7 +119,7 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
   } catch (error) {
     const stream = streamOf(connection);
     stream.destroy();
-    // The driver puts a code of its own over that of the certificate.
+    // mysql2 replaces the code of the certificate's error with its own.
     const isUnverified = stream instanceof TLSSocket && Boolean(stream.authorizationError);
     throw isUnverified && typeof node.tls === 'object' ? new CertificateError(error) : error;
   }
@@ -134,8 +134,8 @@ function timeFor(limitMs: number, deadline: Deadline): number {
 }
 
 /**
- * Without TLS the driver would accept the key of any server that answers, and send the password under it. Without the key the login works
- * only while the node caches the account, after a login over TLS.
+ * Without TLS, mysql2 would accept the public key of any server that answers, and send the password encrypted with it. Without the key the
+ * login works only while the node caches the account, after a login over TLS.
  */
 const KEYLESS = {
   caching_sha2_password: withoutKey(authPlugins.caching_sha2_password()),
@@ -147,7 +147,7 @@ function withoutKey(plugin: AuthPlugin): AuthPlugin {
     const answerTo = plugin(login);
     return (data) => {
       const answer = answerTo(data);
-      // No other answer has one byte.
+      // Only the request for the public key has one byte.
       if (Buffer.isBuffer(answer) && answer.length === 1) {
         throw new KeylessError();
       }

@@ -4,11 +4,11 @@ import type { AddressesOf } from '../driver/name-lookup.ts';
 import type { ControlConnectionIds, SharedControlConnection } from '../shared-connection.ts';
 import type { NodeCounts } from './node-health.ts';
 
-/** A second connection is opened beside one that is slow to answer. */
+/** The second connection is for times when the first is slow to answer. */
 const MAX_CONNECTIONS = 2;
 const SHORTEST_PING_MS = 15_000;
 
-/** The open control connections of one node. All requests share them; idle ones are pinged, broken ones are removed. */
+/** The open control connections of one node. All requests share them. The pool pings the idle ones, and removes the broken ones. */
 export class ConnectionPool {
   readonly #node: Node;
   readonly #ids: ControlConnectionIds;
@@ -18,7 +18,7 @@ export class ConnectionPool {
   readonly #connections = new Map<SharedControlConnection, NodeJS.Timeout>();
   #isClosed = false;
 
-  /** Calls `onBroken` after a connection broke or was closed, and was removed. */
+  /** Calls `onBroken` after it removed a connection that broke or closed. */
   constructor(
     node: Node,
     ids: ControlConnectionIds,
@@ -33,7 +33,7 @@ export class ConnectionPool {
     return this.#connections.size === 0;
   }
 
-  /** Returns true if there are as many usable connections as may be open. */
+  /** Returns true if no further connection may be opened. */
   isFull(): boolean {
     return this.#usable().length >= MAX_CONNECTIONS;
   }
@@ -77,7 +77,7 @@ export class ConnectionPool {
     return shared.lease(() => this.#ids.of(this.#node.nodeId, shared.identity.incarnation));
   }
 
-  /** Ends a lease. The last one closes a connection that is not to stay. */
+  /** Ends a lease. Closes the connection after its last user, unless it is to stay open. */
   leave(shared: SharedControlConnection): void {
     shared.users -= 1;
     if (shared.users > 0) return;
@@ -85,7 +85,7 @@ export class ConnectionPool {
     this.#closeIfUnneeded(shared);
   }
 
-  /** Keeps a connection open until the returned function is called and its callers have begun to use the connection. */
+  /** Keeps a connection open until the returned function is called. Requests that wait for the connection can lease it before it closes. */
   retain(shared: SharedControlConnection): () => void {
     shared.users += 1;
     return () => {
@@ -95,7 +95,7 @@ export class ConnectionPool {
     };
   }
 
-  /** Closes an unused connection that is not to stay. Requests that wait for it use it first. */
+  /** Closes an unused connection, unless it is to stay open. Requests that wait for it can lease it first. */
   release(shared: SharedControlConnection): void {
     this.retain(shared)();
   }
@@ -106,14 +106,14 @@ export class ConnectionPool {
     for (const shared of this.#connections.keys()) this.#closeIfUnneeded(shared);
   }
 
-  /** Closes connections that must not be used any more, at once or when their last user leaves. */
+  /** Closes unusable connections, at once or after their last user. */
   dropStale(): void {
     for (const shared of this.#connections.keys()) {
       if (!shared.isUsable()) this.#closeIfUnneeded(shared);
     }
   }
 
-  /** Begins to look where the names of the node lead now, and drops the connections to other addresses. */
+  /** Begins to resolve the host names of the connections again. Drops the connections to addresses that a name no longer has. */
   recheck(): void {
     for (const shared of this.#connections.keys()) void this.#recheckAddress(shared);
     this.dropStale();
@@ -152,7 +152,7 @@ export class ConnectionPool {
       this.#close(shared);
       return;
     }
-    // This breaks a connection on which no answer comes.
+    // The timeout breaks a connection without an answer.
     await shared.connection
       .query('DO 0', this.#node.listTimeoutMs, Infinity)
       .catch(() => undefined);

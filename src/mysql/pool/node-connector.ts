@@ -9,14 +9,14 @@ import type { ControlConnectionIds, KnownOfNode } from '../shared-connection.ts'
 import type { ConnectionPool } from './connection-pool.ts';
 import { CircuitBreaker, type NodeEvents } from './node-health.ts';
 
-/** On a full node each refused login takes the last connection for a moment: another attempt can succeed. */
+/** On a full node, each refused login occupies the last connection for a moment. Another attempt can succeed. */
 const FULL_PATIENCE_MS = 1000;
 const FULL_PAUSE_MS = 50;
-/** Without requests, the pause between two attempts to open a connection grows from the first to the second. */
+/** Without requests, the pause between two attempts to connect grows from the first value to the second. */
 const SHORTEST_REOPEN_MS = 500;
 const LONGEST_REOPEN_MS = 60_000;
 
-/** Opens the connections of one node's pool, one at a time: on demand, and again after the last one broke. */
+/** Opens the connections of one node's pool, one at a time: for a request, beforehand, and after the last one broke. */
 export class NodeConnector {
   readonly breaker = new CircuitBreaker();
   readonly #node: Node;
@@ -41,14 +41,14 @@ export class NodeConnector {
     [this.#ids, this.#events] = [ids, events];
   }
 
-  /** Returns the time for which a connection has been opening, in milliseconds; undefined if none is. */
+  /** Returns the time since the present attempt to connect began, in milliseconds; undefined if there is none. */
   openingMs(): number | undefined {
     return this.#opening && performance.now() - this.#opening.begunAt;
   }
 
   /**
-   * Returns a new connection, which the pool has. Callers that arrive while one is opening share it. Throws `overloaded` while the breaker
-   * is open, else `node_unavailable`.
+   * Opens a connection, adds it to the pool and returns it. Callers that arrive during an attempt share it. Throws `overloaded` while the
+   * breaker is open, else `node_unavailable`.
    */
   open(): Promise<SharedControlConnection> {
     this.#opening ??= {
@@ -58,7 +58,7 @@ export class NodeConnector {
     return this.#opening.shared;
   }
 
-  /** Opens a connection if none is usable; never throws. */
+  /** Opens a connection if none is usable. Never throws; retries later after a failure. */
   async warm(): Promise<void> {
     if (this.#pool.best() !== undefined || this.#isClosed) return;
     try {
@@ -68,7 +68,7 @@ export class NodeConnector {
     }
   }
 
-  /** Opens a connection after a pause, unless there is one. */
+  /** Opens a connection after a pause, if the pool is empty. */
   reopenLater(): void {
     if (this.#isClosed || !this.#pool.isEmpty()) return;
     clearTimeout(this.#reopening);
@@ -109,8 +109,8 @@ export class NodeConnector {
 }
 
 /**
- * Opens a control connection over the main port, or over the spare port if the main port is unavailable. Retries a full node for 1 s. Throws the
- * main port's error; if the spare port answers but must not be used, throws why, with the main port's error as the cause.
+ * Opens a control connection over the main port, or over the spare port if the main port is unavailable. Retries a full node for 1 s. Throws
+ * the main port's error. If the spare port answers but must not be used, throws that reason, with the main port's error as the cause.
  */
 async function connectWithFallback(
   node: Node,
@@ -135,7 +135,7 @@ async function connectWithFallback(
   }
 }
 
-/** Returns the reason if the spare port must not be used; undefined if there is no spare port, or it is unavailable too. */
+/** Returns an error if the spare port must not be used; undefined if there is no spare port, or if it is unavailable too. */
 async function openSpare(
   node: Node,
   deadline: Deadline,

@@ -2,13 +2,13 @@ import { backoffMs } from '../../domain/deadline.ts';
 import type { NodeKey } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
 
-/** After this many failed attempts in a row the breaker opens. */
+/** The breaker opens after this number of failed attempts in a row. */
 const FAILURES = 3;
 const FIRST_PAUSE_MS = 500;
-/** The longest pause between two attempts: a node that is back is seen within it. */
+/** The longest pause between two attempts. A request reaches a node that is back at most this time later. */
 const LONGEST_PAUSE_MS = 5000;
 
-/** Refuses requests to a node after the third failed attempt in a row, for at most 5 s; then the next request tries again. */
+/** Refuses requests to a node for at most 5 s after the third failed attempt in a row. Then the next request tries again. */
 export class CircuitBreaker {
   #failures = 0;
   #openUntil = 0;
@@ -19,7 +19,7 @@ export class CircuitBreaker {
     if (this.#failures < FAILURES || leftMs <= 0) return;
     const seconds = Math.ceil(leftMs / 1000);
     throw new ServiceError('overloaded', {
-      'en-us': `The node could not be reached ${this.#failures} times in a row, and is tried again in ${seconds} s.`,
+      'en-us': `The node could not be reached ${this.#failures} times in a row. The service tries again in ${seconds} s.`,
       'zh-cn': `节点连续${this.#failures}次无法连接，将在${seconds}秒后重试。`,
     });
   }
@@ -29,13 +29,13 @@ export class CircuitBreaker {
     return this.#failures > 0;
   }
 
-  /** `open`: requests are refused; `half_open`: the next request tries the node. */
+  /** `open`: the breaker refuses requests. `half_open`: the next request tries the node. */
   get state(): 'closed' | 'open' | 'half_open' {
     if (this.#failures < FAILURES) return 'closed';
     return this.leftMs() > 0 ? 'open' : 'half_open';
   }
 
-  /** Notes a successful attempt. Returns true if that closed the breaker. */
+  /** Notes a successful attempt. Returns true if it closed the breaker. */
   succeeded(): boolean {
     const wasClosed = this.state === 'closed';
     this.#failures = 0;
@@ -43,7 +43,7 @@ export class CircuitBreaker {
     return !wasClosed;
   }
 
-  /** Notes a failed attempt. Returns true if that opened the breaker for the first time. */
+  /** Notes a failed attempt. Returns true if it was the third in a row, which opened the breaker. */
   failed(): boolean {
     this.#failures += 1;
     const pauseMs = backoffMs(this.#failures - 1, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
@@ -57,9 +57,9 @@ export class CircuitBreaker {
   }
 }
 
-/** Called once for each change of a node. `warnings.ts` fills it. */
+/** Called once for each change of a node. `warnings.ts` implements it. */
 export interface NodeEvents {
-  /** The third attempt in a row failed: requests to the node are refused. */
+  /** The third attempt in a row failed, so the breaker refuses requests to the node. */
   unreachable(node: NodeKey, error: unknown): void;
   /** The node can be reached again. */
   reachable(node: NodeKey): void;
@@ -67,23 +67,23 @@ export interface NodeEvents {
 
 /** At most this many requests use a node, or wait for it, at the same time. */
 const MAX_USERS = 512;
-/** At most this many requests wait for slow nodes, all together: about half of the requests that are admitted. */
+/** At most this many requests wait for all slow nodes together: about half of the requests that the service admits. */
 const MAX_AT_SLOW_NODES = 512;
-/** At most this many of them count for one node: a node can have more users at the time it gets slow. */
+/** At most this many requests count for one slow node. It can have more, from before it became slow. */
 const MAX_AT_ONE = 256;
 
-/** The time between two counts, which look at each node in use. Requests in between are added. */
+/** The time between two counts over all nodes in use. Between two counts, each new request adds one. */
 const RECOUNT_MS = 50;
 
 /** A node as the bulkhead sees it. */
 export interface BulkheadMember {
-  /** Requests that use it or wait for it. */
+  /** The number of requests that use the node or wait for it. */
   readonly users: number;
   /** True if a new request would queue behind an overdue statement. */
   isSlow(): boolean;
 }
 
-/** Keeps places free for requests to the other nodes while some nodes are slow to answer. */
+/** Keeps room for requests to other nodes while some nodes are slow. */
 export class SlowNodeBulkhead {
   readonly #busy = new Set<BulkheadMember>();
   #held = 0;
@@ -94,7 +94,7 @@ export class SlowNodeBulkhead {
     this.#busy.add(node);
   }
 
-  /** Notes that a node has no user any more. */
+  /** Notes that the last user of a node has left. */
   end(node: BulkheadMember): void {
     this.#busy.delete(node);
   }
@@ -127,16 +127,16 @@ const TOO_MANY = {
   'zh-cn': '节点响应缓慢，且等待此类节点的请求过多。',
 };
 
-/** Counts over all nodes together: their number does not grow with the nodes. */
+/** Counts over all nodes together, so that more nodes do not mean more counts. */
 export interface NodeCounts {
   readonly connections: Record<'opening' | 'idle' | 'in_use' | 'spare', number>;
   /** The circuit breakers of the nodes that were used. */
   readonly breakers: Record<'closed' | 'open' | 'half_open', number>;
-  /** Requests `at_slow_node` are counted a second time: they wait for an overdue statement. */
+  /** A request `at_slow_node` waits for an overdue statement, and counts in one of the others too. */
   readonly requests: Record<'waiting_for_connection' | 'at_node' | 'at_slow_node', number>;
 }
 
-/** Returns counts of zero, to count up from. */
+/** Returns counts of zero. */
 export function noCounts(): NodeCounts {
   return {
     connections: { opening: 0, idle: 0, in_use: 0, spare: 0 },

@@ -7,6 +7,7 @@ import { ConnectionPool } from './connection-pool.ts';
 import { NodeConnector } from './node-connector.ts';
 import type { BulkheadMember, NodeCounts, NodeEvents, SlowNodeBulkhead } from './node-health.ts';
 
+/** A node is slow if its statement, or its new connection, takes at least this time. */
 const SLOW_MS = 200;
 
 interface Acquired {
@@ -17,7 +18,7 @@ interface Acquired {
 
 /** Gives requests the control connections to one node, and limits the number of these requests. */
 export class NodePool implements BulkheadMember {
-  /** The node as the registry has it now: a reload can bring a new object with the same settings. */
+  /** The node in the registry. A reload can replace the object by one with the same settings. */
   node: Node;
   readonly known: KnownOfNode;
   readonly #pool: ConnectionPool;
@@ -58,13 +59,13 @@ export class NodePool implements BulkheadMember {
     return this.#pool.best() !== undefined;
   }
 
-  /** Returns true if an open connection answers within the timeout of a list. Never throws. The connection stays open for its users. */
+  /** Returns true if an open connection answers within the timeout of a list. Never throws. Leaves the connection open for its users. */
   async answers(deadline: Deadline): Promise<boolean> {
     const { listTimeoutMs } = this.node;
     const sendBy = Math.min(deadline, performance.now() + listTimeoutMs);
     const best = this.#pool.best();
     if (best === undefined) return false;
-    // A shorter limit would break the connection of the other users.
+    // A shorter timeout would break the connection of the other users.
     const answer = best.connection.query('DO 0', listTimeoutMs, Infinity, { sendBy });
     return withDeadline(sendBy, answer).then(
       () => true,
@@ -98,7 +99,7 @@ export class NodePool implements BulkheadMember {
         try {
           return await work(connection);
         } catch (error) {
-          // An open connection can have broken unnoticed, or lead to another server by now. Without a list no KILL was sent over it.
+          // A warm connection can be broken unnoticed, or reach another server. Before its first list it sent no KILL, so another may try.
           if (!wasWarm || connection.hasListed || shared.isUsable()) throw error;
         } finally {
           this.#pool.leave(shared);
@@ -110,12 +111,12 @@ export class NodePool implements BulkheadMember {
     }
   }
 
-  /** Closes connections that must not be used any more. */
+  /** Closes unusable connections. */
   dropStale(): void {
     this.#pool.dropStale();
   }
 
-  /** Begins to replace connections to an address that the node's name no longer has, or to another server than the main port reaches. */
+  /** Begins to drop connections to an address that the node's name no longer has, or to another server than the main port reaches. */
   recheck(): void {
     this.#pool.recheck();
   }
@@ -139,18 +140,18 @@ export class NodePool implements BulkheadMember {
     return isGood ? { shared: best, wasWarm: true } : undefined;
   }
 
-  /** Returns a new connection; or the best open one if that answers before, or no new one can be opened. */
+  /** Returns a new connection. Returns the best open one if that answers before, or if no new one can be opened. */
   async #openOne(deadline: Deadline): Promise<Acquired> {
     const best = this.#pool.best();
     const opening = this.#connector.open();
-    // It can be opened after its request has left.
+    // The connection can open after its request has left.
     void opening.then(
       (shared) => {
         this.#pool.release(shared);
       },
       () => undefined,
     );
-    // Otherwise its last user could release it just before this request uses it.
+    // Otherwise the last user of the best connection could close it just before this request uses it.
     const release = best && this.#pool.retain(best);
     try {
       const first = best === undefined ? opening : Promise.race([opening, answering(best)]);
@@ -165,7 +166,7 @@ export class NodePool implements BulkheadMember {
   }
 }
 
-/** Resolves when its present statement has its answer; never if it is not usable then. */
+/** Resolves when the present statement has its answer, if the connection is usable then. */
 function answering(shared: SharedControlConnection): Promise<SharedControlConnection> {
   return new Promise((resolve) => {
     shared.connection.onceAnswered(() => {
