@@ -7,7 +7,7 @@ import type { Nodes, ProcessList } from './node.ts';
 import { SessionSnapshot, type SnapshotParts } from './session-snapshot.ts';
 import { isSameIncarnation, type Session, type UsedConnection } from './session.ts';
 import type { Audit, Outcome, Termination, TerminationRequest } from './termination.ts';
-import { resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.ts';
+import { OUTCOMES, resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.ts';
 
 /** Each connection that breaks can cost a full KILL timeout. */
 const MAX_CONNECTIONS = 4;
@@ -160,8 +160,7 @@ export class KillBatch {
       this.#hadUnanswered = true;
       this.#unanswered.push({ session, sentOver: snapshot.connection, list: snapshot.list });
     } else {
-      const isFailure = outcome === 'refused' || outcome === 'not_sent';
-      this.#conclude(session.id, isFailure ? 'failed' : outcome);
+      this.#conclude(session.id, OUTCOMES[outcome]);
     }
   }
 

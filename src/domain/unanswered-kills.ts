@@ -28,7 +28,8 @@ export interface ResolveParts {
 
 const POLL_MS = 50;
 
-const OUTCOMES: Readonly<Record<KillOutcome, Outcome>> = {
+/** The outcome of an id, by the outcome of its KILL. */
+export const OUTCOMES: Readonly<Record<KillOutcome, Outcome>> = {
   killed: 'killed',
   not_found: 'not_found',
   refused: 'failed',

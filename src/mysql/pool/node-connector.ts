@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { backoffMs } from '../../domain/backoff.ts';
+import { backoffMs } from '../../domain/deadline.ts';
 import type { Deadline } from '../../domain/deadline.ts';
 import type { Node } from '../../domain/node.ts';
 import { ServiceError } from '../../errors.ts';
