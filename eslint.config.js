@@ -46,7 +46,7 @@ const ARROWS = {
     packages:
       '^(?!node:|\\.|(commander|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
   },
-  // Each command reaches what it needs of the service, and no command another.
+  // Each command imports only the parts of the service that it needs, and no other command.
   'src/commands/{command-line,init}.ts': {
     local: '^\\.(\\./|/(check|health))',
     packages: '^(?!node:|\\.)',
@@ -68,7 +68,7 @@ const ARROWS = {
     local: '^\\./(?!domain/|http/|errors\\.ts$)',
     packages: '^(mysql2|prom-client|winston|yaml|zod)(/|$)',
   },
-  // It knows by their types whom it measures; none of them knows it.
+  // The metrics import the types of the parts that they measure. No such part imports the metrics.
   'src/metrics/**': {
     local: '^\\.\\./(?!domain/|http/metering\\.ts$|mysql/pool/node-health\\.ts$|errors\\.ts$)',
     packages: '^(?!node:|\\.|prom-client$)',
