@@ -6,8 +6,10 @@ export type LockOwner =
   | { readonly kind: 'session'; readonly id: bigint }
   /** A thread of the server without a session id; `id` is unique among them. */
   | { readonly kind: 'thread'; readonly id: string }
-  /** A prepared XA transaction without a session; `id` is InnoDB's number of the transaction. */
-  | { readonly kind: 'prepared'; readonly id: string };
+  /** A prepared XA transaction; `id` is InnoDB's number of the transaction. A KILL of its session frees nobody. */
+  | { readonly kind: 'prepared'; readonly id: string }
+  /** An owner that the node does not name. */
+  | { readonly kind: 'unknown' };
 
 /** A session that waits for a row lock, and one transaction that it waits for. */
 export interface RowWait {
@@ -55,8 +57,6 @@ export interface LockTransaction {
   readonly rowsModified: bigint;
   /** The time that it has waited for a row lock, in whole seconds; undefined if it does not wait. */
   readonly waitSeconds: bigint | undefined;
-  /** True if it is a prepared XA transaction: a KILL of its session frees nobody. */
-  readonly isPrepared: boolean;
 }
 
 /** `available`, or one sentence that says what is missing and what would help. */
@@ -69,9 +69,17 @@ export interface LockReading {
   readonly metadataLocks: readonly MetadataLock[];
   /** The open transactions by session id, also of sessions that are listed no more; undefined if the account may not read them. */
   readonly transactions: ReadonlyMap<bigint, LockTransaction> | undefined;
-  /** The prepared transactions without a session, by InnoDB's number. */
+  /** The prepared transactions, by InnoDB's number. */
   readonly prepared: ReadonlyMap<string, LockTransaction>;
+  /** The node's THREAD_ID of sessions, by session id, as far as the lock tables show it. */
+  readonly threadIds: ReadonlyMap<bigint, bigint>;
   readonly sources: { readonly row: LockSource; readonly metadata: LockSource };
-  /** True if a session in `Waiting for table flush` can hold locks while it waits for somebody whom no source shows: MySQL. */
-  readonly hidesFlushWaits: boolean;
 }
+
+/** Returns true for the state of a session that waits for a metadata lock, a table flush or a lock of GET_LOCK. */
+export function isLockWaitState(state: string): boolean {
+  return state === FLUSH_WAIT || state === 'User lock' || /^Waiting for .* lock$/.test(state);
+}
+
+/** The state of a session that waits until others close their tables. No server shows for whom it waits. */
+export const FLUSH_WAIT = 'Waiting for table flush';

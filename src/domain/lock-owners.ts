@@ -1,0 +1,64 @@
+import { isLockWaitState } from './locks.ts';
+import type { LockOwner, LockReading, LockTransaction } from './locks.ts';
+import type { ProcessListRow, Session } from './session.ts';
+
+/** The process list beside which a reading is interpreted. `UserSessions` fills it. */
+export interface ListedSessions {
+  /** Returns the user session with this id. */
+  get(id: bigint): Session | undefined;
+  /** What else the list shows: internal threads. */
+  readonly others: readonly ProcessListRow[];
+}
+
+/** What an owner is. `leaving`: a session that has left the list while it is rolled back. `unknown`: none that the list explains. */
+export type OwnerKind = 'client' | 'internal' | 'prepared' | 'leaving' | 'unknown';
+
+/** The owners of locks, as a process list and the transactions of the reading show them. */
+export class LockOwners {
+  readonly #reading: LockReading;
+  readonly #listed: ListedSessions;
+  readonly #internal: ReadonlyMap<string, ProcessListRow>;
+
+  constructor(reading: LockReading, listed: ListedSessions) {
+    [this.#reading, this.#listed] = [reading, listed];
+    this.#internal = new Map(listed.others.map((row) => [row.id ?? '', row]));
+  }
+
+  kindOf(owner: LockOwner): OwnerKind {
+    if (owner.kind === 'prepared' || owner.kind === 'unknown') return owner.kind;
+    if (owner.kind === 'thread') return 'internal';
+    if (this.sessionOf(owner) !== undefined) return 'client';
+    if (this.#internal.has(owner.id.toString())) return 'internal';
+    return this.transactionOf(owner)?.state === 'ROLLING BACK' ? 'leaving' : 'unknown';
+  }
+
+  /** Returns the user session. */
+  sessionOf(owner: LockOwner): Session | undefined {
+    return owner.kind === 'session' ? this.#listed.get(owner.id) : undefined;
+  }
+
+  transactionOf(owner: LockOwner): LockTransaction | undefined {
+    if (owner.kind === 'prepared') return this.#reading.prepared.get(owner.id);
+    return owner.kind === 'session' ? this.#reading.transactions?.get(owner.id) : undefined;
+  }
+
+  /** Returns the time in its present statement, in seconds. */
+  secondsOf(owner: LockOwner): number {
+    return Number(this.#rowOf(owner)?.time ?? 0);
+  }
+
+  /** Returns true if the list shows that it waits for a metadata lock, or for what no source shows. */
+  looksWaiting(owner: LockOwner): boolean {
+    return isLockWaitState(this.#rowOf(owner)?.state ?? '');
+  }
+
+  /** Returns true if its transaction waits for a row lock. */
+  waitsForRow(owner: LockOwner): boolean {
+    return this.transactionOf(owner)?.waitSeconds !== undefined;
+  }
+
+  #rowOf(owner: LockOwner): Session | ProcessListRow | undefined {
+    if (owner.kind !== 'session') return undefined;
+    return this.#listed.get(owner.id) ?? this.#internal.get(owner.id.toString());
+  }
+}
