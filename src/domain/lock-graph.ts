@@ -1,4 +1,4 @@
-import type { LockOwners } from './lock-owners.ts';
+import type { LockOwners, OwnerKind } from './lock-owners.ts';
 import { compareOwners, waitsIn, type LockWait } from './lock-waits.ts';
 import type { LockOwner, LockReading } from './locks.ts';
 import { WaitGraph } from './wait-graph.ts';
@@ -17,11 +17,13 @@ export class LockGraph {
   /** The vertices of the roots. */
   readonly #roots = new Set<number>();
   readonly #counts: readonly number[];
+  /** By the vertex of a set of holders: the user sessions that wait for them. */
+  readonly #countOfSet = new Map<number, number>();
 
   constructor(reading: LockReading, owners: LockOwners) {
     this.#owners = owners;
     const all = waitsIn(reading, (owner) => owners.secondsOf(owner));
-    const waits = all.filter(({ waiter }) => owners.kindOf(waiter) !== 'unknown');
+    const waits = all.filter(({ waiter }) => isShownWaiting(owners.kindOf(waiter)));
     this.waits = waits
       .filter(({ waiter }) => this.#isCounted(waiter))
       .sort((one, other) => compareOwners(one.waiter, other.waiter) || compareRequests(one, other));
@@ -54,8 +56,18 @@ export class LockGraph {
   /** Returns the number of user sessions that wait for it directly. */
   directWaitersOf(owner: LockOwner): number {
     const sets = this.#graph.waiters[this.#vertexOf.get(owner) ?? -1] ?? [];
-    const direct = new Set<number>();
-    for (const set of sets) for (const vertex of this.#graph.waiters[set] ?? []) direct.add(vertex);
+    const [first = -1] = sets;
+    // Thousands of holders can share one set of thousands of waiters.
+    if (sets.length === 1) {
+      const known = this.#countOfSet.get(first) ?? this.#countWaitersOf(sets);
+      this.#countOfSet.set(first, known);
+      return known;
+    }
+    return this.#countWaitersOf(sets);
+  }
+
+  #countWaitersOf(sets: readonly number[]): number {
+    const direct = new Set(sets.flatMap((set) => this.#graph.waiters[set] ?? []));
     let count = 0;
     for (const vertex of direct) if (this.#isCounted(this.#ownerOf.get(vertex))) count += 1;
     return count;
@@ -131,6 +143,11 @@ export class LockGraph {
       if (isRoot) for (const member of members) this.#roots.add(member);
     }
   }
+}
+
+/** Returns false for an owner whose wait is over by now: it is no longer listed. */
+function isShownWaiting(kind: OwnerKind): boolean {
+  return kind === 'client' || kind === 'internal';
 }
 
 function compareRequests(one: LockWait, other: LockWait): number {

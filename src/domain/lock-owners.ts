@@ -18,6 +18,8 @@ export class LockOwners {
   readonly #reading: LockReading;
   readonly #listed: ListedSessions;
   readonly #internal: ReadonlyMap<string, ProcessListRow>;
+  /** What was looked up before: the list makes a session each time. */
+  readonly #sessions = new Map<bigint, Session | undefined>();
 
   constructor(reading: LockReading, listed: ListedSessions) {
     [this.#reading, this.#listed] = [reading, listed];
@@ -34,7 +36,10 @@ export class LockOwners {
 
   /** Returns the user session. */
   sessionOf(owner: LockOwner): Session | undefined {
-    return owner.kind === 'session' ? this.#listed.get(owner.id) : undefined;
+    if (owner.kind !== 'session') return undefined;
+    const { id } = owner;
+    if (!this.#sessions.has(id)) this.#sessions.set(id, this.#listed.get(id));
+    return this.#sessions.get(id);
   }
 
   transactionOf(owner: LockOwner): LockTransaction | undefined {
@@ -59,6 +64,6 @@ export class LockOwners {
 
   #rowOf(owner: LockOwner): Session | ProcessListRow | undefined {
     if (owner.kind !== 'session') return undefined;
-    return this.#listed.get(owner.id) ?? this.#internal.get(owner.id.toString());
+    return this.sessionOf(owner) ?? this.#internal.get(owner.id.toString());
   }
 }

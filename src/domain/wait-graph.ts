@@ -127,7 +127,15 @@ class BitSet {
 
   size(): number {
     let size = 0;
-    for (let word of this.#words) for (; word !== 0; word &= word - 1) size += 1;
+    for (const word of this.#words) size += bitsIn(word);
     return size;
   }
+}
+
+/** Returns the number of ones in a word of 32 bits: first of each pair of bits, then of four, then of eight. */
+function bitsIn(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const nibbles = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  const bytes = (nibbles + (nibbles >>> 4)) & 0x0f0f0f0f;
+  return Math.imul(bytes, 0x01010101) >>> 24;
 }

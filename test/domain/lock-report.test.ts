@@ -330,15 +330,15 @@ describe('who blocks whom', () => {
   });
 
   it('counts the waiters of many holders of one lock', () => {
-    const [holders, waiters] = [ids(5000), ids(10_000).slice(5000)];
+    const [holders, waiters] = [ids(2000), ids(4000).slice(2000)];
     const locks = metadataLocks(
       [...holders.map((id) => `${id}:SHARED_READ`), ...waiters.map((id) => `${id}?EXCLUSIVE`)].join(
         ' ',
       ),
     );
-    const report = lockReport(readingOf({ metadataLocks: locks }), sessions(ids(10_000)));
-    expect(report.blockers).toHaveLength(5000);
-    expect(report.blockers.at(-1)).toMatchObject({ id: 5000n, waiters: 5000, directWaiters: 5000 });
+    const report = lockReport(readingOf({ metadataLocks: locks }), sessions(ids(4000)));
+    expect(report.blockers).toHaveLength(2000);
+    expect(report.blockers.at(-1)).toMatchObject({ id: 2000n, waiters: 2000, directWaiters: 2000 });
     expect(report).toMatchObject({ isTruncated: true });
   });
 });
