@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net';
 import type { Sentence, ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
+import type { LockReading } from './locks.ts';
 import type { Incarnation, ProcessListRow, Session } from './session.ts';
 
 /** The three ids of the URL that name a node. */
@@ -108,6 +109,11 @@ export interface ControlConnection {
   ): Promise<ReadonlyMap<bigint, ServiceError>>;
   /** Returns the sessions, listed or not, that have a transaction; undefined if the node does not show them. Throws `node_unavailable`. */
   transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
+  /**
+   * Returns the locks that sessions wait for, as the node showed them at most 2 s ago. Of a kind of lock that nobody on the list waits for,
+   * nothing is read. What the node does not show is missing, and `sources` says why. Throws `node_unavailable`.
+   */
+  locks(list: ProcessList, deadline: Deadline): Promise<LockReading>;
 }
 
 /** The time limits of a KILL. */

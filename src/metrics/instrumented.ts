@@ -69,6 +69,7 @@ function instrumentConnection(connection: ControlConnection, stages: Stages): Co
       timed(stages.kill, connection.killAhead(sessions, limits, onResult)),
     predictRefusals: (sessions, deadline) => connection.predictRefusals(sessions, deadline),
     transactions: (deadline) => connection.transactions(deadline),
+    locks: (list, deadline) => connection.locks(list, deadline),
   };
 }
 

@@ -1,6 +1,7 @@
 // A DriverConnection (driver/) sends statements. A SharedControlConnection (shared-connection.ts) holds one, with its identity and its list.
 // A LeasedConnection (here) is the share of one request, behind the domain's interface ControlConnection.
 import { limitReached, withDeadline, type Deadline } from '../domain/deadline.ts';
+import type { LockReading } from '../domain/locks.ts';
 import type { ControlConnection, KillLimits, KillResult } from '../domain/node.ts';
 import type { Node, OwnSessions, ProcessList, TransactionState } from '../domain/node.ts';
 import type { Incarnation, Session } from '../domain/session.ts';
@@ -12,9 +13,19 @@ import { KillRefusals } from './kill-refusals.ts';
 import { isDenial, killSession, killSessionsAhead, type KillTarget } from './kill.ts';
 import type { SendLimits } from './kill.ts';
 import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
+import type { LockTarget } from './lock-statement.ts';
+import {
+  readTransactionRows,
+  transactionStates,
+  type TransactionRow,
+} from './lock-transactions.ts';
+import { readLocks } from './locks.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import type { SharedProcessList } from './process-list.ts';
-import { readTransactions } from './transactions.ts';
+import type { SharedLockReads } from './shared-lock-reads.ts';
+
+/** The reads of locks that requests to one node share. */
+export type LockReads = SharedLockReads<readonly TransactionRow[] | undefined, LockReading>;
 
 /** The parts of an open control connection. */
 export interface Opened {
@@ -24,6 +35,7 @@ export interface Opened {
   /** The grants at its login. */
   readonly grants: Grants;
   readonly nodeIdentity: NodeIdentity;
+  readonly lockReads: LockReads;
 }
 
 /** A control connection as one request sees it. It reads lists and sends KILLs only while it reaches the node. */
@@ -101,9 +113,38 @@ export class LeasedConnection implements ControlConnection {
   }
 
   /** See ControlConnection. */
-  transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined> {
-    const { connection, flavour, node } = this.#target;
-    return this.#readChecked(() => readTransactions(connection, flavour, node, deadline));
+  async transactions(
+    deadline: Deadline,
+  ): Promise<ReadonlyMap<bigint, TransactionState> | undefined> {
+    if (deadline <= performance.now()) throw limitReached();
+    // TiDB keeps what is not committed in memory: there is nothing to roll back.
+    if (this.#opened.identity.flavour === 'tidb') return new Map();
+    const rows = await this.#readChecked(() => this.#transactionRows(deadline));
+    return rows && transactionStates(rows);
+  }
+
+  /** See ControlConnection. */
+  async locks({ rows }: ProcessList, deadline: Deadline): Promise<LockReading> {
+    if (deadline <= performance.now()) throw limitReached();
+    const { lockReads, identity } = this.#opened;
+    const read = async (): Promise<LockReading> => {
+      const transactions = identity.flavour === 'tidb' ? [] : await this.#transactionRows(deadline);
+      return readLocks(this.#lockTarget(deadline), transactions, rows);
+    };
+    return this.#readChecked(() =>
+      withDeadline(deadline, lockReads.locks(identity.incarnation, read)),
+    );
+  }
+
+  #transactionRows(deadline: Deadline): Promise<readonly TransactionRow[] | undefined> {
+    const { lockReads, identity } = this.#opened;
+    const read = () => readTransactionRows(this.#lockTarget(deadline));
+    return withDeadline(deadline, lockReads.transactions(identity.incarnation, read));
+  }
+
+  #lockTarget(deadline: Deadline): LockTarget {
+    const { connection, identity, node } = this.#opened;
+    return { connection, identity, node, deadline };
   }
 
   /** Returns the answer to a read. Throws `node_unavailable` if the main port reaches another server before the read or after it. */

@@ -7,6 +7,7 @@ import { NodePool } from './pool/node-pool.ts';
 import { noCounts, SlowNodeBulkhead } from './pool/node-health.ts';
 import type { NodeCounts, NodeEvents } from './pool/node-health.ts';
 import { probe } from './probe.ts';
+import { SharedLockReads } from './shared-lock-reads.ts';
 import { ControlConnectionIds, type KnownOfNode } from './shared-connection.ts';
 
 /** `warm` connects to at most this many nodes at the same time. */
@@ -118,7 +119,11 @@ export class MysqlNodes implements Nodes {
     const place = JSON.stringify([host, port, admin]);
     const before = this.#known.get(node.nodeId);
     if (before?.place === place) return before.known;
-    const known = { identity: new NodeIdentity(), lookup: this.#lookup };
+    const known: KnownOfNode = {
+      identity: new NodeIdentity(),
+      lookup: this.#lookup,
+      lockReads: new SharedLockReads(),
+    };
     // A request from before a reload must not replace the knowledge of the present node.
     if (this.#isRetained(node)) this.#known.set(node.nodeId, { place, known });
     return known;

@@ -14,7 +14,7 @@ import { ifAllowed, isServerError, serverErrorNumber } from './server-errors.ts'
 import type { KnownOfNode } from './shared-connection.ts';
 import { PerformanceSchema } from './performance-schema.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
-import { readTransactions } from './transactions.ts';
+import { readTransactionRows } from './lock-transactions.ts';
 
 interface Seen {
   readonly trouble: Sentence | undefined;
@@ -103,7 +103,9 @@ async function look(
   const { ownId, flavour, productVersion } = identity;
   const { rows } = await readProcessList(connection, ownId, node);
   await new PerformanceSchema(connection, identity, node).addThreads(rows);
-  const transactions = await readTransactions(connection, flavour, node, deadline);
+  const hasTransactions =
+    flavour === 'tidb' ||
+    (await readTransactionRows({ connection, identity, node, deadline })) !== undefined;
   const missing = await missingGrants(connection, identity, node, deadline);
   return {
     flavour,
@@ -111,7 +113,7 @@ async function look(
     account: await askAccount(connection, node, deadline),
     version: productVersion,
     missingGrants: missing,
-    canSeeRollbacks: transactions !== undefined,
+    canSeeRollbacks: hasTransactions,
     hasSecondOpinion: await canReadThreads(connection, node, deadline),
     // Without PROCESS a list has only the control account's sessions.
     cutHosts: missing.length > 0 ? undefined : countCutHosts(rows, filterOf(node, ownId)),

@@ -61,6 +61,7 @@ const SERVER_ERRORS = {
   ER_CLIENT_INTERACTION_TIMEOUT: { number: 4031, meaning: 'lost', mayKillHaveRun: true },
   // MariaDB only.
   ER_STATEMENT_TIMEOUT: { number: 1969, mayKillHaveRun: true },
+  ER_QUERY_TIMEOUT: { number: 3024 },
   ER_NO_SUCH_THREAD: { number: 1094 },
   ER_KILL_DENIED_ERROR: { number: 1095 },
   ER_SP_DOES_NOT_EXIST: { number: 1305 },

@@ -2,7 +2,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import type { Deadline } from '../domain/deadline.ts';
 import type { Node, OwnSessions } from '../domain/node.ts';
 import { isSameRun, type Incarnation } from '../domain/session.ts';
-import { LeasedConnection, type Opened } from './control-connection.ts';
+import { LeasedConnection, type LockReads, type Opened } from './control-connection.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import type { AddressesOf } from './driver/name-lookup.ts';
 import { openConnection, type Address } from './driver/open-connection.ts';
@@ -10,11 +10,13 @@ import { requireGrants } from './grants.ts';
 import { identify, type ServerIdentity } from './identity.ts';
 import type { NodeIdentity } from './node-identity.ts';
 import { SharedProcessList } from './process-list.ts';
+import { SharedLockReads } from './shared-lock-reads.ts';
 
 /** The parts that all connections to a node share. */
 export interface KnownOfNode {
   readonly identity: NodeIdentity;
   readonly lookup?: LookupFunction | undefined;
+  readonly lockReads?: LockReads | undefined;
 }
 
 /** An open control connection. Several requests can lease it at the same time. */
@@ -47,14 +49,14 @@ export class SharedControlConnection {
     node: Node,
     address: Address,
     deadline: Deadline,
-    { identity: nodeIdentity, lookup }: KnownOfNode,
+    { identity: nodeIdentity, lookup, lockReads = new SharedLockReads() }: KnownOfNode,
   ): Promise<SharedControlConnection> {
     const connection = await openConnection(node, address, deadline, lookup);
     try {
       const found = await identify(connection, node, deadline);
       const identity = nodeIdentity.accept(found, address === node ? 'main' : 'spare', node);
       const grants = await requireGrants(connection, identity, node, deadline);
-      const opened = { node, connection, identity, grants, nodeIdentity };
+      const opened = { node, connection, identity, grants, nodeIdentity, lockReads };
       return new SharedControlConnection(opened, address);
     } catch (error) {
       connection.close();

@@ -1,5 +1,4 @@
-import { UserSessions } from '../../src/domain/client-filter.ts';
-import type { ListedRow } from '../../src/domain/client-filter.ts';
+import { UserSessions, type ListedRow } from '../../src/domain/user-sessions.ts';
 import type {
   LockOwner,
   LockReading,

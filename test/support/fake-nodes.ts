@@ -1,4 +1,5 @@
 import { limitReached, type Deadline } from '../../src/domain/deadline.ts';
+import type { LockReading } from '../../src/domain/locks.ts';
 import type {
   Capabilities,
   ControlConnection,
@@ -46,6 +47,14 @@ export class FakeNodes implements Nodes {
   /** Sessions that sleep through their first KILL. */
   readonly asleep = new Set<bigint>();
   canShowRollbacks = true;
+  lockReading: LockReading = {
+    rowWaits: [],
+    metadataLocks: [],
+    transactions: new Map(),
+    prepared: new Map(),
+    threadIds: new Map(),
+    sources: { row: 'available', metadata: 'available' },
+  };
   /** Sessions whose KILL the node refuses, and whether it lets that be known before. */
   readonly protected = new Set<bigint>();
   canPredict = true;
@@ -206,6 +215,11 @@ export class FakeNodes implements Nodes {
         if (isGone()) return Promise.reject(lost());
         const states = [...this.rollingBack].map((victim) => [victim, 'rolling_back'] as const);
         return Promise.resolve(this.canShowRollbacks ? new Map(states) : undefined);
+      },
+      locks: (_list, deadline) => {
+        if (this.clock() >= deadline) return Promise.reject(limitReached());
+        if (isGone()) return Promise.reject(lost());
+        return Promise.resolve(this.lockReading);
       },
     };
   }

@@ -190,6 +190,7 @@ export function nodesContract(stage: () => Stage): void {
       }
       await expect(connection.list(past)).rejects.toMatchObject(late);
       await expect(connection.transactions(past)).rejects.toMatchObject(late);
+      await expect(connection.locks({ rows: [], askedAt: 0 }, past)).rejects.toMatchObject(late);
       await expect(connection.predictRefusals([session], past)).rejects.toMatchObject(late);
       // It was not spoken to, so it is as good as before.
       await listed(connection, id);

@@ -1,0 +1,81 @@
+import { FLUSH_WAIT, isLockWaitState } from '../domain/locks.ts';
+import type { LockReading, LockSource, LockTransaction } from '../domain/locks.ts';
+import type { ProcessListRow } from '../domain/session.ts';
+import { readInnodbLockWaits } from './innodb-lock-waits.ts';
+import type { LockTarget } from './lock-statement.ts';
+import type { TransactionRow } from './lock-transactions.ts';
+import { readMetadataLocks } from './metadata-locks.ts';
+import { readMysqlRowWaits, type RowReading } from './mysql-row-locks.ts';
+import { readTidbRowWaits } from './tidb-row-locks.ts';
+
+/**
+ * Reads the locks of a node. The lock tables of a kind are read only if a transaction, or a session of the list, waits for such a lock:
+ * on older servers nobody can take a lock meanwhile. `transactions` is undefined if the account may not read them.
+ * Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
+ */
+export async function readLocks(
+  target: LockTarget,
+  transactions: readonly TransactionRow[] | undefined,
+  listed: readonly ProcessListRow[],
+): Promise<LockReading> {
+  const states = new Set(listed.map(({ state }) => state ?? ''));
+  const row = await readRowWaits(target, transactions);
+  const waits = [...states].some(isLockWaitState);
+  const metadata = waits
+    ? await readMetadataLocks(target, transactions ?? [])
+    : { metadataLocks: [], threadIds: new Map<bigint, bigint>(), source: 'available' as const };
+  const isFlushing = metadata.source === 'available' && states.has(FLUSH_WAIT);
+  return {
+    rowWaits: row.rowWaits,
+    metadataLocks: metadata.metadataLocks,
+    transactions: transactions && bySession(transactions),
+    prepared: prepared(transactions ?? []),
+    threadIds: new Map([...row.threadIds, ...metadata.threadIds]),
+    sources: { row: row.source, metadata: isFlushing ? FLUSHING : metadata.source },
+  };
+}
+
+async function readRowWaits(
+  target: LockTarget,
+  transactions: readonly TransactionRow[] | undefined,
+): Promise<RowReading> {
+  const none = { rowWaits: [], threadIds: new Map<bigint, bigint>() };
+  const { flavour, version } = target.identity;
+  if (flavour === 'tidb') return readTidbRowWaits(target);
+  if (transactions === undefined) return { ...none, source: NO_TRANSACTIONS };
+  const waits = transactions.some(({ requestedLockId }) => requestedLockId !== undefined);
+  if (!waits) return { ...none, source: 'available' };
+  const isModern = flavour === 'mysql' && version >= 800;
+  return isModern
+    ? readMysqlRowWaits(target, transactions)
+    : readInnodbLockWaits(target, transactions);
+}
+
+function bySession(transactions: readonly TransactionRow[]): ReadonlyMap<bigint, LockTransaction> {
+  return new Map(
+    transactions.flatMap(({ owner, transaction }) =>
+      owner.kind === 'session' ? [[owner.id, transaction] as const] : [],
+    ),
+  );
+}
+
+function prepared(transactions: readonly TransactionRow[]): ReadonlyMap<string, LockTransaction> {
+  return new Map(
+    transactions.flatMap(({ owner, transaction }) =>
+      owner.kind === 'prepared' ? [[owner.id, transaction] as const] : [],
+    ),
+  );
+}
+
+const NO_TRANSACTIONS: LockSource = {
+  'en-us':
+    'The control account may not read information_schema.innodb_trx: GRANT PROCESS ON *.* TO the control account.',
+  'zh-cn': '控制账号无权读取information_schema.innodb_trx：请对控制账号执行GRANT PROCESS ON *.*。',
+};
+
+const FLUSHING: LockSource = {
+  'en-us':
+    'Incomplete: a session waits for a table flush, and the node does not show for whom. End the statement that has run longest. Without that, the end of the FLUSH frees nobody.',
+  'zh-cn':
+    '不完整：有会话正在等待表刷新，但节点未显示它在等待谁。请终止运行时间最长的语句；否则即使终止该FLUSH，其他会话也无法继续。',
+};

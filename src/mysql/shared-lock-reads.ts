@@ -1,0 +1,55 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { isSameRun, type Incarnation } from '../domain/session.ts';
+
+/** The server renews its copy of `innodb_trx` only if nobody has read it for 100 ms. */
+const MIN_PAUSE_MS = 150;
+/** The lock tables are read at most once in this time. */
+const MAX_AGE_MS = 2000;
+
+interface Shared<T> {
+  readonly incarnation: Incarnation;
+  readonly answer: Promise<T>;
+  /** The latest use, in monotonic milliseconds; infinite until there is an answer. */
+  until: number;
+}
+
+/** Lets all requests to one node share what they read of its locks. */
+export class SharedLockReads<T, L> {
+  /** The reads that are not sent yet: a caller gets what is read after its call. */
+  #next: Shared<T> | undefined;
+  #sentAt = -Infinity;
+  #locks: Shared<L> | undefined;
+
+  /** Returns the answer of `read`, or of another caller's that is sent after this call; at most one in 150 ms. Throws its error. */
+  transactions(incarnation: Incarnation, read: () => Promise<T>): Promise<T> {
+    const next = this.#next;
+    if (next !== undefined && isSameRun(next.incarnation, incarnation)) return next.answer;
+    const answer = this.#afterPause(read, () => shared);
+    const shared: Shared<T> = { incarnation, answer, until: Infinity };
+    this.#next = shared;
+    return shared.answer;
+  }
+
+  /** Returns the answer of `read`, or of another caller's that is at most 2 s old or under way. Throws its error. */
+  locks(incarnation: Incarnation, read: () => Promise<L>): Promise<L> {
+    const last = this.#locks;
+    if (last !== undefined && performance.now() < last.until) {
+      if (isSameRun(last.incarnation, incarnation)) return last.answer;
+    }
+    const shared: Shared<L> = { incarnation, answer: read(), until: Infinity };
+    this.#locks = shared;
+    shared.answer.then(
+      () => (shared.until = performance.now() + MAX_AGE_MS),
+      () => (shared.until = -Infinity),
+    );
+    return shared.answer;
+  }
+
+  async #afterPause(read: () => Promise<T>, self: () => Shared<T>): Promise<T> {
+    const left = this.#sentAt + MIN_PAUSE_MS - performance.now();
+    this.#sentAt = performance.now() + Math.max(left, 0);
+    await pause(Math.max(left, 0));
+    if (this.#next === self()) this.#next = undefined;
+    return read();
+  }
+}
