@@ -3,7 +3,9 @@ import type { Node } from '../../src/domain/node.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { LockStage, SCENES } from '../support/lock-scenes.ts';
 import { lookAtLocks } from '../support/look-at-locks.ts';
-import { asRoot, createAccounts, nodeOn, servers, type Server } from '../support/server.ts';
+import { asRoot, createAccounts, nodeOn, processList, servers } from '../support/server.ts';
+import type { Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
 const TABLES = {
   mysql: ['data_lock_waits', 'data_locks', 'metadata_locks', 'threads'],
@@ -63,6 +65,10 @@ describe.each(kinds)('the locks of %s', (kind) => {
       expect(new Set(waits.map(({ id }) => id))).toEqual(
         new Set(stage.waiting.map(({ id }) => id)),
       );
+      for (const wait of waits.filter((each) => each.kind === 'row')) {
+        const [db, text] = [server.app.user, expect.any(String) as unknown];
+        expect(wait).toMatchObject({ db, table: text, index: text, mode: text, data: text });
+      }
       for (const { id, canBeKilled } of roots) {
         expect(canBeKilled).toBe(true);
         await end(id);
@@ -70,4 +76,233 @@ describe.each(kinds)('the locks of %s', (kind) => {
       expect((await allEnded()).filter((error) => error !== undefined)).toEqual([]);
     },
   );
+
+  it('has two roots in a cycle of a row lock with GET_LOCK, and either can be ended', async () => {
+    await set();
+    const one = await stage.hold('BEGIN', 'UPDATE t SET v = 1 WHERE id = 1');
+    const other = await stage.hold("SELECT GET_LOCK('job', 1)");
+    await stage.wait('UPDATE t SET v = 2 WHERE id = 1', other);
+    await stage.wait("SELECT GET_LOCK('job', 600)", one);
+
+    const { blockers, waits } = await lookAtLocks(node);
+
+    const inCycle = { isRoot: true, waiters: 1, directWaiters: 1, canBeKilled: true };
+    expect(blockers).toMatchObject([
+      { id: one.id, ...inCycle },
+      { id: other.id, ...inCycle },
+    ]);
+    expect(waits).toMatchObject([
+      { id: one.id, waitsFor: other.id, kind: 'user', name: 'job' },
+      { id: other.id, waitsFor: one.id, kind: 'row', db: server.app.user, table: 't', data: '1' },
+    ]);
+    await end(one.id);
+    const [updated, asked] = await allEnded();
+    expect(updated).toBeUndefined();
+    expect(asked).toBeDefined();
+  });
+
+  it('names no root while a FLUSH waits for a statement that the node does not show', async () => {
+    await set();
+    const reader = await stage.hold();
+    stage.start('SELECT SLEEP(600) FROM t', reader);
+    await until('it runs', async () => (await stateOf(reader.id)) === 'User sleep');
+    const flusher = await stage.holdAs(server.root);
+    stage.start('FLUSH TABLES WITH READ LOCK', flusher);
+    // MariaDB does not wait.
+    const state = kind === 'mysql' ? 'Waiting for table flush' : '';
+    await until('it has the lock', async () => (await stateOf(flusher.id)) === state);
+    const writer = await stage.wait('UPDATE t SET v = 1 WHERE id = 1');
+
+    const { blockers, sources } = await lookAtLocks(node);
+
+    expect(blockers).toMatchObject([{ id: flusher.id, isRoot: kind === 'mariadb', waiters: 1 }]);
+    if (kind === 'mysql') {
+      expect(sources.metadata).toMatchObject({
+        'en-us': expect.stringMatching(/^Incomplete: .*table flush/) as unknown,
+      });
+    } else expect(sources.metadata).toBe('available');
+    if (kind === 'mysql') {
+      // The end of the FLUSH would free nobody: the table has to be closed first.
+      await end(reader.id);
+      await until('the FLUSH has ended', async () => (await stateOf(flusher.id)) === '');
+      const next = await lookAtLocks(node);
+      expect(next.blockers).toMatchObject([{ id: flusher.id, isRoot: true, waiters: 1 }]);
+      expect(next.sources.metadata).toBe('available');
+    }
+    await end(flusher.id);
+    const written = stage.waiting.find(({ id }) => id === writer.id);
+    expect(await written?.ended).toBeUndefined();
+  });
+
+  it('shows a prepared transaction as one that no KILL ends', async () => {
+    await set();
+    const holder = await stage.hold(
+      "XA START 'prepared'",
+      'UPDATE t SET v = 1 WHERE id = 1',
+      "XA END 'prepared'",
+      "XA PREPARE 'prepared'",
+    );
+    try {
+      const waiter = await stage.wait('UPDATE t SET v = 2 WHERE id = 1');
+      if (kind === 'mariadb') {
+        // Only the end of its session shows what it is.
+        const { blockers } = await lookAtLocks(node);
+        expect(blockers).toMatchObject([{ id: holder.id, isRoot: true, isPrepared: false }]);
+      }
+      await end(holder.id);
+      await until('the session has left', async () => (await stateOf(holder.id)) === undefined);
+      const prepared = { id: null, isPrepared: true, isRoot: true, canBeKilled: false };
+      let found = await lookAtLocks(node);
+      await until(
+        'the transaction has no session',
+        async () => {
+          found = await lookAtLocks(node);
+          return found.blockers[0]?.id === null;
+        },
+        60_000,
+        200,
+      );
+      expect(found.blockers).toMatchObject([
+        { ...prepared, waiters: 1, transaction: { rowsModified: 1n } },
+      ]);
+      expect(found.waits).toMatchObject([{ id: waiter.id, waitsFor: null, kind: 'row' }]);
+      const altering = await stage.wait('ALTER TABLE t ADD COLUMN w INT');
+      const { blockers, sources } = await lookAtLocks(node);
+      const [first] = blockers;
+      if (kind === 'mysql') {
+        expect(first).toMatchObject({ ...prepared, waiters: 2 });
+        expect(blockers.every(({ isRoot, id }) => !isRoot || id === null)).toBe(true);
+        expect(sources.metadata).toBe('available');
+      } else {
+        // MariaDB shows its row locks alone.
+        expect(blockers.filter(({ isRoot }) => isRoot)).toMatchObject([prepared]);
+      }
+      expect(altering.hasEnded()).toBe(false);
+    } finally {
+      await asRoot(server, (root) => root.query("XA ROLLBACK 'prepared'"));
+    }
+    expect((await allEnded()).filter((error) => error !== undefined)).toEqual([]);
+  });
+
+  it('names the next one when a blocker has just gone', async () => {
+    await set();
+    const first = await stage.hold('BEGIN', 'UPDATE t SET v = 1 WHERE id = 1');
+    const second = await stage.hold('BEGIN', 'UPDATE t SET v = 1 WHERE id = 2');
+    await stage.wait('UPDATE t SET v = 2 WHERE id = 1', second);
+    await stage.wait('UPDATE t SET v = 2 WHERE id = 2');
+    const roots = async (): Promise<unknown[]> =>
+      (await lookAtLocks(node)).blockers.filter(({ isRoot }) => isRoot).map(({ id }) => id);
+    expect(await roots()).toEqual([first.id]);
+    await end(first.id);
+    let seen: unknown[] = [];
+    await until(
+      'the second one is the root',
+      async () => {
+        seen = await roots();
+        return seen.includes(second.id);
+      },
+      60_000,
+      200,
+    );
+    expect(seen).toEqual([second.id]);
+    await end(second.id);
+    expect((await allEnded()).filter((error) => error !== undefined)).toEqual([]);
+  });
+
+  it('says which GRANT the control account lacks', async () => {
+    await set();
+    const bare = { user: 'sc_bare', password: 'sc_bare' };
+    const killAny = kind === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
+    await asRoot(server, async (root) => {
+      await root.query(`CREATE USER ${bare.user}@'%' IDENTIFIED BY '${bare.password}'`);
+      await root.query(`GRANT PROCESS, ${killAny} ON *.* TO ${bare.user}@'%'`);
+    });
+    const idle = await stage.hold('BEGIN', 'UPDATE t SET v = 1 WHERE id = 1');
+    await stage.wait('UPDATE t SET v = 2 WHERE id = 1');
+    await stage.wait('ALTER TABLE t ADD COLUMN w INT');
+
+    const { blockers, sources } = await lookAtLocks(nodeOn(server, bare));
+
+    const lacks = (...tables: string[]) => ({
+      'en-us': expect.stringContaining(
+        tables.map((table) => `GRANT SELECT ON performance_schema.${table}`).join(', '),
+      ) as unknown,
+    });
+    expect(sources.metadata).toMatchObject(lacks('metadata_locks', 'threads'));
+    if (kind === 'mysql') {
+      expect(sources.row).toMatchObject(lacks('data_lock_waits', 'data_locks'));
+      expect(blockers).toEqual([]);
+    } else {
+      expect(sources.row).toBe('available');
+      expect(blockers).toMatchObject([{ id: idle.id, waiters: 1 }]);
+    }
+  });
+
+  async function stateOf(wanted: bigint): Promise<string | undefined> {
+    const rows = await processList(server);
+    const row = rows.find((each) => String(each['Id']) === wanted.toString());
+    return row && String(row['State'] ?? '');
+  }
+});
+
+describe.each(kinds.filter((kind) => kind === 'mariadb'))('the metadata locks of %s', (kind) => {
+  const ALTER = 'ALTER TABLE t ADD COLUMN w INT';
+
+  async function onServer(
+    options: readonly string[],
+    work: (stage: LockStage, node: Node) => Promise<void>,
+  ): Promise<void> {
+    const own = await startServer(kind, { arguments: options });
+    try {
+      const server = await createAccounts(own);
+      const { user } = server.control;
+      await asRoot(server, async (root) => {
+        for (const table of TABLES[kind]) {
+          await root.query(`GRANT SELECT ON performance_schema.${table} TO '${user}'@'%'`);
+        }
+      });
+      const stage = new LockStage(server);
+      await stage.prepare();
+      await work(stage, nodeOn(server));
+      await stage.close();
+    } finally {
+      await own.stop();
+    }
+  }
+
+  it('are not shown without the performance schema; row locks are', async () => {
+    await onServer([], async (stage, node) => {
+      const root = await stage.hold('BEGIN', 'UPDATE t SET v = 1 WHERE id = 1');
+      await stage.wait('UPDATE t SET v = 2 WHERE id = 1');
+      await stage.wait(ALTER);
+      const { blockers, sources } = await lookAtLocks(node);
+      expect(sources).toMatchObject({
+        row: 'available',
+        metadata: { 'en-us': expect.stringContaining('performance_schema = ON') as unknown },
+      });
+      expect(blockers).toMatchObject([{ id: root.id, isRoot: true, waiters: 1 }]);
+    });
+  });
+
+  it('make nobody a root if they are older than their instrument', async () => {
+    await onServer(['--performance-schema=ON'], async (stage, node) => {
+      await stage.hold('BEGIN', 'SELECT * FROM t');
+      await stage.wait(ALTER);
+      const off = await lookAtLocks(node);
+      expect(off.sources.metadata).toMatchObject({
+        'en-us': expect.stringContaining('wait/lock/metadata/sql/mdl') as unknown,
+      });
+      await asRoot(stage.server, (root) =>
+        root.query(
+          "UPDATE performance_schema.setup_instruments SET ENABLED = 'YES' WHERE NAME = 'wait/lock/metadata/sql/mdl'",
+        ),
+      );
+      await stage.wait('SELECT * FROM t');
+      const { blockers, sources } = await lookAtLocks(node);
+      expect(blockers).toEqual([]);
+      expect(sources.metadata).toMatchObject({
+        'en-us': expect.stringMatching(/^Incomplete/) as unknown,
+      });
+    });
+  });
 });

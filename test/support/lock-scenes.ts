@@ -111,7 +111,14 @@ export type Scene = (stage: LockStage) => Promise<readonly ClientSession[]>;
 
 const UPDATE = 'UPDATE t SET v = v + 1 WHERE id =';
 
-function star(count: number): Scene {
+/** Commits as an application would, so that those that wait for this session go on. */
+function commitWhenUpdated(stage: LockStage, session: ClientSession): void {
+  const update = stage.waiting.find(({ id }) => id === session.id);
+  void update?.ended.then(() => session.connection.query('COMMIT').catch(() => undefined));
+}
+
+/** Many that wait for one row. With `hasLocks` each of them has locked another row before. */
+function star(count: number, { hasLocks = false } = {}): Scene {
   return async (stage) => {
     const root = await stage.hold('BEGIN', `${UPDATE} 1`);
     const waiters: ClientSession[] = [];
@@ -119,7 +126,14 @@ function star(count: number): Scene {
       const some = Array.from({ length: Math.min(25, count - waiters.length) }, () => stage.hold());
       waiters.push(...(await Promise.all(some)));
     }
-    for (const waiter of waiters) stage.start(`${UPDATE} 1`, waiter);
+    for (const [index, waiter] of waiters.entries()) {
+      if (hasLocks) {
+        await waiter.connection.query('BEGIN');
+        await waiter.connection.query(`INSERT INTO t VALUES (${1000 + index}, 0)`);
+      }
+      stage.start(`${UPDATE} 1`, waiter);
+      if (hasLocks) commitWhenUpdated(stage, waiter);
+    }
     await stage.untilWaiting(waiters);
     return [root];
   };
@@ -132,13 +146,12 @@ export const SCENES: Readonly<Record<string, Scene>> = {
     const middle = await stage.hold('BEGIN', `${UPDATE} 2`);
     await stage.wait(`${UPDATE} 1`, middle);
     await stage.wait(`${UPDATE} 2`);
-    // Its transaction goes on as soon as the application does.
-    const [updated] = stage.waiting;
-    void updated?.ended.then(() => middle.connection.query('COMMIT').catch(() => undefined));
+    commitWhenUpdated(stage, middle);
     return [root];
   },
   'a star of 20': star(20),
   'a star of 300': star(300),
+  'a star of 100 that lock rows of their own': star(100, { hasLocks: true }),
   'an ALTER behind an idle transaction, with SELECTs behind it': async (stage) => {
     const root = await stage.hold('BEGIN', 'SELECT * FROM t');
     await stage.wait('ALTER TABLE t ADD COLUMN w INT');
