@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Incarnation } from '../../src/domain/node.ts';
+import type { Incarnation } from '../../src/domain/session.ts';
 import { isSlowVersion } from '../../src/mysql/mysql-row-locks.ts';
 import { SharedLockReads } from '../../src/mysql/shared-lock-reads.ts';
 
