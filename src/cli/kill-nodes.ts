@@ -85,7 +85,7 @@ function waiting(leaving: readonly ListedSession[], all: number, ms: number): st
   });
   const seconds = Math.round(ms / 1000);
   if (names.length === 0) {
-    return `All ${all} sessions have left the list after ${seconds} s. Waiting until their changes are rolled back`;
+    return `${all} of ${all} sessions have left the list after ${seconds} s. Waiting until their changes are rolled back`;
   }
   return visible(
     `${all - leaving.length} of ${all} sessions have left the node after ${seconds} s. Still listed: ${names.join(', ')}`,

@@ -27,7 +27,7 @@ export interface Target {
   readonly user?: string | undefined;
 }
 
-/** The outcome of one id. `gone` and `rolling_back` need `waitSeconds`, `would_kill` comes from a dry run. */
+/** The outcome of one id. `gone` and `rolling_back` need `isDetailed` or `waitSeconds`; `would_kill` comes from a dry run. */
 export type Outcome =
   'gone' | 'killed' | 'rolling_back' | 'would_kill' | 'not_found' | 'failed' | 'unknown';
 

@@ -73,7 +73,7 @@ describe('the progress line of a kill', () => {
     expect(shown()).not.toMatch(/Still listed: 1 /);
     slowNode.list = [];
     await until('no session is listed', () =>
-      shown().includes('All 2 sessions have left the list after'),
+      shown().includes('2 of 2 sessions have left the list after'),
     );
     slowNode.release();
     expect((await killed).flatMap(({ results }) => results.map(({ outcome }) => outcome))).toEqual([

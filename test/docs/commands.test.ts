@@ -147,7 +147,7 @@ describe('the commands in the documents', () => {
       const { output } = await workshop.runUntil(/\blistening\b(?! for)/, script, folder);
       expect(output).toMatch(/\bstopped\b/);
     } else if (/ --serve$/.test(line)) {
-      const { output } = await workshop.runUntil(/Ctrl-C ends it all/, script, folder);
+      const { output } = await workshop.runUntil(/Ctrl-C ends the demonstration/, script, folder);
       expect(output).toContain('Done: all');
     } else {
       const { code, output, messages } = await workshop.run(script, folder);
