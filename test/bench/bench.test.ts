@@ -7,8 +7,8 @@ import { interleave } from '../../tools/bench/rounds.ts';
 import { isWhole, readArguments } from '../../tools/bench/settings.ts';
 import { judge, summarize } from '../../tools/lib/statistics.ts';
 
-describe('the figures', () => {
-  it('are the middle and the 99th of a hundred', () => {
+describe('figures', () => {
+  it('are the median and the 99th percentile', () => {
     const samples = Array.from({ length: 101 }, (_, index) => 100 - index);
     expect(summarize(samples)).toEqual({ p50: 50, p99: 99, samples: 101 });
   });
@@ -21,13 +21,13 @@ describe('the figures', () => {
     [4.4, { atLeast: 4.5 }, 'MISSED'],
     [NaN, { atMost: 1 }, 'MISSED'],
     [NaN, { atLeast: 1 }, 'MISSED'],
-  ] as const)('of %d with the aim %j are judged as %s', (value, aim, verdict) => {
+  ] as const)('of %d with the target %j are judged as %s', (value, aim, verdict) => {
     expect(judge(value, aim)).toBe(verdict);
   });
 });
 
 describe('the lanes', () => {
-  it('take turns, and nothing of the first round is kept', async () => {
+  it('run in turns, and the samples of the first round are dropped', async () => {
     const run: string[] = [];
     const lane = (name: string) => ({
       name,
@@ -52,7 +52,7 @@ describe('the report', () => {
   results.figure('a', 'MariaDB 10.11', 'mysqladmin kill / service', 5.75, { atLeast: 4.5 });
   results.note('pt-kill is not on the PATH.');
 
-  it('has each lane, and each figure beside its aim', () => {
+  it('has each lane, and each figure with its target', () => {
     expect(table(results).split('\n')).toEqual([
       '                  lane             p50      p99      samples',
       'a  MariaDB 10.11  service          2.00 ms  3.00 ms  3',
@@ -65,7 +65,7 @@ describe('the report', () => {
     ]);
   });
 
-  it('is drawn with a bar for each lane', () => {
+  it('has a chart with a bar for each lane', () => {
     const svg = chart(results.lanes);
     expect(svg).toMatch(/^<svg .*<\/svg>$/s);
     for (const text of ['mysqladmin kill', 'MariaDB 10.11', '11.5']) expect(svg).toContain(text);
@@ -73,7 +73,7 @@ describe('the report', () => {
 });
 
 describe('a profile', () => {
-  it('tells whose the time is in which the process was not idle', () => {
+  it('shows the shares of the processor time by function, package and user', () => {
     const frame = (id: number, functionName: string, url: string, ...children: number[]) => ({
       id,
       callFrame: { functionName, url, lineNumber: 8 },
@@ -109,14 +109,14 @@ describe('a profile', () => {
 });
 
 describe('the command line', () => {
-  it('measures everything by default, and only then keeps the results', () => {
+  it('runs all measurements by default, and only then saves the results', () => {
     expect(isWhole(readArguments([]))).toBe(true);
     expect(isWhole(readArguments(['--only', 'a,b']))).toBe(false);
     expect(isWhole(readArguments(['--server', 'mysql']))).toBe(false);
   });
 
   it.each([
-    [['--only', 'a,g'], '--only knows a, b, c, d, e, f.'],
+    [['--only', 'a,g'], '--only accepts only a, b, c, d, e, f.'],
     [['--rounds', '0'], '--rounds must be an integer above 0.'],
     [['--server', 'tidb'], '--server must be mysql or mariadb.'],
   ])('refuses %j', (args, complaint) => {

@@ -13,7 +13,7 @@ const FOOT = 26;
 const LABELS = 250;
 const COLOURS = ['#4878a8', '#d9822b'];
 
-/** The medians of the lanes as bars, one colour a server: one kill above, 1,000 at once below. SVG. */
+/** Draws the medians of the lanes as bars in SVG, one colour per server: one kill above, 1,000 kills in one request below. */
 export function chart(lanes: readonly LaneResult[]): string {
   use([BarChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
   const servers = [...new Set(lanes.map(({ server }) => server))];
@@ -82,7 +82,7 @@ function panel(lanes: readonly LaneResult[], measurement: Measurement, title: st
   return { title, measurement, names: [...new Set(shown.map(({ lane }) => lane))] };
 }
 
-// pt-kill takes so long that nothing could be told of the other bars.
+// pt-kill takes so long that the other bars would be too short to compare.
 function isShown(lane: string): boolean {
   return !lane.includes('SELECT 1') && lane !== 'pt-kill';
 }

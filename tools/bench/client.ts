@@ -3,22 +3,23 @@ import { HttpConnection } from '../fleet/http-connection.ts';
 import { instanceId, nodeId, PROJECT } from '../fleet/names.ts';
 import { repeat } from './rounds.ts';
 
-/** The one caller that the services know. */
+/** The token of the only caller. */
 export const TOKEN = 'token-of-the-measurement';
 
 /**
- * A warm-up is spread over so many connections: V8 throws away much of what it has compiled when the second one comes, since its
- * objects are of other shapes than those of the only one before.
+ * The number of connections of a warm-up. When a second connection comes, V8 drops much of its compiled code, because the objects
+ * of that connection have other shapes.
  */
 export const WARM_UP_CONNECTIONS = 4;
 
+/** The status and the body of an answer. Status 0 stands for no answer. */
 export interface Answer {
   readonly status: number;
   readonly body: string;
 }
 
-/** Node closes what was idle for 5 s, maybe just when the next request is on its way. */
-const LONGEST_IDLE_MS = 3000;
+/** A connection that is idle for longer may be closed by the server while the next request is on its way. */
+const MAX_IDLE_MS = 3000;
 
 /** A client with one keep-alive connection. */
 export class Client {
@@ -29,22 +30,22 @@ export class Client {
     this.#port = port;
   }
 
-  /** Sees to it that the next request finds an open connection. */
+  /** Opens a connection, unless there is one that can take the next request. */
   async ready(): Promise<void> {
     const idleMs = performance.now() - (this.#connection?.idleSince ?? 0);
-    if (this.#connection?.isOpen === true && idleMs < LONGEST_IDLE_MS) return;
+    if (this.#connection?.isOpen === true && idleMs < MAX_IDLE_MS) return;
     this.#connection?.close();
     this.#connection = new HttpConnection(this.#port, () => undefined);
     await this.#connection.connected;
   }
 
-  /** Takes another connection from now on. */
+  /** Opens a new connection in place of the old one. */
   async reconnect(): Promise<void> {
     this.close();
     await this.ready();
   }
 
-  /** Asks this so many times, over several connections. */
+  /** Sends a request `times` times over several connections. */
   async warmUp(request: string, times: number): Promise<void> {
     for (let connection = 0; connection < WARM_UP_CONNECTIONS; connection += 1) {
       await this.reconnect();
@@ -52,9 +53,10 @@ export class Client {
     }
   }
 
+  /** Sends a request. Resolves to status 0 if the connection breaks or is not open. */
   ask(request: string): Promise<Answer> {
     return new Promise((resolve) => {
-      // A line that has closed would tell it to nobody any more.
+      // A closed connection would never call back.
       if (this.#connection?.isOpen !== true) resolve({ status: 0, body: '' });
       else {
         this.#connection.send(request, (status, body) => {
@@ -64,27 +66,28 @@ export class Client {
     });
   }
 
-  /** Rejects unless exactly these ids are told as killed. */
+  /** Ends sessions. Rejects if an id was not killed. */
   async kill(node: number, ids: readonly number[]): Promise<void> {
     const { status, body } = await this.ask(killRequest(node, ids));
     const isDone = status === 200 && body.includes('"processes_not_found":[]');
     assert(isDone, `A kill was answered with ${status} ${body.slice(0, 500)}`);
   }
 
+  /** Closes the connection. */
   close(): void {
     this.#connection?.close();
     this.#connection = undefined;
   }
 }
 
-/** A DELETE for these sessions of a node, as it goes over the line. */
+/** Returns the text of a DELETE request for these sessions of a node. */
 export function killRequest(node: number, ids: readonly number[]): string {
   const body = `{"processes":[${ids.join(',')}]}`;
   const length = `Content-Type: application/json\r\nContent-Length: ${body.length}`;
   return `${head('DELETE', node)}${length}\r\n\r\n${body}`;
 }
 
-/** A GET for the first page of the sessions of a node. */
+/** Returns the text of a GET request for the first page of the sessions of a node. */
 export function listRequest(node: number): string {
   return `${head('GET', node)}\r\n`;
 }

@@ -1,11 +1,11 @@
-/** What Node writes with --cpu-prof, as far as it is used here. */
+/** The fields of a profile of Node's --cpu-prof that are used here. */
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
     readonly callFrame: Frame;
     readonly children?: readonly number[];
   }[];
-  /** In microseconds of the machine's clock that only goes forwards. */
+  /** The start in microseconds of the monotonic clock. */
   readonly startTime: number;
   readonly samples: readonly number[];
   readonly timeDeltas: readonly number[];
@@ -17,24 +17,25 @@ interface Frame {
   readonly lineNumber: number;
 }
 
+/** A share of the processor time. */
 export interface Share {
   readonly name: string;
-  /** Of all time in which the process was not idle. */
+  /** The percentage of the time in which the process was not idle. */
   readonly percent: number;
 }
 
-/** Where the processor's time went, the largest share first. */
+/** The use of the processor time, the largest share first. */
 export interface Shares {
-  /** By function, without those that it called. */
+  /** The shares by function, without the functions that it called. */
   readonly functions: readonly Share[];
-  /** By package, without those that it called. */
+  /** The shares by package, without the packages that it called. */
   readonly packages: readonly Share[];
-  /** By who used the time: what Node, V8 and lodash did counts for the package that called them, or for the file if it is ours. */
+  /** The shares by user. Time in Node, V8 and lodash counts for the package that called them, or for the file if it is ours. */
   readonly users: readonly Share[];
   readonly busyMs: number;
 }
 
-/** Reads a profile between two moments, given in microseconds of the same clock. */
+/** Returns the shares between two moments of a profile, in microseconds of the monotonic clock. */
 export function sharesOf(profile: CpuProfile, from: number, to: number): Shares {
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
   const functions = new Map<string, number>();
@@ -48,7 +49,7 @@ export function sharesOf(profile: CpuProfile, from: number, to: number): Shares 
       const user = frameUser(frames.get(at));
       if (user !== undefined) return user;
     }
-    return 'node, called by nobody';
+    return 'node, without a caller';
   };
   let busy = 0;
   let now = profile.startTime;
@@ -73,7 +74,7 @@ export function sharesOf(profile: CpuProfile, from: number, to: number): Shares 
 }
 
 function originOf({ functionName, url }: Frame): string {
-  // `(program)` is native code below no JavaScript.
+  // `(program)` is native code that no JavaScript called.
   if (url === '') return functionName.startsWith('(') ? functionName : 'built into V8';
   if (url.startsWith('node:')) return 'node';
   const [, name] = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url) ?? [];

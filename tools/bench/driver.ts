@@ -1,7 +1,7 @@
 import { createConnection, type Connection } from 'mysql2';
 import { CONTROL } from './node.ts';
 
-/** The driver with its defaults on one warm connection, as who writes a script has it. */
+/** The driver with its defaults on one warm connection, as in a simple script. */
 export class Driver {
   readonly #connection: Connection;
 
@@ -9,6 +9,7 @@ export class Driver {
     this.#connection = connection;
   }
 
+  /** Connects to a server on this machine. Rejects with mysql2's error. */
   static async connect(port: number): Promise<Driver> {
     const connection = createConnection({ host: '127.0.0.1', port, ...CONTROL });
     await new Promise<void>((resolve, reject) => {
@@ -20,6 +21,7 @@ export class Driver {
     return new Driver(connection);
   }
 
+  /** Runs a statement. Rejects with mysql2's error. */
   query(sql: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#connection.query(sql, (error) => {
@@ -29,11 +31,13 @@ export class Driver {
     });
   }
 
+  /** Reads the process list, then ends a session. Rejects with mysql2's error. */
   async listAndKill(id: number): Promise<void> {
     await this.query('SHOW PROCESSLIST');
     await this.query(`KILL ${id}`);
   }
 
+  /** Closes the connection. */
   close(): void {
     this.#connection.destroy();
   }

@@ -12,11 +12,11 @@ type Wire = typeof import('../../src/http/wire.ts');
 
 const MAX_BODY_BYTES = 262_144;
 
-/** What the process with the bare app can be asked. */
+/** The functions of the bare app's process. */
 export const floorAnswers = {
   /**
-   * Express with the service's own body parser and nothing else, as it was compiled into this folder. Where a node is given it also lists
-   * its sessions and ends the first that is asked for, whoever that is. Returns the port.
+   * Starts Express with only the service's own body parser, compiled into `dist`. With a node, each request also reads the node's
+   * process list and ends the first requested session without any check. Resolves to the port.
    */
   async start(dist: string, nodePort?: number): Promise<number> {
     const load = async (file: string): Promise<unknown> =>
@@ -35,7 +35,7 @@ export const floorAnswers = {
       },
       async (req, res) => {
         const { processes } = req.body as { processes: bigint[] };
-        // Nobody may have the id.
+        // During a warm-up, no session has the id.
         await driver?.listAndKill(Number(processes[0])).catch(() => undefined);
         sendJson(res, 200, { processes_killed: processes, processes_not_found: [] });
       },

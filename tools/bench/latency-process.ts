@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { answerParent } from '../fleet/child.ts';
 
-/** What the process with the long line can be asked. */
+/** The functions of the process that adds latency. */
 export const latencyAnswers = {
   /**
-   * Listens for clients of the server at this port; returns where. What the server says comes so much later, and whatever is under way
-   * at the same time waits at the same time: a line that is long, not narrow.
+   * Starts a proxy for the server at this port, and resolves to the proxy's port. The proxy delays all data from the server by `ms`
+   * milliseconds, without a limit of the bandwidth.
    */
-  async lengthen(port: number, ms: number): Promise<number> {
+  async addLatency(port: number, ms: number): Promise<number> {
     const listener = createServer({ noDelay: true }, (client) => {
       const server = connect({ port, host: '127.0.0.1', noDelay: true });
       carry(client, server, (work) => {

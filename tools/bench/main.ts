@@ -87,7 +87,7 @@ async function measureOn(rig: ServerRig, settings: Settings): Promise<void> {
   if (only.has('a')) await measureKill(rig);
   if (only.has('b')) await measureBatch(rig);
   if (only.has('d')) await measureCallers(rig);
-  // Its node is of no interest, so it need not be measured twice.
+  // The start does not depend on the server, so one measurement is enough.
   if (only.has('f') && rig.results.lanes.every(({ measurement }) => measurement !== 'f')) {
     await measureStart(rig);
   }

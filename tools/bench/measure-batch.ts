@@ -9,23 +9,23 @@ import { findMysqladmin, mysqladminKill, Shell } from './shell.ts';
 
 const BATCH = 1000;
 const ROUND_TRIP_MS = 1;
-/** The nodes as the service knows them: the same server, near and far. */
+/** The numbers of the two nodes: the same server, without and with added latency. */
 const NEAR = 0;
 const FAR = 1;
 
-/** b. 1,000 ids in one request, on a node that is a round trip of 1 ms away, and on one that is near. */
+/** Measurement b: 1,000 ids in one request, on a node with a round trip of 1 ms, and on a node without added latency. */
 export async function measureBatch(rig: ServerRig): Promise<void> {
   const { build, node, results, name } = rig;
   const { port, flavour } = node.server;
   const mysqladmin = await findMysqladmin();
-  const line = new Child<typeof latencyAnswers>('../bench/latency-process.ts');
-  const far = await line.ask('lengthen', port, ROUND_TRIP_MS);
+  const latency = new Child<typeof latencyAnswers>('../bench/latency-process.ts');
+  const far = await latency.ask('addLatency', port, ROUND_TRIP_MS);
   const service = createService(build, { nodePorts: [port, far] });
   const shell = new Shell();
   const undo = async (): Promise<void> => {
     shell.close();
     service.remove();
-    await line.stop();
+    await latency.stop();
   };
   await using(rig, undo, async () => {
     await service.launch();
@@ -51,7 +51,7 @@ export async function measureBatch(rig: ServerRig): Promise<void> {
     ];
     const rounds = Math.ceil(rig.rounds / 2);
     const samples = await interleave(lanes, rounds, (round) => {
-      rig.progress(`${BATCH} ids at once, round ${round} of ${rounds}`);
+      rig.progress(`${BATCH} ids in one request, round ${round} of ${rounds}`);
     });
     client.close();
     results.lane('b', name, 'round trip of the long line (SELECT 1)', await roundTrips(far));

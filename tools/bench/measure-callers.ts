@@ -8,9 +8,10 @@ import { createService } from './service.ts';
 
 const CALLERS = 100;
 const BLOCK_MS = 2000;
-const NOBODY = 2_000_000_000;
+/** The first of the ids that no session has. */
+const UNKNOWN_ID = 2_000_000_000;
 
-/** d. 100 callers at once on one node, each with an id that nobody has, as soon as its last answer is there. */
+/** Measurement d: 100 concurrent callers on one node. Each sends a kill of an unknown id as soon as its last answer has come. */
 export async function measureCallers(rig: ServerRig): Promise<void> {
   const { build, node, results, name } = rig;
   const service = createService(build, { nodePorts: [node.server.port] });
@@ -28,9 +29,9 @@ export async function measureCallers(rig: ServerRig): Promise<void> {
       {
         name: LANES.service,
         run: async () => {
-          const before = await node.listsGiven();
+          const before = await node.listCount();
           const answered = await crowd(service.port, BLOCK_MS);
-          const lists = (await node.listsGiven()) - before;
+          const lists = (await node.listCount()) - before;
           listsPerHundred.push((lists / answered) * 100);
           return [answered / SECONDS];
         },
@@ -40,10 +41,10 @@ export async function measureCallers(rig: ServerRig): Promise<void> {
     const samples = await interleave(lanes, rounds, (round) => {
       rig.progress(`${CALLERS} callers, round ${round} of ${rounds}`);
     });
-    const told = (lane: string): number =>
+    const p50 = (lane: string): number =>
       results.lane('d', name, lane, samples.get(lane) ?? [], 'requests/s');
-    const bare = told(LANES.floor);
-    const ratio = told(LANES.service) / bare;
+    const bare = p50(LANES.floor);
+    const ratio = p50(LANES.service) / bare;
     const lists = results.lane(
       'd',
       name,
@@ -59,7 +60,7 @@ export async function measureCallers(rig: ServerRig): Promise<void> {
 const LANES = { floor: 'bare Express app', service: 'service' };
 const SECONDS = BLOCK_MS / 1000;
 
-/** Resolves to how many answers came in so many milliseconds; rejects when one is not a 200. */
+/** Sends requests from concurrent callers for `ms` milliseconds. Resolves to the number of answers. Rejects if one is not a 200. */
 export async function crowd(port: number, ms: number, callers = CALLERS): Promise<number> {
   const connections = Array.from(
     { length: callers },
@@ -73,7 +74,7 @@ export async function crowd(port: number, ms: number, callers = CALLERS): Promis
     new Promise((resolve, reject) => {
       const next = (): void => {
         sent += 1;
-        connection.send(killRequest(0, [NOBODY + sent]), (status, body) => {
+        connection.send(killRequest(0, [UNKNOWN_ID + sent]), (status, body) => {
           if (status !== 200) {
             reject(new Error(`An unknown id was answered with ${status} ${body.slice(0, 500)}`));
           } else if (performance.now() < end) {

@@ -12,15 +12,18 @@ const KILLS = 10;
 const LISTS = 5;
 const WARM_UPS = 2000;
 const WARM_UP_TURNS = 32;
-/** What a session takes at both its ends, generously. */
-const MB_A_SESSION = 0.7;
-/** Files that the server and its client need besides. */
+/** An upper bound of the memory for a session, on the server and in its client. */
+const MB_PER_SESSION = 0.7;
+/** The number of other files that the server and the client need. */
 const OTHER_FILES = 2500;
-/** The nodes as the service knows them. */
+/** The numbers of the two nodes. */
 const QUIET = 0;
 const CROWDED = 1;
 
-/** c and e. A node with 10,000 sessions: one kill on it beside one on a quiet node, and the first page of its list beside the bare list. */
+/**
+ * Measurements c and e, on a node with 10,000 sessions: one kill compared with a kill on a quiet node, and the first page of the list
+ * compared with the bare list.
+ */
 export async function measureCrowd(
   rig: ServerRig,
   wanted: number,
@@ -38,7 +41,7 @@ export async function measureCrowd(
       rig.progress(`opening ${size} sessions`);
       const { opened, trouble } = await crowded.populate(size);
       if (trouble !== undefined) {
-        results.note(`${name}: ${opened} sessions in place of ${size}: ${trouble}`);
+        results.note(`${name}: ${opened} sessions instead of ${size}: ${trouble}`);
       }
       const nodePorts = [node.server.port, crowded.server.port];
       const service = createService(build, { nodePorts });
@@ -80,17 +83,17 @@ async function measureKills(
   });
   const [few, many] = ['one kill among 100', `one kill among ${size}`];
   const lanes = [lane(few, node, QUIET), lane(many, crowded, CROWDED)];
-  // They are not made of the same statements, so each has to be warm.
+  // The two nodes get different statements, so each lane needs a warm-up.
   for (let connection = 0; connection < WARM_UP_CONNECTIONS; connection += 1) {
     await client.reconnect();
     for (const { run } of lanes) await repeat(WARM_UP_TURNS / WARM_UP_CONNECTIONS, run);
   }
   const samples = await interleave(lanes, rounds, (round) => {
-    rig.progress(`one kill in a crowd, round ${round} of ${rounds}`);
+    rig.progress(`one kill on a crowded node, round ${round} of ${rounds}`);
   });
   const p50 = (lane: string): number => results.lane('c', name, lane, samples.get(lane) ?? []);
   const ratio = p50(many) / p50(few);
-  // MariaDB can only be asked for the whole list, which grows with it.
+  // MariaDB returns only the whole list, so the time grows with the number of sessions.
   if (node.server.flavour === 'mariadb') return;
   results.figure('c', name, 'crowded / quiet', ratio, { atMost: 1.5 });
 }
@@ -117,10 +120,10 @@ async function measureLists(
       },
     },
   ];
-  // The first turns are slow in both, and there are few of them.
+  // The first runs are slow in both lanes, and would weigh much among so few samples.
   for (const { run } of lanes) await repeat(3, run);
   const samples = await interleave(lanes, rounds, (round) => {
-    rig.progress(`the list of a crowd, round ${round} of ${rounds}`);
+    rig.progress(`the list of a crowded node, round ${round} of ${rounds}`);
   });
   driver.close();
   const p50 = (lane: string): number => results.lane('e', name, lane, samples.get(lane) ?? []);
@@ -128,11 +131,11 @@ async function measureLists(
   results.figure('e', name, 'page 1 / bare list', p50(page) / floor, { atMost: 1.3 });
 }
 
-/** By the memory that is free, and the files that a process may have open. */
+/** Returns how many sessions this machine can hold, by its free memory and the limit of open files. */
 function mostSessions(): number {
   const limits = readFileSync('/proc/self/limits', 'utf8');
   const files = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
-  return Math.max(100, Math.floor(Math.min(files - OTHER_FILES, available() / MB_A_SESSION)));
+  return Math.max(100, Math.floor(Math.min(files - OTHER_FILES, available() / MB_PER_SESSION)));
 }
 
 function available(): number {

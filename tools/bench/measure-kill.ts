@@ -9,19 +9,19 @@ import { interleave, repeat, timed, type Lane } from './rounds.ts';
 import { createService } from './service.ts';
 import { findMysqladmin, findPtKill, mysqladminKill, ptKill, Shell } from './shell.ts';
 
-/** Kills of a lane in a round. */
+/** The number of kills of a lane in a round. */
 const KILLS = 30;
-/** The slow ones need not be repeated as often. */
+/** The number of kills of a slow lane in a round. */
 const SLOW_KILLS = 10;
-/** So many that V8 has compiled what it will: it does that bit by bit while the code is used. */
+/** V8 compiles code step by step while it runs. After this number of requests, it has compiled all that matters. */
 const WARM_UPS = 5000;
 const WARM_UP_KILLS = 1500;
-/** No server gives such an id during a run. */
-const NOBODY = 2_000_000_000;
-/** As long as the line of the audit that stands for one kill. */
+/** An id that no session has during a run. */
+const UNKNOWN_ID = 2_000_000_000;
+/** A line as long as the audit record of one kill. */
 const LINE = `${'x'.repeat(420)}\n`;
 
-/** a. One kill over a warm connection: the service, without and with the audit, beside what it is made of and what it replaces. */
+/** Measurement a: one kill over a warm connection, by the service without and with audit, by its parts, and by other tools. */
 export async function measureKill(rig: ServerRig): Promise<void> {
   const { build, node } = rig;
   const nodePorts = [node.server.port];
@@ -47,7 +47,7 @@ export async function measureKill(rig: ServerRig): Promise<void> {
       audited: new Client(audited.port),
     };
     for (const client of Object.values(clients)) {
-      await client.warmUp(killRequest(0, [NOBODY]), WARM_UPS);
+      await client.warmUp(killRequest(0, [UNKNOWN_ID]), WARM_UPS);
     }
     await repeat(WARM_UPS / 4, () => driver.query('SHOW PROCESSLIST'));
     const killing = (
@@ -64,7 +64,7 @@ export async function measureKill(rig: ServerRig): Promise<void> {
         name: LANES.floor,
         run: async () => {
           await clients.floor.ready();
-          return repeat(KILLS, () => clients.floor.ask(killRequest(0, [NOBODY])));
+          return repeat(KILLS, () => clients.floor.ask(killRequest(0, [UNKNOWN_ID])));
         },
       },
       killing(LANES.driver, (id) => driver.listAndKill(id)),
@@ -95,7 +95,7 @@ export async function measureKill(rig: ServerRig): Promise<void> {
     });
     driver.close();
     for (const client of Object.values(clients)) client.close();
-    tell(rig, samples);
+    addFigures(rig, samples);
   });
 }
 
@@ -110,7 +110,7 @@ const LANES = {
   ptKill: 'pt-kill',
 };
 
-/** Before a lane's kills its victims are there, and after them they are gone. */
+/** Opens victims, measures each kill, and waits until the victims are gone. */
 async function killEach(
   { node }: ServerRig,
   count: number,
@@ -139,12 +139,15 @@ async function shellLanes(
     lanes.push(killing(LANES.mysqladmin, kill, SLOW_KILLS));
   }
   const pt = findPtKill();
-  if (pt === undefined) results.note('pt-kill is not on the PATH: its lane is left out.');
+  if (pt === undefined) results.note('pt-kill is not on the PATH, so its lane is missing.');
   else lanes.push(killing(LANES.ptKill, (id) => shell.run(ptKill(pt, port, id)), 1));
   return lanes;
 }
 
-function tell({ results, name }: ServerRig, samples: ReadonlyMap<string, readonly number[]>): void {
+function addFigures(
+  { results, name }: ServerRig,
+  samples: ReadonlyMap<string, readonly number[]>,
+): void {
   const p50 = new Map(
     [...samples].map(([lane, taken]) => [lane, results.lane('a', name, lane, taken)]),
   );

@@ -5,10 +5,10 @@ import { using, type ServerRig } from './rig.ts';
 import { interleave, timed } from './rounds.ts';
 import { createService } from './service.ts';
 
-/** How long an idle service is left alone before it is weighed. */
+/** The idle time before the memory is measured. */
 const IDLE_MS = 3000;
 
-/** f. From the start of the process to its first answer, which is the list of a node, and what it weighs when it idles. */
+/** Measurement f: the time from the start of the process to its first answer, a list, and the memory of the idle service. */
 export async function measureStart(rig: ServerRig): Promise<void> {
   const { build, node, results, name } = rig;
   const service = createService(build, { nodePorts: [node.server.port] });

@@ -6,20 +6,21 @@ import { startServer, type OwnServer } from '../own-server.ts';
 import type { ServerKind } from '../server-binaries.ts';
 import type { victimsAnswers } from './victims-process.ts';
 
+/** The control account. */
 export const CONTROL = { user: 'session_control', password: 'bench' };
 const APPLICATION = 'app';
-/** What a session has to do to begin and to end goes on for a moment on the server. */
+/** The server needs this time to finish the begin or the end of sessions. */
 const SETTLE_MS = 30;
 const CROWD_DEADLINE_MS = 60_000;
 
-/** A server of ours, with sessions that stay and sessions that are to be ended. */
+/** A throw-away server with sessions that stay, and victims for the kills. */
 export class BenchNode {
   readonly server: OwnServer;
   readonly root: Connection;
   readonly #staying = new Child<typeof victimsAnswers>('../bench/victims-process.ts');
   readonly #victims = new Child<typeof victimsAnswers>('../bench/victims-process.ts');
 
-  /** Starts it with this many connections at most. */
+  /** Starts a server with this limit of connections. Rejects with a sentence if that fails. */
   static async start(kind: ServerKind, maxConnections: number): Promise<BenchNode> {
     const server = await startServer(kind, {
       arguments: [`--max-connections=${maxConnections}`, '--back-log=1024'],
@@ -42,14 +43,14 @@ export class BenchNode {
     this.root = root;
   }
 
-  /** Opens sessions that are not to be ended; resolves to how many there are, and why not more. */
+  /** Opens sessions that stay. Resolves to their number, and to the trouble if it is below `count`. */
   async populate(count: number): Promise<{ readonly opened: number; readonly trouble?: string }> {
     const { ids, ...more } = await this.#staying.ask('open', this.server.port, APPLICATION, count);
     await sleep(SETTLE_MS);
     return { opened: ids.length, ...more };
   }
 
-  /** Opens sessions to be ended; resolves to their ids when the server is done with that. */
+  /** Opens victims and resolves to their ids. Rejects if one cannot be opened. */
   async victims(count: number): Promise<readonly number[]> {
     const { ids, trouble } = await this.#victims.ask('open', this.server.port, APPLICATION, count);
     if (trouble !== undefined) throw new Error(`Sessions cannot be opened: ${trouble}`);
@@ -57,21 +58,22 @@ export class BenchNode {
     return ids;
   }
 
-  /** Resolves when all victims have seen their end, and the server is done with that. Rejects when some live on. */
+  /** Resolves when all victims have been disconnected. Rejects if one stays connected. */
   async settled(): Promise<void> {
     const areGone = async (): Promise<boolean> => (await this.#victims.ask('left')) === 0;
-    await until('sessions that were reported killed have ended', areGone, CROWD_DEADLINE_MS);
+    await until('the killed sessions have ended', areGone, CROWD_DEADLINE_MS);
     await sleep(SETTLE_MS);
   }
 
-  /** How many process lists the server has given, by either statement that shows one. */
-  async listsGiven(): Promise<number> {
+  /** Resolves to the number of process lists that the server has returned, by SHOW PROCESSLIST or by SELECT. */
+  async listCount(): Promise<number> {
     const [rows] = await this.root.query<RowDataPacket[]>(
       "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_show_processlist', 'Com_select')",
     );
     return rows.reduce((sum, { Value }) => sum + Number(Value), 0);
   }
 
+  /** Ends the clients and the server. */
   async stop(): Promise<void> {
     this.root.destroy();
     await Promise.all([this.#staying.stop(), this.#victims.stop()]);
@@ -87,7 +89,7 @@ export class BenchNode {
     if (this.server.flavour !== 'mysql') return;
     await this.root.query(`GRANT SELECT ON performance_schema.processlist TO ${user}@'%'`);
     await this.root.query(`GRANT SELECT ON performance_schema.threads TO ${user}@'%'`);
-    // From then on it is let in without TLS as well.
+    // MySQL caches the password at this login, and then also accepts logins without TLS.
     const { host, port } = this.server;
     await (await mysql.createConnection({ host, port, ...CONTROL })).end();
   }

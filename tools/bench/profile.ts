@@ -12,12 +12,12 @@ const SAMPLE_MICROSECONDS = 100;
 const WARM_UPS = 3000;
 const KILLS = 100;
 const CALLERS_MS = 5000;
-const MOST = 25;
+const MAX_SHOWN = 25;
 
-/** Shows where the service's processor time goes: while it ends one session after the other, and while 100 callers ask at once. */
+/** Shows the use of the processor time by the service, with one kill after the other, and with 100 concurrent callers. */
 export async function profileService(rig: ServerRig, say: (line: string) => void): Promise<void> {
   const { node, rounds, name } = rig;
-  await profileWhile(rig, `${name}, a: one kill after the other`, say, async (service) => {
+  await profileWhile(rig, `${name}, a: one kill at a time`, say, async (service) => {
     const client = new Client(service.port);
     await client.ready();
     await repeat(WARM_UPS, () => client.ask(killRequest(0, [2_000_000_000])));
@@ -31,7 +31,7 @@ export async function profileService(rig: ServerRig, say: (line: string) => void
     client.close();
     return { begun, ended: now(), requests: spans.length * KILLS };
   });
-  await profileWhile(rig, `${name}, d: 100 callers at once`, say, async (service) => {
+  await profileWhile(rig, `${name}, d: 100 concurrent callers`, say, async (service) => {
     await crowd(service.port, CALLERS_MS / 2);
     const begun = now();
     const requests = await crowd(service.port, CALLERS_MS);
@@ -71,17 +71,17 @@ async function profileWhile(
       await service.stop('SIGTERM');
       const shares = sharesOf(readProfile(folder), begun, ended);
       const each = ((shares.busyMs / requests) * 1000).toFixed(0);
-      say(`\n${title}: ${requests} requests, ${each} µs each in which it was not idle`);
-      tell('By package', shares.packages, say);
-      tell('By who used it', shares.users, say);
-      tell('By function', shares.functions, say);
+      say(`\n${title}: ${requests} requests, ${each} µs of processor time each`);
+      show('By package', shares.packages, say);
+      show('By user', shares.users, say);
+      show('By function', shares.functions, say);
     },
   );
 }
 
-function tell(how: string, shares: readonly Share[], say: (line: string) => void): void {
+function show(how: string, shares: readonly Share[], say: (line: string) => void): void {
   say(`\n${how}`);
-  for (const { name, percent } of shares.slice(0, MOST)) {
+  for (const { name, percent } of shares.slice(0, MAX_SHOWN)) {
     say(`${percent.toFixed(1).padStart(5)} %  ${name}`);
   }
 }
@@ -92,7 +92,7 @@ function readProfile(folder: string): CpuProfile {
   return JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile;
 }
 
-/** By the clock that a profile goes by. */
+/** Returns the time of the monotonic clock in microseconds, as a profile has it. */
 function now(): number {
   return Number(process.hrtime.bigint() / 1000n);
 }

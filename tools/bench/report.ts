@@ -1,7 +1,7 @@
 import type { Figure, LaneResult, Results } from './results.ts';
 import type { Aim } from '../lib/statistics.ts';
 
-/** The table of a run: what each lane took, then the figures beside their aims, then what is to be known about them. */
+/** Formats the results of a run: the lanes, then the figures with their targets, then the notes. */
 export function table({ lanes, figures, notes }: Results): string {
   return [
     ...columns([['', 'lane', 'p50', 'p99', 'samples'], ...lanes.map(laneRow)]),
@@ -17,25 +17,25 @@ function laneRow({ measurement, server, lane, p50, p99, samples, unit }: LaneRes
 }
 
 function figureRow({ measurement, server, what, value, aim, verdict }: Figure): string[] {
-  return [heading(measurement, server), what, short(value), told(aim), verdict];
+  return [heading(measurement, server), what, short(value), formatAim(aim), verdict];
 }
 
 function heading(measurement: string, server: string): string {
   return `${measurement}  ${server}`.trimEnd();
 }
 
-function told(aim: Aim): string {
+function formatAim(aim: Aim): string {
   return 'atMost' in aim ? `≤ ${aim.atMost}` : `≥ ${aim.atLeast}`;
 }
 
-/** Three digits that count. */
+/** Formats a number with three significant digits. */
 export function short(number: number): string {
   if (!Number.isFinite(number)) return '–';
   const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(number) || 1)));
   return number.toFixed(Math.min(3, decimals));
 }
 
-/** Aligned; a cell that is as the one above it is left out in the first column. */
+/** Aligns rows as columns. In the first column, a cell that repeats the one above is blank. */
 function columns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, at) =>
     Math.max(...rows.map((row) => row[at]?.length ?? 0)),

@@ -1,16 +1,17 @@
 import { judge, summarize, type Aim, type Summary, type Verdict } from '../lib/statistics.ts';
 import type { Measurement } from './settings.ts';
 
-/** What a lane took, in milliseconds unless it says so. */
+/** The samples of a lane, summarized. */
 export interface LaneResult extends Summary {
   readonly measurement: Measurement;
-  /** Which server, and its version; empty where none matters. */
+  /** The server and its version. */
   readonly server: string;
+  /** The name of the lane. */
   readonly lane: string;
   readonly unit: string;
 }
 
-/** A figure for which there is an aim. */
+/** A figure with its target. */
 export interface Figure {
   readonly measurement: Measurement;
   readonly server: string;
@@ -20,14 +21,14 @@ export interface Figure {
   readonly verdict: Verdict;
 }
 
-/** What a run has found so far. */
+/** The results of a run. */
 export class Results {
   readonly lanes: LaneResult[] = [];
   readonly figures: Figure[] = [];
-  /** What limits the run, or is missing. */
+  /** Sentences about limits of the run, or missing programs. */
   readonly notes: string[] = [];
 
-  /** Keeps the samples of a lane; returns their median. */
+  /** Adds the samples of a lane and returns their median. */
   lane(
     measurement: Measurement,
     server: string,
@@ -40,10 +41,12 @@ export class Results {
     return summary.p50;
   }
 
+  /** Adds a figure and compares it with its target. */
   figure(measurement: Measurement, server: string, what: string, value: number, aim: Aim): void {
     this.figures.push({ measurement, server, what, value, aim, verdict: judge(value, aim) });
   }
 
+  /** Adds a note, once. */
   note(text: string): void {
     if (!this.notes.includes(text)) this.notes.push(text);
   }

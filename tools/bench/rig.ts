@@ -2,29 +2,29 @@ import type { Build } from '../lib/build.ts';
 import type { BenchNode } from './node.ts';
 import type { Results } from './results.ts';
 
-/** What all measurements work with. */
+/** The parts that all measurements use. */
 export interface Rig {
   readonly build: Build;
   readonly results: Results;
   readonly rounds: number;
-  /** What is going on. */
+  /** Prints the current step. */
   readonly progress: (text: string) => void;
-  /** Has this done at the end of the run, if it has not been done before. Returns what does it. */
+  /** Adds a cleanup step for the end of the run. Returns a function that runs the step earlier; it runs only once. */
   readonly atEnd: (undo: () => unknown) => () => Promise<void>;
 }
 
-/** The same with the servers of one kind. */
+/** The parts of the measurements on one kind of server. */
 export interface ServerRig extends Rig {
-  /** Which server, and its version. */
+  /** The server and its version. */
   readonly name: string;
   /** A node with few sessions. */
   readonly node: BenchNode;
 }
 
-/** As many sessions as a node has that is not crowded. */
+/** The number of sessions on a quiet node. */
 export const FEW = 100;
 
-/** Does the work with things that end after it, or with the run. */
+/** Runs the work, then the cleanup step. The step also runs if the run ends earlier. */
 export async function using<T>(
   { atEnd }: Rig,
   undo: () => unknown,

@@ -1,16 +1,16 @@
-/** One of the things that are compared. */
+/** One of the alternatives that a measurement compares. */
 export interface Lane {
   readonly name: string;
-  /** Does a few of it, and resolves to what each took. */
+  /** Measures a few samples. */
   readonly run: () => Promise<readonly number[]>;
 }
 
-/** What each took, by the name of the lane. */
+/** The samples by the name of the lane. */
 export type Samples = ReadonlyMap<string, readonly number[]>;
 
 /**
- * Runs the lanes by turns, A B A B, so that what else the machine does hits all of them alike.
- * The first round is a warm-up, of which nothing is kept.
+ * Runs the lanes in turns, A B A B, so that other load on the machine affects all of them alike.
+ * The first round is a warm-up whose samples are dropped.
  */
 export async function interleave(
   lanes: readonly Lane[],
@@ -28,14 +28,14 @@ export async function interleave(
   return samples;
 }
 
-/** The milliseconds that some work takes. */
+/** Runs the work and resolves to its time in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const begun = performance.now();
   await work();
   return performance.now() - begun;
 }
 
-/** So many times one after the other; what each took. */
+/** Runs the work `times` times, one after the other. Resolves to the time of each run in milliseconds. */
 export async function repeat(times: number, work: () => Promise<unknown>): Promise<number[]> {
   const taken: number[] = [];
   for (let time = 0; time < times; time += 1) taken.push(await timed(work));

@@ -8,7 +8,7 @@ import { REPOSITORY } from '../lib/launched-service.ts';
 import { chart } from './chart.ts';
 import type { Results } from './results.ts';
 
-/** Writes bench/results.json and bench/results.svg; returns a sentence about them. */
+/** Writes bench/results.json and bench/results.svg. Resolves to a sentence about them. */
 export async function save(
   { lanes, figures, notes }: Results,
   versions: Readonly<Record<string, string>>,
@@ -32,14 +32,14 @@ export async function save(
   return 'bench/results.json and bench/results.svg are written.';
 }
 
-/** No name of the machine, and no path. */
+/** Describes the machine, without its name and without paths. */
 function machine(): object {
   const model = cpus()[0]?.model.trim() ?? '';
   const memoryGb = Math.round(totalmem() / 2 ** 30);
   return { processor: model, cores: cpus().length, memoryGb, system: process.platform };
 }
 
-/** With a plus when the files are not as in it. */
+/** Returns the short hash of the commit, with a plus if src or package-lock.json differ from it. */
 async function commit(): Promise<string> {
   const git = async (...args: readonly string[]): Promise<string> =>
     (await promisify(execFile)('git', [...args], { cwd: REPOSITORY })).stdout.trim();

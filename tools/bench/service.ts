@@ -5,15 +5,16 @@ import { instanceId, nodeId, PROJECT } from '../fleet/names.ts';
 import { TOKEN } from './client.ts';
 import { CONTROL } from './node.ts';
 
+/** The settings of a measured service. */
 export interface ServiceSettings {
-  /** The port of each node; its number is its place. */
+  /** The ports of the nodes, in the order of their numbers. */
   readonly nodePorts: readonly number[];
   readonly isAudited?: boolean;
-  /** Options of Node. */
+  /** Options of Node, such as --cpu-prof. */
   readonly nodeOptions?: readonly string[];
 }
 
-/** Returns the compiled service, configured for these nodes, before its start. */
+/** Returns the compiled service, configured for these nodes, not started yet. */
 export function createService(
   build: Build,
   { nodePorts, isAudited = false, nodeOptions = [] }: ServiceSettings,

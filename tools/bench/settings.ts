@@ -1,26 +1,28 @@
 import { parseArgs } from 'node:util';
 import type { ServerKind } from '../server-binaries.ts';
 
+/** The usage of the command. */
 export const USAGE = `usage: npm run bench [-- --only a,b] [--rounds N] [--server mysql|mariadb] [--crowd N] [--profile]
 
-Measures the service beside what it is made of and what it replaces, by turns in one run, on a
-MariaDB and a MySQL that it starts for that. Writes bench/results.json and bench/results.svg
-when everything was measured.
+Compares the service with its parts and with other tools, in turns in one run. Starts a MariaDB and a
+MySQL for this. A run of all measurements writes bench/results.json and bench/results.svg.
 
-  --only     some of the measurements, with commas between:
-               a  one kill              b  1,000 ids in one request
-               c  one among 10,000      d  100 callers at once
-               e  the list of 10,000    f  start and memory
-  --rounds   how many turns (10); a tenth of the time with 1
-  --server   only this one of the two
-  --crowd    how many sessions a crowded node has (10000), or as many as the machine can hold
-  --profile  measures nothing; shows where the service's processor time goes in a and d
+  --only     some of the measurements, separated by commas:
+               a  one kill                    b  1,000 ids in one request
+               c  one kill among 10,000       d  100 concurrent callers
+               e  the list of 10,000          f  start and memory
+  --rounds   the number of turns (default 10)
+  --server   only this server
+  --crowd    the number of sessions on a crowded node (default 10000), if the machine can hold them
+  --profile  shows the use of the processor time in a and d, instead of the measurements
   --help     shows this text
 `;
 
+/** The letters of the measurements. */
 export const MEASUREMENTS = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 export type Measurement = (typeof MEASUREMENTS)[number];
 
+/** The settings of a run. */
 export interface Settings {
   readonly only: ReadonlySet<Measurement>;
   readonly rounds: number;
@@ -32,7 +34,7 @@ export interface Settings {
 
 const SERVERS: readonly ServerKind[] = ['mariadb', 'mysql'];
 
-/** What the command line asks for. Throws an error whose message says what is wrong with it. */
+/** Reads the arguments. Throws an `Error` for a wrong argument. */
 export function readArguments(args: readonly string[]): Settings {
   const { values } = parseArgs({
     args: [...args],
@@ -57,14 +59,14 @@ export function readArguments(args: readonly string[]): Settings {
   };
 }
 
-/** Whether nothing is left out, so that the results may be kept. */
+/** True if all measurements run on both servers, so that the results can be saved. */
 export function isWhole({ only, servers }: Settings): boolean {
   return only.size === MEASUREMENTS.length && servers.length === SERVERS.length;
 }
 
 function measurement(name: string): Measurement {
   const known = MEASUREMENTS.find((one) => one === name);
-  if (known === undefined) throw new Error(`--only knows ${MEASUREMENTS.join(', ')}.`);
+  if (known === undefined) throw new Error(`--only accepts only ${MEASUREMENTS.join(', ')}.`);
   return known;
 }
 

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { createConnection } from 'mysql2';
 import { answerParent } from '../fleet/child.ts';
 
-/** Sessions that were opened, and why there are not more. */
+/** The sessions that were opened, and the trouble if some could not be. */
 export interface Opened {
   readonly ids: readonly number[];
   readonly trouble?: string;
@@ -12,7 +12,7 @@ const OPENED_AT_ONCE = 32;
 
 const open = new Set<Socket>();
 
-/** What a process with clients of a node can be asked. Their sessions idle. */
+/** The functions of a process with idle clients of a node. */
 export const victimsAnswers = {
   async open(port: number, user: string, count: number): Promise<Opened> {
     const ids: number[] = [];
@@ -31,7 +31,10 @@ export const victimsAnswers = {
     await Promise.all(Array.from({ length: OPENED_AT_ONCE }, openSome));
     return { ids, ...(trouble !== undefined && { trouble }) };
   },
-  /** How many have not been ended. Only now is looked: elsewhere, clients that are ended take no time of the node's machine. */
+  /**
+   * Returns the number of clients that are still connected. The clients read their sockets only from now on, so that their ends take
+   * no processor time during a measurement.
+   */
   left(): number {
     for (const socket of open) socket.resume();
     return open.size;
@@ -49,7 +52,7 @@ function openOne(port: number, user: string): Promise<number> {
   open.add(socket);
   socket.once('close', () => open.delete(socket));
   return new Promise((resolve, reject) => {
-    // Stays for good: that the session is ended is an error to the driver.
+    // The listener stays, because the driver reports the end of a killed session as an error.
     connection.on('error', (error: Error) => {
       socket.destroy();
       reject(error);
