@@ -1,12 +1,12 @@
 import { generate, type SubjectAltNameEntry } from 'selfsigned';
 
-/** A certificate and its key, PEM. */
+/** A certificate and its key in PEM. */
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
 }
 
-/** A certificate for `localhost` and 127.0.0.1 that is its own authority, and can sign others. */
+/** Makes a certificate for `localhost` and 127.0.0.1 that is its own authority and can sign others. */
 export async function selfSigned(name: string): Promise<Certificate> {
   return make(name, true, [
     { type: 2, value: 'localhost' },
@@ -14,7 +14,7 @@ export async function selfSigned(name: string): Promise<Certificate> {
   ]);
 }
 
-/** A certificate for this host name alone, signed by that authority. */
+/** Makes a certificate for one host name, signed by an authority. */
 export async function signedBy(authority: Certificate, name: string): Promise<Certificate> {
   return make(name, false, [{ type: 2, value: name }], authority);
 }

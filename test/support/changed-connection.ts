@@ -1,6 +1,6 @@
 import type { ControlConnection } from '../../src/domain/node.ts';
 
-/** Returns a control connection that passes every call on to this one, except for the changes. */
+/** Returns a control connection with changed members. It forwards all other calls to the given connection. */
 export function changedConnection(
   connection: ControlConnection,
   changes: Partial<ControlConnection>,

@@ -5,15 +5,15 @@ import { nodeKey } from './ids.ts';
 import type { Account, Server } from './server.ts';
 import { sha256 } from './service.ts';
 
-/** What differs in nodes.yaml from a node that is in order. */
+/** The differences in nodes.yaml from a healthy node. */
 export interface NodeSettings {
   readonly account?: Account;
   readonly port?: number;
-  /** Further keys. */
+  /** More keys of the node. */
   readonly more?: string;
 }
 
-/** Writes both configuration files, with these nodes of one server, whose ids end in 0, 1, and so on. Returns the service's file. */
+/** Writes both configuration files, with nodes that are all the same server. Returns the path of the service's file. */
 export function writeCheckedFiles(
   folder: string,
   server: Server,
@@ -48,12 +48,12 @@ identity:
   return file;
 }
 
-/** The id of the node with this index. */
+/** Returns the id of the node with this index. */
 export function nodeId(index: number): string {
   return `${index.toString().padStart(32, '0')}no07`;
 }
 
-/** Runs `session-control check` on one such node. Returns its exit code and what it says of the node. */
+/** Runs `session-control check` on one node. Resolves to its exit code and its entry for the node. */
 export async function checkNode(
   folder: string,
   server: Server,

@@ -2,16 +2,16 @@ import type { Socket } from 'node:net';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { connectAs, type Account, type Server } from './server.ts';
 
-/** One client connected to a real server, who notices when the session ends. */
+/** A client with a session on a database server. */
 export interface ClientSession {
   readonly id: bigint;
   readonly connection: Connection;
-  /** True from the moment on in which the client has seen its connection end. */
+  /** True once the client has seen that its connection ended. */
   hasEnded(): boolean;
   close(): void;
 }
 
-/** Opens a session under the app's account, or another one. */
+/** Opens a session under the account of the app or another account. Rejects with mysql2's error. */
 export async function openSession(
   server: Server,
   account: Account = server.app,
@@ -26,13 +26,13 @@ export async function openSession(
     connection,
     hasEnded: () => ended,
     close: () => {
-      // The driver's destroy() waits for the server to hang up, which one in SLEEP does not.
+      // The driver's destroy() waits until the server closes the connection, and a server does not do that during SLEEP.
       (connection as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
     },
   };
 }
 
-/** Opens many sessions, some at a time. */
+/** Opens many sessions, at most 25 at a time. */
 export async function openSessions(server: Server, count: number): Promise<ClientSession[]> {
   const sessions: ClientSession[] = [];
   while (sessions.length < count) {
@@ -44,7 +44,7 @@ export async function openSessions(server: Server, count: number): Promise<Clien
   return sessions;
 }
 
-/** Starts a statement whose end nobody waits for; it is expected to fail when its session is ended. */
+/** Starts a statement without waiting for it, and ignores its error: the test may end the session. */
 export function runUnwatched({ connection }: ClientSession, sql: string): void {
   connection.query(sql).catch(() => undefined);
 }

@@ -1,7 +1,7 @@
 import { check } from '../../src/commands/check.ts';
 import { init } from '../../src/commands/init.ts';
 
-/** How a command ended. */
+/** The exit code of a command and the text that it wrote. */
 export interface Ran {
   readonly code: number;
   readonly output: string;

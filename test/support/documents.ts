@@ -8,17 +8,17 @@ export interface Document {
   readonly prose: string;
 }
 
-/** A command that a document tells its readers to type. */
+/** A command in a document. */
 export interface Command {
   readonly document: string;
   readonly line: string;
-  /** The lines of its block that stand before it. */
+  /** The earlier lines of the same block. */
   readonly before: readonly string[];
-  /** The JSON that stands below it as its answer. */
+  /** The JSON answer that the document shows for it. */
   readonly answer: string | undefined;
 }
 
-/** The README, what else lies beside it, and everything in docs/. */
+/** Returns all Markdown files in the root folder and in docs/. */
 export function documents(): Document[] {
   const inDocs = readdirSync('docs', { recursive: true, encoding: 'utf8' });
   return [...readdirSync('.'), ...inDocs.map((path) => `docs/${path}`)]
@@ -29,7 +29,7 @@ export function documents(): Document[] {
     });
 }
 
-/** The lines of the blocks for a shell, and what stands in a sentence as a command; not what only has a name, or dots for what is left out. */
+/** Returns the lines of shell blocks, and the commands in sentences. A bare program name or a command with … in a sentence does not count. */
 export function commandsIn({ path, text, prose }: Document): Command[] {
   const inBlocks = [...text.matchAll(BLOCK)].flatMap(([, block = '', answer]) => {
     const lines = block

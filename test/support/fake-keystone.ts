@@ -12,15 +12,16 @@ export interface KnownToken {
   readonly expiresAt?: Date;
 }
 
-/** An IAM that answers GET /v3/auth/tokens as a recorded Keystone 22 does, and has faults on demand. */
+/** A fake IAM that answers GET /v3/auth/tokens like a recorded Keystone 22, with faults on demand. */
 export class FakeKeystone {
   readonly tokens = new Map<string, KnownToken>();
-  /** Who may validate tokens that are not their own. */
+  /** The tokens of services, which may validate the tokens of others. */
   readonly services = new Set<string>();
-  /** How many look-ups arrived, and over how many connections. */
+  /** The number of look-ups. */
   lookups = 0;
+  /** The number of connections. */
   connections = 0;
-  /** What it does instead of answering. */
+  /** Called instead of an answer, with the number of the look-up. */
   fault: ((res: ServerResponse, lookup: number) => void) | undefined;
   readonly #server: Server;
 

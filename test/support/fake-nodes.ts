@@ -12,8 +12,8 @@ import type { ProcessListRow, Session } from '../../src/domain/session.ts';
 import { ServiceError } from '../../src/errors.ts';
 
 /**
- * What happens to the KILL of an id, at the moment of its answer. With all but `refused` the connection is lost to us while the node still
- * has it, until somebody ends it there.
+ * The fault of a KILL. With all faults but `refused`, the service loses the connection, but the node keeps it until another connection
+ * ends it.
  */
 export type Fault =
   | 'refused'
@@ -25,26 +25,27 @@ export type Fault =
   | 'lost, and the node restarts'
   | 'lost, and another server takes over';
 
-/** One node in memory, for faults on demand. Passes the contract suite that the real adapter passes. */
+/** A node in memory with faults on demand. It passes the contract suite of the MySQL adapter. */
 export class FakeNodes implements Nodes {
-  /** The ids of all KILLs that reached the node, in their order. */
+  /** The ids of all KILLs that reached the node, in order. */
   readonly kills: bigint[] = [];
-  /** How many control connections were opened. */
+  /** The number of control connections that were opened. */
   connections = 0;
-  /** How often the process list was read. */
+  /** The number of process lists that were read. */
   lists = 0;
   readonly faults = new Map<bigint, Fault>();
   /** Called before each list, with its number. */
   beforeList: (number: number) => void = () => undefined;
-  /** Called before each KILL: it may have to wait. */
+  /** Called before each KILL, for example to change the clock. */
   beforeKill: () => void = () => undefined;
   isReachable = true;
-  /** The time by which lists are dated, in milliseconds. */
+  /** The clock of the lists and limits, in milliseconds. */
   clock: () => number = () => performance.now();
-  /** Sessions that stay listed as `Killed` after their KILL, and those whose transaction is rolled back afterwards. */
+  /** Sessions that stay listed as `Killed` after their KILL. */
   readonly leaving = new Set<bigint>();
+  /** Sessions whose transaction is being rolled back. */
   readonly rollingBack = new Set<bigint>();
-  /** Sessions that sleep through their first KILL. */
+  /** Sessions that ignore their first KILL, as a MariaDB session in SLEEP can. */
   readonly asleep = new Set<bigint>();
   canShowRollbacks = true;
   lockReading: LockReading = {
@@ -55,12 +56,13 @@ export class FakeNodes implements Nodes {
     threadIds: new Map(),
     sources: { row: 'available', metadata: 'available' },
   };
-  /** Sessions whose KILL the node refuses, and whether it lets that be known before. */
+  /** Sessions whose KILL the node refuses. */
   readonly protected = new Set<bigint>();
+  /** True if the node can predict its refusals. */
   canPredict = true;
-  /** Whether a batch of KILLs comes back unsent. */
+  /** True if `killAhead` returns all sessions unsent. */
   handsBatchesBack = false;
-  /** How many sessions were handed over in batches. */
+  /** The number of sessions that were passed to `killAhead`. */
   batched = 0;
   listsTheDying = false;
   server = 'fake';
@@ -68,11 +70,11 @@ export class FakeNodes implements Nodes {
   begunBy = 0;
   readonly #threads = new Map<bigint, ProcessListRow>();
   readonly #immortal = new Set<bigint>();
-  /** KILLs that wait in a connection: ended with it. */
+  /** KILLs that wait in a lost connection, by the id of the connection. */
   readonly #waiting = new Map<bigint, bigint>();
   #nextId = 1000n;
 
-  /** A client connects, or whatever thread the changes make of it; returns its id. */
+  /** Adds a client's thread with these changes. Returns its id. */
   connect(changes: Partial<ProcessListRow> = {}): bigint {
     const id = changes.id == null ? this.#nextId++ : BigInt(changes.id);
     this.#threads.set(id, {
@@ -97,7 +99,7 @@ export class FakeNodes implements Nodes {
     return this.#threads.has(id);
   }
 
-  /** All sessions end, and ids start over. */
+  /** Ends all sessions and lets the ids start over. */
   restart(): void {
     this.#threads.clear();
     this.startedAt += 1000;
@@ -105,7 +107,7 @@ export class FakeNodes implements Nodes {
     this.#nextId = 1000n;
   }
 
-  /** Carries out what waits in old connections that were not ended. */
+  /** Carries out the KILLs that wait in lost connections, unless the connection was ended. */
   deliverLate(): void {
     for (const [connection, victim] of this.#waiting) {
       if (this.has(connection)) this.disconnect(victim);
@@ -191,7 +193,7 @@ export class FakeNodes implements Nodes {
         this.batched += sessions.length;
         if (this.handsBatchesBack) return Promise.resolve(sessions);
         for (const [index, session] of sessions.entries()) {
-          // What had been sent when the line broke is in doubt, and has not arrived.
+          // KILLs that were sent when the connection broke are unknown, and have not arrived.
           if (state.isLost && doubted < 5) {
             doubted += 1;
             this.kills.push(session.id);
@@ -233,7 +235,7 @@ export class FakeNodes implements Nodes {
     if (fault === 'lost, and waits in the old connection') this.#waiting.set(sentOver, id);
     if (fault === 'lost, and the old connection cannot be ended') this.#immortal.add(sentOver);
     if (fault === 'lost, and the node restarts') this.restart();
-    // It has been up for long, and has sessions with the same ids.
+    // The other server has been up for long, and has sessions with the same ids.
     if (fault === 'lost, and another server takes over') this.server = 'other';
     return result;
   }

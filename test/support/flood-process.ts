@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { argv } from 'node:process';
 
-// Sends the same bytes over each of many connections, again as soon as an answer comes:
+// Sends the same bytes over many connections, and again after each answer. Usage:
 // flood-process.ts <port> <first address> <number of addresses> <connections> <bytes, as JSON>
 
 const [, , port, first = '', addresses, connections, bytes = ''] = argv;

@@ -5,7 +5,7 @@ import { startServer, whyNoServer } from '../../tools/own-server.ts';
 import { buildPackage } from './built-package.ts';
 import { asRoot, createAccounts, removeAccounts, type Server } from './server.ts';
 
-/** So that one file's 1,000 sessions and another's hundreds have room beside each other. */
+/** Enough for test files that each open up to 1,000 sessions at the same time. */
 const MAX_CONNECTIONS = 2000;
 
 const started: DatabaseNode[] = [];
@@ -13,7 +13,7 @@ const removals: (() => Promise<void>)[] = [];
 const servers: Server[] = [];
 const connectionsBefore = new Map<Server, string>();
 
-/** Brings up the servers that the tests run on: the one that is to be had, and MySQL beside it where that can be. */
+/** Builds the package and starts the servers of the tests: the first that is found, and a MySQL if possible. */
 export default async function setUp(): Promise<void> {
   const say = (line: string): void => {
     process.stderr.write(`${line}\n`);
@@ -24,7 +24,7 @@ export default async function setUp(): Promise<void> {
   if (whyNoMysql === undefined) removals.push(await prepareDataDirectory('mysql'));
   removals.push(await built);
   started.push(await findNode(process.env, say));
-  if (whyNoMysql !== undefined) say(`Without MySQL beside it: ${whyNoMysql}`);
+  if (whyNoMysql !== undefined) say(`The tests do not run on MySQL: ${whyNoMysql}`);
   else if (started[0]?.flavour !== 'mysql') started.push(await startServer('mysql', { say }));
   for (const node of started) {
     servers.push({
@@ -33,7 +33,7 @@ export default async function setUp(): Promise<void> {
     });
   }
   for (const server of servers) {
-    connectionsBefore.set(server, await letIn(server, MAX_CONNECTIONS));
+    connectionsBefore.set(server, await setMaxConnections(server, MAX_CONNECTIONS));
   }
   process.env['TEST_SERVERS'] = JSON.stringify(servers);
   say(
@@ -41,15 +41,15 @@ export default async function setUp(): Promise<void> {
   );
 }
 
-/** Leaves the servers as they were, and ends those that were brought up. */
+/** Restores the servers, and ends those that were started. */
 export async function tearDown(): Promise<void> {
   await Promise.all(servers.map(removeAccounts));
-  for (const [server, count] of connectionsBefore) await letIn(server, count);
+  for (const [server, count] of connectionsBefore) await setMaxConnections(server, count);
   await Promise.all([...started.map((node) => node.stop()), ...removals.map((remove) => remove())]);
 }
 
-/** Lets that many connections in at once; resolves to how many it were before. */
-async function letIn(server: Server, count: number | string): Promise<string> {
+/** Sets the limit of connections. Resolves to the limit before. */
+async function setMaxConnections(server: Server, count: number | string): Promise<string> {
   return await asRoot(server, async (root) => {
     const [rows] = await root.query<RowDataPacket[]>('SELECT @@GLOBAL.max_connections AS count');
     await root.query(`SET GLOBAL max_connections = ${count}`);

@@ -17,14 +17,15 @@ interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>;
 }
 
-/** The package as `npm pack` makes it and `npm install` unpacks it, beside nothing but what it says that it depends on. */
+/** The package as `npm pack` makes it and `npm install` unpacks it, with only its own dependencies. */
 export class InstalledPackage {
-  /** Where somebody installed it: below a folder whose name begins with a dot, as many do. */
+  /** The folder of the installation. Its name begins with a dot, as in many tools' caches. */
   readonly folder = mkdtempSync(join(tmpdir(), '.session-control-package-'));
-  /** Its own folder there. */
+  /** The folder of the package. */
   readonly home = join(this.folder, 'node_modules/session-control');
-  /** What is in it, with paths from its own folder on, and how many bytes were packed. */
+  /** The paths of the packed files, relative to the package. */
   readonly files: readonly string[];
+  /** The size of the tarball in bytes. */
   readonly bytes: number;
   readonly #children: ChildProcess[] = [];
 
@@ -44,7 +45,7 @@ export class InstalledPackage {
     rmSync(tree, { recursive: true });
   }
 
-  /** Runs one of its commands to the end, in the folder. */
+  /** Runs a command of the package to its end, in the folder of the installation. */
   run(command: string, words: readonly string[], environment: Record<string, string> = {}) {
     const { status, stdout, stderr } = spawnSync(this.#bin(command), words, {
       cwd: this.folder,
@@ -54,18 +55,19 @@ export class InstalledPackage {
     return { code: status, output: stdout, messages: stderr };
   }
 
-  /** Starts one of its commands; what it writes goes to `hear`. It ends with `remove` at the latest. */
+  /** Starts a command of the package. Calls `onText` with all text that it writes. `remove` ends the command. */
   start(
     command: string,
     words: readonly string[],
     environment: Record<string, string>,
-    hear: (text: string) => void,
+    onText: (text: string) => void,
   ): void {
     const child = spawn(this.#bin(command), words, {
       cwd: this.folder,
       env: { PATH: process.env['PATH'], ...environment },
     });
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear);
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', onText);
     this.#children.push(child);
   }
 
@@ -78,7 +80,7 @@ export class InstalledPackage {
     return join(this.folder, 'node_modules/.bin', command);
   }
 
-  /** What `npm install` does, with the dependencies that are here already. */
+  /** Does the work of `npm install`, with links to the dependencies of this checkout. */
   #install(tarball: string): void {
     const modules = join(this.folder, 'node_modules');
     const { home } = this;

@@ -10,18 +10,18 @@ import { fakeNode, processesPath } from './ids.ts';
 import { createService, TOKEN, type LoggedEvent, type ServiceSettings } from './service.ts';
 import { until } from './until.ts';
 
-/** A listener in this process on a node in memory. */
+/** A listener in this process, for a node in memory. */
 export interface Listening {
   readonly server: Server;
   readonly port: number;
   readonly nodes: FakeNodes;
-  /** Everything that was logged. */
+  /** All log lines. */
   readonly events: readonly LoggedEvent[];
 }
 
 const running: Server[] = [];
 
-/** Listens on a free port. */
+/** Starts a service that listens on a free port. */
 export async function startListening(
   settings: Partial<ListenerSettings> = {},
   service: Partial<ServiceSettings> = {},
@@ -38,7 +38,7 @@ export async function startListening(
   return { server, port: (server.address() as AddressInfo).port, nodes, events };
 }
 
-/** Stops all that listen. */
+/** Stops all listeners. */
 export function stopAllListening(): void {
   for (const server of running.splice(0)) {
     server.close();
@@ -46,7 +46,7 @@ export function stopAllListening(): void {
   }
 }
 
-/** Sends `first`, and each later part behind an answer; what came back, once the service has closed the connection. */
+/** Sends `first`, then one later part after each answer. Resolves to all answers when the service has closed the connection. */
 export async function exchange(
   { server, port }: Listening,
   first: string,
@@ -62,13 +62,13 @@ export async function exchange(
   });
   const answers = await text(socket);
   const count = promisify(server.getConnections.bind(server));
-  // What came too late could be carried out until then.
+  // Until then, the service could carry out parts that came too late.
   await until('the connection has closed', async () => (await count()) === 0);
   socket.destroy();
   return answers;
 }
 
-/** A DELETE of this session as bytes; `more` is a header line behind a line end. */
+/** Returns the text of a DELETE request for a session. `more` is a line end and a header. */
 export function killRequest(id: bigint, more = ''): string {
   const body = `{"processes":[${id}]}`;
   const head = [

@@ -1,8 +1,8 @@
 import { it } from '@jest/globals';
 
 /**
- * Defines a test that cannot run where `missing` says why. There it is skipped with the reason in its name, and fails where `CI` is set,
- * as `.ci/run` does: what was not tried is not shown.
+ * Defines a test that cannot run if `missing` gives a reason. Then the test is skipped with the reason in its name.
+ * If `CI` is set, as in `.ci/run`, the test fails instead, because a skipped test proves nothing.
  */
 export function itNeeds(
   missing: string | undefined,

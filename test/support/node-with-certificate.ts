@@ -5,18 +5,18 @@ import { startServer } from '../../tools/own-server.ts';
 import { selfSigned, signedBy } from './certificates.ts';
 import { createAccounts, type Server } from './server.ts';
 
-/** A server of its own that offers TLS, and has a spare port. */
+/** A throw-away server that offers TLS and has a spare port. */
 export interface NodeWithCertificate {
   readonly server: Server;
   readonly adminPort: number;
-  /** The file of the authority that signed its certificate. */
+  /** The path of the certificate of the authority that signed the server's certificate. */
   readonly caFile: string;
-  /** The name that its certificate is for. */
+  /** The host name in the server's certificate. */
   readonly name: string;
   stop(): Promise<void>;
 }
 
-/** Starts one. */
+/** Starts a server with a certificate. Rejects with a sentence if that fails. */
 export async function startNodeWithCertificate(
   flavour: Server['flavour'],
 ): Promise<NodeWithCertificate> {
@@ -24,7 +24,7 @@ export async function startNodeWithCertificate(
   const name = 'db1.internal';
   const ca = await selfSigned('node authority');
   const { cert, key } = await signedBy(ca, name);
-  // The server runs under an account of its own.
+  // The server runs under another account and must read the folder.
   chmodSync(folder, 0o755);
   const options = Object.entries({ ca: ca.cert, cert, key }).map(([kind, pem]) => {
     writeFileSync(join(folder, `${kind}.pem`), pem);

@@ -4,36 +4,36 @@ import type { ControlConnection, Node, Nodes } from '../../src/domain/node.ts';
 import { sessionOf, type ProcessListRow, type Session } from '../../src/domain/session.ts';
 import { until } from './until.ts';
 
-/** What the suite needs of a node, real or not. */
+/** The node under test and the means to act on it. */
 export interface Stage {
   readonly nodes: Nodes;
   readonly node: Node;
-  /** A client connects; its session's id. */
+  /** Connects a client and resolves to the id of its session. */
   openClient(): Promise<bigint>;
-  /** A client connects that the node protects from the control account; absent where there is no such thing. */
+  /** Connects a client that the node protects from the control account. Undefined if the node has no such protection. */
   openProtectedClient?(): Promise<bigint>;
   closeClient(id: bigint): Promise<void>;
-  /** Whether the node itself still has the session. */
+  /** Resolves to true if the node still has the session. */
   isAlive(id: bigint): Promise<boolean>;
-  /** Ends a control connection behind its back. */
+  /** Ends a control connection on the node. */
   endControlConnection(id: bigint): Promise<void>;
-  /** The same node, where nobody answers. */
+  /** The same node with an address that does not answer after `makeUnreachable`. */
   readonly unreachable: Stage['node'];
-  /** What makes `unreachable` so. */
+  /** Makes `unreachable` unreachable. */
   makeUnreachable(): void;
-  /** The node accepts a KILL for an id that nobody has, without a word: TiDB. */
+  /** True if the node accepts a KILL for an id without a session, as TiDB does. */
   readonly acceptsAnyKill?: boolean;
 }
 
 const ANYTIME = { sendBy: Infinity, deadline: Infinity };
 
-/** What every implementation of Nodes does. Call it inside `describe`. */
+/** Defines the tests that each implementation of `Nodes` must pass. Call it inside `describe`. */
 export function nodesContract(stage: () => Stage): void {
   const use = <T>(work: (connection: ControlConnection) => Promise<T>): Promise<T> =>
     stage().nodes.withConnection(stage().node, Infinity, work);
   const ofTheGone = (): string => (stage().acceptsAnyKill === true ? 'killed' : 'not_found');
 
-  it('lists a client with its columns as text, and the control connection itself exactly once', async () => {
+  it('lists a client with its columns as text, and the control connection exactly once', async () => {
     const id = await stage().openClient();
     await use(async (connection) => {
       const before = performance.now();
@@ -60,28 +60,28 @@ export function nodesContract(stage: () => Stage): void {
     expect(await stage().isAlive(bystander)).toBe(true);
   });
 
-  it('says not found of a session that has left since the list', async () => {
+  it('reports a session as not found if it has left since the list', async () => {
     const id = await stage().openClient();
     await use(async (connection) => {
       const session = await listed(connection, id);
       await stage().closeClient(id);
-      await until('it is gone', async () => !(await stage().isAlive(id)));
-      // A server may still accept a KILL for a session that is on its way out.
+      await until('the session is gone', async () => !(await stage().isAlive(id)));
+      // A server can accept a KILL for a session that is just leaving.
       await until(
-        'the node does not know it',
+        'the node does not know the session',
         async () => (await connection.kill(session, ANYTIME)).outcome === ofTheGone(),
       );
     });
   });
 
-  it('kills many listed sessions at once and no other, and tells what came of each in their order', async () => {
+  it('kills many listed sessions at once and no other, and reports the outcomes in their order', async () => {
     const bystander = await stage().openClient();
     const ids = await openClients(stage(), 70);
     const [gone, ...victims] = ids;
     await use(async (connection) => {
       const { rows } = await connection.list(Infinity);
       await stage().closeClient(gone ?? 0n);
-      await until('the node does not know it', async () => {
+      await until('the node does not know the session', async () => {
         const one = sessionOf(rowOf(rows, gone ?? 0n));
         return (await connection.kill(one, ANYTIME)).outcome === ofTheGone();
       });
@@ -94,7 +94,7 @@ export function nodesContract(stage: () => Stage): void {
       expect(unsent).toEqual([]);
       const expected = ids.map((id) => [id, id === gone ? ofTheGone() : 'killed']);
       expect(told).toEqual(expected);
-      // The connection is as good as before.
+      // The connection still works.
       await connection.list(Infinity);
     });
     const areAlive = async (): Promise<readonly boolean[]> =>
@@ -103,7 +103,7 @@ export function nodesContract(stage: () => Stage): void {
     expect(await stage().isAlive(bystander)).toBe(true);
   });
 
-  it('predicts the refusal of no session that it ends, and the very reason of one that it refuses', async () => {
+  it('predicts no refusal for a session that it ends, and the right reason for one that it refuses', async () => {
     const victim = await stage().openClient();
     const spared = await stage().openProtectedClient?.();
     await use(async (connection) => {
@@ -124,7 +124,7 @@ export function nodesContract(stage: () => Stage): void {
     if (spared !== undefined) expect(await stage().isAlive(spared)).toBe(true);
   });
 
-  it('lets the error of the work through, and goes on', async () => {
+  it('rejects with the error of the work, and stays usable', async () => {
     const failure = new Error('the work failed');
     const work = use(async (connection) => {
       await connection.list(Infinity);
@@ -134,11 +134,11 @@ export function nodesContract(stage: () => Stage): void {
     await use((connection) => connection.list(Infinity));
   });
 
-  it('gives a list that is not older than the question, also while another one is being read', async () => {
+  it('returns a list that is not older than the call, even while another list is being read', async () => {
     await use(async (connection) => {
       const begun = performance.now();
       const first = connection.list(Infinity);
-      // It is sent when the event loop has turned.
+      // The statement is sent after the event loop has turned.
       await setImmediate();
       await setImmediate();
       let asked = performance.now();
@@ -149,7 +149,7 @@ export function nodesContract(stage: () => Stage): void {
     });
   });
 
-  it('tells of a control connection that was ended, and sends nothing more', async () => {
+  it('reports a control connection that was ended, and sends nothing more', async () => {
     const [first, second] = [await stage().openClient(), await stage().openClient()];
     await use(async (connection) => {
       const sessions = [await listed(connection, first), await listed(connection, second)] as const;
@@ -192,7 +192,7 @@ export function nodesContract(stage: () => Stage): void {
       await expect(connection.transactions(past)).rejects.toMatchObject(late);
       await expect(connection.locks({ rows: [], askedAt: 0 }, past)).rejects.toMatchObject(late);
       await expect(connection.predictRefusals([session], past)).rejects.toMatchObject(late);
-      // It was not spoken to, so it is as good as before.
+      // Nothing was sent over the connection, so it still works.
       await listed(connection, id);
     });
     const { nodes, node } = stage();
@@ -201,7 +201,7 @@ export function nodesContract(stage: () => Stage): void {
     expect(await stage().isAlive(id)).toBe(true);
   });
 
-  it('says that a node cannot be reached', async () => {
+  it('rejects if the node cannot be reached', async () => {
     stage().makeUnreachable();
     const work = stage().nodes.withConnection(stage().unreachable, Infinity, () =>
       Promise.resolve(),

@@ -38,17 +38,17 @@ export interface OpenApi {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
-/** docs/openapi.yaml, in which nothing refers to anything any more, but for schemas. */
+/** The content of docs/openapi.yaml, with all references resolved except those to schemas. */
 export const openapi = resolve(parseYaml(readFileSync('docs/openapi.yaml', 'utf8'))) as OpenApi;
 
-/** What was answered, or let through, in a way that the document does not have. */
+/** The answers that do not match the document, and the accepted requests that do not match it. */
 export const departures: string[] = [];
 
 const ajv = new Ajv2020({ strict: false, formats: { int64: true } });
 ajv.addSchema({ $id: 'openapi', components: openapi.components });
 const compiled = new WeakMap<Schema, ValidateFunction>();
 
-/** Why this value is not what the schema asks for, or undefined. */
+/** Returns why a value does not match a schema, or undefined if it matches. */
 export function mismatch(schema: Schema, value: unknown): string | undefined {
   let validate = compiled.get(schema);
   if (validate === undefined) {
@@ -58,7 +58,7 @@ export function mismatch(schema: Schema, value: unknown): string | undefined {
   return validate(value) ? undefined : ajv.errorsText(validate.errors);
 }
 
-/** The same app; what it answers that the document does not have is in `departures`. */
+/** Returns the same app, but records mismatches with the document in `departures`. */
 export function watched<A extends RequestListener>(app: A): A {
   const listener: RequestListener = (req, res) => {
     const [sent, answered] = [gather(req, 'push'), gather(res, 'write')];
@@ -67,7 +67,7 @@ export function watched<A extends RequestListener>(app: A): A {
       if (typeof given[0] === 'string' || Buffer.isBuffer(given[0])) answered.push(given[0]);
       return end(...given);
     }) as typeof res.end;
-    // What is only written there cannot be asked for afterwards.
+    // Headers that are given only to writeHead cannot be read afterwards.
     const writeHead = res.writeHead.bind(res);
     res.writeHead = ((status: number, headers: Record<string, string | number> = {}) => {
       for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
@@ -99,7 +99,7 @@ function departure({ method, url, req, sent, res, answered }: Exchange): string 
   const body = text(answered);
   const item = Object.entries(openapi.paths).find(([template]) => matches(template, path))?.[1];
   if (item === undefined) {
-    // What the page is made of.
+    // The files of the documentation page are not in the document.
     if (path.startsWith('/docs/') && res.statusCode === 200) return undefined;
     return res.statusCode < 400 ? 'a path that is not in the document' : gatewayError(method, body);
   }
@@ -109,7 +109,7 @@ function departure({ method, url, req, sent, res, answered }: Exchange): string 
   }
   const answer = operation.responses[String(res.statusCode)];
   if (answer === undefined) {
-    // No call at all without the header.
+    // POST is a DELETE only with X-HTTP-Method-Override, so without this header it has no entry for 405.
     if (method === 'POST' && res.statusCode === 405) return gatewayError(method, body);
     return 'the status is not there';
   }
@@ -139,7 +139,7 @@ function wrongBody({ content }: Answer, res: ServerResponse, body: string): stri
   return mismatch(schema, value) ?? wrongError(value);
 }
 
-/** What its schema cannot say without a choice, which generators of clients do not understand. */
+/** Checks error bodies for rules that a schema could express only with `oneOf`, which client generators do not support. */
 function wrongError(body: Schema): string | undefined {
   const code = body['error_code'];
   if (typeof code !== 'string') return undefined;
@@ -150,7 +150,7 @@ function wrongError(body: Schema): string | undefined {
   return arrays.length % 4 === 0 ? undefined : `only the arrays ${arrays.join(', ')}`;
 }
 
-/** Whatever is let through must be in the document. */
+/** Returns why an accepted request does not match the document, or undefined. */
 function wrongRequest(
   { parameters = [], requestBody }: Operation,
   shared: readonly Parameter[],
@@ -188,7 +188,7 @@ function matches(template: string, path: string): boolean {
   return new RegExp(`^${pattern}$`).test(path);
 }
 
-/** Keeps what goes through this method of the stream. */
+/** Collects the chunks that are passed to this method of the stream. */
 function gather(stream: object, method: string): (string | Buffer)[] {
   const chunks: (string | Buffer)[] = [];
   const methods = stream as Record<string, (...given: unknown[]) => unknown>;
@@ -208,7 +208,7 @@ function withIds(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value).replaceAll('"#/components/', '"openapi#/components/'));
 }
 
-/** Puts in the place of each reference what it refers to; schemas are left to the validator. */
+/** Replaces each reference by its target, except references to schemas, which the validator resolves. */
 function resolve(document: unknown): unknown {
   const at = (reference: string): unknown =>
     reference

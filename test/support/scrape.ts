@@ -1,11 +1,11 @@
-/** What one reading of the metrics gave. */
+/** The metrics at one moment. */
 export interface Scrape {
   readonly text: string;
-  /** Every series, as it stands in the text, with its value. */
+  /** The value of each series, by the name and the labels as in the text. */
   readonly series: ReadonlyMap<string, number>;
 }
 
-/** Reads the metrics at this base of URLs. */
+/** Reads the metrics at this base URL. Rejects if the status is not 200. */
 export async function scrape(url: string): Promise<Scrape> {
   const response = await fetch(`${url}/metrics`);
   const text = await response.text();

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A request as it came. */
+/** A request that was received. */
 export interface Came {
   readonly method: string;
   readonly url: string;
@@ -10,13 +10,13 @@ export interface Came {
   readonly body: string;
 }
 
-/** What to do with it. */
+/** The reaction to a request. */
 export type Act = (res: ServerResponse, request: Came) => void;
 
-/** An HTTP server that does what it is told, for the faults and the answers that the real service cannot be asked for. */
+/** A scripted HTTP server, for faults and answers that the service cannot be asked for. */
 export class ScriptedApi {
   readonly came: Came[] = [];
-  /** One a request, in order; the last one again and again. */
+  /** The reactions, one per request in order. The last one repeats. */
   acts: Act[] = [];
   readonly #server: Server = createServer((req, res) => {
     void this.#answer(req, res);
@@ -45,7 +45,7 @@ export class ScriptedApi {
   }
 }
 
-/** Answers with this. */
+/** Returns a reaction that sends this answer. */
 export function answer(
   status: number,
   body: string,
@@ -57,7 +57,7 @@ export function answer(
   };
 }
 
-/** Cuts the connection. */
+/** A reaction that closes the connection without an answer. */
 export const cutOff: Act = (res) => {
   res.socket?.destroy();
 };

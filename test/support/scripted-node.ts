@@ -4,7 +4,7 @@ import { createServer as createMysqlServer, type Connection } from 'mysql2';
 import type { Node } from '../../src/domain/node.ts';
 import { fakeNode } from './ids.ts';
 
-/** Answers of a server, by statement; a statement without one hangs. */
+/** Answers the statements of a connection. A statement without an answer hangs. */
 export type Script = (sql: string, connection: Connection) => void;
 
 const closers: (() => void)[] = [];
@@ -12,17 +12,17 @@ afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
-/** A busy machine answers within them; what hangs on purpose takes as long. */
+/** Long enough for an answer on a busy machine, and short enough for tests in which an answer never comes. */
 const LIMITS = { connectTimeoutMs: 1000, listTimeoutMs: 1000, killTimeoutMs: 1000 };
 
-/** A TCP server that does as told with each connection. */
+/** Starts a TCP server that calls `onSocket` with each connection. Resolves to its node. */
 export async function rawServer(onSocket: (socket: Socket) => void): Promise<Node> {
   const server = createServer(onSocket);
   await listen(server);
   return nodeAt(server);
 }
 
-/** A server that speaks the protocol, greets with this version and follows the script. */
+/** Starts a server that speaks MySQL's protocol, greets with this version and follows the script. Resolves to its node. */
 export async function scriptedNode(script: Script, serverVersion = MYSQL): Promise<Node> {
   const server = createMysqlServer((connection: Connection) => {
     connection.on('error', () => undefined);
@@ -45,14 +45,14 @@ export async function scriptedNode(script: Script, serverVersion = MYSQL): Promi
       connection.sequenceId = 0;
     };
     connection.on('query', answer);
-    // The driver's server reports a SET so.
+    // The driver's server reports a SET statement with this event.
     connection.on('stmt_prepare', answer);
   }) as unknown as { _server: Server };
   await listen(server._server);
   return nodeAt(server._server);
 }
 
-/** Has it listen on a free port until the test is over. */
+/** Lets a server listen on a free port until the test ends. */
 export async function listen(server: Server): Promise<void> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -70,10 +70,10 @@ function nodeAt(server: Server): Node {
   return { ...fakeNode, ...LIMITS, host: '127.0.0.1', port, tls: 'disabled' };
 }
 
-/** What SHOW PROCESSLIST has. */
+/** The columns of SHOW PROCESSLIST. */
 export const COLUMNS = ['Id', 'User', 'Host', 'db', 'Command', 'Time', 'State', 'Info'];
 
-/** Text columns of a result set. */
+/** Returns text columns of a result set. */
 export function columns(names: readonly string[]): object[] {
   return names.map((name) => ({
     catalog: 'def',
@@ -90,22 +90,24 @@ export function columns(names: readonly string[]): object[] {
   }));
 }
 
-/** Versions, and what the control account may do. */
+/** The version of a MySQL server. */
 export const MYSQL = '8.4.0';
+/** The version of a TiDB server. */
 export const TIDB = '8.0.11-TiDB-v8.5.0';
+/** The grants of the control account. */
 export const GRANTS = 'GRANT PROCESS, CONNECTION_ADMIN ON *.* TO `session_control`@`%`';
 
 interface Ordinary {
   readonly version?: string | undefined;
   readonly grants?: string | undefined;
   readonly rows?: readonly Record<string, string | null>[];
-  /** What `performance_schema.threads` has; denied if it is undefined, which `onEach` does not hear of. */
+  /** The rows of `performance_schema.threads`. If undefined, access is denied without a call of `onEach`. */
   readonly threads?: readonly Record<string, string | null>[];
-  /** Hears each statement. */
+  /** Called with each statement. */
   readonly onEach?: (sql: string) => void;
 }
 
-/** A server that is in order until its script says otherwise. */
+/** Returns the script of a healthy server. `exceptions` handles all statements that the healthy server does not know. */
 export function ordinary(
   exceptions: Script = () => undefined,
   {
@@ -146,18 +148,18 @@ export function ordinary(
   };
 }
 
-/** The row of a client. */
+/** Returns the process list row of a client. */
 export function client(id: number): Record<string, string | null> {
   const [Id, Host] = [id.toString(), `10.0.0.4:${5000 + id}`];
   return { Id, User: 'app', Host, db: 'shop', Command: 'Sleep', Time: '1', State: '', Info: null };
 }
 
-/** The row of the control connection. */
+/** Returns the process list row of the control connection. */
 export function own(): Record<string, string | null> {
   return { ...client(77), User: 'session_control' };
 }
 
-/** An answer outside the handler of its statement. */
+/** Sends an OK after the handler of the statement has returned. */
 export function answerLate(connection: Parameters<Script>[1]): void {
   connection.sequenceId = 1;
   connection.writeOk();

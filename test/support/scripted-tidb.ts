@@ -12,10 +12,10 @@ import {
   type Script,
 } from './scripted-node.ts';
 
-/** The greeting of a scripted node has this in the place of the low 32 bits of each connection id. */
+/** The thread id in the greeting of a scripted node: the low 32 bits of each connection id. */
 const LOW_BITS = 77n;
 
-/** A scripted TiDB that keeps its sessions. Ids are beyond 2^53, as with its global kill, and a KILL of an unknown id says OK. */
+/** A scripted TiDB with sessions. Ids are beyond 2^53, as with global kill, and a KILL of an unknown id is OK. */
 export class ScriptedTidb {
   readonly #clients = new Set<bigint>();
   readonly #controls = new Map<Connection, bigint>();
@@ -27,14 +27,14 @@ export class ScriptedTidb {
     }, TIDB);
   }
 
-  /** Opens a client session; returns its id. */
+  /** Opens a client session and returns its id. */
   connect(): bigint {
     const id = this.#newId();
     this.#clients.add(id);
     return id;
   }
 
-  /** Ends a session, of a client or of a control connection. */
+  /** Ends the session of a client or a control connection. */
   disconnect(id: bigint): void {
     this.#clients.delete(id);
     for (const [connection, controlId] of this.#controls) {

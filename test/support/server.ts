@@ -9,30 +9,31 @@ import type { Node } from '../../src/domain/node.ts';
 import type { DatabaseNode } from '../../tools/database-node.ts';
 import { nodeKey } from './ids.ts';
 
-/** A real server under test, as plain data, so that it gets from Jest's set-up to its workers. */
+/** A database server of the tests, as plain data that Jest's set-up can pass to its workers. */
 export interface Server {
   readonly flavour: 'mariadb' | 'mysql';
   readonly version: string;
   readonly host: string;
   readonly port: number;
   readonly root: Account;
-  /** What the service uses: PROCESS and the right to end other people's sessions, no more. */
+  /** The account of the service, with PROCESS and the privilege to end other sessions. */
   readonly control: Account;
-  /** What clients use; has all rights in the database of the same name. */
+  /** The account of clients, with all privileges in the database of the same name. */
   readonly app: Account;
-  /** Whether more servers of this kind can be started here: false for a borrowed one without binaries beside it. */
+  /** True if more servers of this kind can be started here. */
   readonly canHavePair?: boolean;
 }
 
+/** An account of a database server. */
 export interface Account {
   readonly user: string;
   readonly password: string;
 }
 
-/** The servers that the tests run on, one or two. */
+/** The one or two servers that the tests run on. */
 export const servers = JSON.parse(process.env['TEST_SERVERS'] ?? '[]') as readonly Server[];
 
-/** Makes the accounts that the tests use, with names of their own, on a fresh or a borrowed server. */
+/** Makes the accounts of the tests, with unique names, on a new or an existing server. */
 export async function createAccounts(node: DatabaseNode): Promise<Server> {
   const account = (role: string): Account => ({
     user: `sc_${role}_${randomBytes(4).toString('hex')}`,
@@ -61,26 +62,26 @@ export async function createAccounts(node: DatabaseNode): Promise<Server> {
   return server;
 }
 
-/** Logs an account in once with TLS: from then on MySQL lets it in without TLS, too, until it is started again. */
+/** Logs an account in once with TLS. MySQL then caches the password, and accepts logins without TLS until its restart. */
 export async function admitWithoutTls(server: Server, account: Account): Promise<void> {
   if (server.flavour !== 'mysql') return;
   const connection = await connectAs(server, account, { ssl: { rejectUnauthorized: false } });
   await connection.end();
 }
 
-/** Leaves a server as it was: ends what the tests left running, and removes their accounts. */
+/** Ends the sessions that the tests left open, and removes their accounts. */
 export async function removeAccounts(server: Server): Promise<void> {
   const users = [server.control.user, server.app.user];
   const left = (await processList(server)).filter((row) => users.includes(String(row['User'])));
   await asRoot(server, async (root) => {
-    // It may have ended meanwhile.
+    // The session may have ended since the list was read.
     for (const row of left) await root.query(`KILL ${String(row['Id'])}`).catch(() => undefined);
     for (const user of users) await root.query(`DROP USER '${user}'@'%'`);
     await root.query(`DROP DATABASE ${server.app.user}`);
   });
 }
 
-/** Connects as this account; rejects when the server does. Ids come as text. */
+/** Connects as this account. Ids come as text. Rejects with mysql2's error. */
 export async function connectAs(
   server: Server,
   account: Account,
@@ -99,7 +100,7 @@ export async function connectAs(
   });
 }
 
-/** Runs `work` with a connection that may do everything. */
+/** Runs `work` with a connection as root. */
 export async function asRoot<T>(
   server: Server,
   work: (root: Connection) => Promise<T>,
@@ -112,7 +113,7 @@ export async function asRoot<T>(
   }
 }
 
-/** What the server itself says of its threads: column names as MySQL has them. */
+/** Resolves to the process list as root sees it. */
 export async function processList(server: Server): Promise<readonly RowDataPacket[]> {
   return asRoot(server, async (root) => {
     const [rows] = await root.query<RowDataPacket[]>('SHOW PROCESSLIST');
@@ -120,14 +121,14 @@ export async function processList(server: Server): Promise<readonly RowDataPacke
   });
 }
 
-/** The ids of all threads that the server has and that are not ending. */
+/** Resolves to the ids of all threads that are not listed as `Killed`. */
 export async function liveIds(server: Server): Promise<ReadonlySet<bigint>> {
   const rows = await processList(server);
   const alive = rows.filter((row) => row['Command'] !== 'Killed');
   return new Set(alive.map((row) => BigInt(String(row['Id']))));
 }
 
-/** The line of nodes.yaml that pins the server. */
+/** Resolves to the setting of nodes.yaml that pins the server. */
 export async function pinOf(server: Server): Promise<Pick<Node, 'serverUuid' | 'serverIdentity'>> {
   return asRoot(server, async (root) => {
     const uuid = server.flavour === 'mysql' ? '@@server_uuid' : 'NULL';
@@ -139,7 +140,7 @@ export async function pinOf(server: Server): Promise<Pick<Node, 'serverUuid' | '
   });
 }
 
-/** The server as a node of the registry. */
+/** Returns the server as a node of the registry. */
 export function nodeOn(server: Server, changes: Partial<Node> = {}): Node {
   return {
     ...nodeKey,

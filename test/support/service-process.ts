@@ -4,13 +4,16 @@ import { nodeKey } from './ids.ts';
 import type { Server } from './server.ts';
 import { sha256 } from './service.ts';
 
-/** The service as a process, started the way `npm start` starts it unless another program is given. */
+/** The service as a process, started as `npm start` does unless another program is given. */
 export class ServiceProcess extends LaunchedService {
   constructor(options: LaunchOptions = {}) {
     super({ program: PROGRAM, ...options });
   }
 
-  /** Writes both files: this server as the node, one token that may do everything, and what is given besides. Wants NODE_PASSWORD. */
+  /**
+   * Writes both configuration files, with this server as the node, a token with all actions, and more settings if given.
+   * The start then needs the variable NODE_PASSWORD.
+   */
   configure(
     server: Server,
     token: string,
@@ -44,12 +47,12 @@ nodes:
     );
   }
 
-  /** Reads what it writes no more; nobody else does. */
+  /** Stops reading its standard output, so that the pipe fills up. */
   stopReading(): void {
     this.child?.stdout?.pause();
   }
 
-  /** Closes the end of the pipe from which its standard output was read. */
+  /** Closes the reading end of the pipe of its standard output. */
   closeOutput(): void {
     this.child?.stdout?.destroy();
   }

@@ -18,25 +18,26 @@ import { MemoryAnswers } from '../../src/store/memory-answers.ts';
 import { nodeKey, processesPath } from './ids.ts';
 import { watched } from './openapi.ts';
 
-/** A token that may do everything in the project of the examples. */
+/** A token with all actions in the project of the examples. */
 export const TOKEN = 'token-of-the-tests';
 
-/** An answer whose integers are bigint. */
+/** An answer whose integers are bigints. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
 }
 
+/** A service in this process. */
 export interface TestService {
   readonly app: App;
-  /** Everything that was logged. */
+  /** All log lines. */
   readonly events: LoggedEvent[];
-  /** DELETE with these ids in the body. */
+  /** Sends a DELETE with these ids. */
   kill(ids: readonly bigint[], key?: NodeKey): Promise<Answer>;
-  /** The same as a dry run: finds sessions of a node whose list has many pages. */
+  /** Sends a dry run with these ids, for example to look for sessions of a node with many pages. */
   find(ids: readonly bigint[]): Promise<Answer>;
-  /** GET, with this query. */
+  /** Sends a GET with this query. */
   list(query?: string, key?: NodeKey): Promise<Answer>;
   /** The sessions of every page of the list. */
   listAll(): Promise<ListedSession[]>;
@@ -48,15 +49,17 @@ export interface ListedSession {
   readonly host: string;
 }
 
+/** A log line. */
 export interface LoggedEvent {
   readonly level: string;
   readonly message: string;
   readonly fields: object;
 }
 
-/** Whom a token proves. */
+/** The caller that a token proves. */
 export type Grant = Omit<StaticToken, 'sha256'>;
 
+/** The settings of a service in this process. */
 export interface ServiceSettings {
   readonly registry: readonly Node[];
   readonly nodes?: Nodes;
@@ -75,14 +78,14 @@ export interface ServiceSettings {
   readonly trustProxy?: boolean | number | string;
 }
 
-/** The whole service in this process, over real MySQL unless other nodes are given. */
+/** Creates the whole service in this process, with the MySQL adapter unless other nodes are given. */
 export function createService(settings: ServiceSettings): TestService {
   const events: LoggedEvent[] = [];
   const everything: Grant = { user: 'ops', projectId: nodeKey.projectId, actions: ['*'] };
   const callers = { [TOKEN]: everything, ...settings.callers };
   const audit = settings.audit ?? NO_AUDIT;
   const stopping = new AbortController().signal;
-  // Every request that waits listens to it.
+  // Each waiting request adds a listener to the signal.
   setMaxListeners(0, stopping);
   const app = watched(
     createApp({
@@ -156,6 +159,7 @@ export function createService(settings: ServiceSettings): TestService {
   };
 }
 
+/** Returns the SHA-256 of a text in hex. */
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
@@ -165,7 +169,7 @@ function answer(res: request.Response): Answer {
   return {
     status: res.status,
     headers: res.headers,
-    // supertest's own parser puts every integer through a double.
+    // supertest's own parser turns each integer into a double.
     body: parse(res.text, undefined, { parseNumber }),
   };
 }

@@ -5,14 +5,14 @@ import { basename, join, resolve } from 'node:path';
 import { Terminal } from '../../tools/terminal.ts';
 import { PACKAGE } from './built-package.ts';
 
-/** How a command line ended. */
+/** The exit code of a command line and the text that it wrote. */
 export interface Ended {
   readonly code: number | null;
   readonly output: string;
   readonly messages: string;
 }
 
-/** The package as it is built, with `sessionctl` on the PATH as npm would put it there, and a home of its own. */
+/** The built package in a new home folder, with `sessionctl` on the PATH as npm installs it. */
 export class Sessionctl {
   readonly folder = mkdtempSync(join(tmpdir(), 'sessionctl-'));
   readonly environment: Record<string, string>;
@@ -30,9 +30,9 @@ export class Sessionctl {
     };
   }
 
-  /** Runs a line of the shell without a terminal. */
+  /** Runs a shell line without a terminal. */
   run(line: string, environment: Readonly<Record<string, string>> = {}): Promise<Ended> {
-    // A session of its own has no /dev/tty.
+    // `detached` starts a new session, which has no /dev/tty.
     const child = spawn('bash', ['-c', line], {
       cwd: this.folder,
       env: { ...this.environment, ...environment },
@@ -49,19 +49,19 @@ export class Sessionctl {
     });
   }
 
-  /** Ends what still runs on a terminal. */
+  /** Closes all terminals, which ends their programs. */
   closeTerminals(): void {
     for (const terminal of this.#terminals.splice(0)) terminal.close();
   }
 
-  /** Runs a line of the shell on a terminal of this size. */
+  /** Runs a shell line on a terminal with this number of columns. */
   open(line: string, environment: Readonly<Record<string, string>> = {}, columns = 120): Terminal {
     const terminal = new Terminal(line, { ...this.environment, ...environment }, columns);
     this.#terminals.push(terminal);
     return terminal;
   }
 
-  /** Compiles a program against the package as its users do; the result is the command that runs it. Throws when its types are wrong. */
+  /** Compiles a program against the package, as users do. Returns the command that runs it. Throws if its types are wrong. */
   install(program: string): string {
     const home = join(this.folder, 'consumer');
     mkdirSync(join(home, 'node_modules/@types'), { recursive: true });

@@ -2,6 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import type { AccessKey } from '../../src/identity/access-keys.ts';
 import { nodeKey } from './ids.ts';
 
+/** The access key of the tests. */
 export const ACCESS_KEY: AccessKey = {
   access: 'AKEXAMPLE000000000001',
   secret: 'SKexample/secret+key=000000000000000001',
@@ -10,19 +11,20 @@ export const ACCESS_KEY: AccessKey = {
   actions: ['gaussdbformysql:*'],
 };
 
+/** A request to sign. */
 export interface ToSign {
   readonly method: string;
   readonly path: string;
-  /** As `a=b&c=d`, sorted and encoded already. */
+  /** The query such as `a=b&c=d`, already sorted and encoded. */
   readonly query?: string;
-  /** The headers to sign, by names in lower case. */
+  /** The headers to sign, with names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
   readonly at?: Date;
   readonly key?: Pick<AccessKey, 'access' | 'secret'>;
 }
 
-/** The headers of a request signed as all official SDKs do; written for the tests alone, from the description. */
+/** Signs a request as the official SDKs do, and returns its headers. Written from the description, not from the code of the service. */
 export function sign(request: ToSign): Record<string, string> {
   const { method, path, query = '', body = '', at = new Date(), key = ACCESS_KEY } = request;
   const date = at.toISOString().replace(/[-:]|\.\d+/g, '');

@@ -12,15 +12,15 @@ import { until } from './until.ts';
 const TOKEN = 'token-of-the-caller';
 const [server] = servers as [Server];
 
-/** A service in a process of its own on a real node, with a caller at 127.0.0.1 and strangers at other addresses. */
+/** A service as a process with a database server, a caller at 127.0.0.1, and strangers at other addresses. */
 export class BesiegedService {
   readonly process = new ServiceProcess();
   readonly #strangers = new Set<Socket>();
-  /** The number of strangers' requests that were carried out between the caller's latest requests and their answers. */
+  /** The number of strangers' requests that were carried out during the caller's last requests. */
   carriedOutMeanwhile = 0;
   #port = 0;
 
-  /** Starts the service; `more` is added to its configuration. */
+  /** Starts the service with more settings if given. */
   async start(more: { readonly server?: string; readonly service?: string } = {}): Promise<void> {
     const { access, secret, user, projectId } = ACCESS_KEY;
     this.process.configure(server, TOKEN, {
@@ -37,7 +37,7 @@ export class BesiegedService {
     this.process.remove();
   }
 
-  /** Connects from an address that is not the caller's; reads nothing until the socket is resumed. */
+  /** Connects from another address than the caller's. The socket is paused. */
   stranger(address = '127.0.0.2'): Socket {
     const socket = connect({ port: this.#port, host: '127.0.0.1', localAddress: address });
     this.#strangers.add(socket);
@@ -46,19 +46,19 @@ export class BesiegedService {
     return socket;
   }
 
-  /** How many connections of strangers are open on this side. */
+  /** The number of strangers' connections that are open on this side. */
   get strangers(): number {
     return this.#strangers.size;
   }
 
-  /** Sends this from a stranger's address; what came back until the service closed. */
+  /** Sends bytes from a stranger's address. Resolves to all answers when the service has closed the connection. */
   async exchange(bytes: string, address?: string): Promise<string> {
     const socket = this.stranger(address);
     socket.write(bytes);
     return text(socket);
   }
 
-  /** The caller ends a session and asks `/healthz`, over new connections. Rejects if either fails; returns the milliseconds. */
+  /** Ends a session and reads `/healthz` as the caller, over new connections. Resolves to the milliseconds. Rejects if either fails. */
   async serve(): Promise<number> {
     const session = await openSession(server);
     const carriedOut = this.carriedOut();
@@ -76,28 +76,28 @@ export class BesiegedService {
     return took;
   }
 
-  /** The bytes of memory that the process holds. */
+  /** Returns the resident memory of the process in bytes. */
   memory(): number {
     const status = readFileSync(`/proc/${this.process.processId}/status`, 'utf8');
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
   }
 
-  /** The number of sockets that the process holds. */
+  /** Returns the number of sockets of the process. */
   sockets(): number {
     const folder = `/proc/${this.process.processId}/fd`;
     return readdirSync(folder).filter((fd) => {
       try {
         return readlinkSync(`${folder}/${fd}`).startsWith('socket:');
       } catch {
-        // Closed since the folder was read.
+        // The file was closed after the folder was read.
         return false;
       }
     }).length;
   }
 
-  /** The number of requests that were carried out for an address, by the log. */
+  /** Returns how many requests of an address the log shows as carried out. */
   carriedOut(address = '127.0.0.2'): number {
-    // The last line can be incomplete, and there can be a hundred thousand.
+    // Counts text instead of parsing lines: there can be 100,000 lines, and the last one can be incomplete.
     return this.process.output.split(`"address":"${address}"`).length - 1;
   }
 

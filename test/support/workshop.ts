@@ -14,7 +14,7 @@ import { basename, join, resolve } from 'node:path';
 import type { Ended } from './sessionctl.ts';
 import { until } from './until.ts';
 
-/** A copy of the repository without what it builds, and a home with its commands on the PATH, in which to do what documents say. */
+/** A copy of the repository without its build, and a home folder with its commands on the PATH, to run the commands of documents. */
 export class Workshop {
   readonly home = mkdtempSync(join(tmpdir(), 'session-control-workshop-'));
   readonly tree = join(this.home, 'tree');
@@ -31,7 +31,7 @@ export class Workshop {
       writeFileSync(entry, `#!/bin/sh\nexec node '${join(this.tree, file)}' "$@"\n`);
       chmodSync(entry, 0o755);
     }
-    // An answer that is an error is to be a failure, too.
+    // With `fail`, curl exits with an error if the answer is one.
     writeFileSync(join(this.home, '.curlrc'), 'fail\nsilent\nshow-error\n');
     const inherited = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
     this.environment = {
@@ -45,24 +45,24 @@ export class Workshop {
     };
   }
 
-  /** Runs a script of the shell to its end, as somebody without a terminal. */
+  /** Runs a shell script to its end without a terminal. */
   async run(script: string, folder = this.home): Promise<Ended> {
     const { ended } = this.#start(script, folder);
     return await ended;
   }
 
-  /** Runs a script that would go on for ever until it has written this, and stops it then. Resolves when nothing of it runs any more. */
-  async runUntil(said: RegExp, script: string, folder = this.home): Promise<Ended> {
-    const { told, isOver, ended, interrupt } = this.#start(script, folder);
+  /** Runs a script that does not end by itself, and interrupts it once it has written a text. Resolves when the script has ended. */
+  async runUntil(wanted: RegExp, script: string, folder = this.home): Promise<Ended> {
+    const { written, isOver, ended, interrupt } = this.#start(script, folder);
     try {
-      await until(`it says ${said.source}`, () => isOver() || said.test(told()));
+      await until(`the script writes ${wanted.source}`, () => isOver() || wanted.test(written()));
     } finally {
       if (!isOver()) interrupt();
     }
     return await ended;
   }
 
-  /** Puts this text of a file in the home in the place of that one. Throws when the file does not hold it. */
+  /** Replaces a text in a file of the home folder. Throws if the file does not hold the text. */
   change(file: string, [text, instead]: readonly [string, string]): void {
     const path = join(this.home, file);
     const before = readFileSync(path, 'utf8');
@@ -98,10 +98,10 @@ export class Workshop {
       });
     });
     return {
-      told: () => output + messages,
+      written: () => output + messages,
       isOver: () => child.exitCode !== null || child.signalCode !== null,
       ended,
-      // As Ctrl-C does: to all that the script has started.
+      // Like Ctrl-C, the signal goes to all processes of the script.
       interrupt: () => {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
       },

@@ -3,9 +3,9 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Account } from './server.ts';
 
-/** A client that speaks the X Protocol, as far as a login and statements need it. */
+/** A client of the X Protocol, with the part that a login and statements need. */
 export interface XSession {
-  /** Sends a statement, whose answer nobody reads. */
+  /** Sends a statement and ignores the answer. */
   run(sql: string): void;
   hasEnded(): boolean;
   close(): void;
@@ -19,7 +19,7 @@ const OK = 0;
 const ERROR = 1;
 const AUTHENTICATE_OK = 4;
 
-/** Opens a session over TLS on a port of 127.0.0.1. Rejects with what the server says when it refuses. */
+/** Opens a session over TLS on a port of 127.0.0.1. Rejects with the server's error if it refuses. */
 export async function openXSession(port: number, { user, password }: Account): Promise<XSession> {
   const socket = connect(port, '127.0.0.1');
   await once(socket, 'connect');
@@ -48,7 +48,7 @@ export async function openXSession(port: number, { user, password }: Account): P
   };
 }
 
-/** A field of a message in Protocol Buffers, of at most 127 bytes. */
+/** Encodes a field of a Protocol Buffers message, of at most 127 bytes. */
 function text(field: number, value: string | Buffer): Buffer {
   const bytes = Buffer.from(value as string);
   return Buffer.concat([Buffer.from([(field << 3) | 2, bytes.length]), bytes]);
@@ -61,7 +61,7 @@ function send(socket: Socket | TLSSocket, type: number, body: Buffer): void {
   socket.write(Buffer.concat([head, body]));
 }
 
-/** Resolves with the first message of this type; rejects with an error's text. */
+/** Resolves at the first message of this type. Rejects with the text of an error message. */
 async function heard(socket: Socket | TLSSocket, wanted: number): Promise<void> {
   let bytes = Buffer.alloc(0);
   for (;;) {
