@@ -10,7 +10,7 @@ function run(words: readonly string[]) {
   return [status, stdout, stderr];
 }
 
-describe('a command line', () => {
+describe('the command line of session-control', () => {
   it.each([
     [[], { command: 'start', config: undefined }],
     [['start', '--config', 'a.yaml'], { command: 'start', config: 'a.yaml' }],
@@ -23,8 +23,8 @@ describe('a command line', () => {
     [['health', '--config=a'], { command: 'health', config: 'a' }],
     [['check', '--help'], { command: 'help' }],
     [['-V'], { command: 'version' }],
-  ])('%j is understood', (words, meant) => {
-    expect(readCommandLine(words)).toEqual(meant);
+  ])('is parsed from %j', (words, parsed) => {
+    expect(readCommandLine(words)).toEqual(parsed);
   });
 
   it.each([
@@ -39,16 +39,16 @@ describe('a command line', () => {
     [['--colour'], "Unknown option '--colour'"],
     [['check', '--config'], expect.stringMatching(/^Option \S*.*--config.* argument missing$/)],
     [['check', '--config', '-o'], expect.stringMatching(/^Option .*--config.* is ambiguous$/)],
-  ])('%j is wrong, and one sentence says why', (words, problem) => {
+  ])('is refused with one sentence for %j', (words, problem) => {
     expect(readCommandLine(words)).toEqual({ command: 'wrong', problem });
   });
 
-  it('that is wrong ends with 64 and one line', () => {
+  it('prints one line and exits with 64 if it is wrong', () => {
     const line = "session-control: There is no command 'serve'. See `session-control --help`.\n";
     expect(run(['serve'])).toEqual([64, '', line]);
   });
 
-  it('can ask for help and for the version of the package', () => {
+  it('prints the help, and the version of the package', () => {
     expect(run(['--help'])).toEqual([0, expect.stringMatching(/^ {2}check {4}try/m), '']);
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     expect(run(['--version'])).toEqual([0, `session-control ${version}\n`, '']);

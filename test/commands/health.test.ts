@@ -23,7 +23,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A listener of the service; resolves to its port. */
+/** Starts a listener of the service. Resolves to its port. */
 async function listen(host: string, tls?: ListenerTls): Promise<number> {
   const { app } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
   listener = createListener(app, { requestTimeoutMs: 30_000, log: { log: () => undefined }, tls });
@@ -31,7 +31,7 @@ async function listen(host: string, tls?: ListenerTls): Promise<number> {
   return (listener.address() as AddressInfo).port;
 }
 
-/** Exit code, and what was said. */
+/** Runs `session-control health` with this configuration. Resolves to its exit code and its output. */
 async function ask(yaml: string): Promise<[number, string]> {
   writeFileSync(file, yaml);
   let said = '';
@@ -39,33 +39,33 @@ async function ask(yaml: string): Promise<[number, string]> {
   return [code, said];
 }
 
-describe('health', () => {
+describe('session-control health', () => {
   it.each(['127.0.0.1', '0.0.0.0', '::'])('reaches a service that listens on %s', async (host) => {
     const port = await listen(host);
     expect(await ask(`server: { host: "${host}", port: ${port} }`)).toEqual([0, '']);
   });
 
-  it('reaches a service with TLS, whoever signed its certificate', async () => {
+  it('reaches a service with TLS, even if its certificate is self-signed', async () => {
     const port = await listen('127.0.0.1', await selfSigned('own'));
     const tls = 'tls: { cert_file: a, key_file: b }';
     expect(await ask(`server: { port: ${port}, ${tls} }`)).toEqual([0, '']);
   });
 
-  it('needs no certificate where clients must have one', async () => {
+  it('needs no client certificate, even if the service requires one', async () => {
     const [own, clients] = [await selfSigned('own'), await selfSigned('clients')];
     const port = await listen('127.0.0.1', { ...own, ca: clients.cert });
     const tls = 'tls: { cert_file: a, key_file: b, client_ca_file: c }';
     expect(await ask(`server: { port: ${port}, ${tls} }`)).toEqual([0, '']);
   });
 
-  it('does not mind what else is wrong with the file: the service runs on with what it had', async () => {
+  it('ignores other errors in the file, because the service runs with its old configuration', async () => {
     const port = await listen('127.0.0.1');
     expect(await ask(`server: { port: ${port} }\nsever: {}`)).toEqual([0, '']);
     const unset = 'identity: { tokens: [{ sha256: "${NOT_SET}" }] }';
     expect(await ask(`server: { port: ${port} }\n${unset}`)).toEqual([0, '']);
   });
 
-  it('says why there is no answer', async () => {
+  it('reports why there is no answer', async () => {
     const port = await listen('127.0.0.1');
     listener?.close();
     expect(await ask(`server: { port: ${port} }`)).toEqual([
@@ -78,7 +78,7 @@ describe('health', () => {
     ]);
   });
 
-  it('says that something else answers', async () => {
+  it('reports that another program answers', async () => {
     const port = await listen('127.0.0.1', await selfSigned('own'));
     const [code, said] = await ask(`server: { port: ${port} }`);
     expect([code, said]).toEqual([1, expect.stringMatching(/^session-control: .+\n$/)]);

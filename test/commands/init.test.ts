@@ -24,8 +24,8 @@ afterEach(() => {
   rmSync(home, { recursive: true });
 });
 
-describe('init', () => {
-  it('writes a configuration that is right as it is, with the variables that it names', () => {
+describe('session-control init', () => {
+  it('writes a configuration that is valid once its variables are set', () => {
     const folder = join(home, 'new/config');
     const { code, output, messages } = runInit(folder);
     expect([code, messages]).toEqual([0, '']);
@@ -43,7 +43,7 @@ describe('init', () => {
     expect(output).toContain(`session-control check --config ${folder}/service.yaml`);
   });
 
-  it('makes a token of its own each time, shows it once, and keeps its hash only', () => {
+  it('makes a new token each time, prints it once, and writes only its hash', () => {
     const [one, other] = ['one', 'other'].map((name) => {
       const { output } = runInit(join(home, name));
       const written = readFileSync(join(home, name, 'service.yaml'), 'utf8');
@@ -58,7 +58,7 @@ describe('init', () => {
     expect(one).not.toBe(other);
   });
 
-  it('leaves nothing in the files that is for trials or for docker compose', () => {
+  it('writes no setting that is only for trials or for docker compose', () => {
     runInit(home);
     const written = ['service.yaml', 'nodes.yaml'].map((name) =>
       readFileSync(join(home, name), 'utf8'),
@@ -74,36 +74,33 @@ describe('init', () => {
     ]);
   });
 
-  it.each(['service.yaml', 'nodes.yaml'])(
-    'overwrites no %s, and leaves everything as it was',
-    (name) => {
-      const folder = join(home, 'config');
-      mkdirSync(folder);
-      writeFileSync(join(folder, name), 'mine');
-      const { code, output, messages } = runInit(folder);
-      expect([code, output, messages]).toEqual([
-        73,
-        '',
-        `session-control: ${folder}/${name} exists already. Nothing was written.\n`,
-      ]);
-      expect(readdirSync(folder)).toEqual([name]);
-      expect(readFileSync(join(folder, name), 'utf8')).toBe('mine');
-    },
-  );
+  it.each(['service.yaml', 'nodes.yaml'])('overwrites no %s, and changes no file', (name) => {
+    const folder = join(home, 'config');
+    mkdirSync(folder);
+    writeFileSync(join(folder, name), 'mine');
+    const { code, output, messages } = runInit(folder);
+    expect([code, output, messages]).toEqual([
+      73,
+      '',
+      `session-control: ${folder}/${name} exists already. Nothing was written.\n`,
+    ]);
+    expect(readdirSync(folder)).toEqual([name]);
+    expect(readFileSync(join(folder, name), 'utf8')).toBe('mine');
+  });
 
-  it('shows a folder with a space so that a shell understands it, and lets only its group read what will hold passwords', () => {
+  it('quotes a folder name with a space, and lets only the owner and the group read nodes.yaml', () => {
     const folder = join(home, "what's new");
     const { output } = runInit(folder);
     const [, quoted = ''] = /check --config (.*)/.exec(output) ?? [];
     const { stdout } = spawnSync('sh', ['-c', `ls ${quoted}`], { encoding: 'utf8' });
     expect(stdout).toBe(`${folder}/service.yaml\n`);
-    // Whatever the process takes away besides.
+    // The umask of the process may remove more bits.
     expect(statSync(join(folder, 'nodes.yaml')).mode & 0o137).toBe(0);
   });
 
-  it('leaves nothing behind when the disk is full', () => {
+  it('leaves no file behind if the disk is full', () => {
     const folder = join(home, 'a/b');
-    // A file of no bytes can be made, and nothing be put into it.
+    // With this limit, a program can create an empty file but not write to it.
     const limited = 'trap \'\' XFSZ; ulimit -f 0; exec "$@"';
     const words = [process.execPath, ...PROGRAM, 'init', folder];
     const { status, stderr } = spawnSync('sh', ['-c', limited, 'sh', ...words], {
@@ -116,7 +113,7 @@ describe('init', () => {
     expect(readdirSync(home)).toEqual([]);
   });
 
-  it('says where it cannot write', () => {
+  it('reports the folder in which it cannot write', () => {
     writeFileSync(join(home, 'file'), '');
     const folder = join(home, 'file/config');
     expect(runInit(folder)).toEqual({
@@ -128,11 +125,14 @@ describe('init', () => {
 });
 
 describe('the SQL of docker compose', () => {
-  it.each(['mysql', 'mariadb'])('grants on %s what that for real nodes grants', (flavour) => {
-    const grantsIn = (folder: string): string[] =>
-      readFileSync(`deploy/${folder}/${flavour}.sql`, 'utf8')
-        .split('\n')
-        .filter((line) => /^GRANT .* TO session_control@/.test(line));
-    expect(grantsIn('init')).toEqual(grantsIn('account'));
-  });
+  it.each(['mysql', 'mariadb'])(
+    'has the same grants on %s as the SQL in deploy/account',
+    (flavour) => {
+      const grantsIn = (folder: string): string[] =>
+        readFileSync(`deploy/${folder}/${flavour}.sql`, 'utf8')
+          .split('\n')
+          .filter((line) => /^GRANT .* TO session_control@/.test(line));
+      expect(grantsIn('init')).toEqual(grantsIn('account'));
+    },
+  );
 });

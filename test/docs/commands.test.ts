@@ -15,7 +15,7 @@ import { ELSEWHERE } from './not-run-here.ts';
 const [server] = servers as [Server];
 const TOKEN = 'token-of-the-documents';
 
-// What the changelog tells of was new then.
+// The changelog is left out, because its commands may be outdated.
 const commands = documents()
   .filter(({ path }) => path !== 'CHANGELOG.md')
   .flatMap(commandsIn);
@@ -26,12 +26,12 @@ const here = commands.filter(
     commands.findIndex((other) => other.line === line) === index,
 );
 
-/** What is neither this nor in the list is not run: it could do anything to this machine. */
+/** Only these commands are run, because others could change this machine. */
 const HARMLESS = /^(curl|node|npm|npx|openssl|session-control|set -a;|token=\$\(openssl) ?/;
-/** Ids that nobody has in the documents' answers: here, too, whichever server this is. */
-const NOBODY = (2n ** 53n - 1n).toString();
+/** An id that no session of any server has. It replaces the unknown ids in the documents. */
+const UNKNOWN_ID = (2n ** 53n - 1n).toString();
 
-/** Variables are set together with what comes after them. */
+/** True for a line that only sets variables. Such lines run together with the line after them. */
 function isAssignment(line: string): boolean {
   return /^(export )?\w+=(?!\$\()\S*( \w+=\S*)*$/.test(line);
 }
@@ -42,9 +42,9 @@ const missing = reasons.filter((why) => why !== undefined).join(' ');
 const service = new ServiceProcess();
 const sessions: ClientSession[] = [];
 let workshop: Workshop;
-/** Where `init` is told to write. */
+/** The folder that `init` writes to. */
 let settings: string;
-/** The configuration of the service that runs. */
+/** The configuration file of the running service. */
 let running: string;
 let url: string;
 beforeAll(async () => {
@@ -66,7 +66,7 @@ beforeAll(async () => {
   running = join(service.folder, 'running.yaml');
   const written = readFileSync(join(service.folder, 'service.yaml'), 'utf8');
   writeFileSync(running, written.replace('port: 0', `port: ${new URL(url).port}`));
-  // Others may listen where the examples do.
+  // Another program may use the port of the examples.
   workshop.change('tree/config/service.yaml', ['port: 8080', 'port: 0']);
   cpSync(join(PACKAGE, 'dist'), join(workshop.tree, 'dist'), { recursive: true });
 });
@@ -76,7 +76,7 @@ afterAll(() => {
   workshop.remove();
 });
 
-/** The line with what its placeholders stand for. */
+/** Replaces the placeholders in a line. */
 function filled(line: string, victim: ClientSession | undefined): string {
   const metricsPort = String(service.events('listening for metrics')[0]?.['port']);
   const said = line
@@ -86,31 +86,31 @@ function filled(line: string, victim: ClientSession | undefined): string {
     .replace('/etc/session-control', settings)
     .replace('NODE_HOST=10.0.0.5 NODE_PASSWORD=…', `NODE_HOST=${server.host}`)
     .replace('verify FILE', `verify ${exampleRecord()}`)
-    .replace(/\b(999999|2075426)\b/g, NOBODY);
+    .replace(/\b(999999|2075426)\b/g, UNKNOWN_ID);
   return victim === undefined ? said : said.replace(/\b(13|2075425)\b/g, victim.id.toString());
 }
 
-/** Writes the records that a document shows to a file, and returns its path. */
+/** Writes the audit records of a document to a file. Returns its path. */
 function exampleRecord(): string {
   const lines = readFileSync('docs/operations.md', 'utf8').match(/^\{"record":.*$/gm) ?? [];
   writeFileSync(join(workshop.home, 'record.jsonl'), `${lines.join('\n')}\n`);
   return join(workshop.home, 'record.jsonl');
 }
 
-/** What is set for commands that do not set it. */
+/** Returns the assignments that a line needs and that its document does not show. */
 function surroundingsOf(line: string): string[] {
   if (line === 'npm start') return [`export CONFIG_FILE=${settings}/service.yaml NODE_HOST=x`];
   if (line === 'session-control init') return [];
   return line.startsWith('session-control ') ? [`export CONFIG_FILE=${running}`] : [];
 }
 
-/** What the document says is to be done to a file that `init` has written. */
+/** Edits the file that `init` has written, as the document asks its readers to do. */
 function putNodeIntoSettings(): void {
   workshop.change('etc/nodes.yaml', ['# port: 3306', `port: ${server.port}`]);
   workshop.change('etc/nodes.yaml', ['user: session_control', `user: ${server.control.user}`]);
 }
 
-/** What JSON holds, without what differs from time to time: the keys, and of a list its first entry. */
+/** Returns the shape of a JSON value: its keys without values, and only the first entry of each list. */
 function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf);
   if (typeof value !== 'object' || value === null) return 'value';
@@ -118,19 +118,22 @@ function shapeOf(value: unknown): unknown {
 }
 
 describe('the commands in the documents', () => {
-  it('are a dozen and more', () => {
+  it('are more than twenty', () => {
     expect(here.length).toBeGreaterThan(20);
   });
 
-  it('that are not run here are still there', () => {
+  it('include each command that this test skips', () => {
     const gone = ELSEWHERE.filter(({ which }) => !commands.some(({ line }) => which.test(line)));
     expect(gone).toEqual([]);
   });
 
-  it.each(['torture', 'fleet', 'bench'])('that take long say what they do: %s', async (name) => {
-    const { code, output } = await workshop.run(`npm run ${name} -- --help`, workshop.tree);
-    expect([code, output]).toEqual([0, expect.stringContaining('usage: ')]);
-  });
+  it.each(['torture', 'fleet', 'bench'])(
+    'that take minutes print their usage: %s',
+    async (name) => {
+      const { code, output } = await workshop.run(`npm run ${name} -- --help`, workshop.tree);
+      expect([code, output]).toEqual([0, expect.stringContaining('usage: ')]);
+    },
+  );
 
   const run = missing === '' ? it : it.skip;
   const why = missing === '' ? '' : ` (skipped: ${missing})`;
@@ -154,8 +157,8 @@ describe('the commands in the documents', () => {
       expect([code, messages, output]).toEqual([0, expect.any(String), expect.any(String)]);
       if (answer !== undefined) {
         const got = JSON.parse(output) as unknown;
-        const told = JSON.parse(filled(answer, victim)) as unknown;
-        expect(isKill ? got : shapeOf(got)).toEqual(isKill ? told : shapeOf(told));
+        const shown = JSON.parse(filled(answer, victim)) as unknown;
+        expect(isKill ? got : shapeOf(got)).toEqual(isKill ? shown : shapeOf(shown));
       }
     }
     if (isKill) await until('the session has ended', () => victim?.hasEnded() === true);

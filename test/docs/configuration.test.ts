@@ -8,13 +8,13 @@ import { Home } from '../cli/home.ts';
 
 const CONFIGURATION = readFileSync('docs/configuration.md', 'utf8');
 
-/** A key in the document on configuration: its default, and all names that its row mentions. */
+/** The row of a key in docs/configuration.md: its default, and all names in the row. */
 interface Row {
   readonly default: string;
   readonly names: readonly string[];
 }
 
-/** Returns the rows of the table with this first column, by key. */
+/** Returns the rows of the table whose first column has this title, by key. */
 function tableOf(head: string): ReadonlyMap<string, Row> {
   const begin = CONFIGURATION.indexOf(`| ${head} | default |`);
   const [table = ''] = CONFIGURATION.slice(begin).split('\n\n', 1);
@@ -36,7 +36,7 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
 }
 
-/** The keys below this one, and whether more keys stand below them. */
+/** Returns the keys below a key, with their schemas. */
 function keysBelow({
   properties,
   items,
@@ -49,7 +49,7 @@ function keysBelow({
   ];
 }
 
-/** The keys that have no row, and are not named in the row of the group that they are in. */
+/** Returns the keys that have no row, and that the row of their group does not name. */
 function withoutRow(schema: Schema, rows: ReadonlyMap<string, Row>, group = ''): string[] {
   return keysBelow(schema).flatMap(([name, below]) => {
     const key = group === '' ? name : `${group}.${name}`;
@@ -78,19 +78,19 @@ describe.each([
   ['service.yaml', service, tableOf('key')],
   ['nodes.yaml', node, tableOf('key of a node')],
 ] as const)('the keys of %s', (name, schema, rows) => {
-  it('are all in the document, and no others', () => {
+  it('are exactly those in the document', () => {
     expect(withoutRow(schema, rows)).toEqual([]);
     expect([...rows.keys()].filter((key) => find(schema, key) === undefined)).toEqual([]);
   });
 
-  it('are all in the example', () => {
+  it('are all in the example file', () => {
     const example = readFileSync(`config/${name}`, 'utf8');
     const names = [...rows.keys()].map((key) => key.split('.').at(-1) ?? '');
     expect(names.filter((key) => !new RegExp(`\\b${key}\\b`).test(example))).toEqual([]);
   });
 });
 
-describe('the defaults in the document', () => {
+describe('the defaults in docs/configuration.md', () => {
   const least = serviceFile('service.yaml').parse({
     server: { port: 1 },
     registry: { file: 'nodes.yaml' },
@@ -109,17 +109,17 @@ describe('the defaults in the document', () => {
     return isGiven && typeof value !== 'object' ? [{ key, row, value: JSON.stringify(value) }] : [];
   });
 
-  it('are a dozen and more', () => {
+  it('are more than a dozen', () => {
     expect(scalars.length).toBeGreaterThan(12);
   });
 
-  it.each(scalars)('are those that hold: $key', ({ row, value }) => {
+  it.each(scalars)('are those of the service: $key', ({ row, value }) => {
     expect(row.default).toBe(value.replaceAll('"', ''));
   });
 });
 
-describe('the configuration of sessionctl in its document', () => {
-  it('is one that sessionctl takes', async () => {
+describe('the configuration file in docs/sessionctl.md', () => {
+  it('is valid for sessionctl', async () => {
     const [, block = ''] =
       /^```yaml\n(current: .*?)^```$/ms.exec(readFileSync('docs/sessionctl.md', 'utf8')) ?? [];
     const home = new Home();

@@ -10,7 +10,7 @@ const links = documents().flatMap(({ path, prose }) =>
     .map((target) => ({ document: path, target })),
 );
 
-/** The anchors that GitHub makes of the headings of a document. */
+/** Returns the anchors that GitHub makes from the headings of a document. */
 function anchorsIn(path: string): string[] {
   const seen = new Map<string, number>();
   const prose = readFileSync(path, 'utf8').replace(/^ *```.*?^ *```$/gms, '');
@@ -26,11 +26,11 @@ function anchorsIn(path: string): string[] {
 }
 
 describe('a link within the repository', () => {
-  it('is one of many', () => {
+  it('is one of more than fifty', () => {
     expect(links.length).toBeGreaterThan(50);
   });
 
-  it.each(links)('leads somewhere: $target in $document', ({ document, target }) => {
+  it.each(links)('has a target: $target in $document', ({ document, target }) => {
     const [file = '', anchor] = target.split('#');
     const path = file === '' ? document : join(dirname(document), file);
     expect([path, existsSync(path)]).toEqual([path, true]);
@@ -38,11 +38,11 @@ describe('a link within the repository', () => {
   });
 });
 
-describe('a picture that is made of text', () => {
+describe('a Mermaid diagram', () => {
   const kinds = documents().flatMap(({ text }) =>
     [...text.matchAll(/^```mermaid\n(\w+)/gm)].map(([, kind]) => kind),
   );
-  it('is of a kind that GitHub draws', () => {
+  it('has a type that GitHub draws', () => {
     expect(kinds).toEqual(['sequenceDiagram', 'flowchart']);
   });
 });

@@ -10,7 +10,7 @@ const paths = [
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => `${folder}/${path}`),
   ),
 ];
-/** Where the message of a line of the log stands in the sources. */
+/** Patterns for the message of a log line in the sources. */
 const LOGGED = [
   /\blog\.(?:error|warn|info|debug)\(\s*'([^']+)'/g,
   /\blogCount\(log, '([^']+)'/g,
@@ -19,7 +19,7 @@ const LOGGED = [
 
 const beginnings = [...FOLDERS, ...readdirSync('src')];
 
-/** What a document says is in the repository: a path, with stars perhaps, or the bare name of a TypeScript file. */
+/** The references to files in documents: a path, which may have stars, or the name of a TypeScript file. */
 const references = documents().flatMap(({ path, prose }) =>
   [...prose.matchAll(/`([\w.*/-]+)`/g)]
     .map(([, span = '']) => span)
@@ -29,12 +29,12 @@ const references = documents().flatMap(({ path, prose }) =>
 );
 
 describe('a file or folder that a document names', () => {
-  it('is one of many', () => {
+  it('is one of more than a hundred', () => {
     expect(references.length).toBeGreaterThan(100);
   });
 
   it.each(references)('exists: $span in $document', ({ span }) => {
-    expect(paths.filter(isMeantBy(span))).not.toEqual([]);
+    expect(paths.filter(matches(span))).not.toEqual([]);
   });
 });
 
@@ -44,19 +44,19 @@ const titles = [...security.matchAll(/`([\w-]+\.test\.ts)`:([^;|`]*)/g)].flatMap
     [...said.matchAll(/"([^"]+)"/g)].map(([, title = '']) => ({ file, title })),
 );
 
-describe('a test that the document on security names', () => {
-  it('is one of many', () => {
+describe('a test that docs/security.md names', () => {
+  it('is one of more than ten', () => {
     expect(titles.length).toBeGreaterThan(10);
   });
 
   it.each(titles)('exists: "$title" in $file', ({ file, title }) => {
-    const texts = paths.filter(isMeantBy(file)).map((path) => readFileSync(path, 'utf8'));
+    const texts = paths.filter(matches(file)).map((path) => readFileSync(path, 'utf8'));
     expect(texts.filter((text) => text.includes(title))).not.toEqual([]);
   });
 });
 
-describe('the lines of the log', () => {
-  it('are those that the document on operations has, and no others', () => {
+describe('the log lines of the service', () => {
+  it('are exactly those in docs/operations.md', () => {
     const [, section = ''] =
       /^## The log$(.*?)^## /ms.exec(readFileSync('docs/operations.md', 'utf8')) ?? [];
     const told = [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = '']) =>
@@ -73,8 +73,8 @@ describe('the lines of the log', () => {
   });
 });
 
-/** Paths are from the repository or from src, whichever the sentence is about. */
-function isMeantBy(span: string): (path: string) => boolean {
+/** Returns a test for the paths that a reference matches. A reference may be relative to the repository or to src. */
+function matches(span: string): (path: string) => boolean {
   const escaped = span.replace(/\/$/, '').replace(/\./g, '\\.').replace(/\*/g, '[^/]*');
   const pattern = new RegExp(`^(src/)?${escaped}(\\.ts)?$`);
   return (path) => pattern.test(span.includes('/') ? path : basename(path));
