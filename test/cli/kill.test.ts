@@ -226,14 +226,14 @@ Server failure.\\x1b[2J
   );
 
   it('that is a dry run names the sessions that the node protects: 4', async () => {
-    const says =
+    const message =
       'Server failure. 1 killed, 0 not found, 1 failed, 0 unknown. Failed: 8. Protected.';
     let asked: string | undefined;
     onDelete = (res, request) => {
       asked = `${request.url.replace(/^.*\?/, '')} ${String(request.headers['prefer'])}`;
       answer(
         500,
-        `{"error_code":"DBS.200005","error_msg":"${says}","processes_killed":[7],"processes_not_found":[],"processes_failed":[8],"processes_unknown":[],"dry_run":true,"processes":[{"id":7,"outcome":"would_kill"},{"id":8,"outcome":"failed"}]}`,
+        `{"error_code":"DBS.200005","error_msg":"${message}","processes_killed":[7],"processes_not_found":[],"processes_failed":[8],"processes_unknown":[],"dry_run":true,"processes":[{"id":7,"outcome":"would_kill"},{"id":8,"outcome":"failed"}]}`,
       )(res, request);
     };
     const dry = await home.run(['kill', '--dry-run', '7', '8']);
@@ -250,7 +250,7 @@ Server failure.\\x1b[2J
         { id: 7, outcome: 'would_kill' },
         { id: 8, outcome: 'failed' },
       ],
-      troubles: [says],
+      troubles: [message],
     });
   });
 
@@ -292,8 +292,9 @@ Not killed: 7 on n2, the list of the node could not be read
   });
 
   it('that the service refuses ends no session and names the missing flag: 1', async () => {
-    const says = 'Parameter error. The header X-Kill-Reason must be 1 to 256 visible characters.';
-    onDelete = answer(400, `{"error_code":"DBS.200001","error_msg":"${says}"}`);
+    const message =
+      'Parameter error. The header X-Kill-Reason must be 1 to 256 visible characters.';
+    onDelete = answer(400, `{"error_code":"DBS.200001","error_msg":"${message}"}`);
     const { code, output, messages } = await home.run(['kill', '--yes', '7']);
     expect([code, output]).toEqual([1, '']);
     expect(messages).toMatch(

@@ -59,7 +59,7 @@ describe('the log lines of the service', () => {
   it('are exactly those in docs/operations.md', () => {
     const [, section = ''] =
       /^## The log$(.*?)^## /ms.exec(readFileSync('docs/operations.md', 'utf8')) ?? [];
-    const told = [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = '']) =>
+    const documented = [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = '']) =>
       [...cell.matchAll(/`([^`]+)`/g)].map(([, message]) => message),
     );
     const sources = paths
@@ -69,7 +69,7 @@ describe('the log lines of the service', () => {
     const logged = LOGGED.flatMap((call) =>
       [...sources.matchAll(call)].map(([, message]) => message),
     );
-    expect([...new Set(told)].sort()).toEqual([...new Set(logged)].sort());
+    expect([...new Set(documented)].sort()).toEqual([...new Set(logged)].sort());
   });
 });
 

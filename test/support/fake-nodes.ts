@@ -188,7 +188,7 @@ export class FakeNodes implements Nodes {
         return Promise.resolve({ rows: [...this.#threads.values()], askedAt });
       },
       kill: (session, limits) => Promise.resolve(kill(session, limits)),
-      killAhead: (sessions, limits, told) => {
+      killAhead: (sessions, limits, onResult) => {
         let doubted = 0;
         this.batched += sessions.length;
         if (this.handsBatchesBack) return Promise.resolve(sessions);
@@ -197,12 +197,12 @@ export class FakeNodes implements Nodes {
           if (state.isLost && doubted < 5) {
             doubted += 1;
             this.kills.push(session.id);
-            told(session, { outcome: 'unknown', trouble: lost() });
+            onResult(session, { outcome: 'unknown', trouble: lost() });
             continue;
           }
           const result = kill(session, limits);
           if (result.outcome === 'not_sent') return Promise.resolve(sessions.slice(index));
-          told(session, result);
+          onResult(session, result);
         }
         return Promise.resolve([]);
       },

@@ -85,15 +85,15 @@ export function nodesContract(stage: () => Stage): void {
         const one = sessionOf(rowOf(rows, gone ?? 0n));
         return (await connection.kill(one, ANYTIME)).outcome === ofTheGone();
       });
-      const told: [bigint, string][] = [];
+      const reported: [bigint, string][] = [];
       const unsent = await connection.killAhead(
         ids.map((id) => sessionOf(rowOf(rows, id))),
         ANYTIME,
-        ({ id }, { outcome }) => told.push([id, outcome]),
+        ({ id }, { outcome }) => reported.push([id, outcome]),
       );
       expect(unsent).toEqual([]);
       const expected = ids.map((id) => [id, id === gone ? ofTheGone() : 'killed']);
-      expect(told).toEqual(expected);
+      expect(reported).toEqual(expected);
       // The connection still works.
       await connection.list(Infinity);
     });
@@ -160,9 +160,11 @@ export function nodesContract(stage: () => Stage): void {
       ];
       expect(['unknown', 'not_sent']).toContain(outcomes[0]);
       expect(outcomes[1]).toBe('not_sent');
-      const told: unknown[] = [];
-      const unsent = await connection.killAhead(sessions, ANYTIME, (session) => told.push(session));
-      expect([unsent, told]).toEqual([sessions, []]);
+      const reported: unknown[] = [];
+      const unsent = await connection.killAhead(sessions, ANYTIME, (session) =>
+        reported.push(session),
+      );
+      expect([unsent, reported]).toEqual([sessions, []]);
       const lost = { code: 'node_unavailable' };
       await expect(connection.list(Infinity)).rejects.toMatchObject(lost);
       await expect(connection.predictRefusals(sessions, Infinity)).rejects.toMatchObject(lost);
@@ -184,9 +186,9 @@ export function nodesContract(stage: () => Stage): void {
           outcome: 'not_sent',
           trouble: late,
         });
-        const told: unknown[] = [];
-        const unsent = await connection.killAhead([session], limits, (one) => told.push(one));
-        expect([unsent, told]).toEqual([[session], []]);
+        const reported: unknown[] = [];
+        const unsent = await connection.killAhead([session], limits, (one) => reported.push(one));
+        expect([unsent, reported]).toEqual([[session], []]);
       }
       await expect(connection.list(past)).rejects.toMatchObject(late);
       await expect(connection.transactions(past)).rejects.toMatchObject(late);

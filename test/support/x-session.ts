@@ -28,12 +28,12 @@ export async function openXSession(port: number, { user, password }: Account): P
   const value = Buffer.concat([Buffer.from([1 << 3, 1]), text(2, scalar)]);
   const capability = Buffer.concat([text(1, 'tls'), text(2, value)]);
   send(socket, CAPABILITIES_SET, text(1, text(1, capability)));
-  await heard(socket, OK);
+  await received(socket, OK);
   const secure = connectTls({ socket, rejectUnauthorized: false });
   await once(secure, 'secureConnect');
   const login = Buffer.concat([text(1, 'PLAIN'), text(2, `\0${user}\0${password}`)]);
   send(secure, AUTHENTICATE_START, login);
-  await heard(secure, AUTHENTICATE_OK);
+  await received(secure, AUTHENTICATE_OK);
   let ended = false;
   for (const event of ['end', 'error', 'close']) secure.on(event, () => (ended = true));
   secure.resume();
@@ -62,7 +62,7 @@ function send(socket: Socket | TLSSocket, type: number, body: Buffer): void {
 }
 
 /** Resolves at the first message of this type. Rejects with the text of an error message. */
-async function heard(socket: Socket | TLSSocket, wanted: number): Promise<void> {
+async function received(socket: Socket | TLSSocket, wanted: number): Promise<void> {
   let bytes = Buffer.alloc(0);
   for (;;) {
     const [more] = (await once(socket, 'data')) as [Buffer];
