@@ -55,7 +55,7 @@ function withoutFolder<T extends { readonly problems: readonly string[] }>(read:
 }
 
 describe('service.yaml', () => {
-  it('takes the least that is needed, and has the defaults for the rest', () => {
+  it('needs only the required keys, and has defaults for the others', () => {
     const { value, problems } = readService(SERVICE);
     expect(problems).toEqual([]);
     expect(value).toEqual({
@@ -83,7 +83,7 @@ describe('service.yaml', () => {
     });
   });
 
-  it('takes variables, as numbers only where a number is wanted', () => {
+  it('accepts variables, and reads them as numbers only if the key is a number', () => {
     const text = SERVICE.replace('8080', '"${PORT}", host: "${NAME}"').replace(
       'ops',
       () => '"$${a}${NAME}"',
@@ -94,7 +94,7 @@ describe('service.yaml', () => {
     expect(value?.identity.tokens?.[0]?.user).toBe('${a}127');
   });
 
-  it('tells all problems at once, with their places, and no value', () => {
+  it('reports all problems in one message, with their keys and without their values', () => {
     const { problems } = readService(
       `
 server:
@@ -149,7 +149,7 @@ identity:
     '"0:0:0:0:0:FFFF:a00:0/103"',
     '"2001::/15"',
     '"fe80::%eth0/15"',
-  ])('believes nobody who could be anybody: trust_proxy %s', (proxies) => {
+  ])('refuses to trust proxies that any client could claim to be: trust_proxy %s', (proxies) => {
     expect(readService(believing(proxies)).problems).toEqual([
       expect.stringMatching(
         /: server.trust_proxy must not trust every peer, nor a network shorter than \/8 \(IPv6: \/16\), without tls.client_ca_file: any client could lock out any address; give the number of proxies, or their addresses$/,
@@ -164,11 +164,11 @@ identity:
     '"10.0.0.0/8, 192.0.2.1"',
     '"loopback"',
     '"::ffff:10.0.0.0/104, 2001::/16, ::1"',
-  ])('believes proxies that it can tell from others: trust_proxy %s', (proxies) => {
+  ])('trusts proxies with known addresses: trust_proxy %s', (proxies) => {
     expect(readService(believing(proxies)).problems).toEqual([]);
   });
 
-  it('believes everybody who has a certificate of the authority: trust_proxy true', async () => {
+  it('trusts every client that has a certificate of the authority: trust_proxy true', async () => {
     const { cert, key } = await selfSigned('localhost');
     writeFileSync(join(folder, 'cert.pem'), cert);
     writeFileSync(join(folder, 'key.pem'), key);
@@ -178,7 +178,7 @@ identity:
     expect(withTls(`${files}, client_ca_file: cert.pem`)).toEqual([]);
   });
 
-  it.each([0, 8193, '"many"'])('takes no bound of %s connections of an address', (bound) => {
+  it.each([0, 8193, '"many"'])('refuses a limit of %s connections per address', (bound) => {
     const text = SERVICE.replace('8080', `8080, max_connections_per_address: ${bound}`);
     expect(readService(text).problems).toEqual([
       expect.stringMatching(
@@ -187,7 +187,7 @@ identity:
     ]);
   });
 
-  it('keeps the metrics on loopback unless a host is given, and refuses what is no port', () => {
+  it('serves the metrics on loopback unless a host is given, and refuses a bad port', () => {
     const metrics = (settings: string) => readService(`${SERVICE}metrics: ${settings}`);
     expect(metrics('{ port: 9464 }').value?.metrics).toEqual({ host: '127.0.0.1', port: 9464 });
     expect(metrics('{ port: 9464, host: 10.0.0.1 }').value?.metrics?.host).toBe('10.0.0.1');
@@ -205,13 +205,13 @@ identity:
     ['a: [', 'service.yaml:1:5: is not valid YAML'],
     [`${SERVICE}server: { port: 1 }`, 'is not valid YAML (duplicate key)'],
     [SERVICE.replace('ops', '"${USER:-x}"'), 'has a ${ that is not ${NAME}; a dollar sign is $$'],
-  ])('refuses what is no such file: %j', (text, expected) => {
+  ])('is refused as %j', (text, expected) => {
     const { value, problems } = readService(text);
     expect(value).toBeUndefined();
     expect(problems.join('\n')).toContain(expected);
   });
 
-  it('follows as many aliases as a file has', () => {
+  it('accepts any number of aliases', () => {
     const tokens = Array.from({ length: 300 }, (_, index) => {
       const sha256 = index.toString(16).padStart(64, '0');
       return `    - { sha256: '${sha256}', user: *user, project_id: *project, actions: *actions }\n`;
@@ -223,7 +223,7 @@ identity:
     expect(value?.identity.tokens?.[300]).toMatchObject({ user: 'ops', actions: ['*'] });
   });
 
-  it('does not write out aliases of aliases, which would fill the memory', () => {
+  it('accepts aliases of aliases without filling the memory', () => {
     const rows = Array.from({ length: 30 }, (_, index) => {
       const below = index === 0 ? 'x' : `*a${index - 1}`;
       return `a${index}: &a${index} [${Array<string>(9).fill(below).join(', ')}]`;
@@ -246,18 +246,21 @@ identity:
       'server: &a [1, { tls: [*a] }]',
       'service.yaml:1:24: the alias *a stands for a value that holds it',
     ],
-  ])('says which alias is wrong, and why: %j', (text, problem) => {
-    expect(readService(text).problems).toEqual([problem]);
-  });
+  ])(
+    'with a wrong alias is refused with the name of the alias and the cause: %j',
+    (text, problem) => {
+      expect(readService(text).problems).toEqual([problem]);
+    },
+  );
 
-  it('says when a file cannot be read', () => {
+  it('that cannot be read is reported', () => {
     const { problems } = readYamlFile(join(folder, 'none.yaml'), serviceFile(''), {});
     expect(problems).toEqual([`${folder}/none.yaml: cannot be read (ENOENT)`]);
   });
 });
 
 describe('nodes.yaml', () => {
-  it('gives nodes with the limits of all, or their own', () => {
+  it('has nodes with the default limits, or with limits of their own', () => {
     const { value, problems } = readNodes(`${NODE}    list_timeout_ms: 20\n`);
     expect(problems).toEqual([]);
     expect(value?.nodes).toEqual([
@@ -278,7 +281,7 @@ describe('nodes.yaml', () => {
     ]);
   });
 
-  it('lets 400 nodes share their TLS settings by an alias', () => {
+  it('can share TLS settings among 400 nodes by an alias', () => {
     writeFileSync(join(folder, 'ca.pem'), own.cert);
     const nodes = Array.from({ length: 400 }, (_, index) => {
       const id = index.toString().padStart(32, '0');
@@ -299,7 +302,7 @@ describe('nodes.yaml', () => {
     ['db-1.internal', 'db-1.internal'],
     ['db_1.internal.', 'db_1.internal.'],
     ['例.internal', '例.internal'],
-  ])('takes the host %s', (host, reached) => {
+  ])('accepts the host %s', (host, reached) => {
     const quoted = NODE.replace('127.0.0.1', `'${host}'`);
     const { value, problems } = readNodes(
       `${quoted}    admin_port: 1\n    admin_host: '${host}'\n`,
@@ -328,7 +331,7 @@ describe('nodes.yaml', () => {
     'a, b',
     '10.0.0.256',
     '1.2.3',
-  ])('refuses the host %j, which never resolves', (host) => {
+  ])('refuses the host %j, because it never resolves', (host) => {
     const rule = 'must be a host name or an IP address, without a port';
     const quoted = NODE.replace('127.0.0.1', `'${host}'`);
     expect(readNodes(`${quoted}    admin_port: 1\n    admin_host: '${host}'\n`).problems).toEqual([
@@ -337,7 +340,7 @@ describe('nodes.yaml', () => {
     ]);
   });
 
-  it('takes every key of the design', () => {
+  it('accepts the optional keys of a node', () => {
     const { problems } = readNodes(`${NODE}
     admin_port: 33062
     admin_host: 127.0.0.1
@@ -361,7 +364,7 @@ describe('nodes.yaml', () => {
     },
   );
 
-  it('takes the spare way in, by default at the same host, and no password crosses a network to it in the clear', () => {
+  it('accepts a spare port, by default at the same host, and refuses to send a password to it in plain text', () => {
     expect(readNodes(`${NODE}    admin_port: 33062\n`).value?.nodes[0]?.admin).toEqual({
       host: '127.0.0.1',
       port: 33_062,
@@ -376,7 +379,7 @@ describe('nodes.yaml', () => {
     ]);
   });
 
-  it('tells all problems at once', () => {
+  it('reports all problems in one message', () => {
     const { problems } = readNodes(`
 nodes:
   - node_id: ${nodeKey.instanceId}
@@ -424,12 +427,12 @@ nodes:
       'nodes[0].tls.ca_file must name a readable file with a PEM certificate',
     ],
     ['tls: off', 'nodes[0].tls must be disabled, or a group of the keys ca_file and server_name'],
-  ])('refuses %s for a node that is elsewhere', (line, expected) => {
+  ])('refuses %s for a node on another host', (line, expected) => {
     const { problems } = readNodes(`${NODE.replace('127.0.0.1', 'db.example.com')}    ${line}\n`);
     expect(problems.map((problem) => problem.replace(/^\S+ /, ''))).toEqual([expected]);
   });
 
-  it('refuses one node twice', () => {
+  it('refuses a node that is listed twice', () => {
     const { problems } = readNodes(NODE + NODE.replace('\nnodes:', ''));
     expect(problems).toEqual(['nodes.yaml:10:14: nodes[1].node_id is the same as in entry [0]']);
   });
