@@ -349,6 +349,7 @@ describe('nodes.yaml', () => {
     server_identity: DB1.example.com:3306:17
     internal_users: [backup]
     kill_with: rds_kill
+    name: orders-primary
     connect_timeout_ms: 1000
     kill_timeout_ms: 1000
 `);
@@ -432,7 +433,65 @@ nodes:
     expect(problems.map((problem) => problem.replace(/^\S+ /, ''))).toEqual([expected]);
   });
 
-  it('refuses a node that is listed twice', () => {
+  it.each([
+    'a',
+    'orders-primary',
+    'Orders (primary), Frankfurt',
+    '订单主库',
+    'x'.repeat(64),
+    '\u{1f418}'.repeat(64),
+  ])('takes the name %s', (name) => {
+    const { value, problems } = readNodes(`${NODE}    name: ${JSON.stringify(name)}\n`);
+    expect(problems).toEqual([]);
+    expect(value?.nodes[0]?.name).toBe(name);
+  });
+
+  it.each([
+    '',
+    ' ',
+    ' orders',
+    'orders ',
+    'x'.repeat(65),
+    'orders\nprimary',
+    'orders\u0000',
+    'orders\u001b[31m',
+    'orders\u007f',
+    'orders\u009b',
+    'orders\u202etxt',
+    'orders\u2028',
+    'orders\u00ad',
+  ])('refuses the name %j', (name) => {
+    expect(readNodes(`${NODE}    name: ${JSON.stringify(name)}\n`).problems).toEqual([
+      'nodes.yaml:9:11: nodes[0].name must be 1 to 64 characters, without control characters and without a space at either end',
+    ]);
+  });
+
+  it('refuses a number as a name', () => {
+    expect(readNodes(`${NODE}    name: 17\n`).problems).toEqual([
+      expect.stringMatching(
+        /without a space at either end \(in quotes if it looks like a number\)$/,
+      ),
+    ]);
+  });
+
+  it.each([
+    ['orders', 'orders'],
+    ['orders', 'ORDERS'],
+    ['caf\u00e9', 'cafe\u0301'],
+  ])('refuses the names %j and %j in one project, but not in two', (one, other) => {
+    const [first, second] = [
+      `${NODE}    name: ${JSON.stringify(one)}\n`,
+      NODE.replace('\nnodes:', '').replace('18663926', '28663926') +
+        `    name: ${JSON.stringify(other)}\n`,
+    ];
+    expect(readNodes(first + second).problems).toEqual([
+      'nodes.yaml:17:11: nodes[1].name is the same as in entry [0], which has the same project_id',
+    ]);
+    const elsewhere = second.replace(nodeKey.projectId, nodeKey.projectId.toUpperCase());
+    expect(readNodes(first + elsewhere).problems).toEqual([]);
+  });
+
+  it('refuses one node twice', () => {
     const { problems } = readNodes(NODE + NODE.replace('\nnodes:', ''));
     expect(problems).toEqual(['nodes.yaml:10:14: nodes[1].node_id is the same as in entry [0]']);
   });

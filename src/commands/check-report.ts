@@ -41,7 +41,7 @@ export function renderTable({ nodes, parts }: Findings, columns: number | undefi
     row.map((cell, index) => padded(cell, fitted[index] ?? 0)).join(' '.repeat(GAP)),
   );
   const troubles = nodes.flatMap(({ node, troubles: found }) =>
-    found.map((trouble) => `${node.nodeId}: ${trouble}`),
+    found.map((trouble) => `${labelOf(node)}: ${trouble}`),
   );
   const partLines = parts.map(
     ({ part, place, trouble }) => `${part} ${place}: ${trouble ?? 'ready for use'}`,
@@ -57,7 +57,11 @@ export function renderTable({ nodes, parts }: Findings, columns: number | undefi
 function pinLine({ node, found: { pin } }: NodeFindings): string[] {
   if (node.admin === undefined || isPinned(node) || pin === undefined) return [];
   const what = 'To use the spare port before the main port was reached, add to nodes.yaml';
-  return [`${node.nodeId}: ${what}: ${pin.key}: ${pin.value}`];
+  return [`${labelOf(node)}: ${what}: ${pin.key}: ${pin.value}`];
+}
+
+function labelOf({ name, nodeId }: Node): string {
+  return name === undefined ? nodeId : `${name} (${nodeId})`;
 }
 
 function isPinned({ serverUuid, serverIdentity }: Node): boolean {
@@ -69,6 +73,7 @@ export function renderJson({ nodes, parts }: Findings): string {
   const found = {
     nodes: nodes.map(({ node, found: { main, admin, server, pin }, troubles }) => ({
       node_id: node.nodeId,
+      ...(node.name !== undefined && { name: node.name }),
       reachable: server !== undefined,
       main_port: main?.['en-us'] ?? 'open',
       admin_port: admin === 'none' ? 'not configured' : (admin?.['en-us'] ?? 'open'),
@@ -92,9 +97,9 @@ function rowOf({ node, found: { main, admin, server } }: NodeFindings): string[]
   const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
   const port = (trouble: object | undefined): string => (trouble === undefined ? 'open' : 'shut');
   const ports = [port(main), admin === 'none' ? 'none' : port(admin)];
-  if (server === undefined) return [node.nodeId, '-', '-', ...ports, '-', '-', '-'];
+  if (server === undefined) return [labelOf(node), '-', '-', ...ports, '-', '-', '-'];
   return [
-    node.nodeId,
+    labelOf(node),
     `${server.flavour} ${server.version}${isPinned(node) ? ' (pinned)' : ''}`,
     server.line,
     ...ports,

@@ -59,6 +59,7 @@ function serviceYaml(tokenHash: string): string {
 function nodesYaml(): string {
   return adapted('nodes.yaml', [
     ['# The service `mysql` of docker-compose.yml.', '# The three ids are those of the URL.'],
+    ['    name: shop-mysql', '    # name: orders-primary'],
     ['${MYSQL_HOST}', '${NODE_HOST}'],
     [/\n {2}# The service `mariadb`[^]*$/, ''],
   ]);

@@ -31,6 +31,10 @@ export function nodesFile(path: string, defaults: NodeDefaults) {
     node_id: textLike(/^[A-Za-z0-9]{32}no07$/, '36 letters and digits that end in no07'),
     instance_id: textLike(/^[A-Za-z0-9]{32}in07$/, '36 letters and digits that end in in07'),
     project_id: textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits'),
+    name: textLike(
+      /^(?!\s)[^\p{C}\p{Zl}\p{Zp}]{1,64}(?<!\s)$/u,
+      '1 to 64 characters, without control characters and without a space at either end',
+    ).optional(),
     host: host(),
     port: integer(1, 65_535).default(3306),
     admin_port: integer(1, 65_535).optional(),
@@ -52,15 +56,15 @@ export function nodesFile(path: string, defaults: NodeDefaults) {
     kill_timeout_ms: timeLimit().default(defaults.kill_timeout_ms),
   });
   const node = entry.superRefine(refuseCleartext, EVEN_IF_WRONG);
-  return keys({
-    nodes: distinct(list(node, 1), 'node_id').transform((entries) => entries.map(nodeOf)),
-  });
+  const nodes = distinct(distinct(list(node, 1), 'node_id'), 'name', 'project_id');
+  return keys({ nodes: nodes.transform((entries) => entries.map(nodeOf)) });
 }
 
 interface Entry extends NodeDefaults {
   readonly node_id: string;
   readonly instance_id: string;
   readonly project_id: string;
+  readonly name?: string | undefined;
   readonly host: string;
   readonly port: number;
   readonly admin_port?: number | undefined;
@@ -79,6 +83,7 @@ function nodeOf(entry: Entry): Node {
     nodeId: entry.node_id,
     instanceId: entry.instance_id,
     projectId: entry.project_id,
+    name: entry.name,
     host: entry.host,
     port: entry.port,
     admin:

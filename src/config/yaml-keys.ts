@@ -110,17 +110,26 @@ export const keys = <S extends z.core.$ZodLooseShape>(shape: S) =>
 export const list = <S extends z.ZodType>(entry: S, minimum = 0) =>
   z.array(entry, { error: wants('must be a list') }).min(minimum, 'must not be empty');
 
-/** The same list, with a different text under this key in each entry. Ignores letter case. */
-export const distinct = <S extends z.ZodType<readonly object[]>>(entries: S, key: string) =>
+/**
+ * The same list. Two entries may not have the same text under this key, in any letter case, unless they differ under the key `within`.
+ */
+export const distinct = <S extends z.ZodType<readonly object[]>>(
+  entries: S,
+  key: string,
+  within?: string,
+) =>
   entries.superRefine((value, context) => {
-    const texts = asEntries(value).map((entry) => String(entry[key]).toLowerCase());
+    const texts = asEntries(value).map((entry) => {
+      const group = within === undefined ? '' : String(entry[within]);
+      return JSON.stringify([group, String(entry[key]).normalize().toLowerCase()]);
+    });
     texts.forEach((text, index) => {
       const first = texts.indexOf(text);
       if (first === index || asEntries(value)[index]?.[key] === undefined) return;
       context.addIssue({
         code: 'custom',
         path: [index, key],
-        message: `is the same as in entry [${first}]`,
+        message: `is the same as in entry [${first}]${within === undefined ? '' : `, which has the same ${within}`}`,
       });
     });
   }, EVEN_IF_WRONG);

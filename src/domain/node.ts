@@ -13,6 +13,8 @@ export interface NodeKey {
 
 /** One MySQL-compatible server, and how to reach it with the control account. */
 export interface Node extends NodeKey {
+  /** A name for people, unique in the project. */
+  readonly name?: string | undefined;
   readonly host: string;
   readonly port: number;
   /** The spare port, for when the main port is full: MySQL's `admin_port`, MariaDB's `extra_port`. */

@@ -175,6 +175,15 @@ describe.each(servers)('check on $flavour $version', (server) => {
     );
   });
 
+  it('shows the name of a node beside its id', async () => {
+    const settings = { port: 9, more: 'name: orders-primary' };
+    expect(await tell(server, settings)).toMatchObject([1, { name: 'orders-primary' }]);
+    const { output } = await runCheck(configure(server, [settings]), {}, 'table');
+    const label = `orders-primary (${nodeId(0)})`;
+    expect(output).toContain(`\n${label}  -`);
+    expect(output).toContain(`\n${label}: The main port`);
+  });
+
   it('tells of another server than the one that should be there', async () => {
     const more = 'server_uuid: 3f1c6c2e-0000-4000-8000-000000000001';
     expect(await tell(server, { more })).toMatchObject([
