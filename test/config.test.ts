@@ -83,6 +83,18 @@ describe('service.yaml', () => {
     });
   });
 
+  it('grants the roles of IAM all actions, a reader those that end nothing', () => {
+    const { value } = readService(
+      `${SERVICE}  keystone: { endpoint: "https://iam.example.com" }\n`,
+    );
+    expect(value?.identity.keystone?.role_actions).toEqual({
+      admin: ['*'],
+      te_admin: ['*'],
+      member: ['*'],
+      reader: ['gaussdbformysql:instance:listProcesses', 'gaussdbformysql:instance:get'],
+    });
+  });
+
   it('accepts variables, and reads them as numbers only if the key is a number', () => {
     const text = SERVICE.replace('8080', '"${PORT}", host: "${NAME}"').replace(
       'ops',
@@ -491,7 +503,7 @@ nodes:
     expect(readNodes(first + elsewhere).problems).toEqual([]);
   });
 
-  it('refuses one node twice', () => {
+  it('refuses a node that is listed twice', () => {
     const { problems } = readNodes(NODE + NODE.replace('\nnodes:', ''));
     expect(problems).toEqual(['nodes.yaml:10:14: nodes[1].node_id is the same as in entry [0]']);
   });

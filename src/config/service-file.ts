@@ -56,7 +56,7 @@ const DEFAULT_ROLES: Record<string, GrantedAction[]> = {
   admin: ['*'],
   te_admin: ['*'],
   member: ['*'],
-  reader: ['gaussdbformysql:instance:listProcesses'],
+  reader: ['gaussdbformysql:instance:listProcesses', 'gaussdbformysql:instance:get'],
 };
 
 const keystone = keys({

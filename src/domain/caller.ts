@@ -4,21 +4,29 @@ import { ServiceError } from '../errors.ts';
 export type Action = (typeof ACTIONS)[number];
 
 const ACTIONS = [
-  'gaussdbformysql:instance:deleteProcesses',
   'gaussdbformysql:instance:listProcesses',
+  'gaussdbformysql:instance:deleteProcesses',
+  'gaussdbformysql:instance:get',
 ] as const;
 
-/** The names that the configuration can grant: the two actions, their aliases, and the wildcards. */
+const ALL_ACTIONS = ['*', 'gaussdbformysql:*', 'gaussdb:*'] as const;
+
+/** The names that the configuration can grant: the actions, their aliases, and the wildcards. */
 export const GRANTABLE_ACTIONS = [
-  '*',
-  'gaussdbformysql:*',
-  'gaussdb:*',
+  ...ALL_ACTIONS,
   ...ACTIONS,
-  'gaussdb:instance:deleteProcesses',
   'gaussdb:instance:listProcesses',
+  'gaussdb:instance:deleteProcesses',
+  'gaussdb:instance:list',
 ] as const;
 
 export type GrantedAction = (typeof GRANTABLE_ACTIONS)[number];
+
+const ALIASES: Readonly<Record<Action, GrantedAction>> = {
+  'gaussdbformysql:instance:listProcesses': 'gaussdb:instance:listProcesses',
+  'gaussdbformysql:instance:deleteProcesses': 'gaussdb:instance:deleteProcesses',
+  'gaussdbformysql:instance:get': 'gaussdb:instance:list',
+};
 
 /** The caller that the credentials prove. */
 export interface Caller {
@@ -60,7 +68,9 @@ export interface Identity {
 
 /** Returns the actions that these grants cover. */
 export function grantedActions(granted: readonly GrantedAction[]): readonly Action[] {
-  return ACTIONS.filter((action) => granted.some((grant) => covers(grant, action)));
+  return ACTIONS.filter((action) =>
+    [...ALL_ACTIONS, action, ALIASES[action]].some((grant) => granted.includes(grant)),
+  );
 }
 
 /** Throws `project_denied` if the project is not the caller's, or `action_denied` if the caller lacks the action. */
@@ -77,9 +87,4 @@ export function authorize(caller: Caller, projectId: string, action: Action): vo
 /** Returns the error for credentials that prove no caller. Its message is the gateway's, the same in both languages. */
 export function unauthenticated(reason: string): ServiceError {
   return new ServiceError('unauthenticated', { 'en-us': reason, 'zh-cn': reason });
-}
-
-function covers(granted: GrantedAction, action: Action): boolean {
-  const name = granted.replace(/^gaussdb:/, 'gaussdbformysql:');
-  return name === '*' || name === 'gaussdbformysql:*' || name === action;
 }

@@ -25,7 +25,11 @@ const AT = Date.UTC(2026, 10, 24, 12, 0, 0);
 const CALLER = {
   user: 'signer',
   projectId: ACCESS_KEY.projectId,
-  actions: ['gaussdbformysql:instance:deleteProcesses', 'gaussdbformysql:instance:listProcesses'],
+  actions: [
+    'gaussdbformysql:instance:listProcesses',
+    'gaussdbformysql:instance:deleteProcesses',
+    'gaussdbformysql:instance:get',
+  ],
   proof: `access key ${ACCESS_KEY.access}`,
 };
 

@@ -8,6 +8,7 @@ import { until } from '../support/until.ts';
 const SERVICE = 'token-of-the-service';
 const LIST = 'gaussdbformysql:instance:listProcesses';
 const KILL = 'gaussdbformysql:instance:deleteProcesses';
+const GET = 'gaussdbformysql:instance:get';
 
 let iam: FakeKeystone;
 beforeEach(async () => {
@@ -44,7 +45,7 @@ describe('a token of IAM', () => {
     expect(await tokens.verify('good')).toEqual({
       user: 'bob',
       projectId: nodeKey.projectId,
-      actions: [KILL, LIST],
+      actions: [LIST, KILL, GET],
       proof: 'IAM token of id-of-bob',
     });
     expect(await tokens.verify('reading')).toMatchObject({ user: 'carol', actions: [LIST] });
