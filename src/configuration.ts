@@ -92,6 +92,7 @@ export function requestLimitsOf({ limits, audit }: Config): RequestLimits {
     maxProcesses: limits.max_processes_per_request,
     maxBodyBytes: limits.max_body_bytes,
     isReasonRequired: audit?.require_reason ?? false,
+    isAudited: audit !== undefined,
     requestsPerMinute: limits.requests_per_minute,
     requestTimeoutMs: limits.request_timeout_ms,
     maxWaitSeconds: limits.max_wait_seconds,

@@ -75,6 +75,7 @@ describe('the metrics', () => {
       }),
     ).toBe(200);
     expect(await call('GET')).toBe(200);
+    expect(await call('GET', { path: `/v3/${nodeKey.projectId}/nodes` })).toBe(200);
     expect(await call('GET', { 'X-Auth-Token': 'wrong' })).toBe(401);
     expect(await call('PATCH', { path: '/nowhere/at/all' })).toBe(404);
     expect(await call('GET', { path: '/healthz' })).toBe(200);
@@ -91,13 +92,15 @@ describe('the metrics', () => {
       'session_control_refused_requests_total{reason="unauthenticated"}': 1,
       [`session_control_requests_total{method="DELETE",route="${ROUTE}",status="200"}`]: 3,
       [`session_control_requests_total{method="GET",route="${ROUTE}",status="200"}`]: 1,
+      'session_control_requests_total{method="GET",route="/v3/:project_id/nodes",status="200"}': 1,
       [`session_control_requests_total{method="GET",route="${ROUTE}",status="401"}`]: 1,
       'session_control_requests_total{method="other",route="other",status="404"}': 1,
       [`session_control_request_duration_seconds_count{method="DELETE",route="${ROUTE}"}`]: 3,
       [`session_control_request_duration_seconds_count{method="GET",route="${ROUTE}"}`]: 2,
+      'session_control_request_duration_seconds_count{method="GET",route="/v3/:project_id/nodes"}': 1,
       'session_control_request_duration_seconds_count{method="other",route="other"}': 1,
-      [stage('queue')]: 6,
-      [stage('auth')]: 5,
+      [stage('queue')]: 7,
+      [stage('auth')]: 6,
       [stage('connect')]: 4,
       [stage('audit')]: 2,
       [stage('kill')]: 2,

@@ -43,6 +43,8 @@ export type NodeTls =
 export interface NodeRegistry {
   /** Returns the node. Throws `instance_not_found` if the project has no such instance, else `node_not_found`. */
   find(key: NodeKey): Node;
+  /** Returns the nodes of the project, by instance id and node id. */
+  list(projectId: string): readonly Node[];
 }
 
 /** Gives requests control connections to nodes. `MysqlNodes` in `mysql/mysql-nodes.ts` fills it. */

@@ -14,6 +14,13 @@ export interface SessionPage {
   readonly total: number;
 }
 
+/** A page of the nodes of a project. */
+export interface NodePage {
+  readonly nodes: readonly Node[];
+  /** The number of nodes that the project has in all. */
+  readonly total: number;
+}
+
 /** The parts that the service works with. */
 export interface SessionServiceParts {
   readonly registry: NodeRegistry;
@@ -83,9 +90,7 @@ export class SessionService {
     // The first page always shows the present sessions.
     const cached = offset > 0n ? this.#pages.get(reader, this.#parts.now()) : undefined;
     const sorted = cached ?? (await this.#readSorted(node, reader, deadline));
-    const first = offset < BigInt(sorted.length) ? Number(offset) : sorted.length;
-    const shown = sorted.slice(first, first + limit);
-    return { sessions: shown.map(sessionOf), total: sorted.length };
+    return { sessions: pageOf(sorted, offset, limit).map(sessionOf), total: sorted.length };
   }
 
   /** Returns the state of the node's ports and of its control account. Throws `instance_not_found`, `node_not_found`, `stopping`. */
@@ -93,10 +98,24 @@ export class SessionService {
     return this.#parts.nodes.probe(this.#find(key), deadline);
   }
 
+  /** Returns at most `limit` nodes of the project by instance id and node id, from the `offset`th on. Throws `stopping`. */
+  nodes(
+    projectId: string,
+    { offset, limit }: { readonly offset: bigint; readonly limit: number },
+  ): NodePage {
+    const nodes = this.#parts.registry.list(projectId);
+    this.#throwIfStopping();
+    return { nodes: pageOf(nodes, offset, limit), total: nodes.length };
+  }
+
   #find(key: NodeKey): Node {
     const node = this.#parts.registry.find(key);
-    if (this.#parts.stopping.aborted) throw new ServiceError('stopping');
+    this.#throwIfStopping();
     return node;
+  }
+
+  #throwIfStopping(): void {
+    if (this.#parts.stopping.aborted) throw new ServiceError('stopping');
   }
 
   async #readSorted(node: Node, reader: string, deadline: Deadline): Promise<readonly ListedRow[]> {
@@ -108,4 +127,9 @@ export class SessionService {
     this.#pages.keep(reader, ascending, asked);
     return ascending;
   }
+}
+
+function pageOf<T>(all: readonly T[], offset: bigint, limit: number): readonly T[] {
+  const first = offset < BigInt(all.length) ? Number(offset) : all.length;
+  return all.slice(first, first + limit);
 }

@@ -32,6 +32,8 @@ export interface RequestLimits {
   readonly maxBodyBytes: number;
   /** True if a DELETE must have the header X-Kill-Reason. */
   readonly isReasonRequired: boolean;
+  /** True if an audit file records the kills. */
+  readonly isAudited: boolean;
   /** The limit of one caller. An address may send ten times as many. */
   readonly requestsPerMinute: number;
 }

@@ -12,6 +12,9 @@ export interface PathIds {
   readonly node_id: string;
 }
 
+/** The id in a project's path. */
+export type ProjectPathIds = Pick<PathIds, 'project_id'>;
+
 /** One step of handling a request. Throws a `ServiceError` if the request is refused. */
 export type Step<Params = PathIds> = (req: Request<Params>, res: Response) => void | Promise<void>;
 
@@ -28,20 +31,25 @@ export function chain<Params = PathIds>(...steps: readonly Step<Params>[]): Requ
 }
 
 /** A validation chain that runs only for requests that it concerns: a chain with nothing to check costs as much as any other. */
-export interface Check {
+export interface Check<Params = PathIds> {
   readonly chain: ValidationChain;
-  readonly concerns: (req: Request<PathIds>) => boolean;
+  readonly concerns: (req: Request<Params>) => boolean;
 }
 
 /** Returns a step that runs the checks in order and throws the error of the first check that fails. */
-export function validate(...checks: readonly Check[]): Step {
+export function validate<Params extends ProjectPathIds = PathIds>(
+  ...checks: readonly Check<Params>[]
+): Step<Params> {
   return (req) => {
     const concerned = checks.filter(({ concerns }) => concerns(req));
     return concerned.length === 0 ? undefined : throwFirst(req, concerned);
   };
 }
 
-async function throwFirst(req: Request<PathIds>, checks: readonly Check[]): Promise<void> {
+async function throwFirst<Params extends ProjectPathIds>(
+  req: Request<Params>,
+  checks: readonly Check<Params>[],
+): Promise<void> {
   for (const { chain } of checks) {
     const [first] = (await chain.run(req)).array();
     if (first !== undefined) throw first.msg as ServiceError;

@@ -6,6 +6,7 @@ import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { keepHash } from './extensions.ts';
+import { createNodesController } from './nodes-controller.ts';
 import { processesBody } from './processes-body.ts';
 import { createProcessesController, type RequestLimits } from './processes-controller.ts';
 import { requestContext } from './request-context.ts';
@@ -16,12 +17,13 @@ import {
   methodOnlyGet,
   refuseContradictoryOverride,
   validate,
-  type PathIds,
+  type ProjectPathIds,
   type Step,
 } from './route-steps.ts';
 import { limitCaller, type MakeCounters } from './throttle.ts';
 import { extensions, killReason, nodeIds, noQuery, page, projectId } from './validators.ts';
 
+const NODES = '/v3/:project_id/nodes';
 const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';
 const PROCESSES = `${NODE}/processes`;
 const CAPABILITIES = `${NODE}/capabilities`;
@@ -42,20 +44,21 @@ export function addApiRoutes(
     authenticate(identity, limits.requestTimeoutMs),
     limitCaller(limits.requestsPerMinute, makeCounters),
   ];
-  const may = (action: Action): Step[] => [
+  const may = (action: Action): Step<ProjectPathIds>[] => [
     ...identified,
     validate(projectId),
     permit(action),
-    validate(...nodeIds),
   ];
-  const mayList = may('gaussdbformysql:instance:listProcesses');
-  const mayKill = may('gaussdbformysql:instance:deleteProcesses');
+  const mayListNodes = may('gaussdbformysql:instance:listProcesses');
+  const mayList = [...mayListNodes, validate(...nodeIds)];
+  const mayKill = [...may('gaussdbformysql:instance:deleteProcesses'), validate(...nodeIds)];
   const validKill = validate(
     processesBody(limits.maxProcesses),
     ...extensions,
     killReason(limits.isReasonRequired),
   );
   const controller = createProcessesController(sessions, limits, log, idempotentResponses);
+  const nodesController = createNodesController(sessions, limits);
 
   router
     .route(PROCESSES)
@@ -66,9 +69,13 @@ export function addApiRoutes(
     .route(CAPABILITIES)
     .get(...readable, chain(...mayList, validate(noQuery)), controller.capabilities)
     .all(methodOnlyGet);
+  router
+    .route(NODES)
+    .get(...readable, chain(...mayListNodes, validate(...page)), nodesController.list)
+    .all(methodOnlyGet);
 }
 
-function limitUri({ originalUrl }: Request<PathIds>): void {
+function limitUri({ originalUrl }: Request<ProjectPathIds>): void {
   if (originalUrl.length > MAX_URI_LENGTH) throw new ServiceError('uri_too_large');
 }
 
@@ -76,7 +83,7 @@ function limitUri({ originalUrl }: Request<PathIds>): void {
  * Returns a step that authenticates the caller. Needs the raw body, which a signature covers. Throws `iam_unavailable` if authentication
  * takes longer than `limitMs` milliseconds from the arrival of the request.
  */
-function authenticate(identity: Identity, limitMs: number): Step {
+function authenticate(identity: Identity, limitMs: number): Step<ProjectPathIds> {
   return async (req, res) => {
     const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
     const proving = identity.authenticate({
@@ -103,7 +110,7 @@ function tooLate(): ServiceError {
 }
 
 /** Returns a step that throws `project_denied` or `action_denied` unless the caller may do the action in the project of the path. */
-function permit(action: Action): Step {
+function permit(action: Action): Step<ProjectPathIds> {
   return (req, res) => {
     const { caller } = requestContext(res);
     if (caller === undefined) throw new ServiceError('unauthenticated');

@@ -2,7 +2,13 @@ import { parse as parseQueryString } from 'node:querystring';
 import { header, param, query, type ValidationChain } from 'express-validator';
 import type { NodeKey } from '../domain/node.ts';
 import type { ServiceError } from '../errors.ts';
-import { problem, unknownName, type Check, type PathIds } from './route-steps.ts';
+import {
+  problem,
+  unknownName,
+  type Check,
+  type PathIds,
+  type ProjectPathIds,
+} from './route-steps.ts';
 
 /** Returns the key of the node that a path names. */
 export function nodeKey({ project_id, instance_id, node_id }: PathIds): NodeKey {
@@ -93,7 +99,7 @@ export function killReason(isRequired: boolean): Check {
 }
 
 /** Checks of GET: an optional `offset` (bigint), an optional `limit` (number), and no other query parameter. */
-export const page: readonly Check[] = [
+export const page: readonly Check<ProjectPathIds>[] = [
   ofQuery(
     query(
       'limit',
@@ -132,7 +138,11 @@ export function parseQuery(text: string): object {
   return parseQueryString(text, '&', '=', { maxKeys: 0 });
 }
 
-function pathId(name: keyof PathIds, form: RegExp, malformed: () => ServiceError): Check {
+function pathId<Name extends keyof PathIds>(
+  name: Name,
+  form: RegExp,
+  malformed: () => ServiceError,
+): Check<Pick<PathIds, Name>> {
   return {
     chain: param(name, malformed).matches(form),
     concerns: ({ params }) => !form.test(params[name]),
@@ -144,7 +154,7 @@ function asUtf8(value: unknown): unknown {
   return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : value;
 }
 
-function ofQuery(chain: ValidationChain): Check {
+function ofQuery(chain: ValidationChain): Check<ProjectPathIds> {
   return { chain, concerns: ({ url }) => url.includes('?') };
 }
 

@@ -17,7 +17,7 @@ export class FileRegistry implements NodeRegistry {
 
   /** Replaces all nodes. Requests in progress keep the node that they found. */
   replace(nodes: readonly Node[]): void {
-    this.#nodes = nodes;
+    this.#nodes = nodes.toSorted((one, other) => (sortKey(one) < sortKey(other) ? -1 : 1));
     this.#byNodeId = new Map(nodes.map((node) => [node.nodeId, node]));
   }
 
@@ -30,4 +30,13 @@ export class FileRegistry implements NodeRegistry {
       this.#nodes.some(isThisInstance) ? 'node_not_found' : 'instance_not_found',
     );
   }
+
+  list(projectId: string): readonly Node[] {
+    return this.#nodes.filter((node) => node.projectId === projectId);
+  }
+}
+
+// Both ids have a fixed length.
+function sortKey({ instanceId, nodeId }: NodeKey): string {
+  return instanceId + nodeId;
 }

@@ -49,10 +49,11 @@ let running: string;
 let url: string;
 beforeAll(async () => {
   const more = 'audit: { file: audit.jsonl }\nmetrics: { port: 0 }';
-  service.configure(server, TOKEN, { service: more });
+  service.configure(server, TOKEN, { service: more, node: 'name: orders-primary' });
   service.start({ NODE_PASSWORD: server.control.password });
   url = await service.url();
   workshop = new Workshop({
+    url: url + processesPath().replace(/\/instances\/.*/, ''),
     node: url + processesPath().replace(/\/processes$/, ''),
     TOKEN,
     NODE_PASSWORD: server.control.password,

@@ -110,6 +110,7 @@ export function createService(settings: ServiceSettings): TestService {
         maxProcesses: settings.maxProcesses ?? 1000,
         maxBodyBytes: 262_144,
         isReasonRequired: settings.isReasonRequired ?? false,
+        isAudited: settings.audit !== undefined,
         requestsPerMinute: settings.requestsPerMinute ?? 1_000_000,
         requestTimeoutMs: settings.requestTimeoutMs ?? 30_000,
         maxWaitSeconds: settings.maxWaitSeconds ?? 60,
