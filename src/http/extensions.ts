@@ -20,6 +20,12 @@ const VALUE = /^(?:[^\s"]*|"(?:[^"\\]|\\.)*")$/;
 const PARTS = /(?:"(?:[^"\\]|\\.?)*"?|[^,"])+/g;
 const FIRST = /^(?:"(?:[^"\\]|\\.?)*"?|[^;"])*/;
 
+/** Returns true if the request asks for a dry run, which ends no session. */
+export function isDryRunWanted(req: Pick<Request, 'url' | 'query'>): boolean {
+  // Each read of `req.query` parses the query string: most requests have none.
+  return req.url.includes('?') && req.query['dry_run'] === 'true';
+}
+
 /** Parses the header Prefer. Ignores unknown and malformed preferences. If a preference comes twice, the first one counts. */
 export function parsePrefer(header: string | undefined, maxWaitSeconds: number): Preferences {
   if (header === undefined) return { waitSeconds: undefined, isRepresentationWanted: false };

@@ -6,7 +6,13 @@ import type { SessionService } from '../domain/session-service.ts';
 import type { Origin, Termination } from '../domain/termination.ts';
 import type { PathIds } from './route-steps.ts';
 import { nodeKey } from './validators.ts';
-import { limitWaits, parsePrefer, reservationsFor, type Preferences } from './extensions.ts';
+import {
+  isDryRunWanted,
+  limitWaits,
+  parsePrefer,
+  reservationsFor,
+  type Preferences,
+} from './extensions.ts';
 import type { ProcessesBody } from './processes-body.ts';
 import { ownerOf, requestContext } from './request-context.ts';
 import { logKill, type EventLog } from './request-log.ts';
@@ -34,7 +40,7 @@ export interface RequestLimits {
   readonly isReasonRequired: boolean;
   /** True if an audit file records the kills. */
   readonly isAudited: boolean;
-  /** The limit of one caller. An address may send ten times as many. */
+  /** The most reads, and the most kills, of one caller. An address may send ten times as many of each. */
   readonly requestsPerMinute: number;
 }
 
@@ -136,11 +142,6 @@ export function createProcessesController(
 }
 
 type KillRequest = Request<PathIds, unknown, ProcessesBody>;
-
-// Each read of `req.query` parses the query string: most requests have none.
-function isDryRunWanted(req: KillRequest): boolean {
-  return req.url.includes('?') && req.query['dry_run'] === 'true';
-}
 
 function originOf(req: KillRequest, res: Response): Origin {
   const { requestId, traceId, caller, address } = requestContext(res);

@@ -1,12 +1,17 @@
 import type { ClientRateLimitInfo, Options, Store } from 'express-rate-limit';
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import { LRUCache } from 'lru-cache';
-import { ServiceError } from '../errors.ts';
+import { ServiceError, type Sentence } from '../errors.ts';
+import { isDryRunWanted } from './extensions.ts';
 import { requestContext, ownerOf, type RequestContext } from './request-context.ts';
 
 const WINDOW_MS = 60_000;
 /** The limit of an address as a multiple of a caller's limit: several callers can share an address. */
 const CALLERS_PER_ADDRESS = 10;
+
+/** The words for what a limit counts. */
+const REQUESTS: Sentence = { 'en-us': 'requests', 'zh-cn': '请求' };
+const KILLS: Sentence = { 'en-us': 'kills', 'zh-cn': '终止请求' };
 
 /** The most keys that are counted at once. Beyond that, the least recently used key is dropped. */
 const MAX_KEYS = 65_536;
@@ -18,36 +23,55 @@ export type Counters = Pick<Store, 'increment'> & Partial<Pick<Store, 'init'>>;
 export type MakeCounters = (name: string) => Counters;
 
 /** A step for any request. */
-type Limiter = (req: unknown, res: Response) => Promise<void>;
+type Limiter = (req: Limited, res: Response) => Promise<void>;
 
-/** Returns a step that limits the requests of an address, before authentication. Throws `too_many_requests`. */
+type Limited = Pick<Request, 'method' | 'url' | 'query'>;
+
+/** Returns a step that limits the reads and the kills of an address, before authentication. Throws `too_many_requests`. */
 export function limitAddress(requestsPerMinute: number, makeCounters?: MakeCounters): Limiter {
   const limit = requestsPerMinute * CALLERS_PER_ADDRESS;
-  return limitBy(limit, makeCounters?.('address'), ({ network }) => network);
+  return limitApart(limit, 'address', ({ network }) => network, makeCounters);
 }
 
-/** Returns a step that limits the requests of a caller, after authentication. Throws `too_many_requests`. */
+/** Returns a step that limits the reads and the kills of a caller, after authentication. Throws `too_many_requests`. */
 export function limitCaller(requestsPerMinute: number, makeCounters?: MakeCounters): Limiter {
-  return limitBy(requestsPerMinute, makeCounters?.('caller'), ownerOf);
+  return limitApart(requestsPerMinute, 'caller', ownerOf, makeCounters);
+}
+
+/** Applies the limit to reads and to kills, each with its own counters: a caller that looks too often can still kill. */
+function limitApart(
+  limit: number,
+  name: string,
+  keyOf: (context: RequestContext) => string,
+  makeCounters?: MakeCounters,
+): Limiter {
+  const limitReads = limitBy(limit, REQUESTS, makeCounters?.(name), keyOf);
+  const limitKills = limitBy(limit, KILLS, makeCounters?.(`${name}-kills`), keyOf);
+  return (req, res) => (isKill(req) ? limitKills(res) : limitReads(res));
+}
+
+function isKill(req: Limited): boolean {
+  return req.method === 'DELETE' && !isDryRunWanted(req);
 }
 
 // Uses the library's stores without its middleware, whose headers and checks take longer than the counting.
 function limitBy(
   limit: number,
+  counted: Sentence,
   store: Counters = new MemoryCounters(WINDOW_MS),
   keyOf: (context: RequestContext) => string,
-): Limiter {
+): (res: Response) => Promise<void> {
   void Promise.resolve(store.init?.({ windowMs: WINDOW_MS } as Options)).catch(() => undefined);
-  return async (_req, res) => {
+  return async (res) => {
     const key = keyOf(requestContext(res));
-    const counted = await count(store, key);
-    if (counted === undefined || counted.totalHits <= limit) return;
-    const leftMs = (counted.resetTime?.getTime() ?? 0) - Date.now();
+    const hits = await count(store, key);
+    if (hits === undefined || hits.totalHits <= limit) return;
+    const leftMs = (hits.resetTime?.getTime() ?? 0) - Date.now();
     const seconds = Math.ceil(Math.min(leftMs, WINDOW_MS) / 1000);
     res.set('Retry-After', Math.max(1, seconds).toString());
     throw new ServiceError('too_many_requests', {
-      'en-us': `At most ${limit} requests per minute are allowed. Retry later.`,
-      'zh-cn': `每分钟最多接受${limit}个请求，请稍后重试。`,
+      'en-us': `At most ${limit} ${counted['en-us']} per minute are allowed. Retry later.`,
+      'zh-cn': `每分钟最多接受${limit}个${counted['zh-cn']}，请稍后重试。`,
     });
   };
 }

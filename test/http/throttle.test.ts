@@ -18,8 +18,16 @@ function start(trustProxy: boolean | number | string = false) {
   });
   const get = (token: string) =>
     request(service.app).get(processesPath()).set('X-Auth-Token', token);
-  return { ...service, nodes, get };
+  const del = (token: string, query = '') =>
+    request(service.app)
+      .delete(`${processesPath()}${query}`)
+      .set('X-Auth-Token', token)
+      .type('application/json')
+      .send('{"processes":[1]}');
+  return { ...service, nodes, get, del };
 }
+
+const DRY = '?dry_run=true';
 
 describe('a caller', () => {
   it('who asks too often hears when to come back; others are served', async () => {
@@ -41,7 +49,80 @@ describe('a caller', () => {
   });
 });
 
+describe('the reads and the kills of a caller', () => {
+  it('are counted apart: reads use up no kills', async () => {
+    const { get, del } = start();
+    for (let n = 0; n < 3; n += 1) await get(TOKEN).expect(200);
+    await get(TOKEN).expect(429);
+    for (let n = 0; n < 3; n += 1) await del(TOKEN).expect(200);
+    const res = await del(TOKEN).expect(429);
+    expect(res.body).toMatchObject({
+      error_code: 'APIGW.0308',
+      error_msg: 'The throttling threshold has been reached. At most 3 kills a minute are taken.',
+    });
+    expect(Number(res.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+  });
+
+  it('are counted apart: kills use up no reads', async () => {
+    const { get, del } = start();
+    for (let n = 0; n < 3; n += 1) await del(TOKEN).expect(200);
+    await del(TOKEN).expect(429);
+    await get(TOKEN).expect(200);
+  });
+
+  it('are told apart by what they do: a dry run is a read', async () => {
+    const { get, del } = start();
+    for (let n = 0; n < 3; n += 1) await del(TOKEN, DRY).expect(200);
+    await get(TOKEN).expect(429);
+    await del(TOKEN, DRY).expect(429);
+    await del(TOKEN).expect(200);
+  });
+
+  it.each(['?dry_run=false', '?dry_run=true&dry_run=true', '?dry_run=TRUE', '?dryrun=true'])(
+    'are told apart by what they do: a DELETE with %s is a kill',
+    async (query) => {
+      const { get, del } = start();
+      for (let n = 0; n < 3; n += 1) await del(TOKEN, query);
+      await del(TOKEN, query).expect(429);
+      await get(TOKEN).expect(200);
+    },
+  );
+
+  it('are told apart by what they do: a POST that stands for a DELETE is a kill', async () => {
+    const { app, get, del } = start();
+    const post = (): request.Test =>
+      request(app)
+        .post(processesPath())
+        .set({ 'X-Auth-Token': TOKEN, 'X-HTTP-Method-Override': 'DELETE' })
+        .type('application/json')
+        .send('{"processes":[1]}');
+    for (let n = 0; n < 3; n += 1) await post().expect(200);
+    await del(TOKEN).expect(429);
+    await get(TOKEN).expect(200);
+  });
+
+  it('are told apart by what they do: all other calls are reads', async () => {
+    const { app, get, del } = start();
+    const other = (path: string): request.Test => request(app).get(path).set('X-Auth-Token', TOKEN);
+    await other(`/v3/${nodeKey.projectId}/nodes`).expect(200);
+    await other(processesPath().replace('processes', 'capabilities')).expect(200);
+    await request(app).head(processesPath()).set('X-Auth-Token', TOKEN).expect(200);
+    await get(TOKEN).expect(429);
+    await del(TOKEN).expect(200);
+  });
+});
+
 describe('an address', () => {
+  it('has its reads and its kills counted apart', async () => {
+    const { get, del } = start();
+    for (let n = 0; n < 30; n += 1) await get(`guess ${n}`).expect(401);
+    await get('guess').expect(429);
+    await del('guess', DRY).expect(429);
+    await del(TOKEN).expect(200);
+    for (let n = 0; n < 29; n += 1) await del(`guess ${n}`).expect(401);
+    await del(TOKEN).expect(429);
+  });
+
   it('may ask ten times as often as a caller, with whatever credentials', async () => {
     const { get } = start();
     for (let n = 0; n < 30; n += 1) await get(`guess ${n}`).expect(401);
@@ -50,7 +131,7 @@ describe('an address', () => {
   });
 
   it('is asked before a body is read, and for what no route takes', async () => {
-    const { app } = start();
+    const { app, del } = start();
     for (let n = 0; n < 10; n += 1) {
       await request(app).get(`/${n}`).expect(404);
       await request(app).put(processesPath()).expect(405);
@@ -59,6 +140,7 @@ describe('an address', () => {
     await request(app).get('/').expect(429);
     await request(app).get('/openapi.yaml').expect(429);
     await request(app).get('/healthz').expect(200);
+    for (let n = 0; n < 30; n += 1) await del('guess').expect(401);
     // Its body never comes.
     const waiting = request(app).delete(processesPath()).set('Content-Length', '9');
     await waiting.expect(429);

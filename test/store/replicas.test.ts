@@ -33,10 +33,10 @@ describeRedis('two replicas with one store', () => {
     await redis.stop();
   });
 
-  function configure(replica: ServiceProcess): void {
+  function configure(replica: ServiceProcess, database = 1, limits = ''): void {
     const { access, secret, projectId } = ACCESS_KEY;
     replica.configure(server, TOKEN, {
-      service: `limits: { store: "redis://:\${REDIS_PASSWORD}@127.0.0.1:${redis.port}/1" }`,
+      service: `limits: { store: "redis://:\${REDIS_PASSWORD}@127.0.0.1:${redis.port}/${database}"${limits} }`,
       identity: `  access_keys: [{ access: ${access}, secret: "${secret}", user: signer, project_id: ${projectId}, actions: ["*"] }]`,
     });
     replica.start({ REDIS_PASSWORD: redis.password, NODE_PASSWORD: server.control.password });
@@ -79,6 +79,27 @@ describeRedis('two replicas with one store', () => {
     const first = await kill(0, body, headers);
     expect(await kill(1, body, headers)).toEqual(first);
     expect(kills()).toBe(1);
+  });
+
+  it('count reads and kills apart, each over both', async () => {
+    for (const replica of replicas) replica.remove();
+    replicas = [new ServiceProcess(), new ServiceProcess()];
+    for (const replica of replicas) configure(replica, 2, ', requests_per_minute: 3');
+    const token = { 'X-Auth-Token': TOKEN };
+    const statuses = async (send: (replica: number) => Promise<number>): Promise<number[]> => {
+      const given: number[] = [];
+      for (const replica of [0, 1, 0, 1]) given.push(await send(replica));
+      return given;
+    };
+    const read = async (replica: number): Promise<number> => {
+      const base = (await replicas[replica]?.url()) ?? '';
+      return (await fetch(base + processesPath(), { headers: token })).status;
+    };
+    const killNobody = async (replica: number): Promise<number> =>
+      (await kill(replica, '{"processes":[4000000000]}', token))[0];
+
+    expect(await statuses(read)).toEqual([200, 200, 200, 429]);
+    expect(await statuses(killNobody)).toEqual([200, 200, 200, 429]);
   });
 
   it('kill nothing for a key while the store is down, and go on without one', async () => {
