@@ -1,5 +1,6 @@
 import { SessionControlError } from './errors.ts';
 import { joinPages } from './joined-list.ts';
+import { nodePageOf, type NodeEntry, type NodePage, type ProjectNodes } from './nodes.ts';
 import { perform, type Credentials, type RequestSettings } from './requests.ts';
 import type { Capabilities, NodeAddress, Session, Target, Termination } from './session.ts';
 import { batches, bodyText, joined, NO_TERMINATION, unanswered } from './termination.ts';
@@ -24,7 +25,7 @@ export interface ClientOptions {
 /** The options of a list. */
 export interface ListOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called after each page with the number of sessions read and the total that the service reports. */
+  /** Called after each page with the number of entries read and the total that the service reports. */
   readonly onProgress?: ((read: number, total: number) => void) | undefined;
 }
 
@@ -71,8 +72,11 @@ export class SessionControlClient {
    * Rejects with a `SessionControlError`, or with the signal's reason.
    */
   async list(node: NodeAddress, { signal, onProgress }: ListOptions = {}): Promise<Session[]> {
-    const read = (offset: number, limit: number) => this.listPage(node, { offset, limit, signal });
-    return joinPages(read, onProgress);
+    const read = async (offset: number, limit: number) => {
+      const { sessions, total } = await this.listPage(node, { offset, limit, signal });
+      return { items: sessions, total };
+    };
+    return joinPages(read, ({ id }) => id, onProgress);
   }
 
   /** Reads one page of at most 100 sessions. Rejects like `list`. */
@@ -87,6 +91,38 @@ export class SessionControlClient {
       timeoutMs: this.#timeoutMs,
       signal,
       read: pageOf,
+    });
+  }
+
+  /**
+   * Reads all nodes of a project, by instance id and node id, and what the caller may do. A node that stays during the read is in the
+   * result exactly once. Rejects like `list`.
+   */
+  async nodes(projectId: string, { signal, onProgress }: ListOptions = {}): Promise<ProjectNodes> {
+    let first: NodePage | undefined = await this.nodesPage(projectId, { signal });
+    const { caller } = first;
+    const read = async (offset: number, limit: number) => {
+      const page = first ?? (await this.nodesPage(projectId, { offset, limit, signal }));
+      first = undefined;
+      return { items: page.nodes, total: page.total };
+    };
+    const key = ({ instanceId, nodeId }: NodeEntry): string => instanceId + nodeId;
+    const nodes = await joinPages(read, key, onProgress);
+    return { nodes, caller };
+  }
+
+  /** Reads one page of at most 100 nodes. Rejects like `list`. */
+  async nodesPage(
+    projectId: string,
+    { offset = 0, limit = 100, signal }: Page = {},
+  ): Promise<NodePage> {
+    return perform(this.#settings, {
+      method: 'GET',
+      path: `/v3/${encodeURIComponent(projectId)}/nodes?limit=${limit}&offset=${offset}`,
+      isRepeatable: true,
+      timeoutMs: this.#timeoutMs,
+      signal,
+      read: nodePageOf,
     });
   }
 

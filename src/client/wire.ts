@@ -75,7 +75,7 @@ export function capabilitiesOf(answer: HttpAnswer): Capabilities {
 }
 
 /** Returns the JSON object of an answer, with integers as bigints. Returns an empty object for an error answer that holds no JSON object. */
-function fieldsOf(answer: HttpAnswer): Fields {
+export function fieldsOf(answer: HttpAnswer): Fields {
   try {
     const value = parse(answer.text, undefined, { parseNumber: exact });
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
@@ -87,7 +87,8 @@ function fieldsOf(answer: HttpAnswer): Fields {
   throw malformed(answer, 'it is no JSON object');
 }
 
-function errorOf(answer: HttpAnswer, fields: Fields): SessionControlError {
+/** Returns the error that an answer reports. */
+export function errorOf(answer: HttpAnswer, fields: Fields): SessionControlError {
   const { status } = answer;
   const message = fields['error_msg'];
   const code = fields['error_code'];
@@ -142,27 +143,32 @@ function exact(digits: string): bigint | number {
   return /^-?\d{1,20}$/.test(digits) ? BigInt(digits) : Number(digits);
 }
 
-function list(answer: HttpAnswer, value: unknown): readonly unknown[] {
+/** Reads a list. This function and the next ones throw a `SessionControlError` if the value is of another type. */
+export function list(answer: HttpAnswer, value: unknown): readonly unknown[] {
   if (!Array.isArray(value)) throw malformed(answer, 'a list is missing');
   return value;
 }
 
-function record(answer: HttpAnswer, value: unknown): Fields {
+/** Reads an object. */
+export function record(answer: HttpAnswer, value: unknown): Fields {
   if (typeof value !== 'object' || value === null) throw malformed(answer, 'an object is missing');
   return value as Fields;
 }
 
-function integer(answer: HttpAnswer, value: unknown): bigint {
+/** Reads an integer. */
+export function integer(answer: HttpAnswer, value: unknown): bigint {
   if (typeof value !== 'bigint') throw malformed(answer, 'an integer is missing');
   return value;
 }
 
-function text(answer: HttpAnswer, value: unknown): string {
+/** Reads a string. */
+export function text(answer: HttpAnswer, value: unknown): string {
   if (typeof value !== 'string') throw malformed(answer, 'a string is missing');
   return value;
 }
 
-function flag(answer: HttpAnswer, value: unknown): boolean {
+/** Reads a boolean. */
+export function flag(answer: HttpAnswer, value: unknown): boolean {
   if (typeof value !== 'boolean') throw malformed(answer, 'a boolean is missing');
   return value;
 }

@@ -14,15 +14,18 @@ async function join(
 ): Promise<{ readonly ids: bigint[]; readonly pages: number }> {
   let ids = start;
   let pages = 0;
-  const sessions = await joinPages((offset, limit) => {
-    const page = {
-      sessions: ids.slice(offset, offset + limit).map(session),
-      total: ids.length,
-    };
-    pages += 1;
-    ids = change(ids, pages);
-    return Promise.resolve(page);
-  });
+  const sessions = await joinPages(
+    (offset, limit) => {
+      const page = {
+        items: ids.slice(offset, offset + limit).map(session),
+        total: ids.length,
+      };
+      pages += 1;
+      ids = change(ids, pages);
+      return Promise.resolve(page);
+    },
+    ({ id }) => id,
+  );
   return { ids: sessions.map(({ id }) => id), pages };
 }
 
