@@ -4,6 +4,9 @@ import { ServiceError, type ErrorCode } from '../errors.ts';
 import { requestContext } from './request-context.ts';
 
 const OVERRIDE_HEADER = 'x-http-method-override';
+const ALL_METHODS = 'DELETE, GET, HEAD, POST';
+/** The methods of a path that can only be read. */
+const READ_METHODS = 'GET, HEAD';
 
 /** The ids in a node's path. */
 export interface PathIds {
@@ -86,25 +89,34 @@ export function overrideMethod(req: Request): void {
 
 /** Throws `method_not_allowed` if the override header names another method than the request has. */
 export function refuseContradictoryOverride<Params>(req: Request<Params>, res: Response): void {
-  const asked = req.get(OVERRIDE_HEADER)?.toUpperCase();
-  if (asked !== undefined && asked !== req.method) {
-    res.set('Allow', 'DELETE, GET, HEAD, POST');
-    throw new ServiceError('method_not_allowed', {
-      'en-us': `The header X-HTTP-Method-Override contradicts the method ${requestContext(res).wireMethod}.`,
-      'zh-cn': `请求头X-HTTP-Method-Override与请求方法${requestContext(res).wireMethod}不符。`,
-    });
-  }
+  refuseOverride(req, res, ALL_METHODS);
+}
+
+/** Throws the same on a path that has GET and HEAD only. */
+export function refuseOverrideOfGet<Params>(req: Request<Params>, res: Response): void {
+  refuseOverride(req, res, READ_METHODS);
 }
 
 /** Throws `method_not_allowed` for a path that has DELETE, GET, HEAD and, for an override, POST. */
 export const methodNotAllowed: RequestHandler = (req, res) => {
   refuseContradictoryOverride(req, res);
-  res.set('Allow', 'DELETE, GET, HEAD, POST');
+  res.set('Allow', ALL_METHODS);
   throw new ServiceError('method_not_allowed');
 };
 
 /** Throws `method_not_allowed` for a path that has GET and HEAD only. */
 export const methodOnlyGet: RequestHandler = (_req, res) => {
-  res.set('Allow', 'GET, HEAD');
+  res.set('Allow', READ_METHODS);
   throw new ServiceError('method_not_allowed');
 };
+
+function refuseOverride<Params>(req: Request<Params>, res: Response, allowed: string): void {
+  const asked = req.get(OVERRIDE_HEADER)?.toUpperCase();
+  if (asked === undefined || asked === req.method) return;
+  const { wireMethod } = requestContext(res);
+  res.set('Allow', allowed);
+  throw new ServiceError('method_not_allowed', {
+    'en-us': `The header X-HTTP-Method-Override contradicts the method ${wireMethod}.`,
+    'zh-cn': `请求头X-HTTP-Method-Override与请求方法${wireMethod}不符。`,
+  });
+}

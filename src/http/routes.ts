@@ -16,6 +16,7 @@ import {
   methodNotAllowed,
   methodOnlyGet,
   refuseContradictoryOverride,
+  refuseOverrideOfGet,
   validate,
   type ProjectPathIds,
   type Step,
@@ -39,7 +40,9 @@ export function addApiRoutes(
   idempotentResponses: IdempotentResponses,
   makeCounters?: MakeCounters,
 ): void {
-  const readable = [chain(refuseContradictoryOverride, limitUri), readBody(limits.maxBodyBytes)];
+  const readWhole = readBody(limits.maxBodyBytes);
+  const readable = [chain(refuseContradictoryOverride, limitUri), readWhole];
+  const readableGet = [chain(refuseOverrideOfGet, limitUri), readWhole];
   const identified = [
     authenticate(identity, limits.requestTimeoutMs),
     limitCaller(limits.requestsPerMinute, makeCounters),
@@ -67,11 +70,11 @@ export function addApiRoutes(
     .all(methodNotAllowed);
   router
     .route(CAPABILITIES)
-    .get(...readable, chain(...mayList, validate(noQuery)), controller.capabilities)
+    .get(...readableGet, chain(...mayList, validate(noQuery)), controller.capabilities)
     .all(methodOnlyGet);
   router
     .route(NODES)
-    .get(...readable, chain(...mayListNodes, validate(...page)), nodesController.list)
+    .get(...readableGet, chain(...mayListNodes, validate(...page)), nodesController.list)
     .all(methodOnlyGet);
 }
 

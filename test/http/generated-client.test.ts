@@ -38,6 +38,12 @@ export async function end(client: ReturnType<typeof createClient<paths>>, path: 
   throw new Error([code, String(dryRun), ...arrays].join());
 }
 
+export async function names(client: ReturnType<typeof createClient<paths>>): Promise<(string | undefined)[]> {
+  const { data } = await client.GET('/v3/{project_id}/nodes', { params: { path: { project_id: 'p' }, query: { limit: 1 } } });
+  const actions: ('listProcesses' | 'deleteProcesses' | 'get')[] = data?.caller.actions ?? [];
+  return [...(data?.nodes ?? []).map(({ name }) => name), ...actions];
+}
+
 export const unauthorized: components['schemas']['GatewayError']['error_code'] = 'APIGW.0301';
 export const wrong: Error = new Error('Error is still what it was');
 // @ts-expect-error -- there is no such code

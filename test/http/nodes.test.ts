@@ -166,6 +166,20 @@ describe('a request for the nodes of a project', () => {
   });
 });
 
+describe.each([PATH, `/v3/${projectId}/instances/${instanceId}/nodes/${nodeId}/capabilities`])(
+  'a GET of %s',
+  (path) => {
+    it.each(['DELETE', 'PUT', 'POST'])(
+      'that asks for the method %s too is refused, with the methods of this path',
+      async (method) => {
+        const { get } = start();
+        const answer = await get('', TOKEN, path).set('X-HTTP-Method-Override', method);
+        expect([answer.status, answer.headers['allow']]).toEqual([405, 'GET, HEAD']);
+      },
+    );
+  },
+);
+
 describe('a real service', () => {
   const service = new ServiceProcess();
   const configure = (name: string): void => {
