@@ -108,12 +108,15 @@ describe('of the requests that come over one connection', () => {
   });
 });
 
+/** A piece of the body has at most 512 chunks, and a turn of the event loop at most 4 pieces. */
+const MAX_CHUNKS_IN_TURN = 2048;
+
 describe('a body in chunks', () => {
   it.each([
     ['large ones', 16_000, 500],
     ['those of a byte', 1, 200_000],
   ])('is not read ahead of what is parsed: %s', async (_which, size, count) => {
-    const [copied, ahead] = [{ bytes: 0 }, { most: 0 }];
+    const [copied, ahead, inTurn] = [{ bytes: 0 }, { most: 0 }, { now: 0, most: 0 }];
     const concat = Buffer.concat.bind(Buffer);
     jest.spyOn(Buffer, 'concat').mockImplementation((pieces, length) => {
       const whole = concat(pieces, length);
@@ -123,6 +126,9 @@ describe('a body in chunks', () => {
     const server = createServer((req, res) => {
       let parsed = 0;
       req.on('data', (piece: Buffer) => {
+        if (inTurn.now === 0) setImmediate(() => (inTurn.now = 0));
+        inTurn.now += 1;
+        inTurn.most = Math.max(inTurn.most, inTurn.now);
         parsed += (piece.length / size) * chunk.length;
         ahead.most = Math.max(ahead.most, req.socket.bytesRead - parsed);
       });
@@ -138,6 +144,7 @@ describe('a body in chunks', () => {
     expect(await text(socket)).toMatch(/^HTTP\/1.1 200 /);
     expect(ahead.most).toBeLessThanOrEqual(2 * READ_BYTES + chunk.length + HEAD_BYTES);
     expect(copied.bytes).toBeLessThanOrEqual(chunk.length * count);
+    expect(inTurn.most).toBeLessThanOrEqual(MAX_CHUNKS_IN_TURN);
     server.close();
   });
 });
