@@ -3,6 +3,7 @@ import type { Sentence, ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
 import type { LockReading } from './locks.ts';
 import type { Incarnation, ProcessListRow, Session } from './session.ts';
+import type { RunningStatement, StatementLook } from './statement.ts';
 
 /** The three ids of the URL that name a node. */
 export interface NodeKey {
@@ -92,8 +93,11 @@ export interface ControlConnection {
    * Throws `node_unavailable`, also if the list does not show this connection, or the node's main port reaches another server.
    */
   list(deadline: Deadline, wanted?: readonly bigint[]): Promise<ProcessList>;
-  /** Sends KILL for a listed session, and returns the outcome. Never throws. */
-  kill(session: Session, limits: KillLimits): Promise<KillResult>;
+  /**
+   * Sends KILL for a listed session, or for the statement that it was seen to run, and returns the outcome. A statement that has ended is
+   * `not_found` where KILL takes its id. Never throws.
+   */
+  kill(session: Session, limits: KillLimits, statement?: RunningStatement): Promise<KillResult>;
   /**
    * Sends KILL for listed sessions, in their order; many before the first answer, if the node allows that. Calls `onResult` with the outcome
    * of each KILL that was sent. Returns the sessions whose KILL was not sent. Never throws.
@@ -105,12 +109,15 @@ export interface ControlConnection {
   ): Promise<readonly Session[]>;
   /**
    * Returns the sessions whose KILL the node is known to refuse, with the reason. Sends no KILL. The node can refuse others too.
-   * Throws `node_unavailable`.
+   * With `areStatements` it is about the statements of the sessions. Throws `node_unavailable`.
    */
   predictRefusals(
     sessions: readonly Session[],
     deadline: Deadline,
+    areStatements?: boolean,
   ): Promise<ReadonlyMap<bigint, ServiceError>>;
+  /** Reads the statements that these listed sessions run. Throws `node_unavailable`. */
+  statements(sessions: readonly Session[], deadline: Deadline): Promise<StatementLook>;
   /** Returns the sessions, listed or not, that have a transaction; undefined if the node does not show them. Throws `node_unavailable`. */
   transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
   /**

@@ -64,10 +64,11 @@ function instrumentConnection(connection: ControlConnection, stages: Stages): Co
     hidesRollbacks,
     ours: () => connection.ours(),
     list: (deadline, wanted) => timed(stages.list, connection.list(deadline, wanted)),
-    kill: (session, limits) => timed(stages.kill, connection.kill(session, limits)),
+    kill: (...kill) => timed(stages.kill, connection.kill(...kill)),
     killAhead: (sessions, limits, onResult) =>
       timed(stages.kill, connection.killAhead(sessions, limits, onResult)),
-    predictRefusals: (sessions, deadline) => connection.predictRefusals(sessions, deadline),
+    predictRefusals: (...kills) => connection.predictRefusals(...kills),
+    statements: (sessions, deadline) => connection.statements(sessions, deadline),
     transactions: (deadline) => connection.transactions(deadline),
     locks: (list, deadline) => connection.locks(list, deadline),
   };

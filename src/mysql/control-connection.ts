@@ -5,6 +5,7 @@ import type { LockReading } from '../domain/locks.ts';
 import type { ControlConnection, KillLimits, KillResult } from '../domain/node.ts';
 import type { Node, OwnSessions, ProcessList, TransactionState } from '../domain/node.ts';
 import type { Incarnation, Session } from '../domain/session.ts';
+import type { RunningStatement, StatementLook } from '../domain/statement.ts';
 import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import type { Grants } from './grants.ts';
@@ -23,6 +24,7 @@ import { readLocks } from './locks.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import type { SharedProcessList } from './process-list.ts';
 import type { SharedLockReads } from './shared-lock-reads.ts';
+import { StatementReader } from './statements.ts';
 
 /** The reads of locks that requests to one node share. */
 export type LockReads = SharedLockReads<readonly TransactionRow[] | undefined, LockReading>;
@@ -50,6 +52,7 @@ export class LeasedConnection implements ControlConnection {
   readonly #target: KillTarget;
   readonly #refusals: KillRefusals;
   #hasListed = false;
+  #statements: StatementReader | undefined;
 
   constructor(opened: Opened, list: SharedProcessList, ours: () => OwnSessions) {
     const { connection, node, identity, grants } = opened;
@@ -76,8 +79,13 @@ export class LeasedConnection implements ControlConnection {
   }
 
   /** See ControlConnection. A KILL that the node denied is `not_sent` if a new connection may send it: it had no effect. */
-  async kill(session: Session, limits: KillLimits): Promise<KillResult> {
-    const result = await killSession(this.#target, session, this.#sendLimits(limits));
+  async kill(
+    session: Session,
+    limits: KillLimits,
+    statement?: RunningStatement,
+  ): Promise<KillResult> {
+    const sendLimits = this.#sendLimits(limits);
+    const result = await killSession(this.#target, session, sendLimits, statement);
     return this.#refusals.explain(result, limits.deadline);
   }
 
@@ -108,8 +116,19 @@ export class LeasedConnection implements ControlConnection {
   predictRefusals(
     sessions: readonly Session[],
     deadline: Deadline,
+    areStatements?: boolean,
   ): Promise<ReadonlyMap<bigint, ServiceError>> {
-    return this.#refusals.predict(sessions, deadline);
+    return this.#refusals.predict(sessions, deadline, areStatements);
+  }
+
+  /** See ControlConnection. */
+  statements(sessions: readonly Session[], deadline: Deadline): Promise<StatementLook> {
+    const { connection, identity, node } = this.#opened;
+    this.#statements ??= new StatementReader(connection, identity, node, () =>
+      this.#list.read(undefined),
+    );
+    const reader = this.#statements;
+    return this.#readChecked(() => withDeadline(deadline, reader.read(sessions, deadline)));
   }
 
   /** See ControlConnection. */

@@ -100,14 +100,17 @@ function mayCallRdsKill(grants: readonly string[]): boolean {
   );
 }
 
-/** Returns true if the node has a procedure mysql.rds_kill that the control account may execute. Throws the driver's error. */
+/** A procedure of a cloud's MySQL in place of KILL. */
+type KillProcedure = 'rds_kill' | 'rds_kill_query';
+
+/** Returns true if the node has this procedure in `mysql`, and the control account may execute it. Throws the driver's error. */
 export async function hasProcedure(
   connection: DriverConnection,
   node: Node,
   deadline: Deadline,
+  procedure: KillProcedure = 'rds_kill',
 ): Promise<boolean> {
-  const sql =
-    "SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME = 'rds_kill'";
+  const sql = `SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME = '${procedure}'`;
   return (await connection.query(sql, node.listTimeoutMs, deadline)).rows.length > 0;
 }
 
@@ -123,13 +126,13 @@ export function grantMissing(grant: string, cause?: unknown): ServiceError {
   );
 }
 
-/** Returns the error for a node without the procedure `mysql.rds_kill`. */
-export function procedureMissing(cause?: unknown): ServiceError {
+/** Returns the error for a node without the procedure that ends its sessions. */
+export function procedureMissing(procedure: KillProcedure, cause?: unknown): ServiceError {
   return new ServiceError(
     'node_unavailable',
     {
-      'en-us': 'The node has no procedure mysql.rds_kill, which the configuration asks for.',
-      'zh-cn': '节点上没有配置所要求的存储过程mysql.rds_kill。',
+      'en-us': `The node has no procedure mysql.${procedure}, which the configuration asks for.`,
+      'zh-cn': `节点上没有配置所要求的存储过程mysql.${procedure}。`,
     },
     cause === undefined ? undefined : { cause },
   );

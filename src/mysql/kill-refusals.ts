@@ -5,7 +5,7 @@ import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
 import { grantMissing, hasProcedure, procedureMissing, readGrants, type Grants } from './grants.ts';
 import type { ServerIdentity } from './identity.ts';
-import { isDenial } from './kill.ts';
+import { isDenial, procedureFor } from './kill.ts';
 import { serverErrorNumber } from './server-errors.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import { sessionsOfSystemUsers } from './system-users.ts';
@@ -31,6 +31,7 @@ export class KillRefusals {
   async predict(
     sessions: readonly Session[],
     deadline: Deadline,
+    areStatements = false,
   ): Promise<ReadonlyMap<bigint, ServiceError>> {
     const [connection, node] = [this.#connection, this.#node];
     const refused = (some: readonly Session[], trouble: ServiceError) =>
@@ -42,8 +43,9 @@ export class KillRefusals {
         return refused(sessions, grantMissing(missingToKill));
       }
       if (node.killWith === 'rds_kill') {
-        const isThere = await hasProcedure(connection, node, deadline);
-        return refused(isThere ? [] : sessions, procedureMissing());
+        const procedure = procedureFor(areStatements);
+        const isThere = await hasProcedure(connection, node, deadline, procedure);
+        return refused(isThere ? [] : sessions, procedureMissing(procedure));
       }
       if (!this.#hasSystemUsers() || this.#atLogin.hasSystemUser || grants.hasSystemUser) {
         return new Map();

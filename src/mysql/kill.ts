@@ -1,5 +1,6 @@
 import type { KillLimits, KillResult, Node } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
+import type { RunningStatement } from '../domain/statement.ts';
 import { ServiceError } from '../errors.ts';
 import { NotSentError } from './driver/driver-connection.ts';
 import type { DriverConnection, Unless } from './driver/driver-connection.ts';
@@ -22,16 +23,18 @@ export interface SendLimits extends KillLimits {
 
 /**
  * Sends KILL for one listed session, and returns the outcome. Promise 1: it takes a `Session`, not an id, so every id comes from a process
- * list. OK from the server means that it marked the session; its transaction can still roll back. Never throws.
+ * list. OK from the server means that it marked the session; its transaction can still roll back. With `statement` the KILL is for that
+ * statement alone. Never throws.
  */
 export async function killSession(
   { connection, flavour, node }: KillTarget,
   session: Session,
   { sendBy, deadline, unless }: SendLimits,
+  statement?: RunningStatement,
 ): Promise<KillResult> {
   try {
     const { warnings } = await connection.query(
-      killSql(session, flavour, node),
+      killSql(session, flavour, node, statement),
       node.killTimeoutMs,
       deadline,
       { sendBy, areWarningsRead: flavour === 'tidb', unless },
@@ -41,7 +44,7 @@ export async function killSession(
     return { outcome: 'refused', trouble: denied(new Error(warnings.join('; '))) };
   } catch (error) {
     if (error instanceof NotSentError) return { outcome: 'not_sent', trouble: error.trouble };
-    const result = resultOf(error, node);
+    const result = resultOf(error, node, statement);
     // The node may still work on the KILL, and statements behind it would wait: another connection finds the outcome.
     if (result.outcome === 'unknown') connection.break();
     return result;
@@ -100,21 +103,42 @@ async function killOneByOne(
 }
 
 // Promise 1: a bigint prints as decimal digits only. A placeholder would send the id as a text, or servers could not prepare the statement.
-function killSql({ id }: Session, flavour: Flavour, { killWith }: Node): string {
+function killSql(
+  { id }: Session,
+  flavour: Flavour,
+  { killWith }: Node,
+  statement?: RunningStatement,
+): string {
   const digits = id.toString();
+  if (statement !== undefined) return killStatementSql(digits, statement, flavour, killWith);
   if (killWith === 'rds_kill') return `CALL mysql.rds_kill(${digits})`;
   // Without the word TIDB the server can answer OK and do nothing.
   return flavour === 'tidb' ? `KILL TIDB CONNECTION ${digits}` : `KILL CONNECTION ${digits}`;
 }
 
-function resultOf(error: unknown, node: Node): KillResult {
-  if (isServerError(error, 'ER_NO_SUCH_THREAD')) return { outcome: 'not_found' };
+function killStatementSql(
+  digits: string,
+  { id, isKilledById }: RunningStatement,
+  flavour: Flavour,
+  killWith: Node['killWith'],
+): string {
+  if (killWith === 'rds_kill') return `CALL mysql.rds_kill_query(${digits})`;
+  if (isKilledById && id !== undefined) return `KILL QUERY ID ${id.toString()}`;
+  return flavour === 'tidb' ? `KILL TIDB QUERY ${digits}` : `KILL QUERY ${digits}`;
+}
+
+function resultOf(error: unknown, node: Node, statement?: RunningStatement): KillResult {
+  if (isServerError(error, 'ER_NO_SUCH_THREAD', 'ER_NO_SUCH_QUERY'))
+    return { outcome: 'not_found' };
   if (mayKillHaveRun(error)) {
     return { outcome: 'unknown', trouble: nodeTrouble(error, node.connectTimeoutMs) };
   }
   const isCalled = node.killWith === 'rds_kill';
   if (isCalled && isServerError(error, 'ER_SP_DOES_NOT_EXIST')) {
-    return { outcome: 'refused', trouble: procedureMissing(error) };
+    return {
+      outcome: 'refused',
+      trouble: procedureMissing(procedureFor(statement !== undefined), error),
+    };
   }
   const isDenied = isCalled || isServerError(error, 'ER_KILL_DENIED_ERROR');
   return {
@@ -136,6 +160,11 @@ function denied(cause: unknown, number?: number): ServiceError {
     },
     { cause },
   );
+}
+
+/** Returns the procedure that ends sessions, or statements, on a node with `kill_with: rds_kill`. */
+export function procedureFor(isStatement: boolean): 'rds_kill' | 'rds_kill_query' {
+  return isStatement ? 'rds_kill_query' : 'rds_kill';
 }
 
 /** Returns true if the node refused a KILL for a reason that the grants can explain. */

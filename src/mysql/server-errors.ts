@@ -70,6 +70,8 @@ const SERVER_ERRORS = {
   ER_PARSE_ERROR: { number: 1064 },
   ER_COLUMNACCESS_DENIED_ERROR: { number: 1143 },
   ER_NO_SUCH_TABLE: { number: 1146 },
+  // MariaDB: the session runs another statement.
+  ER_NO_SUCH_QUERY: { number: 1957 },
 } satisfies Record<string, ServerError>;
 
 /** The server's name for an error. */

@@ -9,6 +9,7 @@ import type {
   Nodes,
 } from '../../src/domain/node.ts';
 import type { ProcessListRow, Session } from '../../src/domain/session.ts';
+import type { RunningStatement } from '../../src/domain/statement.ts';
 import { ServiceError } from '../../src/errors.ts';
 
 /**
@@ -56,6 +57,8 @@ export class FakeNodes implements Nodes {
     threadIds: new Map(),
     sources: { row: 'available', metadata: 'available' },
   };
+  /** The number of the last statement of each session that ran one. */
+  readonly statementIds = new Map<bigint, bigint>();
   /** Sessions whose KILL the node refuses. */
   readonly protected = new Set<bigint>();
   /** True if the node can predict its refusals. */
@@ -89,6 +92,14 @@ export class FakeNodes implements Nodes {
       id: id.toString(),
     });
     return id;
+  }
+
+  /** The session begins this statement, or with null waits for its next one. */
+  run(id: bigint, info: string | null): void {
+    const row = this.#threads.get(id);
+    const command = info === null ? 'Sleep' : 'Query';
+    if (row) this.#threads.set(id, { ...row, command, info });
+    this.statementIds.set(id, (this.statementIds.get(id) ?? 0n) + 1n);
   }
 
   disconnect(id: bigint): void {
@@ -161,7 +172,11 @@ export class FakeNodes implements Nodes {
     const { server, startedAt, begunBy } = this;
     const seenAt = this.clock();
     const isGone = (): boolean => state.isLost || !this.has(id);
-    const kill = (session: Session, { sendBy, deadline }: KillLimits): KillResult => {
+    const kill = (
+      session: Session,
+      { sendBy, deadline }: KillLimits,
+      statement?: RunningStatement,
+    ): KillResult => {
       this.beforeKill();
       if (this.clock() >= Math.min(sendBy, deadline)) {
         return { outcome: 'not_sent', trouble: limitReached() };
@@ -171,7 +186,8 @@ export class FakeNodes implements Nodes {
       const fault = this.faults.get(session.id);
       this.faults.delete(session.id);
       state.isLost = fault !== undefined && fault !== 'refused';
-      return this.#killed(session.id, fault, id);
+      const isStatement = statement !== undefined;
+      return this.#killed(session.id, fault, id, isStatement);
     };
     return {
       id,
@@ -187,7 +203,7 @@ export class FakeNodes implements Nodes {
         if (isGone()) return Promise.reject(lost());
         return Promise.resolve({ rows: [...this.#threads.values()], askedAt });
       },
-      kill: (session, limits) => Promise.resolve(kill(session, limits)),
+      kill: (session, limits, statement) => Promise.resolve(kill(session, limits, statement)),
       killAhead: (sessions, limits, onResult) => {
         let doubted = 0;
         this.batched += sessions.length;
@@ -212,6 +228,13 @@ export class FakeNodes implements Nodes {
         const refused = sessions.filter(({ id }) => this.canPredict && this.protected.has(id));
         return Promise.resolve(new Map(refused.map((session) => [session.id, isProtected()])));
       },
+      statements: (sessions, deadline) => {
+        if (this.clock() >= deadline) return Promise.reject(limitReached());
+        if (isGone()) return Promise.reject(lost());
+        const askedAt = this.clock();
+        const running = new Map(sessions.flatMap(({ id: session }) => this.#statementOf(session)));
+        return Promise.resolve({ askedAt, answeredAt: askedAt, running });
+      },
       transactions: (deadline) => {
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
@@ -226,11 +249,16 @@ export class FakeNodes implements Nodes {
     };
   }
 
-  #killed(id: bigint, fault: Fault | undefined, sentOver: bigint): KillResult {
+  #killed(
+    id: bigint,
+    fault: Fault | undefined,
+    sentOver: bigint,
+    isStatement: boolean,
+  ): KillResult {
     const result: KillResult =
-      fault === undefined ? this.#end(id) : { outcome: 'unknown', trouble: lost() };
+      fault === undefined ? this.#end(id, isStatement) : { outcome: 'unknown', trouble: lost() };
     if (fault === 'refused') return { outcome: 'refused', trouble: lost() };
-    if (fault === 'lost, and was carried out') this.#end(id);
+    if (fault === 'lost, and was carried out') this.#end(id, isStatement);
     if (fault === 'lost, and marked the session') this.#mark(id);
     if (fault === 'lost, and waits in the old connection') this.#waiting.set(sentOver, id);
     if (fault === 'lost, and the old connection cannot be ended') this.#immortal.add(sentOver);
@@ -240,13 +268,22 @@ export class FakeNodes implements Nodes {
     return result;
   }
 
-  #end(id: bigint): KillResult {
+  #end(id: bigint, isStatement: boolean): KillResult {
     if (!this.has(id)) return { outcome: 'not_found' };
     if (this.protected.has(id)) return { outcome: 'refused', trouble: isProtected() };
     if (this.asleep.delete(id) || this.#immortal.has(id)) return { outcome: 'killed' };
-    if (this.leaving.has(id)) this.#mark(id);
+    if (isStatement) this.run(id, null);
+    else if (this.leaving.has(id)) this.#mark(id);
     else this.disconnect(id);
     return { outcome: 'killed' };
+  }
+
+  #statementOf(id: bigint): [bigint, RunningStatement | 'idle'][] {
+    const row = this.#threads.get(id);
+    if (row === undefined) return [];
+    if (row.command === 'Sleep') return [[id, 'idle']];
+    const numbers = { id: this.statementIds.get(id), isClientsId: true, isKilledById: false };
+    return [[id, { ...numbers, isEnding: false, info: row.info ?? '', ranMs: 0 }]];
   }
 
   #mark(id: bigint): void {

@@ -1,0 +1,56 @@
+/** The statement that a session runs, as the node showed it in one look. */
+export interface RunningStatement {
+  /** The node's number of the statement; undefined if the node shows none. No two statements of a session have the same. */
+  readonly id: bigint | undefined;
+  /** True if `id` stays the same while a routine runs statements of its own: MySQL. On MariaDB each of these has an id. */
+  readonly isClientsId: boolean;
+  /** True if KILL takes `id`, so that it ends no other statement: MariaDB. */
+  readonly isKilledById: boolean;
+  /** True if the node shows that a KILL has marked the statement. */
+  readonly isEnding: boolean;
+  /** The text, as far as the node shows it. */
+  readonly info: string;
+  /** A time that the statement has surely run, in milliseconds; 0 if the node shows none. */
+  readonly ranMs: number;
+}
+
+/** The statements of some sessions at one moment. */
+export interface StatementLook {
+  /** The times at which the look was sent and answered, in milliseconds of `performance.now()`. */
+  readonly askedAt: number;
+  readonly answeredAt: number;
+  /** The statement of each session; `idle` if the session runs none. A session that is missing has left. */
+  readonly running: ReadonlyMap<bigint, RunningStatement | 'idle'>;
+}
+
+/** A statement, and the time at which the look that showed it was sent. */
+export interface SeenStatement {
+  readonly statement: RunningStatement;
+  readonly askedAt: number;
+}
+
+/**
+ * Compares a statement with the one that a later look shows for the same session. `same`: it is that statement, or another statement of the
+ * same routine. `other`: the first statement has ended. `unclear`: it has ended, or it is a routine that runs another statement.
+ */
+export function compareStatements(
+  { statement: seen, askedAt }: SeenStatement,
+  found: RunningStatement,
+  answeredAt: number,
+): 'same' | 'other' | 'unclear' {
+  if (seen.id !== undefined && seen.id === found.id) return 'same';
+  // It began before the first look, and a client runs one statement at a time.
+  if (found.ranMs > answeredAt - askedAt) return 'same';
+  if (seen.isClientsId && found.isClientsId) return 'other';
+  const haveNoId = seen.id === undefined && found.id === undefined;
+  return haveNoId && seen.info === found.info && seen.ranMs <= found.ranMs ? 'same' : 'unclear';
+}
+
+/** Process lists cut texts at 100 bytes, and the last character can be incomplete. */
+const SHORTEST_CUT = 97;
+
+/** Returns true if a statement begins with the text that the caller saw, as far as the node shows the statement. */
+export function beginsWith({ info }: RunningStatement, expected: string): boolean {
+  const isCut = Buffer.byteLength(info) >= SHORTEST_CUT;
+  return info.startsWith(expected) || (isCut && expected.startsWith(info));
+}
