@@ -4,7 +4,7 @@ import type { Conclusion, Denial, Intent } from '../domain/termination.ts';
 import { escapeControlCharacters } from '../escape-control-characters.ts';
 
 /** Returns the record of sessions that are about to be killed. */
-export function intentRecord({ origin, node, sessions, areOurs = false }: Intent): object {
+export function intentRecord({ origin, node, sessions, scope, areOurs = false }: Intent): object {
   const { requestId, traceId, caller, proof, address, reason } = origin;
   return {
     record: 'intent',
@@ -14,6 +14,7 @@ export function intentRecord({ origin, node, sessions, areOurs = false }: Intent
     ...{ caller, proof, address },
     ...nodeFields(node),
     reason,
+    scope,
     sessions: sessions.map(({ id, user, host, db, command, time }) => ({
       ...{ id, user, host, db, command, time },
       ...(areOurs && { control_connection: true }),
@@ -22,13 +23,14 @@ export function intentRecord({ origin, node, sessions, areOurs = false }: Intent
 }
 
 /** Returns the record of the outcomes of an intent. */
-export function outcomeRecord({ origin, node, outcomes }: Conclusion): object {
+export function outcomeRecord({ origin, node, outcomes, scope }: Conclusion): object {
   return {
     record: 'outcome',
     time: now(),
     request_id: origin.requestId,
     trace_id: origin.traceId,
     ...nodeFields(node),
+    scope,
     sessions: outcomes.map(({ id, outcome }) => ({ id, outcome })),
   };
 }

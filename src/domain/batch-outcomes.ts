@@ -50,10 +50,19 @@ export class BatchOutcomes {
     return chosen;
   }
 
+  /** Drops chosen sessions that run no statement to end: they are not found. Returns the others. */
+  keepOnly(kept: readonly Session[], chosen: readonly Session[]): readonly Session[] {
+    const ids = new Set(kept.map(({ id }) => id));
+    for (const { id } of chosen) if (!ids.has(id)) this.conclude(id, 'not_found');
+    return kept;
+  }
+
   /** Concludes a dry run: a session fails if the node is known to refuse its KILL. Throws `node_unavailable`. */
   async predict(sessions: readonly Session[], connection: ControlConnection): Promise<void> {
     if (sessions.length === 0) return;
-    const refusals = await connection.predictRefusals(sessions, this.#request.deadline);
+    const { deadline, scope } = this.#request;
+    const areStatements = scope === 'statement';
+    const refusals = await connection.predictRefusals(sessions, deadline, areStatements);
     for (const { id } of sessions) {
       const trouble = refusals.get(id);
       this.note(trouble);
@@ -64,10 +73,10 @@ export class BatchOutcomes {
   /** Promise 6: returns the sessions only once the audit has them on record. Throws `audit_unavailable`. */
   async putOnRecord(sessions: readonly Session[]): Promise<readonly Session[]> {
     if (sessions.length === 0) return sessions;
-    const { origin, deadline } = this.#request;
+    const { origin, deadline, scope } = this.#request;
     this.#recorded = sessions.map(({ id }) => id);
     try {
-      await this.#audit.intend({ origin, node: this.#node, sessions }, deadline);
+      await this.#audit.intend({ origin, node: this.#node, sessions, scope }, deadline);
       return sessions;
     } catch (error) {
       // The intent can still reach the disk, so its outcome follows.
@@ -120,6 +129,7 @@ export class BatchOutcomes {
       id,
       outcome: this.#outcomes.get(id)?.outcome ?? 'unknown',
     }));
-    this.#audit.conclude({ origin: this.#request.origin, node: this.#node, outcomes });
+    const { origin, scope } = this.#request;
+    this.#audit.conclude({ origin, node: this.#node, outcomes, scope });
   }
 }

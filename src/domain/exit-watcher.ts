@@ -104,6 +104,7 @@ export class ExitWatcher {
   }
 }
 
-async function pauseUnless(stopping: AbortSignal, milliseconds: number): Promise<void> {
+/** Resolves after a time in milliseconds, or at once when the service stops. */
+export async function pauseUnless(stopping: AbortSignal, milliseconds: number): Promise<void> {
   await pause(milliseconds, undefined, { signal: stopping }).catch(() => undefined);
 }

@@ -6,6 +6,7 @@ import type { ControlConnection, KillResult } from './node.ts';
 import type { Nodes, ProcessList } from './node.ts';
 import { SessionSnapshot, type SnapshotParts } from './session-snapshot.ts';
 import { isSameIncarnation, type Session, type UsedConnection } from './session.ts';
+import { StatementKills } from './statement-kills.ts';
 import type { Audit, Outcome, Termination, TerminationRequest } from './termination.ts';
 import { OUTCOMES, resolveUnansweredKills, type UnansweredKill } from './unanswered-kills.ts';
 
@@ -35,7 +36,9 @@ export class KillBatch {
   /** The sessions to kill, in the order of the request. A session whose KILL may have had an effect never returns here. */
   readonly #pending: Session[] = [];
   readonly #unanswered: UnansweredKill[] = [];
-  readonly #exits: ExitWatcher;
+  /** What ends statements, if the request is for these alone. */
+  readonly #statements: StatementKills | undefined;
+  readonly #exits: Pick<ExitWatcher, 'expect' | 'stateOf' | 'watch'>;
   /** The connection that read the first list; set once that list is on record. A later one must lead to the same incarnation. */
   #first: UsedConnection | undefined;
   #mayHaveSent = false;
@@ -43,10 +46,13 @@ export class KillBatch {
   #hadUnanswered = false;
 
   constructor(request: TerminationRequest, parts: KillBatchParts) {
+    const statements =
+      request.scope === 'statement' ? new StatementKills(request, parts.now) : undefined;
     this.#request = request;
-    this.#parts = parts;
+    this.#parts = { ...parts, senderOver: statements?.senderOver.bind(statements) };
+    this.#statements = statements;
     this.#outcomes = new BatchOutcomes(request, parts);
-    this.#exits = new ExitWatcher(parts.now, this.#outcomes);
+    this.#exits = statements ?? new ExitWatcher(parts.now, this.#outcomes);
   }
 
   /** Returns the outcome of every id. Throws `node_unavailable` or `audit_unavailable` only if no KILL was sent. */
@@ -86,7 +92,7 @@ export class KillBatch {
     const snapshot = await SessionSnapshot.read(connection, this.#parts, deadline, wanted);
     if (this.#first === undefined) {
       // Concludes each id without a client session that matches `expected` as not found.
-      const chosen = this.#outcomes.choose(snapshot);
+      const chosen = await this.#choose(snapshot);
       if (isDryRun) await this.#outcomes.predict(chosen, connection);
       // Promise 6: the record is on disk before the first KILL.
       else this.#pending.push(...(await this.#outcomes.putOnRecord(chosen)));
@@ -98,6 +104,13 @@ export class KillBatch {
     if (!canGoOn) return;
     if (this.#unanswered.length > 0) await this.#resolveUnanswered(connection);
     if (this.#request.waitMs !== undefined) await this.#watchExits(snapshot);
+  }
+
+  async #choose(snapshot: SessionSnapshot): Promise<readonly Session[]> {
+    const chosen = this.#outcomes.choose(snapshot);
+    if (this.#statements === undefined) return chosen;
+    const running = await this.#statements.choose(chosen, snapshot.connection);
+    return this.#outcomes.keepOnly(running, chosen);
   }
 
   /** Promise 1: throws `node_unavailable` if the incarnation began after the request, or is not that of the first list. */
@@ -174,7 +187,12 @@ export class KillBatch {
     const { node, audit, now } = this.#parts;
     const { origin, deadline } = this.#request;
     const kills = this.#unanswered.splice(0);
-    const parts = { node, audit, now, origin, deadline, outcomes: this.#outcomes };
+    const statements = this.#statements;
+    const judgeListed = statements?.resolve.bind(statements);
+    const parts = {
+      ...{ node, audit, now, origin, deadline, outcomes: this.#outcomes },
+      ...(judgeListed && { judgeListed }),
+    };
     const resolved = await resolveUnansweredKills(kills, connection, parts);
     for (const { id, outcome } of resolved) this.#conclude(id, outcome);
   }
@@ -190,7 +208,8 @@ export class KillBatch {
   #finish(): Termination {
     for (const { session } of this.#unanswered) this.#conclude(session.id, 'unknown');
     for (const session of this.#pending) this.#outcomes.concludeUnsent(session);
-    return this.#outcomes.finish(this.#mayHaveSent, (id) => this.#exits.stateOf(id));
+    const result = this.#outcomes.finish(this.#mayHaveSent, (id) => this.#exits.stateOf(id));
+    return this.#statements?.describe(result) ?? result;
   }
 }
 

@@ -1,7 +1,7 @@
 import { asServiceError, ServiceError } from '../errors.ts';
 import type { UserSessions } from './user-sessions.ts';
 import type { Deadline } from './deadline.ts';
-import type { ControlConnection, KillResult, Node, NodeKey } from './node.ts';
+import type { ControlConnection, KillLimits, KillResult, Node, NodeKey } from './node.ts';
 import type { OwnSessions, ProcessList } from './node.ts';
 import { InternalThreadHistory } from './internal-thread-history.ts';
 import { isSameSession, type ProcessListRow, type Session } from './session.ts';
@@ -15,17 +15,26 @@ export interface SnapshotParts {
   readonly selector: SessionSelector;
   /** The clock, in milliseconds of `performance.now()`. */
   readonly now: () => number;
+  /** Returns what sends KILLs in place of the connection itself: for statements. */
+  readonly senderOver?: ((connection: ControlConnection) => KillSender) | undefined;
 }
+
+/** Sends the KILLs of one request, as `ControlConnection` says. */
+export type KillSender = {
+  kill(session: Session, limits: KillLimits): Promise<KillResult>;
+} & Pick<ControlConnection, 'killAhead'>;
 
 /** The user sessions in the last process list that one connection read. Sends KILLs over that connection alone. */
 export class SessionSnapshot {
   readonly #connection: ControlConnection;
+  readonly #sender: KillSender;
   readonly #parts: SnapshotParts;
   #list: ProcessList;
   #present: UserSessions;
 
   private constructor(connection: ControlConnection, parts: SnapshotParts, list: ProcessList) {
     this.#connection = connection;
+    this.#sender = parts.senderOver?.(connection) ?? connection;
     this.#parts = parts;
     this.#list = list;
     this.#present = parts.selector.select(parts.node, connection, list);
@@ -72,7 +81,7 @@ export class SessionSnapshot {
       return isPresent;
     });
     const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;
-    return this.#connection.killAhead(present, { sendBy, deadline }, onResult);
+    return this.#sender.killAhead(present, { sendBy, deadline }, onResult);
   }
 
   /**
@@ -88,7 +97,7 @@ export class SessionSnapshot {
       }
       if (!this.#isPresent(session)) return { outcome: 'not_found' };
       const sendBy = this.#list.askedAt + MAX_LIST_AGE_MS;
-      const result = await this.#connection.kill(session, { sendBy, deadline });
+      const result = await this.#sender.kill(session, { sendBy, deadline });
       // The list can get too old while the KILL waits behind statements of other requests.
       if (result.outcome !== 'not_sent') return result;
     }

@@ -8,6 +8,8 @@ export interface Expectation {
   readonly id: bigint;
   readonly host?: string | undefined;
   readonly user?: string | undefined;
+  /** The beginning of the statement, if only the statement is to be ended. */
+  readonly info?: string | undefined;
 }
 
 /** The caller of a request that ends sessions, as the audit records it. */
@@ -23,10 +25,14 @@ export interface Origin {
   readonly reason: string | undefined;
 }
 
-/** A request that ends sessions. */
+/** What a request ends, if not sessions: only the statement that each session runs. The sessions and their transactions live. */
+export type Scope = 'statement';
+
+/** A request that ends sessions or statements. */
 export interface TerminationRequest {
   readonly ids: readonly bigint[];
   readonly expected: readonly Expectation[];
+  readonly scope?: Scope | undefined;
   /** True if no KILL is to be sent. */
   readonly isDryRun: boolean;
   /** The time to wait for the sessions to leave, in milliseconds; undefined if their states are not asked for. */
@@ -65,6 +71,10 @@ export interface Entry {
   readonly session: Session | undefined;
   /** The state of a killed session, if it was asked for. */
   readonly fate: ExitState | undefined;
+  /** True if the session ran no statement to end. */
+  readonly isIdle?: boolean;
+  /** True if the session has a transaction after the end of its statement; undefined if that is not known. */
+  readonly isInTransaction?: boolean | undefined;
 }
 
 /** The result of a request: every distinct id once, in the order of the request. */
@@ -82,6 +92,7 @@ export interface Intent {
   readonly origin: Origin;
   readonly node: NodeKey;
   readonly sessions: readonly Session[];
+  readonly scope?: Scope | undefined;
   /** True for a control connection of ours that may still hold a KILL, in place of clients' sessions. */
   readonly areOurs?: boolean;
 }
@@ -90,6 +101,7 @@ export interface Intent {
 export interface Conclusion {
   readonly origin: Origin;
   readonly node: NodeKey;
+  readonly scope?: Scope | undefined;
   readonly outcomes: readonly { readonly id: bigint; readonly outcome: Outcome }[];
 }
 

@@ -24,6 +24,8 @@ export interface ResolveParts {
   readonly deadline: Deadline;
   /** Logs the KILL that ends an old connection. */
   readonly outcomes: Pick<BatchOutcomes, 'log'>;
+  /** Finds the outcome of a KILL whose session is still listed; by default from the list. Never throws. */
+  readonly judgeListed?: (session: Session, connection: ControlConnection) => Promise<Outcome>;
 }
 
 const POLL_MS = 50;
@@ -54,7 +56,11 @@ export async function resolveUnansweredKills(
     const { sentOver } = first;
     const list = await listWithoutOld(first, connection, parts);
     for (const kill of left.filter((other) => other.sentOver.id === sentOver.id)) {
-      const outcome = list === undefined ? 'unknown' : judge(kill, connection, list);
+      let outcome = list === undefined ? 'unknown' : judge(kill, connection, list);
+      // The list shows whether the session lives, which decides nothing about its statement.
+      if (list !== undefined && outcome !== 'killed' && parts.judgeListed !== undefined) {
+        outcome = await parts.judgeListed(kill.session, connection);
+      }
       resolved.push({ id: kill.session.id, outcome });
     }
     left = left.filter((other) => other.sentOver.id !== sentOver.id);

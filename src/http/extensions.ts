@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { Reservation } from '../domain/answer-store.ts';
 import type { Caller } from '../domain/caller.ts';
+import type { Scope } from '../domain/termination.ts';
 import { ownerOf, requestContext } from './request-context.ts';
 
 /** The most requests that wait at once for sessions to leave. Each holds one of the places for requests: most places stay free. */
@@ -57,6 +58,11 @@ export function limitWaits(): (wanted: Preferences, res: Response) => Preference
     });
     return wanted;
   };
+}
+
+/** Returns the scope of a DELETE: `statement`, or undefined for sessions. Each read of `req.query` parses it. */
+export function scopeOf(req: Pick<Request, 'url' | 'query'>): Scope | undefined {
+  return req.url.includes('?') && req.query['scope'] === 'statement' ? 'statement' : undefined;
 }
 
 /** Returns the header Preference-Applied for the preferences that were applied, or undefined if none was. */

@@ -1,6 +1,8 @@
+import type { Request } from 'express';
 import { body } from 'express-validator';
 import type { Expectation } from '../domain/termination.ts';
 import type { ServiceError } from '../errors.ts';
+import { scopeOf } from './extensions.ts';
 import { problem, unknownName, type Check } from './route-steps.ts';
 
 const MAX_ID = 2n ** 63n - 1n;
@@ -12,16 +14,24 @@ export interface ProcessesBody {
   readonly expected?: readonly Expectation[];
 }
 
-/** Returns a check of the body of DELETE: `processes` with 1 to `maxIds` different session ids, optionally `expected`, and no other field. */
+/**
+ * Returns a check of the body of DELETE: `processes` with 1 to `maxIds` different session ids, optionally `expected`, and no other field.
+ * Only a request that ends statements may expect their `info`.
+ */
 export function processesBody(maxIds: number): Check {
-  const isValid = (fields: object): boolean => bodyProblem(fields, maxIds) === undefined;
+  const problemOf = (fields: object, req: unknown): ServiceError | undefined =>
+    bodyProblem(fields, maxIds, scopeOf(req as Request) === 'statement');
   const chain = body()
-    .custom(isValid)
-    .withMessage((fields: object) => bodyProblem(fields, maxIds));
-  return { chain, concerns: ({ body: fields }) => !isValid(fields as object) };
+    .custom((fields: object, { req }) => problemOf(fields, req) === undefined)
+    .withMessage((fields: object, { req }) => problemOf(fields, req));
+  return { chain, concerns: (req) => problemOf(req.body as object, req) !== undefined };
 }
 
-function bodyProblem(fields: object, maxIds: number): ServiceError | undefined {
+function bodyProblem(
+  fields: object,
+  maxIds: number,
+  mayHaveInfo: boolean,
+): ServiceError | undefined {
   const { processes, expected } = fields as Readonly<Record<string, unknown>>;
   if (processes === undefined) {
     return problem('request_null', 'The field processes is missing.', '缺少字段processes。')();
@@ -29,7 +39,7 @@ function bodyProblem(fields: object, maxIds: number): ServiceError | undefined {
   return (
     unknownName(fields, ['processes', 'expected'], 'field', '字段') ??
     processesProblem(processes, maxIds) ??
-    (expected === undefined ? undefined : expectedProblem(expected, processes))
+    (expected === undefined ? undefined : expectedProblem(expected, processes, mayHaveInfo))
   );
 }
 
@@ -54,14 +64,18 @@ function processesProblem(value: unknown, maxIds: number): ServiceError | undefi
   )();
 }
 
-function expectedProblem(value: unknown, ids: unknown): ServiceError | undefined {
+function expectedProblem(
+  value: unknown,
+  ids: unknown,
+  mayHaveInfo: boolean,
+): ServiceError | undefined {
   if (!Array.isArray(value)) {
     return problem('parameter_wrong', 'expected must be an array.', 'expected必须为数组。')();
   }
   const named = new Set(ids as readonly bigint[]);
   const seen = new Set<unknown>();
   for (const [index, entry] of (value as unknown[]).entries()) {
-    const rule = brokenRule(entry, named, seen);
+    const rule = brokenRule(entry, named, seen, mayHaveInfo);
     if (rule === undefined) continue;
     const name = `expected[${index}]`;
     return problem('parameter_wrong', `${name} ${rule.en}.`, `${name}${rule.zh}。`)();
@@ -74,12 +88,13 @@ function brokenRule(
   entry: unknown,
   named: ReadonlySet<unknown>,
   seen: Set<unknown>,
+  mayHaveInfo: boolean,
 ): { readonly en: string; readonly zh: string } | undefined {
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
     return { en: 'must be an object', zh: '必须为对象' };
   }
-  const { id, host, user, ...others } = entry as Record<string, unknown>;
-  const [other] = Object.keys(others);
+  const { id, host, user, info, ...others } = entry as Record<string, unknown>;
+  const [other] = Object.keys(info === undefined || mayHaveInfo ? others : { info, ...others });
   if (other !== undefined) {
     const name = JSON.stringify(other.slice(0, 64));
     return { en: `has the unknown field ${name}`, zh: `包含未知的字段${name}` };
@@ -89,16 +104,21 @@ function brokenRule(
   }
   if (seen.has(id)) return { en: 'repeats the id of an earlier entry', zh: '的id与前面的条目重复' };
   seen.add(id);
-  if (host === undefined && user === undefined) {
-    return { en: 'must have a host or a user', zh: '必须包含host或user' };
+  if (host === undefined && user === undefined && info === undefined) {
+    return mayHaveInfo
+      ? { en: 'must have a host, a user or an info', zh: '必须包含host、user或info' }
+      : { en: 'must have a host or a user', zh: '必须包含host或user' };
   }
   const isText = (text: unknown): boolean =>
     text === undefined || (typeof text === 'string' && text.length > 0 && text.length <= MAX_TEXT);
-  if (!isText(host) || !isText(user)) {
+  if (!isText(host) || !isText(user) || !isText(info)) {
     const rule = `1 to ${MAX_TEXT}`;
+    const [names, namesZh] = mayHaveInfo
+      ? ['host, user and info', 'host、user和info']
+      : ['host and user', 'host和user'];
     return {
-      en: `must have texts of ${rule} characters as host and user`,
-      zh: `的host和user必须为${rule.replace(' to ', '到')}个字符的文本`,
+      en: `must have texts of ${rule} characters as ${names}`,
+      zh: `的${namesZh}必须为${rule.replace(' to ', '到')}个字符的文本`,
     };
   }
   return undefined;

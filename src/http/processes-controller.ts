@@ -11,6 +11,7 @@ import {
   limitWaits,
   parsePrefer,
   reservationsFor,
+  scopeOf,
   type Preferences,
 } from './extensions.ts';
 import type { ProcessesBody } from './processes-body.ts';
@@ -74,6 +75,7 @@ export function createProcessesController(
     async terminate(req, res) {
       const { receivedAt } = requestContext(res);
       const isDryRun = isDryRunWanted(req);
+      const scope = scopeOf(req);
       requestContext(res).isDryRun = isDryRun;
       const preferences = preferencesOf(req, res, isDryRun);
       const waitMs = (preferences.waitSeconds ?? 0) * 1000;
@@ -87,17 +89,18 @@ export function createProcessesController(
         sessions.terminate(nodeKey(req.params), {
           ids: processes,
           expected,
+          scope,
           isDryRun,
           waitMs: isEffectWanted && !isDryRun ? waitMs : undefined,
           receivedAt,
           deadline: receivedAt + requestTimeoutMs,
           origin: originOf(req, res),
-          record: logKill(log, requestContext(res)),
+          record: logKill(log, requestContext(res), scope),
         });
       const answer =
         (await terminateOnce(req, res, runBatch, preferences, requestTimeoutMs + waitMs)) ??
         allUnknown(processes, isDryRun);
-      sendTermination(res, answer, preferences.isRepresentationWanted);
+      sendTermination(res, answer, preferences.isRepresentationWanted, scope);
     },
 
     async capabilities(req, res) {

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import type { Kill } from '../domain/termination.ts';
+import type { Kill, Scope } from '../domain/termination.ts';
 import type { ServiceError } from '../errors.ts';
 import { ERROR_TABLE } from './error-table.ts';
 import { requestContext, statusOf, type RequestContext } from './request-context.ts';
@@ -87,6 +87,7 @@ export function logCount(log: EventLog, message: string): () => void {
 export function logKill(
   log: EventLog,
   { requestId, traceId, caller }: RequestContext,
+  scope?: Scope,
 ): (kill: Kill) => void {
   return ({ node, session, outcome, trouble }) => {
     log.log(outcome === 'killed' ? 'info' : 'warn', 'kill', {
@@ -99,6 +100,7 @@ export function logKill(
       session_id: session.id.toString(),
       session_user: session.user,
       session_host: session.host,
+      scope,
       outcome,
       error: trouble,
     });

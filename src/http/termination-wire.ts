@@ -1,6 +1,6 @@
 import type { Response } from 'express';
 import { parse, stringify } from 'lossless-json';
-import type { Entry, Outcome, Termination } from '../domain/termination.ts';
+import type { Entry, Outcome, Scope, Termination } from '../domain/termination.ts';
 import { ServiceError, type Language, type Sentence } from '../errors.ts';
 import { requestContext } from './request-context.ts';
 import { preferenceApplied, type Preferences } from './extensions.ts';
@@ -17,10 +17,8 @@ export function remember(
   { entries, isDryRun, trouble }: Termination,
   { isRepresentationWanted, waitSeconds }: Preferences,
 ): string {
-  const kept = entries.map(({ id, outcome, fate, session }) => ({
-    id,
-    outcome,
-    fate,
+  const kept = entries.map(({ session, ...entry }) => ({
+    ...entry,
     session: isRepresentationWanted && session ? { ...session, info: '' } : undefined,
   }));
   return stringify({ entries: kept, isDryRun, trouble: trouble?.detail, waitSeconds }) ?? '';
@@ -69,6 +67,7 @@ export function sendTermination(
   res: Response,
   termination: RememberedTermination,
   isRepresentationWanted: boolean,
+  scope?: Scope,
 ): void {
   const applied = preferenceApplied(termination.waitSeconds, isRepresentationWanted);
   if (applied !== undefined) res.set('Preference-Applied', applied);
@@ -86,7 +85,7 @@ export function sendTermination(
   const more = {
     ...(termination.isDryRun && { dry_run: true }),
     ...(isRepresentationWanted && {
-      processes: termination.entries.map(representationOf(termination)),
+      processes: termination.entries.map(representationOf(termination, scope)),
     }),
   };
   if (failed.length === 0 && unknown.length === 0) {
@@ -96,7 +95,11 @@ export function sendTermination(
   requestContext(res).error = new ServiceError('node_unavailable', termination.trouble);
   const counts = { killed, notFound, failed, unknown };
   sendJson(res, 500, {
-    ...errorBody('node_unavailable', incomplete(counts, termination.trouble), requestContext(res)),
+    ...errorBody(
+      'node_unavailable',
+      incomplete(counts, termination.trouble, scope),
+      requestContext(res),
+    ),
     ...done,
     processes_failed: failed,
     processes_unknown: unknown,
@@ -105,14 +108,20 @@ export function sendTermination(
 }
 
 // Each key is listed, so that no future field of `Session` reaches callers by accident.
-function representationOf({ isDryRun }: RememberedTermination): (entry: Entry) => object {
-  return ({ id, outcome, session, fate }) => {
+function representationOf(
+  { isDryRun }: RememberedTermination,
+  scope: Scope | undefined,
+): (entry: Entry) => object {
+  return ({ id, outcome, session, fate, isIdle, isInTransaction }) => {
     const { user, host, db, command, time, state } = session ?? {};
-    const killed = isDryRun ? 'would_kill' : killedAs(fate);
+    const done = scope === 'statement' ? 'stopped' : killedAs(fate);
+    const killed = isDryRun ? 'would_kill' : done;
+    const other = isIdle === true ? 'idle' : outcome;
     return {
       id,
-      outcome: outcome === 'killed' ? killed : outcome,
+      outcome: outcome === 'killed' ? killed : other,
       ...(session && { user, host, db, command, time, state }),
+      ...(isInTransaction !== undefined && { transaction_open: isInTransaction }),
     };
   };
 }
@@ -124,8 +133,10 @@ function killedAs(fate: Entry['fate']): string {
 function incomplete(
   ids: Readonly<Record<'killed' | 'notFound' | 'failed' | 'unknown', readonly bigint[]>>,
   trouble: Sentence | undefined,
+  scope: Scope | undefined,
 ): Sentence {
   const { killed, notFound, failed, unknown } = ids;
+  const [done, doneZh] = scope === 'statement' ? ['stopped', '停止'] : ['killed', '终止'];
   const sentences = (
     language: Language,
     failedAs: string,
@@ -138,11 +149,11 @@ function incomplete(
   ];
   return {
     'en-us': [
-      `${killed.length} killed, ${notFound.length} not found, ${failed.length} failed, ${unknown.length} unknown.`,
+      `${killed.length} ${done}, ${notFound.length} not found, ${failed.length} failed, ${unknown.length} unknown.`,
       ...sentences('en-us', 'Failed: ', 'Unknown: ', '.'),
     ].join(' '),
     'zh-cn': [
-      `已终止${killed.length}个，未找到${notFound.length}个，失败${failed.length}个，结果未知${unknown.length}个。`,
+      `已${doneZh}${killed.length}个，未找到${notFound.length}个，失败${failed.length}个，结果未知${unknown.length}个。`,
       ...sentences('zh-cn', '失败：', '结果未知：', '。'),
     ].join(''),
   };

@@ -48,9 +48,9 @@ export const nodeIds: readonly Check[] = [
   ),
 ];
 
-/** Checks of DELETE: an optional `dry_run` (`true` or `false`), an optional header Idempotency-Key, and no other query parameter. */
+/** Checks of DELETE: `dry_run`, `scope` and the header Idempotency-Key, all optional, and no other query parameter. */
 export const extensions: readonly Check[] = [
-  ofQuery(noOther(['dry_run'])),
+  ofQuery(noOther(['dry_run', 'scope'])),
   ofQuery(
     query(
       'dry_run',
@@ -63,6 +63,19 @@ export const extensions: readonly Check[] = [
       .optional()
       .isString()
       .isIn(['true', 'false']),
+  ),
+  ofQuery(
+    query(
+      'scope',
+      problem(
+        'parameter_wrong',
+        'scope must be session or statement, given once.',
+        'scope必须为session或statement，且只能出现一次。',
+      ),
+    )
+      .optional()
+      .isString()
+      .isIn(['session', 'statement']),
   ),
   ofHeader(
     'idempotency-key',
