@@ -12,8 +12,8 @@ import type { Outcome, Termination, TerminationRequest } from './termination.ts'
 const MAX_LOOK_AGE_MS = 200;
 /** The same if the look compares texts and the KILL does not take an id: any other statement may begin meanwhile. */
 const MAX_TEXT_AGE_MS = 5;
-/** A statement that a KILL missed this often is one of a routine. */
-const MAX_MISSES = 3;
+/** Within these looks at most three KILLs are sent. Statements that all of them miss are those of a routine. */
+const MAX_LOOKS = 6;
 /** A marked statement ends at its next check, within this time as a rule. */
 const RESOLVE_MS = 1000;
 const POLL_MS = 50;
@@ -44,7 +44,6 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
   async choose(sessions: readonly Session[], connection: ControlConnection): Promise<Session[]> {
     if (sessions.length === 0) return [];
     const look = await connection.statements(sessions, this.#request.deadline);
-    this.#last = { connection, look };
     const expected = new Map(this.#request.expected.map(({ id, info }) => [id, info]));
     const chosen: Session[] = [];
     for (const session of sessions) {
@@ -74,15 +73,18 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
   ): Promise<KillResult> {
     const target = this.#targets.get(session.id);
     if (target === undefined) return { outcome: 'not_found' };
+    let seen: SeenStatement = target;
     try {
-      for (let misses = 0; misses < MAX_MISSES; misses += 1) {
-        const look = await this.#look(connection, target, misses > 0);
+      for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
+        const look = await this.#look(connection, target, looks > 0);
         const found = look.running.get(session.id);
         if (found === 'idle') this.#idle.add(session.id);
         if (found === undefined || found === 'idle') return { outcome: 'not_found' };
-        const relation = compareStatements(target, found, look.answeredAt);
+        const relation = compareStatements(seen, found, look.answeredAt);
         if (relation === 'other') return { outcome: 'not_found' };
-        if (relation === 'unclear') continue;
+        // The next look confirms it.
+        if (relation === 'routine') seen = { statement: found, askedAt: target.askedAt };
+        if (relation !== 'same') continue;
         const sendBy = Math.min(limits.sendBy, look.answeredAt + MAX_LOOK_AGE_MS);
         const result = await connection.kill(session, { ...limits, sendBy }, found);
         // The next look shows whether the session runs a routine.
@@ -94,7 +96,7 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
     return { outcome: 'refused', trouble: new ServiceError('node_unavailable', CHANGED) };
   }
 
-  /** Returns the last look while it is young. On MySQL with ids, which finds one session quickly, each KILL has a look of its own. */
+  /** Returns the last look after the first while it is young. On MySQL with ids, which finds one session quickly, each KILL has a look of its own. */
   async #look(
     connection: ControlConnection,
     { session, statement: { id, isKilledById } }: Target,
@@ -124,7 +126,7 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
         if (found === undefined || found === 'idle' || found.isEnding) return 'killed';
         const relation = compareStatements(target, found, answeredAt);
         if (relation === 'other') return 'killed';
-        if (this.#now() >= end) return relation === 'same' ? 'failed' : 'unknown';
+        if (this.#now() >= end) return relation === 'unclear' ? 'unknown' : 'failed';
         await pause(POLL_MS);
       }
     } catch {
@@ -160,7 +162,8 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
         for (const target of targets) {
           const found = running.get(target.session.id);
           const isOver = found === undefined || found === 'idle';
-          if (isOver || compareStatements(target, found, answeredAt) !== 'same') {
+          const relation = isOver ? 'other' : compareStatements(target, found, answeredAt);
+          if (relation === 'other' || relation === 'unclear') {
             this.#ending.delete(target.session.id);
           }
         }

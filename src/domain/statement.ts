@@ -29,21 +29,25 @@ export interface SeenStatement {
   readonly askedAt: number;
 }
 
+/** A routine must be older than the first look by this time, in milliseconds: a torn look shows short times too. */
+const OLD_MS = 1000;
+
 /**
- * Compares a statement with the one that a later look shows for the same session. `same`: it is that statement, or another statement of the
- * same routine. `other`: the first statement has ended. `unclear`: it has ended, or it is a routine that runs another statement.
+ * Compares a statement with the one that a later look shows for the same session. `same`: it is that statement. `routine`: it is another
+ * statement of a routine that runs since before the first look, unless the look is torn: a node can show the time of one statement beside
+ * the id of the next. `other`: the first statement has ended. `unclear`: it has ended, or is a routine that runs another statement.
  */
 export function compareStatements(
   { statement: seen, askedAt }: SeenStatement,
   found: RunningStatement,
   answeredAt: number,
-): 'same' | 'other' | 'unclear' {
-  if (seen.id !== undefined && seen.id === found.id) return 'same';
-  // It began before the first look, and a client runs one statement at a time.
-  if (found.ranMs > answeredAt - askedAt) return 'same';
+): 'same' | 'routine' | 'other' | 'unclear' {
+  // A torn first look shows another text, or a longer time, than a second one.
+  const isLike = seen.info === found.info && seen.ranMs <= found.ranMs;
+  if (seen.id === found.id && isLike) return 'same';
   if (seen.isClientsId && found.isClientsId) return 'other';
-  const haveNoId = seen.id === undefined && found.id === undefined;
-  return haveNoId && seen.info === found.info && seen.ranMs <= found.ranMs ? 'same' : 'unclear';
+  // A client runs one statement at a time.
+  return found.ranMs > answeredAt - askedAt + OLD_MS ? 'routine' : 'unclear';
 }
 
 /** Process lists cut texts at 100 bytes, and the last character can be incomplete. */

@@ -220,6 +220,41 @@ describe.each(cases)('a DELETE with scope=statement on $flavour, with $with', (g
     ]);
     await expect(session.connection.query('SELECT SLEEP(0.1)')).resolves.toBeDefined();
   });
+
+  it('ends a procedure between two of its statements, or says to end the session', async () => {
+    const procedure = `${server.app.user}.work_${suffix}`;
+    await asRoot(server, (root) =>
+      root.query(
+        // On MySQL an interrupted SLEEP has a result, and its procedure goes on.
+        `CREATE PROCEDURE ${procedure}() WHILE TRUE DO SELECT COUNT(*) INTO @one ${MILLION}; SELECT COUNT(*) INTO @two ${MILLION}; END WHILE`,
+      ),
+    );
+    const session = await open();
+    const end = session.connection.query(`CALL ${procedure}()`).then(
+      () => 0,
+      (error: unknown) => (error as { errno: number }).errno,
+    );
+    // Older than what two looks can mix up.
+    await until('it has begun', async () => /COUNT/.test(String(await infoOf(server, session.id))));
+    await asRoot(server, (root) => root.query('SELECT SLEEP(2)'));
+    meanwhile = async () => {
+      const before = await infoOf(server, session.id);
+      await until('it runs another one', async () => (await infoOf(server, session.id)) !== before);
+    };
+
+    const answer = await stop([session.id]);
+
+    if (answer.status === 500) {
+      // Between the looks it went on again, or its text alone is known.
+      expect(answer.error_msg).toContain('it runs a routine; end the session');
+      session.close();
+    } else {
+      expect(answer.processes_killed).toEqual([session.id]);
+      expect(await end).toBe(1317);
+      await expect(session.connection.query('SELECT 1')).resolves.toBeDefined();
+    }
+    await asRoot(server, (root) => root.query(`DROP PROCEDURE ${procedure}`));
+  });
 });
 
 interface Answer {
@@ -235,6 +270,9 @@ const DIGITS = Array.from(
   (name) =>
     `(SELECT 0 n ${Array.from({ length: 9 }, (_, n) => `UNION ALL SELECT ${n + 1}`).join(' ')}) ${name}`,
 );
+
+/** A million rows, counted in a moment. */
+const MILLION = `FROM ${DIGITS.slice(0, 6).join(', ')}`;
 
 async function infoOf(server: Server, id: bigint): Promise<unknown> {
   return asRoot(server, async (root) => {

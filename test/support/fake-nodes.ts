@@ -37,6 +37,8 @@ export class FakeNodes implements Nodes {
   readonly faults = new Map<bigint, Fault>();
   /** Called before each list, with its number. */
   beforeList: (number: number) => void = () => undefined;
+  /** Called before each look at statements. */
+  beforeLook: () => void = () => undefined;
   /** Called before each KILL, for example to change the clock. */
   beforeKill: () => void = () => undefined;
   isReachable = true;
@@ -231,6 +233,7 @@ export class FakeNodes implements Nodes {
       statements: (sessions, deadline) => {
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
+        this.beforeLook();
         const askedAt = this.clock();
         const running = new Map(sessions.flatMap(({ id: session }) => this.#statementOf(session)));
         return Promise.resolve({ askedAt, answeredAt: askedAt, running });
