@@ -2,6 +2,7 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { KillResult, Node } from '../../src/domain/node.ts';
 import { sessionOf } from '../../src/domain/session.ts';
+import type { RunningStatement } from '../../src/domain/statement.ts';
 import type { ListedRow } from '../../src/domain/user-sessions.ts';
 import {
   MAX_LIST_AGE_MS,
@@ -30,6 +31,7 @@ async function use(node: Node): Promise<unknown> {
   return new MysqlNodes().withConnection(node, Infinity, (connection) => connection.list(Infinity));
 }
 
+const MARIADB = '10.11.6-MariaDB';
 const NOT_PINNED =
   "The server at the node's address is not the one that server_uuid or server_identity names. Correct that line or the address in the registry.";
 
@@ -158,9 +160,10 @@ async function killBoth(
     readonly version?: string;
     readonly grants?: string;
     readonly killWith?: Node['killWith'];
+    readonly statement?: RunningStatement;
   } = {},
 ): Promise<{ heard: string[]; outcomes: string[]; troubles: (string | undefined)[] }> {
-  const { version = MYSQL, killWith = 'kill' } = options;
+  const { version = MYSQL, killWith = 'kill', statement } = options;
   const heard: string[] = [];
   const { grants = killWith === 'kill' ? GRANTS : 'GRANT PROCESS, EXECUTE ON *.* TO `a`@`%`' } =
     options;
@@ -174,7 +177,8 @@ async function killBoth(
     const results: KillResult[] = [];
     for (const id of ['1', '2']) {
       const row = { id, user: '', host: '', db: '', command: '', time: '', state: '', info: '' };
-      results.push(await connection.kill(sessionOf(row), { sendBy: Infinity, deadline: Infinity }));
+      const limits = { sendBy: Infinity, deadline: Infinity };
+      results.push(await connection.kill(sessionOf(row), limits, statement));
     }
     return results;
   });
@@ -367,6 +371,39 @@ describe('a KILL', () => {
     );
     expect(outcomes).toEqual(['refused', 'killed']);
     expect(heard).toEqual(['CALL mysql.rds_kill(1)', 'CALL mysql.rds_kill(2)']);
+  });
+
+  it.each<[string, Node['killWith'], Partial<RunningStatement>, string]>([
+    [MYSQL, 'kill', {}, 'KILL QUERY 1'],
+    [MARIADB, 'kill', { isKilledById: true }, 'KILL QUERY ID 5'],
+    [TIDB, 'kill', { id: undefined }, 'KILL TIDB QUERY 1'],
+    [MYSQL, 'rds_kill', {}, 'CALL mysql.rds_kill_query(1)'],
+    [MARIADB, 'rds_kill', {}, 'CALL mysql.rds_kill_query(1)'],
+  ])('of a statement on %s with %s and %o is its own', async (version, killWith, more, sql) => {
+    const numbers = { id: 5n, isClientsId: false, isKilledById: false, isEnding: false };
+    const statement = { ...numbers, info: 'SELECT 1', ranMs: 0, ...more };
+    const grants = GRANTS.replace(' ON', ', CONNECTION ADMIN, EXECUTE ON');
+    let answers = 0;
+    const okOnce: Script = (_sql, connection) => {
+      answers += 1;
+      if (answers === 1) connection.writeOk();
+      else connection.writeError({ code: 1957, message: 'as scripted' });
+    };
+    const { heard, outcomes } = await killBoth(okOnce, { version, killWith, statement, grants });
+    expect(heard[0]).toBe(sql);
+    expect(outcomes).toEqual(['killed', 'not_found']);
+  });
+
+  it('of a statement by a procedure that is not there says so', async () => {
+    const numbers = { id: 5n, isClientsId: true, isKilledById: false, isEnding: false };
+    const statement = { ...numbers, info: 'SELECT 1', ranMs: 0 };
+    const missing: Script = (_sql, connection) => {
+      connection.writeError({ code: 1305, message: 'as scripted' });
+    };
+    const { troubles } = await killBoth(missing, { killWith: 'rds_kill', statement });
+    expect(troubles[0]).toBe(
+      'The node has no procedure mysql.rds_kill_query, which the configuration asks for.',
+    );
   });
 
   it.each<[string, Partial<Node>, (id: number) => string]>([
