@@ -34,6 +34,8 @@ export interface KillOptions {
   readonly signal?: AbortSignal | undefined;
   /** Sends no KILL. The result has the ids that a kill would end, and in `failed` those that the node would refuse. */
   readonly isDryRun?: boolean | undefined;
+  /** `statement` ends only the statement that each session runs; the session and its transaction live. By default the session ends. */
+  readonly scope?: 'session' | 'statement' | undefined;
   /** Waits at most this time until the sessions have left the node. The service may wait less: see `waitedSeconds`. */
   readonly waitSeconds?: number | undefined;
   /** Fills `sessions` of the result with one entry per id. `waitSeconds` implies this. */
@@ -176,14 +178,18 @@ export class SessionControlClient {
     index: number,
     onMayHaveRun: () => void,
   ): Promise<Termination> {
-    const { waitSeconds, isDryRun, reason, idempotencyKey, signal } = options;
+    const { waitSeconds, isDryRun, scope, reason, idempotencyKey, signal } = options;
     const prefer = [
       ...(waitSeconds === undefined ? [] : [`wait=${waitSeconds}`]),
       ...(waitSeconds !== undefined || options.isDetailed ? ['return=representation'] : []),
     ].join(', ');
+    const query = [
+      ...(isDryRun ? ['dry_run=true'] : []),
+      ...(scope === 'statement' ? ['scope=statement'] : []),
+    ].join('&');
     return perform(this.#settings, {
       method: 'DELETE',
-      path: `${pathOf(node)}/processes${isDryRun ? '?dry_run=true' : ''}`,
+      path: `${pathOf(node)}/processes${query === '' ? '' : `?${query}`}`,
       headers: {
         ...(prefer !== '' && { Prefer: prefer }),
         ...(reason !== undefined && { 'X-Kill-Reason': reason }),

@@ -25,16 +25,31 @@ export interface Target {
   readonly id: bigint;
   readonly host?: string | undefined;
   readonly user?: string | undefined;
+  /** The text with which the statement must still begin. Only with the scope `statement`; the service refuses it otherwise. */
+  readonly info?: string | undefined;
 }
 
-/** The outcome of one id. `gone` and `rolling_back` need `isDetailed` or `waitSeconds`; `would_kill` comes from a dry run. */
+/**
+ * The outcome of one id. `gone` and `rolling_back` need `isDetailed` or `waitSeconds`; `would_kill` comes from a dry run. `stopped` and `idle`
+ * come with the scope `statement`: the statement was ended, or the session ran none.
+ */
 export type Outcome =
-  'gone' | 'killed' | 'rolling_back' | 'would_kill' | 'not_found' | 'failed' | 'unknown';
+  | 'gone'
+  | 'killed'
+  | 'rolling_back'
+  | 'would_kill'
+  | 'stopped'
+  | 'idle'
+  | 'not_found'
+  | 'failed'
+  | 'unknown';
 
 /** The entry of one id in a detailed result. */
 export interface TerminatedSession extends Partial<Omit<Session, 'id' | 'info'>> {
   readonly id: bigint;
   readonly outcome: Outcome;
+  /** With the scope `statement`: true if the session has a transaction afterwards. Undefined if the node does not show it. */
+  readonly transactionOpen?: boolean;
 }
 
 /** The outcomes of a kill. Each id is in exactly one of `killed`, `notFound`, `failed` and `unknown`. */

@@ -70,8 +70,13 @@ export function batches(
 /** Returns the body of a DELETE as JSON with exact integers. */
 export function bodyText(targets: readonly Target[]): string {
   const expected = targets
-    .map(({ id, host, user }) => ({ id, ...(host && { host }), ...(user && { user }) }))
-    .filter((target) => 'host' in target || 'user' in target);
+    .map(({ id, host, user, info }) => ({
+      id,
+      ...(host && { host }),
+      ...(user && { user }),
+      ...(info && { info }),
+    }))
+    .filter((target) => Object.keys(target).length > 1);
   const processes = targets.map(({ id }) => id);
   return stringify({ processes, ...(expected.length > 0 && { expected }) }) ?? '';
 }

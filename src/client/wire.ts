@@ -16,6 +16,8 @@ const OUTCOMES: readonly string[] = [
   'killed',
   'rolling_back',
   'would_kill',
+  'stopped',
+  'idle',
   'not_found',
   'failed',
   'unknown',
@@ -132,10 +134,12 @@ function terminatedOf(answer: HttpAnswer, entry: unknown): TerminatedSession {
   const outcome = text(answer, fields['outcome']);
   if (!OUTCOMES.includes(outcome)) throw malformed(answer, 'it has an unknown outcome');
   const id = integer(answer, fields['id']);
-  if (fields['user'] === undefined) return { id, outcome: outcome as Outcome };
+  const open = fields['transaction_open'];
+  const more = { ...(open !== undefined && { transactionOpen: flag(answer, open) }) };
+  if (fields['user'] === undefined) return { id, outcome: outcome as Outcome, ...more };
   // A DELETE returns no statements.
   const { user, host, db, command, time, state } = sessionOf(answer, { ...fields, info: '' });
-  return { id, user, host, db, command, time, state, outcome: outcome as Outcome };
+  return { id, user, host, db, command, time, state, outcome: outcome as Outcome, ...more };
 }
 
 function exact(digits: string): bigint | number {

@@ -133,6 +133,23 @@ describe('a kill', () => {
     expect(api.came).toHaveLength(1);
   });
 
+  it('that ends statements says so in the query, and reads the outcomes of statements', async () => {
+    const processes =
+      '[{"id":7,"outcome":"stopped","transaction_open":true},{"id":8,"outcome":"idle","transaction_open":false},{"id":9,"outcome":"not_found"}]';
+    api.acts = [
+      answer(200, `{"processes_killed":[7],"processes_not_found":[8,9],"processes":${processes}}`),
+    ];
+    const targets = [{ id: 7n, info: 'SELECT 1' }, 8n, 9n];
+    const result = await client.kill(nodeKey, targets, { scope: 'statement', isDetailed: true });
+    expect(result.sessions).toEqual([
+      { id: 7n, outcome: 'stopped', transactionOpen: true },
+      { id: 8n, outcome: 'idle', transactionOpen: false },
+      { id: 9n, outcome: 'not_found' },
+    ]);
+    expect(api.came[0]?.url).toMatch(/\/processes\?scope=statement$/);
+    expect(api.came[0]?.body).toBe('{"processes":[7,8,9],"expected":[{"id":7,"info":"SELECT 1"}]}');
+  });
+
   it('sends the user and host of each session, and its options as headers', async () => {
     api.acts = [
       answer(
