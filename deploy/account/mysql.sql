@@ -5,6 +5,8 @@ GRANT PROCESS, CONNECTION_ADMIN, SERVICE_CONNECTION_ADMIN ON *.* TO session_cont
 GRANT SELECT ON performance_schema.processlist TO session_control@'%';
 -- Recommended: it shows whether a thread serves a client, whatever account and host the process list shows.
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
+-- Optional: `scope=statement` then distinguishes statements by their events, not only by their text.
+GRANT SELECT ON performance_schema.events_statements_current TO session_control@'%';
 -- Optional: a dry run then shows which sessions the node protects, because their account has SYSTEM_USER.
 -- GRANT SELECT (USER, HOST, PRIV) ON mysql.global_grants TO session_control@'%';
 -- GRANT SELECT (User, Host) ON mysql.user TO session_control@'%';

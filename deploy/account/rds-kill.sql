@@ -2,3 +2,5 @@
 CREATE USER session_control@'%' IDENTIFIED BY '…' REQUIRE SSL;
 GRANT PROCESS ON *.* TO session_control@'%';
 GRANT EXECUTE ON PROCEDURE mysql.rds_kill TO session_control@'%';
+-- Optional: for `scope=statement`.
+-- GRANT EXECUTE ON PROCEDURE mysql.rds_kill_query TO session_control@'%';
