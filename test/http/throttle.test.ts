@@ -58,7 +58,8 @@ describe('the reads and the kills of a caller', () => {
     const res = await del(TOKEN).expect(429);
     expect(res.body).toMatchObject({
       error_code: 'APIGW.0308',
-      error_msg: 'The throttling threshold has been reached. At most 3 kills per minute are allowed. Retry later.',
+      error_msg:
+        'The throttling threshold has been reached. At most 3 kills per minute are allowed. Retry later.',
     });
     expect(Number(res.headers['retry-after'])).toBeGreaterThanOrEqual(1);
   });
