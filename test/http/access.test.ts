@@ -12,7 +12,7 @@ const OTHER_INSTANCE = 'b23fb62bd61e4e9e9636fd2225f395bein07';
 const OTHER_NODE = '28663926eacb443d98dc20f8620f28f2no07';
 const BODY = '{"processes":[1]}';
 
-/** A node in another project and one in another instance of ours, beside ours. */
+/** Our node, a node in another instance of our project, and a node in another project. */
 const REGISTRY = [
   fakeNode,
   { ...fakeNode, nodeId: OTHER_NODE, instanceId: OTHER_INSTANCE },
@@ -70,7 +70,7 @@ const CREDENTIALS: Readonly<Record<string, Prove>> = {
   'a signature': ({ method, body = '' }, path, allowed) =>
     sign({ method, path, body, key: { ...ACCESS_KEY, ...(!allowed && { access: 'AKWITHOUT' }) } }),
   'a signature and a token': (route, path, allowed) => ({
-    // A header more than above: the very same signed DELETE again would get the first answer.
+    // One more header than above: an identical signed DELETE would get the first answer again.
     ...sign({
       method: route.method,
       path,
@@ -82,7 +82,7 @@ const CREDENTIALS: Readonly<Record<string, Prove>> = {
 };
 
 const SITUATIONS: Readonly<Record<string, [string, boolean, number, string | undefined]>> = {
-  'its own project': [processesPath(), true, 200, undefined],
+  'a node of its own project': [processesPath(), true, 200, undefined],
   "another project's node": [
     processesPath({
       projectId: OTHER_PROJECT,
@@ -93,7 +93,7 @@ const SITUATIONS: Readonly<Record<string, [string, boolean, number, string | und
     403,
     'DBS.200044',
   ],
-  'a node that another project has not': [
+  'an unknown node of another project': [
     processesPath({ ...nodeKey, projectId: OTHER_PROJECT, nodeId: `${'0'.repeat(32)}no07` }),
     true,
     403,
@@ -118,7 +118,7 @@ const SITUATIONS: Readonly<Record<string, [string, boolean, number, string | und
     'DBS.290013',
   ],
   'an action that was not granted': [processesPath(), false, 403, 'DBS.200010'],
-  "an action that was not granted, in another's project": [
+  'an action that was not granted, in another project': [
     processesPath({ ...nodeKey, projectId: OTHER_PROJECT }),
     false,
     403,
@@ -137,24 +137,27 @@ async function send(route: Route, path: string, headers: Record<string, string>)
 
 describe.each(ROUTES.map((route) => [route.method, route] as const))('%s', (_method, route) => {
   describe.each(Object.entries(CREDENTIALS))('with %s', (_kind, prove) => {
-    it.each(Object.entries(SITUATIONS))('%s', async (_what, [path, allowed, status, code]) => {
-      const before = nodes.connections;
+    it.each(Object.entries(SITUATIONS))(
+      'gets the right status for %s',
+      async (_what, [path, allowed, status, code]) => {
+        const before = nodes.connections;
 
-      const res = await send(route, path, prove(route, path, allowed));
+        const res = await send(route, path, prove(route, path, allowed));
 
-      expect(res.status).toBe(status);
-      if (route.method !== 'HEAD') {
-        expect((res.body as { error_code?: string }).error_code).toBe(code);
-      }
-      expect(nodes.connections - before).toBe(status === 200 ? 1 : 0);
-    });
+        expect(res.status).toBe(status);
+        if (route.method !== 'HEAD') {
+          expect((res.body as { error_code?: string }).error_code).toBe(code);
+        }
+        expect(nodes.connections - before).toBe(status === 200 ? 1 : 0);
+      },
+    );
   });
 });
 
-describe("another project's node", () => {
-  it('is answered the same whether it exists or not', async () => {
+describe("a request for another project's node", () => {
+  it('gets the same answer whether the node exists or not', async () => {
     const exists = SITUATIONS["another project's node"]?.[0] ?? '';
-    const not = SITUATIONS['a node that another project has not']?.[0] ?? '';
+    const not = SITUATIONS['an unknown node of another project']?.[0] ?? '';
     const [a, b] = [
       await send({ method: 'GET' }, exists, { 'X-Auth-Token': TOKEN }),
       await send({ method: 'GET' }, not, { 'X-Auth-Token': TOKEN }),
@@ -164,7 +167,7 @@ describe("another project's node", () => {
 });
 
 describe('two credentials', () => {
-  it('that prove different projects are none', async () => {
+  it('are refused if they prove different projects', async () => {
     iam.tokens.set('iam-elsewhere', { projectId: OTHER_PROJECT });
     const headers = {
       ...sign({ method: 'GET', path: processesPath() }),
@@ -196,7 +199,7 @@ describe('two credentials', () => {
     });
   });
 
-  it('of which one is bad are none', async () => {
+  it('are refused if one of them is invalid', async () => {
     const headers = { ...sign({ method: 'GET', path: processesPath() }), 'X-Auth-Token': 'bad' };
     expect((await send({ method: 'GET' }, processesPath(), headers)).status).toBe(401);
   });
@@ -206,7 +209,7 @@ describe('a signed X-Project-Id', () => {
   it.each([
     [nodeKey.projectId, 200],
     [OTHER_PROJECT, 403],
-  ])('must be that of the path: %s', async (projectId, status) => {
+  ])('must equal the project of the path: %s gets %d', async (projectId, status) => {
     const headers = sign({
       method: 'GET',
       path: processesPath(),
@@ -216,8 +219,8 @@ describe('a signed X-Project-Id', () => {
   });
 });
 
-describe('an IAM that is down', () => {
-  it('is a 503 that says when to come back', async () => {
+describe('a token that IAM cannot validate because it is down', () => {
+  it('gets a 503 with Retry-After', async () => {
     iam.fault = (res) => res.writeHead(500).end();
     const res = await send({ method: 'GET' }, processesPath(), { 'X-Auth-Token': 'never-seen' });
     iam.fault = undefined;
@@ -234,8 +237,8 @@ describe('an IAM that is down', () => {
   });
 });
 
-describe('who was turned away', () => {
-  it('is in the log, as far as known, with the address and why, but not with the credential', async () => {
+describe('a refused request', () => {
+  it('is logged with its address, the reason and its caller if known, but without its credential', async () => {
     await send({ method: 'GET' }, processesPath(), { 'X-Auth-Token': 'bad-token-4711' });
     const headers = sign({
       method: 'GET',

@@ -7,10 +7,10 @@ import { limitConcurrency, type Admission } from '../../src/http/admission.ts';
 import { paceConnections } from '../../src/http/request-turns.ts';
 import { until } from '../support/until.ts';
 
-/** More than the systems of both sides take in for a client that does not read. */
+/** More bytes than the socket buffers of both sides hold. */
 const LARGE = 64 * 1024 * 1024;
 
-describe('of requests that come all at once, the service', () => {
+describe('the limit on concurrent requests', () => {
   let server: Server;
   let come: ServerResponse[];
   let answers: (() => void)[];
@@ -51,19 +51,19 @@ describe('of requests that come all at once, the service', () => {
     await start(bounds);
   }
 
-  /** Requests that are all to be answered. */
+  /** Sends requests, and expects an answer to each. */
   function admit(...paths: readonly string[]): Promise<unknown>[] {
     return paths.map((path) => get(path).expect(200, path).then());
   }
 
-  /** Takes both places; resolves when both are answered. */
+  /** Takes both places. `answered` resolves when both requests are answered. */
   async function fill(): Promise<{ readonly answered: Promise<unknown> }> {
     const answered = Promise.all([get('/a').expect(200, '/a'), get('/b').expect(200, '/b')]);
     await until('both are under way', () => answers.length === 2);
     return { answered };
   }
 
-  it('turns away who has waited for a second, in the language asked for, and logs how many', async () => {
+  it('refuses a request that has waited for a second, in its language, and logs the count', async () => {
     const { answered } = await fill();
     const sentAt = performance.now();
     const [res, chinese] = await Promise.all([
@@ -89,25 +89,25 @@ describe('of requests that come all at once, the service', () => {
     await answered;
   });
 
-  it('lets in who waits as soon as another is answered, the first first', async () => {
+  it('admits waiting requests in order, each as soon as another is answered', async () => {
     const { answered } = await fill();
     const third = get('/c').expect(200, '/c').then();
-    await haveCome(3);
+    await untilArrived(3);
     const fourth = get('/d').expect(200, '/d').then();
-    await haveCome(4);
+    await untilArrived(4);
 
     answers[0]?.();
-    await until('the third is let in', () => answers.length === 3);
+    await until('the third is admitted', () => answers.length === 3);
     answers[2]?.();
     await third;
-    await until('the fourth is let in', () => answers.length === 4);
+    await until('the fourth is admitted', () => answers.length === 4);
     answers[3]?.();
     await fourth;
     answers[1]?.();
     await answered;
   });
 
-  it('lets more in while the processor has time to spare, up to four in all', async () => {
+  it('admits more requests while the processor is idle, at most four in all', async () => {
     await restart({ most: 4 });
     const { answered } = await fill();
     const further = admit('/c', '/d');
@@ -118,7 +118,7 @@ describe('of requests that come all at once, the service', () => {
     await Promise.all([answered, ...further]);
   });
 
-  it('lets no more in while the processor has none', async () => {
+  it('admits no more requests while the processor is busy', async () => {
     await restart({ most: 4 });
     const work = keepBusy();
     const { answered } = await fill();
@@ -126,36 +126,36 @@ describe('of requests that come all at once, the service', () => {
     expect(answers).toHaveLength(2);
 
     const fourth = get('/d').expect(200, '/d').then();
-    await haveCome(4);
+    await untilArrived(4);
     work.end();
-    await until('the fourth is let in', () => answers.length === 3);
+    await until('the fourth is admitted', () => answers.length === 3);
     for (const answer of answers) answer();
     await Promise.all([answered, fourth]);
   });
 
-  it('takes places back when the processor has no more time to spare', async () => {
+  it('falls again when the processor becomes busy', async () => {
     await restart({ most: 4 });
     const { answered } = await fill();
     const further = admit('/c', '/d');
     await until('two more are under way', () => answers.length === 4);
     const work = keepBusy();
-    // It waits for a second: places are counted anew many times.
+    // The request waits for a second, in which the limit is computed many times.
     await get('/e').expect(503);
     const fifth = get('/f').expect(200, '/f').then();
-    await haveCome(6);
+    await untilArrived(6);
     answers[0]?.();
     answers[1]?.();
     await answered;
     expect(answers).toHaveLength(4);
 
     answers[2]?.();
-    await until('the fifth is let in', () => answers.length === 5);
+    await until('the fifth is admitted', () => answers.length === 5);
     work.end();
     for (const answer of answers.slice(3)) answer();
     await Promise.all([...further, fifth]);
   });
 
-  it('lets some in at once however busy it is, and again when nobody waits any more', async () => {
+  it('admits a few requests at once on a busy processor, and again once the queue is empty', async () => {
     await restart({ most: 4, places: 3, mostWhenBusy: 1 });
     const work = keepBusy();
     const first = admit('/a', '/b', '/c');
@@ -171,39 +171,39 @@ describe('of requests that come all at once, the service', () => {
     await Promise.all(next);
   });
 
-  it('answers probes all the same', async () => {
+  it('does not apply to probes', async () => {
     const { answered } = await fill();
     await get('/healthz').expect(200, 'healthy');
     for (const answer of answers) answer();
     await answered;
   });
 
-  it('does nothing for a client that has left while it waited', async () => {
+  it('drops a waiting request whose client has disconnected', async () => {
     const { answered } = await fill();
     const impatient = send({ port: (server.address() as AddressInfo).port, path: '/gone' });
     impatient.on('error', () => undefined).end();
-    await haveCome(3);
+    await untilArrived(3);
     impatient.destroy();
     await until('it has left', () => come[2]?.closed === true);
 
     const next = get('/next').expect(200, '/next').then();
-    await haveCome(4);
+    await untilArrived(4);
     answers[0]?.();
-    await until('the next is let in', () => answers.length === 3);
+    await until('the next is admitted', () => answers.length === 3);
     answers[2]?.();
     await next;
     answers[1]?.();
     await answered;
   });
 
-  it('gives the places of those who are slow to send to others, and takes them in when they are done', async () => {
+  it('gives the place of a slow sender to another request, and admits the slow request once it is whole', async () => {
     await restart({ requestTimeoutMs: 1000 });
     const slow = ['/a', '/b'].map((path) =>
-      say(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab`),
+      sendText(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab`),
     );
-    await haveCome(2);
+    await untilArrived(2);
     const others = admit('/c', '/d');
-    await until('the others are let in', () => answers.length === 2);
+    await until('the others are admitted', () => answers.length === 2);
 
     for (const { socket } of slow) socket.write('cde');
     await until('the slow are answered as well', () => answers.length === 4);
@@ -214,49 +214,51 @@ describe('of requests that come all at once, the service', () => {
     for (const { socket } of slow) socket.destroy();
   });
 
-  it('gives the places of those who are slow to read to others, and hangs up on them in the end', async () => {
+  it('gives the place of a slow reader to another request, and closes its connection after the timeout', async () => {
     await restart({ requestTimeoutMs: 1000 });
-    const slow = [1, 2].map(() => say('GET /large HTTP/1.1\r\nHost: x\r\n\r\n'));
+    const slow = [1, 2].map(() => sendText('GET /large HTTP/1.1\r\nHost: x\r\n\r\n'));
     for (const { socket } of slow) socket.pause();
-    await haveCome(2);
+    await untilArrived(2);
     const others = admit('/c', '/d');
-    await until('the others are let in', () => answers.length === 2);
+    await until('the others are admitted', () => answers.length === 2);
     expect(come.slice(0, 2).map(({ closed }) => closed)).toEqual([false, false]);
     for (const answer of answers) answer();
     await Promise.all(others);
 
-    await until('they are hung up on', () => come.slice(0, 2).every(({ closed }) => closed));
+    await until('their connections are closed', () =>
+      come.slice(0, 2).every(({ closed }) => closed),
+    );
     for (const { socket } of slow) socket.destroy();
   });
 
-  it('hangs up on a probe that does not take its answer', async () => {
+  it('closes the connection of a probe that does not read its answer', async () => {
     await restart({ requestTimeoutMs: 1000 });
-    const slow = say('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n');
+    const slow = sendText('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n');
     slow.socket.pause();
-    await haveCome(1);
-    await until('it is hung up on', () => come[0]?.closed === true);
+    await untilArrived(1);
+    await until('its connection is closed', () => come[0]?.closed === true);
     slow.socket.destroy();
   });
 
-  it('hangs up on nobody whose request waits behind another on the same connection', async () => {
+  it('closes no connection while its second request waits behind the first', async () => {
     await restart({ requestTimeoutMs: 500 });
-    const client = say('GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n');
+    const client = sendText('GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n');
     await until('the first is under way', () => answers.length === 1);
-    // As long as it takes to hang up on somebody who came after.
-    const slow = say('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
+    // Wait until the service has closed a connection that came later.
+    const slow = sendText('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
     slow.socket.pause();
-    await haveCome(2);
-    await until('the slow is hung up on', () => come[1]?.closed === true);
+    await untilArrived(2);
+    await until('the slow connection is closed', () => come[1]?.closed === true);
 
     answers[0]?.();
     await until('the second is under way', () => answers.length === 2);
     answers[1]?.();
-    await until('both have come', () => /\/a[^]*\/b$/.test(client.heard));
+    await until('both have arrived', () => /\/a[^]*\/b$/.test(client.heard));
     for (const { socket } of [client, slow]) socket.destroy();
   });
 
-  /** Says this over a connection of its own. */
-  function say(text: string): { readonly socket: Socket; heard: string } {
+  /** Sends the text over a new connection. */
+  function sendText(text: string): { readonly socket: Socket; heard: string } {
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
     const client = { socket, heard: '' };
     socket
@@ -266,12 +268,12 @@ describe('of requests that come all at once, the service', () => {
     return client;
   }
 
-  async function haveCome(count: number): Promise<void> {
-    await until(`${count} requests have come`, () => come.length === count);
+  async function untilArrived(count: number): Promise<void> {
+    await until(`${count} requests have arrived`, () => come.length === count);
   }
 });
 
-/** Leaves the event loop no time in which it does nothing, until it ends. */
+/** Keeps the event loop busy until `end` is called. */
 function keepBusy(): { end: () => void } {
   let turn = setImmediate(work);
   function work(): void {

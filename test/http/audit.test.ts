@@ -60,7 +60,7 @@ function start(settings: Partial<ServiceSettings> = {}) {
   return { ...service, nodes, send };
 }
 
-/** The records so far, without the first one, which says that the service started. */
+/** Returns the records so far, without the first one, which is `started`. */
 async function records(): Promise<Record<string, unknown>[]> {
   await audit.close();
   return recordsNow();
@@ -84,7 +84,7 @@ const NODE = {
 };
 
 describe('the audit', () => {
-  it('has every session that is about to be killed before the first KILL, and the outcomes after', async () => {
+  it('records every session before the first KILL, and the outcomes afterwards', async () => {
     const { nodes, send } = start();
     const [a, b] = [nodes.connect({ info: 'SELECT secret' }), nodes.connect()];
     const internal = nodes.connect({ user: 'system user', host: null });
@@ -129,7 +129,7 @@ describe('the audit', () => {
     expect(readFileSync(path, 'utf8')).not.toContain('secret');
   });
 
-  it('has ids that no double can hold', async () => {
+  it('records ids exactly that no double can hold', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '9007199254740993' });
     await send([9_007_199_254_740_993n]).expect(200);
@@ -137,7 +137,7 @@ describe('the audit', () => {
     expect(readFileSync(path, 'utf8').match(/"id":9007199254740993\b/g)).toHaveLength(2);
   });
 
-  it('says nothing of a request that kills nobody', async () => {
+  it('has no record of a request that kills no session', async () => {
     const { nodes, send } = start();
     const id = nodes.connect();
     await send([id], {}, '?dry_run=true').expect(200);
@@ -145,7 +145,7 @@ describe('the audit', () => {
     expect(await records()).toEqual([]);
   });
 
-  it('has the old connection that is ended to settle a KILL without an answer', async () => {
+  it('records the old control connection that the service ends after an unanswered KILL', async () => {
     const { nodes, send } = start();
     const id = nodes.connect();
     nodes.faults.set(id, 'lost, and waits in the old connection');
@@ -159,7 +159,7 @@ describe('the audit', () => {
     expect(all[3]).toMatchObject({ sessions: [{ id: Number(id), outcome: 'failed' }] });
   });
 
-  it('of who is turned away has the address, and the caller where there is one', async () => {
+  it('records a refused request with its address, and with its caller if there is one', async () => {
     const { send } = start();
     await send([1n], { 'X-Auth-Token': 'wrong' }).expect(401);
     await send([1n], { 'X-Auth-Token': 'reader' }).expect(403);
@@ -174,7 +174,7 @@ describe('the audit', () => {
     ]);
   });
 
-  it('that cannot be written lets nobody be killed, and says so', async () => {
+  it('fails a DELETE with 503 and without a KILL if it cannot be written', async () => {
     await audit.close();
     audit = auditAt('/dev/full');
     const { nodes, send } = start({ audit });
@@ -188,14 +188,14 @@ describe('the audit', () => {
     expect([nodes.kills, nodes.has(id)]).toEqual([[], true]);
     expect(troubles).toMatchObject([{ code: 'ENOSPC' }]);
     expect(await audit.trouble()).toBe('ENOSPC');
-    // What needs no record goes on.
+    // A DELETE that kills no session needs no record.
     await send([5n]).expect(200);
   });
 
   it.each([
-    ['known to be in trouble', true],
-    ['not', false],
-  ])('that hangs is not waited for as long as a request has: %s', async (_what, isKnown) => {
+    ['after a failed write', true],
+    ['at the first write', false],
+  ])('fails a DELETE before the request timeout if its file hangs %s', async (_what, isKnown) => {
     const file = new LineFile(path);
     const append = jest.fn(() => new Promise<void>(() => undefined));
     file.append = isKnown ? append.mockRejectedValueOnce(new Error('full')) : append;
@@ -207,7 +207,7 @@ describe('the audit', () => {
     expect(nodes.kills).toEqual([]);
   });
 
-  it('has who is turned away also when they did not wait for it', async () => {
+  it('records a refused request whose client disconnected before the answer', async () => {
     const { app } = start({
       keystone: {
         verify: async () => {
@@ -227,7 +227,7 @@ describe('the audit', () => {
     expect(await records()).toMatchObject([{ record: 'denied', status: 401 }]);
   });
 
-  it('gets outcomes that it could not take once it can again', async () => {
+  it('keeps outcomes while it cannot be written, and records them later', async () => {
     const file = new LineFile(path);
     let isFull = false;
     const append = file.append.bind(file);
@@ -251,7 +251,7 @@ describe('the audit', () => {
     expect((await records()).map(({ record }) => record)).toEqual(['intent', 'resumed', 'outcome']);
   });
 
-  it('has the disk wait for company with all but what a kill waits for', async () => {
+  it('delays the sync of outcomes and refusals, but not of an intent', async () => {
     const file = new LineFile(path);
     const append = file.append.bind(file);
     const asked: [string, boolean | undefined][] = [];
@@ -274,14 +274,14 @@ describe('the audit', () => {
     ]);
   });
 
-  it('is in trouble before the disk is full', async () => {
+  it('reports trouble before the disk is full', async () => {
     const file = Object.assign(new LineFile(path), { freeBytes: () => Promise.resolve(1000) });
     const other = new FileAudit(file, 4711, () => undefined);
     expect(await other.trouble()).toBe('ENOSPC');
     await other.close();
   });
 
-  it('is in trouble when its file system does not answer, and asks it once', async () => {
+  it('reports trouble if its file system does not answer, and queries it once', async () => {
     let asked = 0;
     const freeBytes = (): Promise<number> => {
       asked += 1;
@@ -300,7 +300,7 @@ describe('the audit', () => {
     await other.close();
   });
 
-  it('has no character at which a reader could end a line', async () => {
+  it('escapes each character that a reader could take for a line end', async () => {
     const { nodes, send } = start();
     const id = nodes.connect({ db: 'a\u2028b\u0085c' });
     await send([id]).expect(200);
@@ -308,7 +308,7 @@ describe('the audit', () => {
     expect(readFileSync(path, 'utf8')).toContain('"db":"a\\u2028b\\u0085c"');
   });
 
-  it('takes so long that the list is read again: a session that is another by now lives', async () => {
+  it('causes a new list if it is slow, so that a new session with an old id lives', async () => {
     const { nodes, send } = start({
       audit: {
         ...NO_AUDIT,
@@ -333,17 +333,17 @@ describe('X-Kill-Reason', () => {
     ['text in any script', 'zu viele Verbindungen — 连接数过多', 200],
     ['256 characters', '好'.repeat(256), 200],
     ['257 characters', 'x'.repeat(257), 400],
-    ['a tab in it', 'a\tb', 400],
+    ['a tab', 'a\tb', 400],
     ['a line separator', Buffer.from('a\u2028b').toString('latin1'), 400],
-    ['no characters', ' ', 400],
-    ['bytes that are no UTF-8', Buffer.from([0xe9]).toString('latin1'), 400],
-  ])('with %s (%s) is %s', async (_what, reason, status) => {
+    ['a space alone', ' ', 400],
+    ['bytes that are not UTF-8', Buffer.from([0xe9]).toString('latin1'), 400],
+  ])('with %s (%s) gets %s', async (_what, reason, status) => {
     const { app, nodes } = start();
     const id = nodes.connect();
     const bytes = status === 200 ? Buffer.from(reason).toString('latin1') : reason;
     const server = createServer(app).listen(0);
     const { port } = server.address() as AddressInfo;
-    // Node's own client writes the headers in the encoding of a body that is text.
+    // Node's own client would encode the headers like a text body; `fetch` keeps their bytes.
     const res = await fetch(`http://127.0.0.1:${port}${processesPath()}`, {
       method: 'DELETE',
       headers: {

@@ -48,11 +48,11 @@ describe('an address', () => {
       '%',
       '[%]:1',
     ],
-  ])('is not in this text: %p', (text) => {
+  ])('cannot be read from %p', (text) => {
     expect(ipAddress(text)).toBeUndefined();
   });
 
-  it('counts with its network: the /56 of IPv6', () => {
+  it('counts as its network, which is the /56 for IPv6', () => {
     const networks = ['203.0.113.8', '2001:db8::1', '2001:db8:0:ff::1', '2001:db8:0:100::1'];
     expect(networks.map(networkOf)).toEqual([
       '203.0.113.8',
@@ -73,28 +73,33 @@ describe('the address of a client', () => {
   const inside = (address: string): boolean => address.startsWith('10.');
 
   it.each([
-    ['nobody is believed', hops(0), '198.51.100.1', '10.0.0.1'],
+    ['no proxy is trusted', hops(0), '198.51.100.1', '10.0.0.1'],
     ['there is no header', hops(1), undefined, '10.0.0.1'],
-    ['one proxy is believed', hops(1), '198.51.100.1, 203.0.113.7', '203.0.113.7'],
-    ['two proxies are believed', hops(2), '198.51.100.1, 203.0.113.7', '198.51.100.1'],
+    ['one proxy is trusted', hops(1), '198.51.100.1, 203.0.113.7', '203.0.113.7'],
+    ['two proxies are trusted', hops(2), '198.51.100.1, 203.0.113.7', '198.51.100.1'],
     [
-      'more proxies than there are are believed',
+      'more proxies are trusted than the header names',
       hops(9),
       '198.51.100.1,203.0.113.7',
       '198.51.100.1',
     ],
-    ['proxies are known by address', inside, '198.51.100.1, 203.0.113.7, 10.0.0.2', '203.0.113.7'],
-    ['their ports are written, too', inside, '203.0.113.7:443, 10.0.0.2:41234', '203.0.113.7'],
-    ['they are mapped', inside, '203.0.113.7,::ffff:10.0.0.2', '203.0.113.7'],
-    ['a text is no address', hops(1), '198.51.100.1, unknown', '10.0.0.1'],
-    ['a text behind a proxy is no address', inside, 'made up, 10.0.0.2', '10.0.0.2'],
+    [
+      'proxies are trusted by address',
+      inside,
+      '198.51.100.1, 203.0.113.7, 10.0.0.2',
+      '203.0.113.7',
+    ],
+    ['the header also has ports', inside, '203.0.113.7:443, 10.0.0.2:41234', '203.0.113.7'],
+    ['a proxy has an IPv4-mapped address', inside, '203.0.113.7,::ffff:10.0.0.2', '203.0.113.7'],
+    ['the last entry is not an address', hops(1), '198.51.100.1, unknown', '10.0.0.1'],
+    ['the entry before a proxy is not an address', inside, 'made up, 10.0.0.2', '10.0.0.2'],
     ['an entry is empty', hops(1), '198.51.100.1,', '10.0.0.1'],
     ['the first entry is empty', hops(3), ',10.0.0.2', '10.0.0.2'],
   ])('is found if %s', (_when, trusts, forwarded, address) => {
     expect(clientAddress(from(forwarded), trusts)).toBe(address);
   });
 
-  it('is looked for in a hundred entries at most', () => {
+  it('is searched for in at most 100 entries', () => {
     let asked = 0;
     const trusts = (): boolean => (asked += 1) > 0;
     expect(clientAddress(from('10.0.0.9,'.repeat(7000) + '10.0.0.2'), trusts)).toBe('10.0.0.9');

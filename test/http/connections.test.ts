@@ -31,7 +31,7 @@ interface Client {
   heard: string;
 }
 
-/** Connects from this address, and says this. */
+/** Connects from the address, and sends the text. */
 async function client({ port }: Listening, address: string, text = ''): Promise<Client> {
   const socket = connect({ port, host: '127.0.0.1', localAddress: address });
   clients.push(socket);
@@ -42,7 +42,7 @@ async function client({ port }: Listening, address: string, text = ''): Promise<
   return client;
 }
 
-/** The same, until its request is answered. */
+/** Connects from the address, sends the text, and waits for the answer. */
 async function answered(listening: Listening, address: string, text: string): Promise<Client> {
   const it = await client(listening, address, text);
   await until('it is answered', () => it.heard.includes('HTTP/1.1 '));
@@ -55,8 +55,8 @@ const HALF = `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: 9
 
 const isClosed = ({ socket }: Client): boolean => socket.closed;
 
-describe('beyond the bound on connections', () => {
-  it('of all, the oldest one that has never sent a whole request makes room', async () => {
+describe('a new connection beyond the limit', () => {
+  it('replaces the oldest connection that has never sent a whole request', async () => {
     const listening = await startListening({ maxConnections: 3 });
     let drops = 0;
     listening.server.on('drop', () => (drops += 1));
@@ -67,7 +67,7 @@ describe('beyond the bound on connections', () => {
     );
     const half = await client(listening, '127.0.0.2', HALF);
     const silent = await client(listening, '127.0.0.3');
-    await until('half a request has come', async () => (await heldBy(listening)) === 3);
+    await until('half a request has arrived', async () => (await heldBy(listening)) === 3);
 
     const first = await answered(listening, '127.0.0.4', GET);
     expect([probe, half, silent].map(isClosed)).toEqual([false, true, false]);
@@ -76,7 +76,7 @@ describe('beyond the bound on connections', () => {
     expect(drops).toBe(2);
   });
 
-  it('of all, the oldest one without a caller makes room if all have sent requests', async () => {
+  it('replaces the oldest connection without a caller if all have sent requests', async () => {
     const listening = await startListening({ maxConnections: 3 });
     const caller = await answered(listening, '127.0.0.2', LIST);
     const stranger = await answered(listening, '127.0.0.3', GET);
@@ -89,24 +89,27 @@ describe('beyond the bound on connections', () => {
   });
 
   it.each([
-    ['of all', { maxConnections: 3 }],
+    ['of all connections', { maxConnections: 3 }],
     ['of one address', { maxConnectionsPerAddress: 3 }],
-  ])('%s, the oldest idle one of a caller makes room if there are no others', async (_, bounds) => {
-    const listening = await startListening(bounds);
-    const [first, second, third] = [
-      await answered(listening, '127.0.0.2', LIST),
-      await answered(listening, '127.0.0.2', LIST),
-      await answered(listening, '127.0.0.2', LIST),
-    ];
+  ])(
+    "replaces a caller's oldest idle connection if there are no others: limit %s",
+    async (_, bounds) => {
+      const listening = await startListening(bounds);
+      const [first, second, third] = [
+        await answered(listening, '127.0.0.2', LIST),
+        await answered(listening, '127.0.0.2', LIST),
+        await answered(listening, '127.0.0.2', LIST),
+      ];
 
-    const newcomer = await answered(listening, '127.0.0.2', LIST);
-    await until('the first is closed', () => isClosed(first));
-    await answered(listening, '127.0.0.2', LIST);
-    await until('the second is closed', () => isClosed(second));
-    expect([third, newcomer].map(isClosed)).toEqual([false, false]);
-  });
+      const newcomer = await answered(listening, '127.0.0.2', LIST);
+      await until('the first is closed', () => isClosed(first));
+      await answered(listening, '127.0.0.2', LIST);
+      await until('the second is closed', () => isClosed(second));
+      expect([third, newcomer].map(isClosed)).toEqual([false, false]);
+    },
+  );
 
-  it('of all, the new one is closed if each of the others is owed an answer', async () => {
+  it('is closed if every other connection waits for an answer', async () => {
     const listening = await startListening({ maxConnections: 2 });
     let asked = 0;
     listening.nodes.withConnection = () => {
@@ -126,27 +129,27 @@ describe('beyond the bound on connections', () => {
     expect(owed.map(isClosed)).toEqual([false, false]);
   });
 
-  // A real server cannot be asked to accept two connections before the first event `close`.
-  it('of one address, it holds for those that come while another is being closed', async () => {
+  // A test cannot make a real server accept two connections before the first event `close`.
+  it('respects the limit of its address while another connection is being closed', async () => {
     const server = new Server();
     server.removeAllListeners('connection');
     const sockets = boundConnections(server, { all: 3, perAddress: 2 });
-    const come = (remoteAddress: string): Socket => {
+    const accept = (remoteAddress: string): Socket => {
       const socket = Object.defineProperty(new Socket(), 'remoteAddress', { value: remoteAddress });
       server.emit('connection', socket);
       return socket;
     };
-    const evicted = come('127.0.0.2');
+    const evicted = accept('127.0.0.2');
     const closed = once(evicted, 'close');
-    for (const address of ['127.0.0.3', '127.0.0.4', '127.0.0.5', '127.0.0.2']) come(address);
+    for (const address of ['127.0.0.3', '127.0.0.4', '127.0.0.5', '127.0.0.2']) accept(address);
     await closed;
 
-    for (let n = 0; n < 3; n += 1) come('127.0.0.2');
+    for (let n = 0; n < 3; n += 1) accept('127.0.0.2');
     const left = [...sockets].filter(({ remoteAddress }) => remoteAddress === '127.0.0.2');
     expect(left.length).toBe(2);
   });
 
-  it('of all, one whose answer is not taken makes room, but none that is owed an answer', async () => {
+  it('replaces a connection that does not read its answer, but none that waits for one', async () => {
     const listening = await startListening({ maxConnections: 2 });
     let isAsked = false;
     listening.nodes.withConnection = () => {
@@ -161,7 +164,7 @@ describe('beyond the bound on connections', () => {
     idle.socket.write(large.repeat(20));
     await until('its answer is sent', () => idle.socket.bytesRead > 0);
 
-    // Until the buffers are full, its next answer can be owed for a moment: then the newcomer is closed.
+    // Until the buffers are full, the idle connection can briefly wait for an answer; then the newcomer is closed.
     await until('a newcomer is answered', async () => {
       const newcomer = await client(listening, '127.0.0.3', GET);
       await until('it is answered or closed', () => newcomer.heard !== '' || isClosed(newcomer));
@@ -172,7 +175,7 @@ describe('beyond the bound on connections', () => {
     expect(owed.socket.closed).toBe(false);
   });
 
-  it('of one address, one of the same address makes room', async () => {
+  it('replaces a connection of the same address at the limit of that address', async () => {
     const listening = await startListening({ maxConnectionsPerAddress: 2 });
     const elsewhere = await client(listening, '127.0.0.3');
     const [first, second] = [
@@ -185,7 +188,7 @@ describe('beyond the bound on connections', () => {
     expect(await heldBy(listening)).toBe(3);
   });
 
-  it('room is given back by those who leave', async () => {
+  it('is accepted once another connection has closed', async () => {
     const listening = await startListening({ maxConnectionsPerAddress: 2 });
     for (let n = 0; n < 5; n += 1) {
       const { socket } = await answered(listening, '127.0.0.2', LIST);
@@ -194,9 +197,9 @@ describe('beyond the bound on connections', () => {
     }
   });
 
-  it('it is the same over TLS', async () => {
+  it('replaces connections over TLS in the same order', async () => {
     const listening = await startListening({ tls: certificate, maxConnections: 3 });
-    const say = async (text: string): Promise<Client> => {
+    const clientOverTls = async (text: string): Promise<Client> => {
       const socket = connectTls({
         port: listening.port,
         host: '127.0.0.1',
@@ -212,13 +215,13 @@ describe('beyond the bound on connections', () => {
       await until('it is answered', () => text === '' || client.heard.includes('HTTP/1.1 '));
       return client;
     };
-    const caller = await say(LIST);
+    const caller = await clientOverTls(LIST);
     const withoutTls = await client(listening, '127.0.0.2');
-    const silent = await say('');
+    const silent = await clientOverTls('');
 
-    await say(LIST);
+    await clientOverTls(LIST);
     expect([caller, withoutTls, silent].map(isClosed)).toEqual([false, true, false]);
-    await say(LIST);
+    await clientOverTls(LIST);
     expect([caller, silent].map(isClosed)).toEqual([false, true]);
     await client(listening, '127.0.0.2');
     await until('the oldest of a caller is closed', () => isClosed(caller));

@@ -23,7 +23,7 @@ function start() {
   return { nodes, ...service };
 }
 
-/** What a request is made of; each test changes what it is about. */
+/** The parts of a request. Each test changes those that it is about. */
 interface Sent {
   readonly method?: string;
   readonly path?: string;
@@ -42,7 +42,7 @@ async function send(
   if (body !== undefined) sent.set('Content-Type', 'application/json');
   sent.set(headers);
   if (body === undefined) return sent;
-  // superagent turns a Buffer into JSON unless it need not serialise.
+  // Without a serializer of its own, superagent would turn a Buffer into JSON.
   return sent.serialize((value: unknown) => value as string).send(body as string);
 }
 
@@ -53,7 +53,7 @@ describe('an error', () => {
   const cases: readonly [string, Sent, number, string, string][] = [
     ['an unknown URL', { path: '/v3/nothing' }, 404, 'APIGW.0101', 'The API does not exist.'],
     [
-      'a URL with a slash too many',
+      'a URL with an extra slash',
       { path: `${processesPath()}/`, body: ONE },
       404,
       'APIGW.0101',
@@ -153,7 +153,7 @@ describe('an error', () => {
       'The request is null. Enter a request parameter. The field processes is missing.',
     ],
     [
-      'a body that is not called JSON',
+      'a body without the Content-Type of JSON',
       { body: ONE, headers: { 'Content-Type': 'text/plain' } },
       415,
       'DBS.200001',
@@ -195,7 +195,7 @@ describe('an error', () => {
       'Parameter error. The body is not valid JSON.',
     ],
     [
-      'JSON that is no object',
+      'JSON that is not an object',
       { body: '[1]' },
       400,
       'DBS.200001',
@@ -223,7 +223,7 @@ describe('an error', () => {
       'Parameter error. The field "unless" is not known.',
     ],
     [
-      'a field of every object',
+      'a field that every object has',
       { body: '{"processes":[1],"__proto__":{}}' },
       400,
       'DBS.200001',
@@ -267,7 +267,7 @@ describe('an error', () => {
       'Parameter error. The query parameter "dryrun" is not known.',
     ],
     [
-      'an unknown query parameter far behind',
+      'an unknown query parameter after 2,000 empty ones',
       { path: `${processesPath()}?${'&'.repeat(2000)}dryrun=true`, body: ONE },
       400,
       'DBS.200001',
@@ -344,27 +344,30 @@ describe('an error', () => {
     ],
   ];
 
-  it.each(cases)('answers %s', async (_what, sent, status, code, message) => {
-    const started = start();
-    const id = started.nodes.connect({ id: '1' });
+  it.each(cases)(
+    'has the status, code and sentence of the contract for %s',
+    async (_what, sent, status, code, message) => {
+      const started = start();
+      const id = started.nodes.connect({ id: '1' });
 
-    const res = await send(started, sent);
+      const res = await send(started, sent);
 
-    const requestId = res.headers['x-request-id'] ?? '';
-    expect(requestId).toMatch(/^[0-9a-f]{32}$/);
-    expect([res.status, res.body]).toEqual([
-      status,
-      {
-        error_code: code,
-        error_msg: message,
-        ...(code.startsWith('APIGW') && { request_id: requestId }),
-      },
-    ]);
-    expect(started.nodes.connections).toBe(0);
-    expect(started.nodes.has(id)).toBe(true);
-  });
+      const requestId = res.headers['x-request-id'] ?? '';
+      expect(requestId).toMatch(/^[0-9a-f]{32}$/);
+      expect([res.status, res.body]).toEqual([
+        status,
+        {
+          error_code: code,
+          error_msg: message,
+          ...(code.startsWith('APIGW') && { request_id: requestId }),
+        },
+      ]);
+      expect(started.nodes.connections).toBe(0);
+      expect(started.nodes.has(id)).toBe(true);
+    },
+  );
 
-  it('speaks Chinese to those who ask for it, also in what it adds', async () => {
+  it('is in Chinese, details included, if the request asks for Chinese', async () => {
     const started = start();
     const ask = async (language: string, body: string): Promise<unknown> =>
       (await send(started, { body, headers: { 'X-Language': language } })).body;
@@ -386,13 +389,13 @@ describe('an error', () => {
       { 'X-Language': 'zh-cn', x_language: 'en-us' },
       '参数错误。',
     ],
-    ['neither', {}, 'Parameter error.'],
+    ['the default', {}, 'Parameter error.'],
   ])('takes the language from %s', async (_what, headers, beginning) => {
     const res = await send(start(), { body: '{"processes":[-1]}', headers });
     expect((res.body as { error_msg: string }).error_msg.startsWith(beginning)).toBe(true);
   });
 
-  it('names the allowed methods with a 405', async () => {
+  it('names the allowed methods if it is a 405', async () => {
     const res = await send(start(), { method: 'PATCH' });
     expect(res.headers['allow']).toBe('DELETE, GET, HEAD, POST');
   });
@@ -404,7 +407,7 @@ describe('an error', () => {
     '/docs/start.js',
     '/docs/swagger-ui.css',
     '/openapi.yaml',
-  ])('names them where there is GET alone too: %s', async (path) => {
+  ])('names GET and HEAD as the allowed methods of %s', async (path) => {
     for (const method of ['POST', 'OPTIONS']) {
       const res = await send(start(), { method, path });
       expect([res.status, res.headers['allow']]).toEqual([405, 'GET, HEAD']);
@@ -412,7 +415,7 @@ describe('an error', () => {
     }
   });
 
-  it('answers 500 when the node cannot be reached, and says so without naming it', async () => {
+  it('is a 500 that does not name the node if the connection to the node is lost', async () => {
     const started = start();
     started.nodes.isReachable = false;
 
@@ -427,7 +430,7 @@ describe('an error', () => {
     ]);
   });
 
-  it('is opaque when nobody foresaw it, and whole in the log', async () => {
+  it('has no details if it is unexpected; the log has them', async () => {
     const started = start();
     started.nodes.beforeList = () => {
       throw new TypeError('secret detail');
@@ -449,8 +452,8 @@ describe('an error', () => {
   });
 });
 
-describe('the first thing that is wrong', () => {
-  // Everything is wrong at first; each step mends one thing, in the order of the contract.
+describe('the first fault of a request', () => {
+  // The first request has every fault. Each step corrects one, in the order of the contract.
   const badPath = processesPath({ projectId: 'p', instanceId: 'i', nodeId: 'n' });
   const steps: readonly [string, Sent, number, string][] = [
     [
@@ -495,7 +498,7 @@ describe('the first thing that is wrong', () => {
       'DBS.280404',
     ],
     [
-      'body there at all',
+      'presence of a body',
       { path: `${processesPath()}?a`, headers: { 'Content-Type': 'text/plain' } },
       400,
       'DBS.200006',
@@ -521,7 +524,7 @@ describe('the first thing that is wrong', () => {
     ],
   ];
 
-  it.each(steps)('decides: %s', async (_what, sent, status, code) => {
+  it.each(steps)('decides the answer: %s', async (_what, sent, status, code) => {
     const res = await send(start(), sent);
     expect([res.status, (res.body as { error_code: string }).error_code]).toEqual([status, code]);
   });
@@ -535,7 +538,7 @@ describe('DELETE', () => {
     ['Application/JSON; Charset="utf-8"', ' \r\n{ "processes" :\t[ 1 , 2 ] } '],
     ['application/json; charset=utf8', '{"processes":[1,2]}'],
     ['application/json;charset="UTF8"', '{"processes":[1,2]}'],
-  ])('takes what the official SDKs send: %s %j', async (type, body) => {
+  ])('accepts the bodies of the official SDKs: %s %j', async (type, body) => {
     const started = start();
     started.nodes.connect({ id: '1' });
 
@@ -563,7 +566,7 @@ describe('DELETE', () => {
     expect(started.nodes.kills).toEqual([1n]);
   });
 
-  it('can come as a POST that says so', async () => {
+  it('can be sent as a POST with X-HTTP-Method-Override', async () => {
     const started = start();
     started.nodes.connect({ id: '1' });
     const headers = { 'X-HTTP-Method-Override': 'DELETE' };
@@ -580,7 +583,7 @@ describe('DELETE', () => {
     ['GET', 'DELETE'],
     ['DELETE', 'GET'],
     ['POST', 'PUT'],
-  ])('is refused when %s asks for %s', async (method, override) => {
+  ])('is refused if a %s is overridden with %s', async (method, override) => {
     const started = start();
     started.nodes.connect({ id: '1' });
     const headers = { 'X-HTTP-Method-Override': override };
@@ -591,7 +594,7 @@ describe('DELETE', () => {
     expect(started.nodes.kills).toEqual([]);
   });
 
-  it('counts repeated ids once, against the limit too', async () => {
+  it('counts a repeated id once, also for the limit on ids', async () => {
     const started = start();
     started.nodes.connect({ id: '1' });
 
@@ -600,7 +603,7 @@ describe('DELETE', () => {
     expect(res.text).toBe('{"processes_killed":[1],"processes_not_found":[2,3]}');
   });
 
-  it('carries the largest ids from the wire to the KILL and back without a change', async () => {
+  it('kills and reports the largest ids without rounding them', async () => {
     const started = start();
     started.nodes.connect({ id: '9223372036854775807' });
 
@@ -614,7 +617,7 @@ describe('DELETE', () => {
     expect(started.nodes.kills).toEqual([9_223_372_036_854_775_807n]);
   });
 
-  it('hides nothing when something went wrong half-way', async () => {
+  it('reports every id if it fails half-way', async () => {
     const started = start();
     for (const id of ['1', '2', '3']) started.nodes.connect({ id });
     started.nodes.faults.set(2n, 'lost, and the node restarts');
@@ -637,7 +640,7 @@ describe('DELETE', () => {
 });
 
 describe('GET', () => {
-  it('lists and pages', async () => {
+  it('lists the sessions of a page', async () => {
     const started = start();
     for (const id of ['20', '3', '100']) started.nodes.connect({ id, info: 'SELECT 1' });
     const path = `${processesPath()}?offset=1&limit=1`;
@@ -651,7 +654,7 @@ describe('GET', () => {
     expect(res.headers['content-type']).toBe('application/json; charset=utf-8');
   });
 
-  it('gives at most 100 when no limit is asked for, and none past the end', async () => {
+  it('returns at most 100 sessions without a limit, and none past the end', async () => {
     const started = start();
     for (let id = 1; id <= 101; id += 1) started.nodes.connect({ id: id.toString() });
     const shown = async (query: string): Promise<[number, number]> => {
@@ -666,14 +669,14 @@ describe('GET', () => {
   });
 
   it.each(['*', '"a"', 'W/"a", *'])(
-    'is answered in full, whatever If-None-Match says: %s',
+    'returns the whole body in spite of If-None-Match: %s',
     async (tags) => {
       const res = await send(start(), { method: 'GET', headers: { 'If-None-Match': tags } });
       expect([res.status, res.text]).toEqual([200, '{"processes":[],"total_count":0}']);
     },
   );
 
-  it('answers HEAD with the headers alone', async () => {
+  it('returns its headers alone if the method is HEAD', async () => {
     const res = await send(start(), { method: 'HEAD' });
     expect([res.status, res.text]).toEqual([200, undefined]);
     expect(res.headers['content-type']).toBe('application/json; charset=utf-8');
@@ -681,7 +684,7 @@ describe('GET', () => {
 });
 
 describe('every route', () => {
-  it.each(['GET', 'HEAD', 'DELETE', 'POST'])('wants credentials: %s', async (method) => {
+  it.each(['GET', 'HEAD', 'DELETE', 'POST'])('requires credentials: %s', async (method) => {
     const headers = method === 'POST' ? { 'X-HTTP-Method-Override': 'DELETE' } : {};
     const res = await send(start(), { method, token: null, headers });
     expect(res.status).toBe(401);

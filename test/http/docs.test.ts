@@ -23,7 +23,7 @@ function withChromium(name: string, test: () => Promise<void>): void {
 
 afterEach(stopAllListening);
 
-it('holds no more than a piece of a file for a client that does not read', async () => {
+it('the service buffers one piece of a file for a client that does not read', async () => {
   const { server, port } = await startListening();
   const come: ServerResponse[] = [];
   server.on('request', (_req, res: ServerResponse) => come.push(res));
@@ -35,7 +35,7 @@ it('holds no more than a piece of a file for a client that does not read', async
   socket.destroy();
 });
 
-it('sends a piece of a file in each turn, however many clients read', async () => {
+it('the service sends one piece of a file in each turn of the event loop to many clients', async () => {
   const { server, port, nodes } = await startListening();
   const readers: Socket[] = [];
   server.on('connection', (socket) => readers.push(socket));
@@ -71,7 +71,7 @@ describe('/docs', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('is made of this service alone: its policy lets a browser ask nobody else', async () => {
+  it('loads its parts from this service alone, and its policy forbids other sources', async () => {
     const { text, headers } = await request(app).get('/docs');
     expect(headers['content-security-policy']).toMatch(/default-src 'self'.*script-src 'self'/);
     expect(text).not.toMatch(/(src|href)="(https?:)?\/\//);
@@ -80,14 +80,14 @@ describe('/docs', () => {
     }
   });
 
-  it('does not send a browser to TLS where there is none', async () => {
+  it('does not upgrade a browser to TLS', async () => {
     const { headers } = await request(app).get('/docs');
     expect(headers['content-security-policy']).not.toContain('upgrade-insecure-requests');
     const others = await request(app).get('/openapi.yaml');
     expect(others.headers['content-security-policy']).toContain('upgrade-insecure-requests');
   });
 
-  it('shows no other file', async () => {
+  it('serves no other file', async () => {
     for (const path of [
       '/docs/',
       '/docs/package.json',
@@ -98,16 +98,16 @@ describe('/docs', () => {
     }
   });
 
-  it('can only be read', async () => {
+  it('accepts GET and HEAD only', async () => {
     for (const path of ['/docs', '/openapi.yaml']) {
       const { status, headers } = await request(app).post(path);
       expect([path, status, headers['allow']]).toEqual([path, 405, 'GET, HEAD']);
-      // A part of it is all of it.
+      // The service ignores Range.
       expect((await request(app).get(path).set('Range', 'bytes=0-9')).status).toBe(200);
     }
   });
 
-  withChromium('is readable in Chromium: every call is there, nothing was refused', async () => {
+  withChromium('shows every call in Chromium, without an error in the console', async () => {
     const { output, complaints } = await browse(['--dump-dom', url]);
     for (const path of ['/processes', '/capabilities', '/healthz', '/readyz']) {
       expect(output).toContain(`data-path="`);
@@ -118,17 +118,17 @@ describe('/docs', () => {
     expect(complaints).toEqual([]);
   });
 
-  withChromium('has a picture', async () => {
+  withChromium('can be captured as a screenshot', async () => {
     const file = join(folder, 'docs.png');
     await browse([`--screenshot=${file}`, '--window-size=1200,1600', url]);
     const picture = readFileSync(file);
     expect(picture.subarray(1, 4).toString()).toBe('PNG');
     expect([picture.readUInt32BE(16), picture.readUInt32BE(20)]).toEqual([1200, 1600]);
-    // A page on which nothing is takes some 10 KB.
+    // The screenshot of an empty page has about 10 KB.
     expect(picture.length).toBeGreaterThan(50_000);
   });
 
-  /** What Chromium printed, and what it complained of in its console. */
+  /** Opens the page in Chromium, and returns the output and the messages of the console. */
   async function browse(
     further: readonly string[],
   ): Promise<{ readonly output: string; readonly complaints: readonly string[] }> {

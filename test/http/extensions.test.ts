@@ -29,7 +29,7 @@ function start(settings: Partial<ServiceSettings> = {}) {
 const ONE = '{"processes":[1]}';
 
 describe('dry_run', () => {
-  it('says what would be killed and what not be found, and ends nobody', async () => {
+  it('reports which ids would be killed or not found, and kills no session', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     const res = await send('{"processes":[1,2]}', { Prefer: 'wait=1' }, '?dry_run=true').expect(
@@ -40,7 +40,7 @@ describe('dry_run', () => {
     expect([nodes.kills, nodes.has(1n)]).toEqual([[], true]);
   });
 
-  it('has an outcome for each id where that is preferred', async () => {
+  it('returns the outcome of each id with return=representation', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     const prefer = { Prefer: 'return=representation, wait=1' };
@@ -83,7 +83,7 @@ describe('dry_run', () => {
     },
   );
 
-  it('that fails is not kept for its Idempotency-Key', async () => {
+  it('is not kept for its Idempotency-Key if it fails', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     nodes.protected.add(1n);
@@ -93,7 +93,7 @@ describe('dry_run', () => {
     await send(ONE, key, '?dry_run=true').expect(200);
   });
 
-  it('that is false changes nothing', async () => {
+  it('changes nothing if it is false', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     const res = await send(ONE, {}, '?dry_run=false').expect(200);
@@ -108,7 +108,7 @@ describe('dry_run', () => {
     '?dry_run=True',
     '?dry_run=true&dry_run=true',
     '?dry_run[]=true',
-  ])('is refused as %s, and ends nobody', async (query) => {
+  ])('is refused as %s, and kills no session', async (query) => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     const res = await send(ONE, {}, query).expect(400);
@@ -118,7 +118,7 @@ describe('dry_run', () => {
 });
 
 describe('Prefer', () => {
-  it('waits until the sessions have left, and says so', async () => {
+  it('waits until the sessions are gone, and Preference-Applied confirms it', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     nodes.leaving.add(1n);
@@ -131,13 +131,13 @@ describe('Prefer', () => {
     expect(nodes.lists).toBe(3);
   });
 
-  it('waits no longer than the service allows', async () => {
+  it('waits at most as long as the service allows', async () => {
     const { send } = start();
     const res = await send(ONE, { Prefer: 'wait="999999999"' }).expect(200);
     expect(res.headers['preference-applied']).toBe('wait=2');
   });
 
-  it('does not wait when 256 others do, and says so; when they have their answers it does again', async () => {
+  it('does not wait beyond 256 concurrent waits, and waits again once they have ended', async () => {
     const { nodes, send } = start({ maxWaitSeconds: 20 });
     nodes.connect({ id: '1' });
     nodes.leaving.add(1n);
@@ -156,7 +156,7 @@ describe('Prefer', () => {
     expect(later.headers['preference-applied']).toBe('wait=20');
   });
 
-  it('takes no place for a client that has gone', () => {
+  it('takes no place for a client that has disconnected', () => {
     const withinReason = limitWaits();
     const wanted = { waitSeconds: 1, isRepresentationWanted: false };
     const gone = { closed: true, once: () => undefined } as unknown as Response;
@@ -165,7 +165,7 @@ describe('Prefer', () => {
     expect(withinReason(wanted, here)).toEqual(wanted);
   });
 
-  it('with return=representation tells what became of each id', async () => {
+  it('with return=representation returns the outcome of each id', async () => {
     const { nodes, send } = start();
     for (const id of ['1', '2', '3']) nodes.connect({ id, info: 'SELECT secret' });
     nodes.connect({ id: '4', user: 'system user', host: null });
@@ -191,7 +191,7 @@ describe('Prefer', () => {
     expect(res.headers['preference-applied']).toBe('return=representation');
   });
 
-  it('tells of failed and unknown ids on a 500 too', async () => {
+  it('returns the outcomes of failed and unknown ids with a 500, too', async () => {
     const { nodes, send } = start();
     for (const id of ['1', '2', '3']) nodes.connect({ id });
     nodes.faults.set(2n, 'lost, and the node restarts');
@@ -223,7 +223,7 @@ describe('Prefer', () => {
     'x="a\\", wait=1; \\"b"',
     'wait="1"x',
     'x; y="a, wait=1, b"',
-  ])('passes over what it cannot honour: %s', async (prefer) => {
+  ])('is ignored if it cannot be applied: %s', async (prefer) => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     const res = await send(ONE, { Prefer: prefer }).expect(200);
@@ -231,34 +231,31 @@ describe('Prefer', () => {
     expect(res.headers['preference-applied']).toBeUndefined();
   });
 
-  it.each(['wait  x', 'wait=  x y', 'x"\\"'])(
-    'is read in one go, however long it is: %s',
-    (prefer) => {
-      const timeOf = (header: string): number => {
-        const begun = performance.now();
-        parsePrefer(header, 2);
-        return performance.now() - begun;
-      };
-      const [begin = '', middle = '', end = ''] = /^(\w+=?)(..)(.*)$/.exec(prefer)?.slice(1) ?? [];
-      const plain = timeOf(`wait=${'1'.repeat(60_000)}`);
-      // A step for each pair of characters would be thousands of times as many.
-      expect(timeOf(`${begin}${middle.repeat(30_000)}${end}`) / plain).toBeLessThan(500);
-    },
-  );
+  it.each(['wait  x', 'wait=  x y', 'x"\\"'])('is parsed in linear time: %s', (prefer) => {
+    const timeOf = (header: string): number => {
+      const begun = performance.now();
+      parsePrefer(header, 2);
+      return performance.now() - begun;
+    };
+    const [begin = '', middle = '', end = ''] = /^(\w+=?)(..)(.*)$/.exec(prefer)?.slice(1) ?? [];
+    const plain = timeOf(`wait=${'1'.repeat(60_000)}`);
+    // Quadratic time would be thousands of times as long.
+    expect(timeOf(`${begin}${middle.repeat(30_000)}${end}`) / plain).toBeLessThan(500);
+  });
 
   it.each([
     'wait=1, wait=2',
     'x="a, wait=2", wait="1"; y="b;,"',
     'x="wait=2;",wait=1;y',
     'wait=2 x, wait=1',
-  ])('takes the first of two, and none within quotes: %s', async (prefer) => {
+  ])('applies the first of two waits, and none within quotes: %s', async (prefer) => {
     const res = await start().send(ONE, { Prefer: prefer }).expect(200);
     expect(res.headers['preference-applied']).toBe('wait=1');
   });
 });
 
 describe('expected', () => {
-  it('leaves alone who is not what the caller saw', async () => {
+  it('spares a session that differs from what the caller saw', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1', host: '10.0.0.4:5000' });
     nodes.connect({ id: '2', host: '10.0.0.4:5001' });
@@ -309,7 +306,7 @@ describe('expected', () => {
 describe('Idempotency-Key', () => {
   const KEY = { 'Idempotency-Key': 'a-key' };
 
-  it('gives the first answer again, and ends nobody: at once, later, and for a repeated dry run', async () => {
+  it('returns the first answer again without a KILL: at once, later, and for a dry run', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     const first = '{"processes_killed":[1],"processes_not_found":[]}';
@@ -325,7 +322,7 @@ describe('Idempotency-Key', () => {
     expect(nodes.has(1n)).toBe(true);
   });
 
-  it('keeps a 500 that came after a KILL, with all that was said', async () => {
+  it('keeps a 500 that follows a KILL, with its whole body', async () => {
     const { nodes, send } = start();
     for (const id of ['1', '2']) nodes.connect({ id });
     nodes.faults.set(1n, 'lost, and the node restarts');
@@ -340,7 +337,7 @@ describe('Idempotency-Key', () => {
   it('does not keep a 500 for which no KILL was sent, although it accounts for the ids', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
-    // Lists that are too old as soon as they arrive.
+    // Each list is too old when it arrives.
     nodes.clock = () => performance.now() - 5000;
     const first = await send(ONE, KEY).expect(500);
     expect(first.body).toMatchObject({ processes_failed: [1], processes_killed: [] });
@@ -349,7 +346,7 @@ describe('Idempotency-Key', () => {
     expect(nodes.kills).toEqual([1n]);
   });
 
-  it('does not keep an error that came before any KILL', async () => {
+  it('does not keep an error that precedes every KILL', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     nodes.isReachable = false;
@@ -360,7 +357,7 @@ describe('Idempotency-Key', () => {
 
   it.each([
     ['another body', '{"processes":[2]}', {}, ''],
-    ['a body with a space more', '{"processes":[1] }', {}, ''],
+    ['a body with an extra space', '{"processes":[1] }', {}, ''],
     ['another Prefer', ONE, { Prefer: 'wait=1' }, ''],
     ['another query', ONE, {}, '?dry_run=true'],
     ['another caller of the project', ONE, { 'X-Auth-Token': 'colleague' }, ''],
@@ -379,7 +376,7 @@ describe('Idempotency-Key', () => {
     expect(nodes.kills).toEqual([1n]);
   });
 
-  it('whose first request never answered tells that nothing is known, and claims no more than it did', async () => {
+  it('returns unknown outcomes and no Preference-Applied if no first answer is stored', async () => {
     const answers = Object.assign(new MemoryAnswers(), { complete: () => Promise.resolve() });
     const { nodes, send } = start({ answers, requestTimeoutMs: 150 });
     nodes.connect({ id: '1' });
@@ -396,7 +393,7 @@ describe('Idempotency-Key', () => {
     expect(nodes.kills).toEqual([1n]);
   });
 
-  it('is the same for a POST that says it is a DELETE', async () => {
+  it('is shared by a DELETE and a POST that overrides its method', async () => {
     const { app, nodes, send } = start();
     nodes.connect({ id: '1' });
     await send(ONE, KEY).expect(200);

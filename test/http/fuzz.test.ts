@@ -38,12 +38,12 @@ import {
   type RawRequest,
 } from './hostile-requests.ts';
 
-/** How many requests are under way at a time. */
+/** The number of concurrent requests. */
 const LANES = 20;
 
 const SEED = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31));
 
-/** None of this may be in a refusal. */
+/** Texts that no refusal may contain. */
 const SECRETS = [
   'db-7.secret.internal',
   'secret-control',
@@ -52,7 +52,7 @@ const SECRETS = [
   'secret-of',
 ];
 
-/** A node that is as new for each connection, and counts what reaches it. */
+/** A node that starts afresh for each connection, and records the connections and KILLs that reach it. */
 class CountingNode implements Nodes {
   #connections = 0;
   #kills: bigint[] = [];
@@ -76,7 +76,7 @@ class CountingNode implements Nodes {
     return new FakeNodes().probe();
   }
 
-  /** What has reached the node since this was last asked. */
+  /** Returns what has reached the node since the last call. */
   reached(): { readonly connections: number; readonly kills: readonly bigint[] } {
     const reached = { connections: this.#connections, kills: this.#kills };
     this.#connections = 0;
@@ -85,7 +85,7 @@ class CountingNode implements Nodes {
   }
 }
 
-/** An answer as it came, its headers' names in lower case. */
+/** An answer with its header names in lower case. */
 interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -166,7 +166,7 @@ function send({ method, path, headers, body }: HttpRequest): Promise<Answer> {
   });
 }
 
-/** Sends the bytes, says that no more will come, and waits for all answers. */
+/** Sends the bytes, closes the side of the client, and waits for all answers. */
 async function sendRaw({ bytes }: RawRequest): Promise<readonly Answer[]> {
   const socket = connect({ port, host: '127.0.0.1', timeout: 10_000 });
   const chunks: Buffer[] = [];
@@ -175,7 +175,7 @@ async function sendRaw({ bytes }: RawRequest): Promise<readonly Answer[]> {
   socket.end(Buffer.from(bytes, 'latin1'));
   await new Promise<void>((resolve, reject) => {
     socket.once('error', (error) => {
-      // The server closed before it had read all; what it said before that counts.
+      // The server closed before it read everything. Its answers before that count.
       const isReset = 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
       if (!isReset) reject(error);
     });
@@ -260,13 +260,13 @@ function expectRefusal(answer: Answer, allowed: readonly string[], language?: La
     'has the wrong fields': Object.keys(body).length === (isOfGateway ? 3 : 2),
     'has another request_id than the header':
       !isOfGateway || body['request_id'] === answer.headers['x-request-id'],
-    // A name that is not known is repeated with its line ends escaped; those of a stack are not.
+    // Line ends in an unknown name are escaped. Those of a stack would not be.
     'tells of the inside': !/[\r\n]|node_modules|\.[jt]s:\d|KILL |SELECT |Error: /.test(text),
     'tells a secret': !SECRETS.some((secret) => answer.text.includes(secret)),
   });
 }
 
-/** An answer to HEAD has no body, so that only its status can be told from the allowed. */
+/** Checks the status alone, because an answer to HEAD has no body. */
 function expectHeadRefusal(answer: Answer, allowed: readonly string[]): void {
   expectNoFlaw(answer, {
     'is not an allowed refusal': allowed.some((refusal) => refusal.startsWith(`${answer.status} `)),
@@ -282,7 +282,7 @@ function jsonIn({ text }: Answer): Readonly<Record<string, unknown>> {
   }
 }
 
-// Plain comparisons: `expect` for each would take longer than the service.
+// An `expect` for each comparison would take longer than the service does.
 function expectNoFlaw(answer: Answer, facts: Readonly<Record<string, boolean>>): void {
   const { status, headers } = answer;
   const requestId = String(headers['x-request-id']);
@@ -311,7 +311,7 @@ async function expectRefused(request: HttpRequest, allowed: readonly string[]): 
   expectRefusal(answer, allowed, isChinese ? 'zh-cn' : 'en-us');
 }
 
-/** Every answer is a refusal, and there are as many as one of `counts` says. */
+/** Expects every answer to be a refusal, and their number to be one of `counts`. */
 async function expectRawRefused(
   request: RawRequest,
   counts: readonly number[],
@@ -325,7 +325,7 @@ async function expectRawRefused(
   }
 }
 
-/** Tries `runs` cases, in lanes side by side; each lane has a seed of its own, counted from SEED. */
+/** Tries `runs` cases in concurrent lanes. Each lane has its own seed, counted from SEED. */
 async function fuzz<T>(
   runs: number,
   cases: Arbitrary<T>,
@@ -390,25 +390,25 @@ const NO_API = '404 APIGW.0101';
 const NO_METHOD = '405 APIGW.0101';
 const BIG_HEADERS = '431 APIGW.0201';
 
-describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
+describe(`the service (FUZZ_SEED=${SEED})`, () => {
   afterEach(() => {
     expect(node.reached()).toEqual({ connections: 0, kills: [] });
     expect(events.splice(0).filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  describe('in the body', () => {
-    itRefuses('ids that are no exact integers of an int64', 3000, badBodies.wrongIds, WRONG);
+  describe('given a fault in the body,', () => {
+    itRefuses('ids that are not exact int64 integers', 3000, badBodies.wrongIds, WRONG);
     itRefuses('anything but an array of ids', 1200, badBodies.wrongProcesses, WRONG, IS_NULL);
-    itRefuses('more ids than it takes', 40, badBodies.tooManyIds, WRONG);
-    itRefuses('a key that stands twice', 1200, badBodies.repeatedKeys, WRONG);
-    itRefuses('fields that it does not know', 1400, badBodies.unknownFields, WRONG);
-    itRefuses('what is no JSON object', 1500, badBodies.noJsonObject, WRONG);
+    itRefuses('more ids than the limit', 40, badBodies.tooManyIds, WRONG);
+    itRefuses('a repeated key', 1200, badBodies.repeatedKeys, WRONG);
+    itRefuses('unknown fields', 1400, badBodies.unknownFields, WRONG);
+    itRefuses('a body that is not a JSON object', 1500, badBodies.noJsonObject, WRONG);
     itRefuses('bad UTF-8 and lone surrogates', 800, badBodies.badText, WRONG, IS_NULL);
     itRefuses('nesting bombs', 140, badBodies.bombs, WRONG, IS_NULL, TOO_LARGE);
     itRefuses('bodies with a few bytes changed', 2500, badBodies.mutated, WRONG, IS_NULL);
     itRefuses('a body that is too large', 20, badBodies.tooLarge, TOO_LARGE);
 
-    it('refuses a body that ends too early, wherever it ends', async () => {
+    it('refuses a body that ends too early at any place', async () => {
       for (const body of CUT_BODIES) await expectRefused({ ...VALID, body }, [WRONG, IS_NULL]);
     });
 
@@ -416,23 +416,28 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
       expectRefused({ ...VALID, body: `\xef\xbb\xbf${VALID.body}` }, [WRONG]));
   });
 
-  describe('in the headers', () => {
-    itRefuses('a body that does not say it is JSON', 1000, badHeaders.contentType, BAD_TYPE);
-    itRefuses('a body that says it is compressed', 500, badHeaders.contentEncoding, BAD_TYPE);
-    itRefuses('no token, and one that is nearly right', 1300, badHeaders.token, '401 APIGW.0301');
-    itRefuses('a signature that proves nothing', 400, badHeaders.signature, '401 APIGW.0301');
+  describe('given a fault in the headers,', () => {
+    itRefuses('a body whose Content-Type is not JSON', 1000, badHeaders.contentType, BAD_TYPE);
     itRefuses(
-      'to kill for a token that may only list',
+      'a body with the Content-Encoding of a compression',
+      500,
+      badHeaders.contentEncoding,
+      BAD_TYPE,
+    );
+    itRefuses('a missing token and an almost valid one', 1300, badHeaders.token, '401 APIGW.0301');
+    itRefuses('an invalid signature', 400, badHeaders.signature, '401 APIGW.0301');
+    itRefuses(
+      'a kill with a token that may only list',
       100,
       badHeaders.permission,
       '403 DBS.200010',
     );
-    itRefuses('an Idempotency-Key', 400, badHeaders.idempotencyKey, WRONG);
-    itRefuses('a method override that makes no sense', 600, badHeaders.override, NO_METHOD);
+    itRefuses('a malformed Idempotency-Key', 400, badHeaders.idempotencyKey, WRONG);
+    itRefuses('an invalid method override', 600, badHeaders.override, NO_METHOD);
     itRefuses('headers that are too large', 20, badHeaders.oversized, BIG_HEADERS);
 
     it.each(['Idempotency-Key: a b', 'Content-Encoding: gzip', 'X-HTTP-Method-Override: GET'])(
-      'refuses %s behind thousands of other headers',
+      'refuses %s after thousands of other headers',
       (header) => {
         const framing = ['Content-Length: 18', ...Array<string>(2500).fill('X: y'), header];
         const allowed = [WRONG, BAD_TYPE, NO_METHOD, BIG_HEADERS];
@@ -452,19 +457,19 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
           ],
         },
       ],
-    ])('refuses two opinions on the type of the body: %s', (_, parts) =>
+    ])('refuses a contradictory type of the body: %s', (_, parts) =>
       expectRawRefused(rawKill(parts), [1], [BAD_TYPE, BAD_HTTP]),
     );
   });
 
-  describe('in the path', () => {
+  describe('given a fault in the path,', () => {
     itRefuses('a malformed project_id', 700, badPaths.projectId, WRONG);
     itRefuses('a malformed instance_id or node_id', 1000, badPaths.instanceOrNodeId, BAD_ID);
-    itRefuses('an escape that means nothing', 300, badPaths.escape, BAD_HTTP);
-    itRefuses('a URL that is not the API', 1000, badPaths.other, NO_API, WRONG, BAD_ID);
+    itRefuses('an invalid percent escape', 300, badPaths.escape, BAD_HTTP);
+    itRefuses('a URL outside the API', 1000, badPaths.other, NO_API, WRONG, BAD_ID);
     itRefuses('a URL that is too long', 60, badPaths.tooLong, '414 APIGW.0201');
     itRefuses('another project', 400, badPaths.otherProject, '403 DBS.200044');
-    itRefuses('an instance that is not there', 300, badPaths.unknownInstance, '404 DBS.200002');
+    itRefuses('an unknown instance', 300, badPaths.unknownInstance, '404 DBS.200002');
     itRefuses(
       'a node that the instance does not have',
       300,
@@ -473,7 +478,7 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
     );
 
     it.each(['#', '#?dry_run=true', '#/', '?#', '\\#', '#\\', '?limit=1#'])(
-      'refuses a fragment: %s',
+      'refuses a URL with a fragment: %s',
       async (end) => {
         const allowed = [WRONG, BAD_HTTP, NO_API];
         await expectRefused({ ...VALID, path: VALID.path + end }, allowed);
@@ -482,7 +487,7 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
     );
 
     it.each(['http://[::1', 'http://a:b:c@[', 'http://a^b', 'http://xn--i%00', 'http:', 'x://[/'])(
-      'refuses a URL that cannot be read: %s',
+      'refuses a URL that cannot be parsed: %s',
       async (start) => {
         const line = `DELETE ${start}${VALID.path} HTTP/1.1`;
         await expectRawRefused(rawKill({ line }), [1], [BAD_HTTP, NO_API]);
@@ -490,18 +495,18 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
     );
   });
 
-  describe('in the query', () => {
-    itRefuses('any parameter of DELETE', 1300, badQueries.ofDelete, WRONG);
-    itRefuses('bad parameters of GET', 1300, badQueries.ofGet, WRONG, '400 DBS.280439');
+  describe('given a fault in the query,', () => {
+    itRefuses('every parameter of DELETE', 1300, badQueries.ofDelete, WRONG);
+    itRefuses('invalid parameters of GET', 1300, badQueries.ofGet, WRONG, '400 DBS.280439');
   });
 
-  describe('in the method', () => {
+  describe('given a fault in the method,', () => {
     itRefuses('methods that the API does not have', 500, badMethods.known, NO_METHOD);
     itRefuses('methods that HTTP does not have', 300, badMethods.unknown, BAD_HTTP);
 
     it('refuses CONNECT', () => expectRawRefused(rawKill({ line: CONNECT }), [1], [NO_METHOD]));
 
-    it('survives a client that is gone before the answer to its CONNECT', async () => {
+    it('survives a client that disconnects before the answer to its CONNECT', async () => {
       const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
       const client = connect({ port, host: '127.0.0.1' }, () => {
         client.write(rawKill({ line: CONNECT }).bytes);
@@ -518,7 +523,7 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
       expect(wouldCrash).toBe(false);
     });
 
-    it('stops although the client of a CONNECT stays', async () => {
+    it('stops although the client of a CONNECT stays connected', async () => {
       const other = createListener(app, { requestTimeoutMs: 100, log });
       await listening(other);
       const client = connect({ port: portOf(other), host: '127.0.0.1', allowHalfOpen: true });
@@ -530,29 +535,37 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
     });
   });
 
-  describe('on the wire', () => {
+  describe('given a fault on the wire,', () => {
     const http = [BAD_HTTP, NO_API, NO_METHOD];
     itRefusesRaw('malformed request lines', 500, rawRequests.line, [1], ...http);
     itRefusesRaw('malformed header lines', 400, rawRequests.header, [1], BAD_HTTP);
     itRefusesRaw('malformed framing', 500, rawRequests.framing, [1], BAD_HTTP, IS_NULL, TOO_LARGE);
-    itRefusesRaw('too short a length', 100, rawRequests.tooShort, [1, 2], BAD_HTTP, WRONG, IS_NULL);
+    itRefusesRaw(
+      'a Content-Length that is too short',
+      100,
+      rawRequests.tooShort,
+      [1, 2],
+      BAD_HTTP,
+      WRONG,
+      IS_NULL,
+    );
     itRefusesRaw('headers without end', 20, rawRequests.hugeHeader, [1], BIG_HEADERS, BAD_HTTP);
     itRefusesRaw('control characters', 400, rawRequests.controlCharacter, [1], ...http);
-    itRefusesRaw('a request that breaks off', 400, rawRequests.cut, [0, 1], BAD_HTTP);
-    itRefusesRaw('noise', 900, rawRequests.noise, [0, 1, 2, 3], ...Object.keys(SENTENCES));
+    itRefusesRaw('an unfinished request', 400, rawRequests.cut, [0, 1], BAD_HTTP);
+    itRefusesRaw('random bytes', 900, rawRequests.noise, [0, 1, 2, 3], ...Object.keys(SENTENCES));
 
     const host = 'Host: localhost';
     it.each<[string, RawParts]>([
       ['no Host', { headers: [] }],
       ['two Hosts', { headers: [host, host] }],
       ['two Hosts beside a probe', { line: 'GET /healthz/x HTTP/1.1', headers: [host, host] }],
-      ['a Host that is none', { headers: ['Host: local host/'] }],
+      ['an invalid Host', { headers: ['Host: local host/'] }],
       [
-        'a transfer coding that it does not know',
+        'an unknown transfer coding',
         { framing: ['Transfer-Encoding: gzip, chunked'], body: CHUNKED_BODY },
       ],
       [
-        'a transfer coding of HTTP/1.0',
+        'a transfer coding in HTTP/1.0',
         {
           line: `DELETE ${VALID.path} HTTP/1.0`,
           headers: [host, 'Connection: keep-alive'],
@@ -567,7 +580,7 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
     );
 
     it.each([`PUT ${VALID.path} HTTP/1.1`, 'PUT /x HTTP/1.1', 'OPTIONS * HTTP/1.1'])(
-      'answers once when the body of what it refuses is malformed too: %s',
+      'answers a refused request once, even if its body is malformed: %s',
       (line) =>
         expectRawRefused(
           rawKill({ line, framing: ['Transfer-Encoding: chunked'], body: 'x\r\n' }),
@@ -577,12 +590,12 @@ describe(`malformed requests (FUZZ_SEED=${SEED})`, () => {
     );
   });
 
-  it('were at least 20,000', () => {
+  it('has received at least 20,000 malformed requests', () => {
     expect(malformed).toBeGreaterThanOrEqual(20_000);
   });
 });
 
-describe('the valid neighbours of malformed requests', () => {
+describe('valid requests that resemble malformed ones', () => {
   beforeEach(() => {
     node.reached();
   });
@@ -592,20 +605,24 @@ describe('the valid neighbours of malformed requests', () => {
     expect(node.reached()).toEqual({ connections: 1, kills: [BigInt(id)] });
   });
 
-  it('kill what they name, however it is written', () => fuzz(1000, validKills, expectKills));
+  it('kill the sessions that they name in every spelling', () =>
+    fuzz(1000, validKills, expectKills));
 
   const manyIds = Array.from({ length: MAX_IDS }, (_, index) => index + 1).join(',');
   it.each<[string, Partial<HttpRequest>]>([
     ['a body of the largest size', { body: VALID.body.padEnd(MAX_BODY_BYTES) }],
-    ['as many ids as there may be, twice', { body: `{"processes":[${manyIds},${manyIds}]}` }],
+    ['the largest number of ids, each twice', { body: `{"processes":[${manyIds},${manyIds}]}` }],
     ['an escaped key', { body: '{"proc\\u0065sses":[12]}' }],
     ['an escaped id', { path: VALID.path.replace('/619d', '/%36%319d') }],
-    ['no coding', { headers: { 'Content-Encoding': 'identity' } }],
+    ['the identity coding', { headers: { 'Content-Encoding': 'identity' } }],
     [
       'another spelling of the type',
       { headers: { 'Content-Type': 'Application/JSON; Charset=UTF-8' } },
     ],
-    ['an override of POST', { method: 'POST', headers: { 'X-HTTP-Method-Override': 'delete' } }],
+    [
+      'a POST with a method override',
+      { method: 'POST', headers: { 'X-HTTP-Method-Override': 'delete' } },
+    ],
     ['a Prefer', { headers: { Prefer: 'wait=10, handling=lenient' } }],
     ['a large header', { headers: { 'X-Filler': 'x'.repeat(60_000) } }],
   ])('kill with %s', async (_, { headers, ...changes }) => {
@@ -616,7 +633,7 @@ describe('the valid neighbours of malformed requests', () => {
   it.each([
     ['its length', rawKill()],
     ['its chunks', rawChunkedKill()],
-  ])('kill with a body that is told by %s', async (_, request) => {
+  ])('kill with a body that is delimited by %s', async (_, request) => {
     const answers = await sendRaw(request);
     expect(answers.map(({ status, text }) => ({ status, text }))).toEqual([
       { status: 200, text: KILLED },
@@ -630,7 +647,7 @@ describe('the valid neighbours of malformed requests', () => {
       const { status, text } = await send({ ...VALID_GET, path: VALID_GET.path + query });
       expect(status).toBe(200);
       expect(JSON.parse(text)).toMatchObject({ total_count: SESSION_IDS.length });
-      // A page after the first can come from the list before.
+      // A later page can come from the previous list.
       const { connections, kills } = node.reached();
       expect([connections <= 1, kills]).toEqual([true, []]);
     },
@@ -639,18 +656,18 @@ describe('the valid neighbours of malformed requests', () => {
   it.each([
     ...['x', ']', '\0', 'DELETE', '\r\n\r\nx y\r\n\r\n', '{"processes":[12]}'],
     `${CONNECT}\r\nHost: localhost\r\n\r\n`,
-  ])('tell what they killed, whatever comes behind them: %j', async (end) => {
-    await expectTruth({ bytes: rawKill().bytes + end });
+  ])('report what they killed, even if other bytes follow: %j', async (end) => {
+    await expectCorrectReport({ bytes: rawKill().bytes + end });
   });
 
-  it('tell what they killed when they expect too much and garbage comes behind them', async () => {
+  it('report what they killed if they have an unknown expectation and garbage follows', async () => {
     const { bytes } = rawKill({ headers: ['Host: localhost', 'Expect: miracles'] });
-    await expectTruth({ bytes: `${bytes}x` });
+    await expectCorrectReport({ bytes: `${bytes}x` });
   });
 });
 
-/** The first answer says what was killed, and nothing was when it is a refusal. */
-async function expectTruth(request: RawRequest): Promise<void> {
+/** Expects the first answer to report the kill, or to be a refusal without a kill. */
+async function expectCorrectReport(request: RawRequest): Promise<void> {
   const [first] = await sendRaw(request);
   const { kills } = node.reached();
   if (kills.length === 0) expect(first?.status).toBe(400);

@@ -12,7 +12,7 @@ import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey } from '../support/ids.ts';
 import { createService, TOKEN } from '../support/service.ts';
 
-/** A program of somebody who generates a client: it compiles only if the types have what the API answers. */
+/** A program that uses the generated client. It compiles only if the types fit the answers of the API. */
 const PROGRAM = `
 import createClient from 'openapi-fetch';
 import type { components, paths } from './api.js';
@@ -74,7 +74,7 @@ describe('a client that openapi-typescript generates', () => {
     return [status, stdout + stderr];
   }
 
-  it('has types for all that is answered', () => {
+  it('has a type for every answer', () => {
     const source = pathToFileURL(resolve('docs/openapi.yaml')).href;
     const [made, messages] = run(
       'node_modules/openapi-typescript/bin/cli.js',
@@ -97,7 +97,7 @@ describe('a client that openapi-typescript generates', () => {
     expect(run('node_modules/typescript/bin/tsc', ...options, 'program.ts')).toEqual([0, '']);
   });
 
-  it('has the four arrays of a 500 that ended a part', async () => {
+  it('has the four arrays of a 500 after a partial kill', async () => {
     const [killed, refused] = [nodes.connect(), nodes.connect()];
     nodes.faults.set(refused, 'refused');
     const { port } = server.address() as AddressInfo;
@@ -127,7 +127,7 @@ describe('a client that openapi-typescript generates', () => {
   });
 });
 
-/** What the second test needs of the generated types. */
+/** The part of the generated types that the second test needs. */
 interface ThePaths {
   '/v3/{project_id}/instances/{instance_id}/nodes/{node_id}/processes': {
     delete: {

@@ -7,7 +7,7 @@ import { selfSigned, type Certificate } from '../support/certificates.ts';
 import { inChunks, killRequest, startListening, stopAllListening } from '../support/listening.ts';
 import { until } from '../support/until.ts';
 
-/** As many requests are under way at once before others wait. */
+/** The number of concurrent requests beyond which others wait. */
 const PLACES = 192;
 
 afterEach(stopAllListening);
@@ -31,10 +31,10 @@ const statuses = (answers: string): string[] => answers.match(/HTTP\/1.1 \d+/g) 
 describe.each([
   ['in the clear', false],
   ['over TLS', true],
-])('behind the last request a client may close its side, %s:', (_where, isTls) => {
+])('a client that closes its side after the last request, %s,', (_where, isTls) => {
   const start = () => startListening(isTls ? { tls: certificate } : {});
 
-  it.each([1, 2, 3, 4, 50])('%d pipelined requests are all answered', async (count) => {
+  it.each([1, 2, 3, 4, 50])('gets an answer to each of %d pipelined requests', async (count) => {
     const { port, nodes } = await start();
     const ids = Array.from({ length: count }, () => nodes.connect());
     const answers = await sendAll(port, isTls, ids.map((id) => killRequest(id)).join(''));
@@ -42,20 +42,23 @@ describe.each([
     expect(nodes.kills).toEqual(ids);
   });
 
-  it.each([100, 3000, 20_000, 200_000])('a chunked body of %d bytes is read', async (length) => {
-    const { port, nodes } = await start();
-    const ids = [nodes.connect(), nodes.connect()];
-    const requests = ids.map((id) =>
-      inChunks(killRequest(id).replace('{', `${' '.repeat(length)}{`), 1000),
-    );
-    expect(statuses(await sendAll(port, isTls, requests.join('')))).toEqual([
-      'HTTP/1.1 200',
-      'HTTP/1.1 200',
-    ]);
-    expect(nodes.kills).toEqual(ids);
-  });
+  it.each([100, 3000, 20_000, 200_000])(
+    'gets an answer to a request with a chunked body of %d bytes',
+    async (length) => {
+      const { port, nodes } = await start();
+      const ids = [nodes.connect(), nodes.connect()];
+      const requests = ids.map((id) =>
+        inChunks(killRequest(id).replace('{', `${' '.repeat(length)}{`), 1000),
+      );
+      expect(statuses(await sendAll(port, isTls, requests.join('')))).toEqual([
+        'HTTP/1.1 200',
+        'HTTP/1.1 200',
+      ]);
+      expect(nodes.kills).toEqual(ids);
+    },
+  );
 
-  it('a request that waits for a place is answered', async () => {
+  it('gets an answer to a request that waits for admission', async () => {
     const { server, port, nodes } = await start();
     let come = 0;
     server.on('request', () => (come += 1));
@@ -69,13 +72,13 @@ describe.each([
     const before = Array.from({ length: PLACES }, kill);
     await until('all places are taken', () => goOn.length === PLACES);
     const last = kill();
-    await until('the last one has come', () => come > PLACES);
+    await until('the last one has arrived', () => come > PLACES);
     for (const resolve of goOn) resolve();
     for (const answer of await Promise.all([...before, last]))
       expect(statuses(answer)).toEqual(['HTTP/1.1 200']);
   });
 
-  it('a request that is not whole is refused, behind the answer to the one before', async () => {
+  it('gets a refusal of an unfinished request, after the answer to the one before', async () => {
     const { port, nodes } = await start();
     const [first, second] = [nodes.connect(), nodes.connect()];
     const answers = await sendAll(

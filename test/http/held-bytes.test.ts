@@ -15,14 +15,14 @@ import { until } from '../support/until.ts';
 const MEBIBYTE = 1024 * 1024;
 const MAX_BODY_BYTES = 262_144;
 
-describe('the budget of bytes', () => {
+describe('the budget for bytes of unfinished requests', () => {
   const shed: string[] = [];
   afterEach(() => {
     shed.length = 0;
   });
   const holder = (name: string): Holder => ({ shed: () => shed.push(name) });
 
-  it('is kept by those that began first and are not finished', () => {
+  it('is kept by shedding the oldest unfinished requests', () => {
     const held = new HeldBytes();
     const [whole, first, second, third] = ['whole', 'first', 'second', 'third'].map(holder) as [
       Holder,
@@ -41,7 +41,7 @@ describe('the budget of bytes', () => {
     expect(shed).toEqual(['first', 'second', 'third']);
   });
 
-  it('is given back', () => {
+  it('is free again once a request is whole', () => {
     const held = new HeldBytes();
     for (let n = 0; n < 1000; n += 1) {
       const one = holder(`${n}`);
@@ -51,7 +51,7 @@ describe('the budget of bytes', () => {
     expect(shed).toEqual([]);
   });
 
-  it('leaves small requests alone', () => {
+  it('does not count small requests', () => {
     const held = new HeldBytes();
     for (let n = 0; n < 5000; n += 1) held.note(holder('small'), 16_384);
     expect(shed).toEqual([]);
@@ -60,7 +60,7 @@ describe('the budget of bytes', () => {
   });
 });
 
-describe('of bodies that do not end', () => {
+describe('a flood of unfinished bodies', () => {
   const clients: (Socket & { heard: string })[] = [];
   afterEach(() => {
     for (const socket of clients.splice(0)) socket.destroy();
@@ -82,12 +82,12 @@ describe('of bodies that do not end', () => {
     'a'.repeat(MAX_BODY_BYTES - 1),
   ].join('');
 
-  it('the oldest are turned away, small requests go on, and all is given back', async () => {
+  it('costs the oldest of them a 503, while small requests pass, and leaves nothing behind', async () => {
     const listening = await startListening();
     const { nodes, events } = listening;
     const [first, second] = [nodes.connect(), nodes.connect()];
     for (let n = 0; n < 300; n += 1) send(listening, unfinished);
-    await until('most are turned away', () => clients.filter(({ closed }) => closed).length >= 150);
+    await until('most are refused', () => clients.filter(({ closed }) => closed).length >= 150);
     const refused = clients.filter(({ heard }) => heard !== '');
     expect(refused.every(({ heard }) => heard.startsWith('HTTP/1.1 503 '))).toBe(true);
     expect(refused.every(({ heard }) => heard.includes('Connection: close'))).toBe(true);
@@ -118,7 +118,7 @@ describe('of bodies that do not end', () => {
     expect(nodes.kills).toEqual([first, second]);
   });
 
-  it('none is turned away for whole requests that wait for a node, and none of those', async () => {
+  it('sheds no whole request that waits for a node, and whole requests use no budget', async () => {
     const listening = await startListening();
     const { nodes } = listening;
     const goOn: (() => void)[] = [];
@@ -133,13 +133,13 @@ describe('of bodies that do not end', () => {
 
     expect(await exchangeOf(listening, large())).toMatch(/^HTTP\/1.1 200 /);
     for (let n = 0; n < 150; n += 1) send(listening, unfinished);
-    await until('some are turned away', () => clients.some(({ heard }) => / 503 /.test(heard)));
+    await until('some are refused', () => clients.some(({ heard }) => / 503 /.test(heard)));
     for (const resolve of goOn) resolve();
     await until('all are answered', () => whole.every(({ closed }) => closed));
     expect(whole.filter(({ heard }) => !heard.startsWith('HTTP/1.1 200 '))).toEqual([]);
   });
 
-  it('a pipelined one behind a request under way is thrown away, and the request is answered', async () => {
+  it('drops pipelined requests behind one that is in progress, which gets its answer', async () => {
     const listening = await startListening();
     const { nodes } = listening;
     const id = nodes.connect();
@@ -152,9 +152,12 @@ describe('of bodies that do not end', () => {
     const owed = send(listening, killRequest(id));
     await until('it is under way', () => goOn !== undefined);
     owed.write(killRequest(id).repeat(500));
-    await until('they have come', () => owed.bytesWritten > 100_000 && owed.writableLength === 0);
+    await until(
+      'they have arrived',
+      () => owed.bytesWritten > 100_000 && owed.writableLength === 0,
+    );
     for (let n = 0; n < 300; n += 1) send(listening, unfinished);
-    await until('most are turned away', () => clients.filter(({ closed }) => closed).length >= 150);
+    await until('most are refused', () => clients.filter(({ closed }) => closed).length >= 150);
 
     goOn?.();
     await until('it is closed', () => owed.closed);
@@ -163,7 +166,7 @@ describe('of bodies that do not end', () => {
     expect(nodes.kills).toEqual([id]);
   });
 
-  /** The request with a body of almost the largest size. */
+  /** Returns the request with a body of almost the largest size. */
   function padded(request: string): string {
     return request
       .replace('{', `${' '.repeat(250_000)}{`)
@@ -180,7 +183,7 @@ describe('of bodies that do not end', () => {
   }
 });
 
-describe('of a body that was read', () => {
+describe('a body that was read', () => {
   afterEach(stopAllListening);
 
   it.each([
@@ -188,19 +191,22 @@ describe('of a body that was read', () => {
     ['has no credentials', (kill: string) => kill.replace('X-Auth-Token', 'X-Other')],
     ['is not valid', (kill: string) => kill.replace('[', '{')],
     ['lists sessions', (kill: string) => kill.replace('DELETE', 'GET')],
-  ])('the bytes are held no longer than its request needs them: it %s', async (_what, change) => {
-    const listening = await startListening();
-    const id = listening.nodes.connect();
-    const held: unknown[] = [];
-    listening.server.on('request', (req: IncomingMessage & { body?: unknown }, res) => {
-      res.once('finish', () => held.push(req.body, req.listenerCount('data')));
-    });
-    const answer = await exchange(listening, change(killRequest(id, '\r\nConnection: close')));
-    expect(answer).toMatch(/^HTTP\/1.1 [24]/);
-    expect(held).toEqual([undefined, 0]);
-  });
+  ])(
+    'is released with its bytes when its request is answered: a request that %s',
+    async (_what, change) => {
+      const listening = await startListening();
+      const id = listening.nodes.connect();
+      const held: unknown[] = [];
+      listening.server.on('request', (req: IncomingMessage & { body?: unknown }, res) => {
+        res.once('finish', () => held.push(req.body, req.listenerCount('data')));
+      });
+      const answer = await exchange(listening, change(killRequest(id, '\r\nConnection: close')));
+      expect(answer).toMatch(/^HTTP\/1.1 [24]/);
+      expect(held).toEqual([undefined, 0]);
+    },
+  );
 
-  it('its object stays while sessions are ended, but not its bytes', async () => {
+  it('stays as an object, without its bytes, while the sessions are ended', async () => {
     const listening = await startListening();
     const held: unknown[] = [];
     let request: (IncomingMessage & { body?: unknown }) | undefined;

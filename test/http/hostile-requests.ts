@@ -4,7 +4,7 @@ import fc, { type Arbitrary } from 'fast-check';
 import { nodeKey, processesPath } from '../support/ids.ts';
 import { TOKEN } from '../support/service.ts';
 
-/** A request that an HTTP client can send. Each character of the path, a header and the body is one byte. */
+/** A request of an HTTP client. Each character of the path, the headers and the body is one byte. */
 export interface HttpRequest {
   readonly method: string;
   readonly path: string;
@@ -12,7 +12,7 @@ export interface HttpRequest {
   readonly body?: string;
 }
 
-/** All that goes into a connection before the client closes its side of it; each character is one byte. */
+/** All bytes of a connection until the client closes its side. Each character is one byte. */
 export interface RawRequest {
   readonly bytes: string;
 }
@@ -23,29 +23,29 @@ const MAX_URI_LENGTH = 8192;
 const MAX_HEADER_BYTES = 65_536;
 const MAX_ID = 2n ** 63n - 1n;
 
-/** May only list in the project of `nodeKey`. */
+/** The token of a caller that may only list in the project of `nodeKey`. */
 export const LISTING_TOKEN = 'token-of-the-reader';
-/** May do everything in `OTHER_PROJECT`. */
+/** The token of a caller that may do everything in `OTHER_PROJECT`. */
 export const OTHER_TOKEN = 'token-of-strangers';
-/** Of a key that signs for everything in the project of `nodeKey`. */
+/** An access key that may do everything in the project of `nodeKey`. */
 export const ACCESS_KEY = 'AKIDFUZZ';
 export const OTHER_PROJECT = '0123456789abcdef0123456789ABCDEF';
-/** In the project of `nodeKey`, but on another instance. */
+/** A node of another instance in the project of `nodeKey`. */
 export const OTHER_NODE = {
   ...nodeKey,
   instanceId: '0123456789abcdef0123456789abcdefin07',
   nodeId: '0123456789abcdef0123456789abcdefno07',
 };
 
-/** The sessions of the node: where integers of 32 and 64 bits and doubles end. */
+/** The ids of the node's sessions, at the limits of 32-bit and 64-bit integers and of doubles. */
 export const SESSION_IDS: readonly bigint[] = [
   ...[1n, 12n, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 32n],
   ...[2n ** 53n - 1n, 2n ** 53n, 2n ** 53n + 1n, MAX_ID],
 ];
 
 /**
- * The different ids that a body of DELETE asks for, or undefined when it is malformed.
- * The oracle: by its own grammar, not by the service's parser or any other.
+ * Returns the distinct ids in a body of DELETE, or undefined if the body is malformed.
+ * This oracle has its own grammar, apart from the parser of the service.
  */
 export function askedIds(body: string): readonly bigint[] | undefined {
   const list = VALID_BODY.exec(body)?.[1];
@@ -67,18 +67,18 @@ const VALID_BODY = ((): RegExp => {
 
 const isMalformed = (body: string): boolean => askedIds(body) === undefined;
 
-// What the generators are made of.
+// Parts of the generators.
 
 function words(text: string): string[] {
   return text.split(/[ \n]+/).filter((word) => word !== '');
 }
 
-/** The same for what contains spaces. */
+/** Splits a text at ` | `, for parts that contain spaces. */
 function phrases(text: string): string[] {
   return text.split(' | ');
 }
 
-/** The bytes of a text, one character each. */
+/** Returns the UTF-8 bytes of a text, one character for each byte. */
 function bytesOf(text: string, encoding: BufferEncoding = 'utf8'): string {
   return Buffer.from(text, encoding).toString('latin1');
 }
@@ -135,7 +135,7 @@ function flipBit(text: string, at: number, bit: number): string {
   return text.slice(0, at) + flipped + text.slice(at + 1);
 }
 
-/** The text with one bit of one character changed. */
+/** Returns the text with one bit of one character changed. */
 function oneBitOff(text: string): Arbitrary<string> {
   return fc.tuple(fc.nat(text.length - 1), fc.nat(7)).map(([at, bit]) => flipBit(text, at, bit));
 }
@@ -155,7 +155,7 @@ const killMethod = fc.constantFrom(
   { method: 'POST', headers: { 'X-HTTP-Method-Override': 'DELETE' } },
 );
 
-/** A request that is valid, and kills, unless the body or one of the changes is malformed. */
+/** A valid request that kills, unless the body or one of the changes is malformed. */
 function kill(
   body: Arbitrary<string>,
   changes: Arbitrary<Partial<HttpRequest>> = fc.constant({}),
@@ -177,7 +177,7 @@ function kill(
     }));
 }
 
-/** A GET or a HEAD that is valid unless the changes are malformed. */
+/** A valid GET or HEAD, unless the changes are malformed. */
 function read(changes: Arbitrary<Partial<HttpRequest>>): Arbitrary<HttpRequest> {
   return fc
     .tuple(fc.constantFrom('GET', 'HEAD'), fc.option(language), changes)
@@ -211,7 +211,7 @@ const ids = fc.array(id, { minLength: 1, maxLength: 5 }).map((list) => list.join
 
 const space = textOf(' \t\n\r', { maxLength: 2 });
 
-/** The name `processes`, one time in four with letters escaped. */
+/** The name `processes`. One in four has escaped letters. */
 const key = fc.oneof(
   { weight: 3, arbitrary: fc.constant('"processes"') },
   {
@@ -227,7 +227,7 @@ function escapesOf(letter: string): string[] {
   return [String.raw`\u00${hex}`, String.raw`\u00${hex.toUpperCase()}`];
 }
 
-/** Bodies in every way in which JSON allows them. */
+/** Valid bodies in every form that JSON allows. */
 const validBody = fc
   .tuple(key, ids, space, space)
   .map(([name, list, before, after]) =>
@@ -236,7 +236,7 @@ const validBody = fc
       .replaceAll(' ', after),
   );
 
-// N stands for the digits of an id that is valid in itself.
+// N stands for the digits of a valid id.
 const WRONG_SPELLINGS = [
   ...words(String.raw`
     N.0 N. N.5 N.000000000000000000001 Ne0 NE+0 Ne-0 Ne1 N0e-1 0.N 0N 000N +N -N --N Nn NL N_0 N__
@@ -258,7 +258,7 @@ const NO_IDS = [
   ...['5'.repeat(5000), '1'.repeat(30_000), `1${'0'.repeat(5000)}`, `0.${'1'.repeat(5000)}`],
 ];
 
-/** What counters of other sizes would take for the id. */
+/** Numbers that wrap around to the id in an integer of another size. */
 const wrappedId = fc
   .tuple(id, fc.constantFrom(2n ** 64n, -(2n ** 64n), MAX_ID, 2n ** 63n, 2n ** 65n, 2n ** 128n))
   .map(([n, period]) => n + period)
@@ -346,7 +346,7 @@ const PROTOTYPE_NAMES = words(`
   __proto__ constructor prototype toString valueOf hasOwnProperty toJSON then length __defineGetter__
 `);
 
-// What callers may take for the names of the extensions.
+// Names that callers may confuse with those of the extensions.
 const EXTENSION_NAMES = words('dryrun dryRun DRY_RUN dry-run expect Expected force wait reason');
 
 const fieldName = fc
@@ -375,7 +375,7 @@ const unknownFields = fc
     return bytesOf(`{${fields.toSpliced(place, 0, `${name}:[${list}]`).join(',')}}`);
   });
 
-// @ stands for a body that is valid in itself.
+// @ stands for a valid body.
 const SURROUNDINGS = [
   ...words('@, ,@ @; @] @} {@ [@ @null @@ @,@ @// @# [@] [@,@] (@) {@} callback(@) while(1);@'),
   ...phrases(`"@" | '@' | data=@ | /* */@ | @\n@ | @\n{} | // \n@ | # \n@ | )]}',\n@ | \x1e@\n`),
@@ -385,7 +385,7 @@ const SURROUNDINGS = [
   ...phrases('\xfe\xff@ | \xff\xfe@ |  \xef\xbb\xbf@ | +/v8-@ | <?xml?>@ | --x\r\n\r\n@\r\n--x--'),
 ];
 
-// From what to what a valid body is spoilt.
+// Replacements that make a valid body malformed: from, to.
 const REPLACEMENTS: readonly (readonly [string, string])[] = [
   ...words('[, [... [[ {[ [/**/ [// (  {').map((to) => ['[', to] as const),
   ...words(',] ,,] ]] }] ) }').map((to) => [']', to] as const),
@@ -437,7 +437,7 @@ const noJsonObject = fc.oneof(
 
 const BAD_UTF8 = [
   ...words('\x80 \xbf \xfe \xff \xc3 \xe2\x82 \xf0\x9f\x98 \xc3\x28 \xe2\x28\xa1'),
-  // Overlong: NUL, quotation mark, comma, 1, bracket. Then surrogates, and what lies past U+10FFFF.
+  // Overlong NUL, quotation mark, comma, 1 and bracket; then surrogates, and code points past U+10FFFF.
   ...words('\xc0\x80 \xc0\xa2 \xc0\xac \xc0\xb1 \xe0\x80\xb1 \xf0\x80\x80\xb1 \xc1\x9b'),
   ...words('\xed\xa0\x80 \xed\xbf\xbf \xed\xa0\xbd\xed\xb8\x80 \xf4\x90\x80\x80 \xf8\x88\x80'),
 ];
@@ -449,7 +449,7 @@ const badText = fc.oneof(
       const at = place % (body.length + 1);
       return body.slice(0, at) + bytes + body.slice(at + replaced);
     }),
-  // Surrogates that lack their other half.
+  // Lone surrogates.
   fc
     .tuple(ids, fc.constantFrom(...words(String.raw`\ud800 \udfff \udc00\ud800 \uD83D`)), fc.nat(9))
     .map(([list, lone, place]) => {
@@ -476,7 +476,7 @@ const BOMBS: readonly ((deep: number) => string)[] = [
   (deep) => `{"processes":[12${',12'.repeat(deep / 4)},-1]}`,
 ];
 
-/** Valid bodies with a few bytes changed; some are still valid. */
+/** Valid bodies with a few bytes changed. Some are still valid. */
 const mutatedBody = fc
   .tuple(validBody, fc.array(mutation, { minLength: 1, maxLength: 3 }))
   .map(([body, mutations]) => mutations.reduce(mutate, body));
@@ -498,14 +498,14 @@ export const badBodies = {
   ),
 };
 
-/** Every place where a valid body can end too early. */
+/** A valid body, cut at every place. */
 export const CUT_BODIES: readonly string[] = [
   '{"processes":[12]}',
   '{ "processes" : [ 1, 12, 9007199254740993 ] }',
   String.raw`{"proc\u0065sses":[9223372036854775807]}`,
 ].flatMap((body) => [...body].map((_, end) => body.slice(0, end)));
 
-/** Requests that are valid, among them what stayed so although something in the body was changed. */
+/** Valid requests, some of them with a change in the body that keeps it valid. */
 export const validKills = kill(
   fc.oneof(
     validBody,
@@ -593,7 +593,7 @@ const badToken = fc
   .oneof({ weight: 6, arbitrary: nearMissToken }, { weight: 1, arbitrary: repeatedToken })
   .map((token) => ({ headers: { 'X-Auth-Token': token } }));
 
-// Signatures are good for a quarter of an hour before and after, but not before the service has started.
+// A signature is valid for 15 minutes before and after its date, unless the date precedes the start of the service.
 const SOON = new Date(Date.now() + 60_000).toISOString().replace(/[-:]|\.\d+/g, '');
 
 const tokenElsewhere = fc
@@ -606,7 +606,7 @@ const tokenElsewhere = fc
     headers: { ...without(request.headers, 'X-Auth-Token'), [name]: TOKEN },
   }));
 
-/** What looks like a signature, alone or beside a valid token: all of it right but the signature, or more of it wrong. */
+/** Invalid signatures, alone or beside a valid token. In some, only the signature is wrong; in others, more is. */
 const badSignature = fc
   .record({
     scheme: mostly('SDK-HMAC-SHA256 Access', 'V11-HMAC-SHA256 Credential', 'SDK-HMAC-SHA1 Access'),
@@ -628,12 +628,12 @@ const badSignature = fc
         `Signature=${signature}`,
       ].join(comma),
       'X-Sdk-Date': date,
-      // Without a scheme that is known, the token would decide alone.
+      // With an unknown scheme, the token alone would decide.
       'X-Auth-Token': hasToken && scheme.endsWith('SHA256 Access') ? TOKEN : '',
     },
   }));
 
-/** The first three times in four, else one of the others. */
+/** Returns the first in three of four cases, else one of the others. */
 function mostly(usual: string, ...others: readonly string[]): Arbitrary<string> {
   return fc.oneof(
     { weight: 3, arbitrary: fc.constant(usual) },
@@ -700,7 +700,7 @@ const NOT_IN_AN_ID = words(String.raw`
   %ef%bc%91 %d9%a1 %e2%80%8b %f0%9f%98%80 %2500 ${'`'} \ { } [ ] < > "
 `);
 
-/** The id with a wrong length, one wrong character or a wrong end. */
+/** Ids with a wrong length, one wrong character or a wrong end. */
 function malformedId(valid: string, end: string): Arbitrary<string> {
   const start = valid.slice(0, valid.length - end.length);
   const wrong = fc.constantFrom(...NOT_IN_AN_ID);
@@ -721,7 +721,7 @@ function malformedId(valid: string, end: string): Arbitrary<string> {
   );
 }
 
-/** Another id of the same form, often only a character away. */
+/** Other ids of the same form, many of which differ in one character. */
 function otherId(valid: string, end: string): Arbitrary<string> {
   const start = valid.slice(0, valid.length - end.length);
   return fc
@@ -762,7 +762,7 @@ function isDecodable(path: string): boolean {
 
 const SEGMENTS = processesPath().slice(1).split('/');
 
-/** Paths that differ from the valid one in what is not an id. */
+/** Paths that differ from the valid one outside the ids. */
 const otherPath = fc
   .oneof(
     fc
@@ -800,7 +800,7 @@ function onPath(path: Arbitrary<string>): Arbitrary<HttpRequest> {
   return fc.oneof(kill(validBody, changes), read(changes));
 }
 
-/** The valid path with other ids in it. */
+/** The valid path with other ids. */
 function withIds(key: Arbitrary<Partial<typeof nodeKey>>): Arbitrary<HttpRequest> {
   return onPath(key.map((changed) => processesPath({ ...nodeKey, ...changed })));
 }
@@ -852,7 +852,7 @@ const parameter = fc.oneof(
 
 const FILLERS = ['&', 'a&', 'a=1&', 'a=1&a=2&'];
 
-/** Any parameter is one too many for DELETE. */
+/** Query parameters, none of which DELETE accepts. */
 const deleteQuery = fc.oneof(
   fc.array(parameter, { minLength: 1, maxLength: 4 }).map((parameters) => parameters.join('&')),
   fc
@@ -883,7 +883,7 @@ const wrongLimit = fc
 const wrongPage = fc.oneof(
   wrongLimit,
   noInteger.map((value) => `offset=${value}`),
-  // The same parameter twice, the first time perhaps in disguise.
+  // The same parameter twice. The first one can be escaped.
   fc
     .tuple(
       fc.constantFrom('limit', 'offset', 'lim%69t', '%6fffset'),
@@ -915,7 +915,7 @@ export const badQueries = {
 
 // 5. Methods.
 
-// CONNECT is not for this client: its answer has no body for it.
+// Without CONNECT: the client would read no body of its answer.
 const OTHER_METHODS = METHODS.filter((name) => !words('GET HEAD DELETE CONNECT').includes(name));
 
 export const badMethods = {
@@ -935,13 +935,13 @@ export const badMethods = {
   ),
 };
 
-// 6. Bytes that no HTTP client sends.
+// 6. Raw bytes that no HTTP client sends.
 
 const PATH = processesPath();
 const BODY = '{"processes":[12]}';
 export const CHUNKED_BODY = `12\r\n${BODY}\r\n0\r\n\r\n`;
 
-/** The parts of a raw request; those that are not given are valid. */
+/** The parts of a raw request. A part that is not given is valid. */
 export interface RawParts {
   readonly line?: string;
   readonly headers?: readonly string[];
@@ -949,7 +949,7 @@ export interface RawParts {
   readonly body?: string;
 }
 
-/** A DELETE byte by byte, which kills unless one of the parts is malformed. */
+/** Returns the bytes of a DELETE that kills, unless one of the parts is malformed. */
 export function rawKill({
   line = `DELETE ${PATH} HTTP/1.1`,
   headers = ['Host: localhost'],
@@ -960,7 +960,7 @@ export function rawKill({
   return { bytes: `${[line, ...headers, ...valid, ...framing].join('\r\n')}\r\n\r\n${body}` };
 }
 
-/** The same in chunks. */
+/** Returns the bytes of a DELETE with a chunked body. */
 export function rawChunkedKill(chunks = CHUNKED_BODY): RawRequest {
   return rawKill({ framing: ['Transfer-Encoding: chunked'], body: chunks });
 }
@@ -1027,7 +1027,7 @@ export const rawRequests = {
   line: fc.constantFrom(...BAD_LINES).map((line) => rawKill({ line })),
   header: fc.constantFrom(...BAD_HEADERS).map((header) => rawKill({ headers: [header] })),
   framing: fc.constantFrom(...BAD_CHUNKS.map(rawChunkedKill), ...BAD_LENGTHS, ...BAD_CODINGS),
-  /** The body ends before its JSON does, and the rest is no request. */
+  /** Requests whose Content-Length ends before the JSON. The rest is not a request. */
   tooShort: fc
     .nat(BODY.length - 1)
     .map((length) => rawKill({ framing: [`Content-Length: ${length}`] })),
@@ -1047,7 +1047,7 @@ export const rawRequests = {
   cut: fc
     .tuple(fc.constantFrom(rawKill(), rawChunkedKill()), fc.nat())
     .map(([{ bytes }, end]) => ({ bytes: bytes.slice(0, end % bytes.length) })),
-  /** Anything at all, from a caller who has no token. */
+  /** Arbitrary bytes, without a token. */
   noise: fc
     .oneof(
       fc

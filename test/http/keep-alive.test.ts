@@ -10,11 +10,11 @@ import { ServiceProcess } from '../support/service-process.ts';
 
 const TOKEN = 'token-of-the-proxies';
 const [server] = servers as [Server];
-/** Moments at which requests come, each over connections of its own. */
+/** The number of moments at which requests come, each over its own connections. */
 const MOMENTS = 20;
 const REQUESTS_A_MOMENT = 15;
 
-/** How long a proxy keeps an idle connection to the service, as it stands in its configuration; undefined: its own default. */
+/** How long the proxy keeps an idle connection to the service, as its configuration says; undefined for its default. */
 type Pool = string | undefined;
 
 const CONFIGURATIONS: Readonly<
@@ -80,7 +80,7 @@ afterEach(async () => {
   proxy = undefined;
 });
 
-/** Sends what no proxy sends twice, and returns the status, or how the connection ended. */
+/** Sends a POST, which no proxy repeats, and returns its status, or how the connection ended. */
 function post(port: number, moment: number): Promise<number | string> {
   return new Promise((resolve) => {
     const sent = request({
@@ -111,7 +111,7 @@ async function burst(port: number, moment: number): Promise<readonly (number | s
   return await Promise.all(Array.from({ length: REQUESTS_A_MOMENT }, () => post(port, moment)));
 }
 
-/** Leaves connections of the proxy idle until about `idleMs`, and returns what became of the 300 requests that come then. */
+/** Leaves connections of the proxy idle for about `idleMs`, and counts the results of the 300 requests that follow. */
 async function answersAround(
   port: number,
   idleMs: number,
@@ -134,7 +134,7 @@ const ALL_WELL = new Map([[200, MOMENTS * REQUESTS_A_MOMENT]]);
 
 describe.each([
   { kind: 'nginx', idleMs: [1000, 3000] },
-  // HAProxy closes idle connections little by little.
+  // HAProxy closes idle connections gradually.
   { kind: 'haproxy', idleMs: [1000] },
 ] as const)('behind $kind', ({ kind, idleMs }) => {
   async function start(more: string, pool: Pool): Promise<number> {
@@ -152,7 +152,7 @@ describe.each([
 
   itNeeds(
     reasons.get(kind),
-    'no request is lost at the moment at which Node.js by itself would close',
+    'the service loses no request at the default keep-alive timeout of Node.js',
     async () => {
       const port = await start('', undefined);
       expect(await answersAround(port, 6000)).toEqual(ALL_WELL);
@@ -162,7 +162,7 @@ describe.each([
   for (const idle of idleMs) {
     itNeeds(
       reasons.get(kind),
-      `no request is lost after ${idle} ms where the proxy closes after 1 s and the service later`,
+      `the service loses no request after ${idle} idle ms if the proxy closes after 1 s`,
       async () => {
         const port = await start('keep_alive_timeout_ms: 2000', '1s');
         expect(await answersAround(port, idle)).toEqual(ALL_WELL);

@@ -29,7 +29,7 @@ async function listen(nodes = new FakeNodes(), requestTimeoutMs = 30_000) {
   return { server, port, events };
 }
 
-/** Sends bytes; what came back until the server closed. */
+/** Sends the bytes, and returns what the server sends until it closes. */
 async function exchange(port: number, bytes: string): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   socket.write(bytes);
@@ -55,8 +55,8 @@ function kill(port: number, id: bigint, agent?: false): Promise<IncomingMessage>
   });
 }
 
-describe('a request that the parser takes', () => {
-  it('is one of Express from the start, and so is the answer: Express would make V8 forget what it knows of them', async () => {
+describe('a request that the parser accepts', () => {
+  it('has the prototype of Express from the start, and so has its answer: V8 keeps its optimizations', async () => {
     const { server, port } = await listen();
     const made: (object | null)[] = [];
     let seen: object[] = [];
@@ -77,9 +77,9 @@ describe('a request that the parser takes', () => {
   });
 });
 
-describe('what the parser refuses', () => {
+describe('the listener', () => {
   it.each([
-    ['no HTTP', 'hello\r\n\r\n', 400, 'APIGW.0201'],
+    ['a text that is not HTTP', 'hello\r\n\r\n', 400, 'APIGW.0201'],
     [
       'headers that are too large',
       `GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(70_000)}\r\n\r\n`,
@@ -92,7 +92,7 @@ describe('what the parser refuses', () => {
       400,
       'APIGW.0201',
     ],
-    ['no Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'APIGW.0201'],
+    ['a request without Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'APIGW.0201'],
     ['CONNECT', 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n', 405, 'APIGW.0101'],
     [
       'an unknown expectation',
@@ -100,7 +100,7 @@ describe('what the parser refuses', () => {
       404,
       'APIGW.0101',
     ],
-  ])('is answered in the shape of the contract: %s', async (_what, bytes, status, code) => {
+  ])('answers %s with an error of the contract', async (_what, bytes, status, code) => {
     const { port, events } = await listen();
 
     const answer = await exchange(port, bytes);
@@ -115,7 +115,7 @@ describe('what the parser refuses', () => {
     ]);
   });
 
-  it('is none of requests that came whole while the process stood still for longer than their limit', async () => {
+  it('answers whole requests that arrive while the process is blocked beyond their timeout', async () => {
     let hasStood = false;
     const standStill = (): void => {
       if (hasStood) return;
@@ -139,7 +139,7 @@ describe('what the parser refuses', () => {
     expect(answers.map(({ statusCode }) => statusCode)).toEqual(answers.map(() => 200));
   });
 
-  it('is a client that sends too slowly: 408', async () => {
+  it('answers 408 to a client that sends its headers too slowly', async () => {
     const { port } = await listen(new FakeNodes(), 300);
 
     const answer = await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\nX: ');
@@ -148,7 +148,7 @@ describe('what the parser refuses', () => {
     expect(answer).toContain('"error_code":"APIGW.0201"');
   });
 
-  it('is a client that sends the body too slowly: 408', async () => {
+  it('answers 408 to a client that sends its body too slowly', async () => {
     const { port, events } = await listen(new FakeNodes(), 300);
 
     const answer = await exchange(
@@ -165,7 +165,7 @@ describe('what the parser refuses', () => {
     expect(events[0]?.fields).toMatchObject({ client_gone: undefined });
   });
 
-  it('is a body with a bad end: logged once, as it was answered', async () => {
+  it('logs a body with a malformed end once, with the status of the answer', async () => {
     const { port, events } = await listen();
     const head = `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked`;
     expect(await exchange(port, `${head}\r\n\r\n3\r\nabc\r\nno size`)).toMatch(/^HTTP\/1.1 400 /);
@@ -173,7 +173,7 @@ describe('what the parser refuses', () => {
     expect(events).toMatchObject([{ fields: { status: 400, method: 'DELETE' } }]);
   });
 
-  it('is logged as what it is behind an answer that is owed', async () => {
+  it('logs a malformed request behind an unanswered one with its own status', async () => {
     const nodes = new FakeNodes();
     const id = nodes.connect();
     const { port, events } = await listen(nodes);
@@ -187,17 +187,17 @@ describe('what the parser refuses', () => {
     expect(statuses().toSorted()).toEqual([200, 400]);
   });
 
-  describe('is a body that is too large', () => {
+  describe('with a body that is too large', () => {
     const head = (more: string): string =>
       `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\n${more}\r\n\r\n`;
 
     it.each([
-      ['by its length', head('Content-Length: 999999999')],
+      ['the Content-Length', head('Content-Length: 999999999')],
       [
-        'by what came of it',
+        'the bytes that arrived',
         `${head('Transfer-Encoding: chunked')}fffff\r\n${'a'.repeat(270_000)}`,
       ],
-    ])('%s: 413 before the rest of it comes, and no invitation to send it', async (_what, sent) => {
+    ])('answers 413 because of %s, without waiting for the rest', async (_what, sent) => {
       const { port, events } = await listen();
       const socket = connect(port, '127.0.0.1');
       socket.write(sent);
@@ -209,8 +209,8 @@ describe('what the parser refuses', () => {
     });
 
     it.each([
-      ['is not invited', 262_145, /^HTTP\/1.1 413 /],
-      ['is invited when it is not', 21, /^HTTP\/1.1 100 Continue\r\n\r\n$/],
+      ['answers 413 to an Expect: 100-continue', 262_145, /^HTTP\/1.1 413 /],
+      ['answers 100 Continue if the body is small enough', 21, /^HTTP\/1.1 100 Continue\r\n\r\n$/],
     ])('%s', async (_what, length, expected) => {
       const { port } = await listen();
       const socket = connect(port, '127.0.0.1');
@@ -220,13 +220,13 @@ describe('what the parser refuses', () => {
       socket.destroy();
     });
 
-    it('is not invited in HTTP/1.0, which does not know of it', async () => {
+    it('does not answer 100 Continue in HTTP/1.0, which lacks that status', async () => {
       const { port } = await listen();
       const old = killRequest(8n, '\r\nExpect: 100-continue').replace('HTTP/1.1', 'HTTP/1.0');
       expect(await exchange(port, old)).toMatch(/^HTTP\/1.1 200 /);
     });
 
-    it('does not stand in the way of the next request', async () => {
+    it('answers the next request', async () => {
       const { port } = await listen();
       const tooLarge = `${head('Content-Length: 270000')}${'a'.repeat(270_000)}`;
       const answer = await exchange(port, `${tooLarge}${head('Connection: close')}`);
@@ -236,10 +236,10 @@ describe('what the parser refuses', () => {
 
   it.each([
     ['garbage', '', 'garbage\r\n\r\n'],
-    ['garbage behind an expectation', '\r\nExpect: miracles', 'x'],
+    ['garbage after an unknown expectation', '\r\nExpect: miracles', 'x'],
     ['a CONNECT', '', 'CONNECT localhost:3306 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
   ])(
-    'does not keep a request before it from being told what it killed: %s',
+    'reports the kills of a request although a malformed one follows: %s',
     async (_what, more, behind) => {
       const nodes = new FakeNodes();
       const id = nodes.connect();
@@ -252,7 +252,7 @@ describe('what the parser refuses', () => {
     },
   );
 
-  it('is not who closes their side after the request: they are told what was killed', async () => {
+  it('reports the kills to a client that closes its side after the request', async () => {
     const nodes = new FakeNodes();
     const id = nodes.connect();
     const { port } = await listen(nodes);
@@ -261,7 +261,7 @@ describe('what the parser refuses', () => {
     expect(await text(socket)).toContain(`{"processes_killed":[${id}],"processes_not_found":[]}`);
   });
 
-  it('takes a token of 32 KB', async () => {
+  it('accepts a token of 32 KB', async () => {
     const { port } = await listen();
     const answer = await exchange(
       port,
@@ -272,7 +272,7 @@ describe('what the parser refuses', () => {
 });
 
 describe('stopping', () => {
-  it('finishes a request whose kills have begun, and takes no other', async () => {
+  it('finishes a request whose kills have begun, and accepts no other', async () => {
     const nodes = new FakeNodes();
     const id = nodes.connect();
     let answerList: (() => void) | undefined;
@@ -298,7 +298,7 @@ describe('stopping', () => {
     expect(server.listening).toBe(false);
   });
 
-  it('does not wait for ever', async () => {
+  it('closes a connection whose request hangs at the deadline', async () => {
     const nodes = new FakeNodes();
     let isHung = false;
     nodes.withConnection = () => {

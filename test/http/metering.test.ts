@@ -8,7 +8,7 @@ import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
 import { noCounts } from '../../src/mysql/pool/node-health.ts';
 import { until } from '../support/until.ts';
 
-describe('while there is a place for one request only, the metrics', () => {
+describe('the metrics of a service that handles one request at a time', () => {
   let server: Server;
   let metrics: Metrics;
   let answers: (() => void)[];
@@ -49,14 +49,14 @@ describe('while there is a place for one request only, the metrics', () => {
       .end();
   }
 
-  /** Resolves once this series has this value. */
+  /** Waits until the series has the value. */
   async function shows(series: string, value: number): Promise<void> {
     await until(`${series} is ${value}`, async () =>
       (await metrics.text()).split('\n').includes(`session_control_${series} ${value}`),
     );
   }
 
-  it('tell of who is worked on, who waits, and who was turned away', async () => {
+  it('count requests in progress, waiting requests and refused requests', async () => {
     get();
     await shows('requests_in_progress{state="under_way"}', 1);
     get();
@@ -71,12 +71,12 @@ describe('while there is a place for one request only, the metrics', () => {
     await shows('stage_duration_seconds_count{stage="queue"}', 1);
   });
 
-  it('tell how long somebody waited who was let in then', async () => {
+  it('measure how long an admitted request has waited', async () => {
     get();
     await shows('requests_in_progress{state="under_way"}', 1);
     get();
     await shows('requests_in_progress{state="waiting_for_admission"}', 1);
-    // Longer than the shortest bucket.
+    // Wait for longer than the shortest bucket.
     const end = performance.now() + 20;
     await until('it has waited', () => performance.now() > end);
     answers[0]?.();
@@ -84,7 +84,7 @@ describe('while there is a place for one request only, the metrics', () => {
     await shows('stage_duration_seconds_count{stage="queue"}', 2);
   });
 
-  it('tell of a client that has gone before its answer, working or waiting', async () => {
+  it('count a client that disconnects before its answer, whether its request is in progress or waits', async () => {
     const working = get();
     await shows('requests_in_progress{state="under_way"}', 1);
     const waiting = get();

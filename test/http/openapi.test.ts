@@ -46,13 +46,13 @@ interface Codes {
 }
 
 describe('docs/openapi.yaml', () => {
-  it('is served as it stands there', async () => {
+  it('is served unchanged', async () => {
     const answer = await request(app).get('/openapi.yaml').buffer().parse(asText);
     expect(answer.headers['content-type']).toBe('application/yaml');
     expect(answer.body).toBe(readFileSync('docs/openapi.yaml', 'utf8'));
   });
 
-  it('has no anchor and no alias, which generators of clients do not read everywhere', () => {
+  it('has no anchor and no alias, which some client generators cannot read', () => {
     const document = parseDocument(readFileSync('docs/openapi.yaml', 'utf8'));
     const found: string[] = [];
     visit(document, (_key, node) => {
@@ -62,38 +62,38 @@ describe('docs/openapi.yaml', () => {
     expect([document.errors, found]).toEqual([[], []]);
   });
 
-  describe('is one from which clients are generated:', () => {
+  describe('for client generators', () => {
     const schemas = [
       ...schemasIn(openapi.paths, 'paths'),
       ...schemasIn(openapi.components.schemas, 'schemas'),
     ];
 
-    it('there are many schemas', () => {
+    it('has many schemas', () => {
       expect(schemas.length).toBeGreaterThan(100);
     });
 
-    it('each list of values and each constant has its type', () => {
+    it('has a type for each enum and each constant', () => {
       const untyped = schemas.filter(
         ({ schema }) => ('enum' in schema || 'const' in schema) && !('type' in schema),
       );
       expect(untyped.map(({ where }) => where)).toEqual([]);
     });
 
-    it('a constant or a list of values is never a truth value, which becomes no valid Python', () => {
+    it('has no boolean enum or constant, which would become invalid Python', () => {
       const fixed = schemas.filter(
         ({ schema }) => schema['type'] === 'boolean' && ('enum' in schema || 'const' in schema),
       );
       expect(fixed.map(({ where }) => where)).toEqual([]);
     });
 
-    it('no value has a choice of schemas, of which clients keep only what all have', () => {
+    it('has no choice of schemas, because clients keep only the common part', () => {
       const choices = schemas.filter(({ schema }) =>
         ['oneOf', 'anyOf', 'allOf', 'not', 'if'].some((word) => word in schema),
       );
       expect(choices.map(({ where }) => where)).toEqual([]);
     });
 
-    it('no schema has the name of something that languages have already', () => {
+    it('has no schema with the name of a built-in type', () => {
       const names = Object.keys(openapi.components.schemas);
       const taken = [
         'Error',
@@ -114,12 +114,12 @@ describe('docs/openapi.yaml', () => {
     });
   });
 
-  it.each(operations)('has $name, and so has the service', async ({ method, path }) => {
+  it.each(operations)('has $name, which the service answers', async ({ method, path }) => {
     expect((await send(method, path, TOKEN)).status).toBe(200);
   });
 
   it.each(operations)(
-    'says of $name whether credentials are needed',
+    'states whether $name needs credentials',
     async ({ method, path, operation }) => {
       const isOpen = operation.security?.length === 0;
       expect((await send(method, path)).status).toBe(isOpen ? 200 : 401);
@@ -133,7 +133,7 @@ describe('docs/openapi.yaml', () => {
     expect(errorCodes('AnyError').sort()).toEqual([...codes].sort());
   });
 
-  it('has every status of the error table at the call that ends sessions, and no other', () => {
+  it('has every status of the error table for the call that ends sessions, and no other', () => {
     const { delete: call, post } = openapi.paths[
       '/v3/{project_id}/instances/{instance_id}/nodes/{node_id}/processes'
     ] as { delete: Operation; post: Operation };
@@ -142,7 +142,7 @@ describe('docs/openapi.yaml', () => {
     expect(post.responses).toEqual(call.responses);
   });
 
-  it('has at POST the parameters of DELETE', () => {
+  it('has the parameters of DELETE for POST, too', () => {
     const item =
       openapi.paths['/v3/{project_id}/instances/{instance_id}/nodes/{node_id}/processes'];
     const [more, ...same] = item?.['post']?.parameters ?? [];
@@ -151,7 +151,7 @@ describe('docs/openapi.yaml', () => {
     expect(same.map(shape)).toEqual(item?.['delete']?.parameters?.map(shape));
   });
 
-  it('shows examples that are what it says', () => {
+  it('has examples that match their schemas', () => {
     let count = 0;
     const look = (value: unknown, path: string): void => {
       if (typeof value !== 'object' || value === null) return;
@@ -167,7 +167,7 @@ describe('docs/openapi.yaml', () => {
   });
 });
 
-describe('what the tests have the service answer is held against the document', () => {
+describe('the check of answers against docs/openapi.yaml', () => {
   const answering = (status: number, body: object, headers: Record<string, string> = {}) =>
     watched((_req, res) => {
       res.writeHead(status, {
@@ -182,41 +182,41 @@ describe('what the tests have the service answer is held against the document', 
   const error = { error_code: 'DBS.200005', error_msg: 'Server failure.' };
 
   it.each<[string, ReturnType<typeof answering>, string, RegExp | undefined]>([
-    ['an answer that is there', answering(200, done), path, undefined],
-    ['a field that is not there', answering(200, { ...done, more: 1 }), path, /additional/],
-    ['a field that is missing', answering(200, { processes_killed: [1] }), path, /required/],
+    ['a documented answer', answering(200, done), path, undefined],
+    ['an undocumented field', answering(200, { ...done, more: 1 }), path, /additional/],
+    ['a missing field', answering(200, { processes_killed: [1] }), path, /required/],
     ['an id that is text', answering(200, { ...done, processes_killed: ['1'] }), path, /integer/],
-    ['a status that is not there', answering(202, done), path, /status is not there/],
+    ['an undocumented status', answering(202, done), path, /status is not there/],
     [
-      'an error code that is not there',
+      'an undocumented error code',
       answering(500, { ...error, error_code: 'X' }),
       path,
       /const|enum|allowed/,
     ],
     ['a 503 without Retry-After', answering(503, error), path, /without Retry-After/],
-    ['a path that is not there', answering(200, done), '/v3/nothing', /path that is not in/],
+    ['an undocumented path', answering(200, done), '/v3/nothing', /path that is not in/],
     [
-      'a query parameter that is not there',
+      'an undocumented query parameter',
       answering(200, done),
       `${path}?force=1`,
       /force is not there/,
     ],
-    ['a parameter that is wrong', answering(200, done), `${path}?dry_run=1`, /dry_run/],
-  ])('%s', async (_what, answers, url, wrong) => {
+    ['an invalid query parameter', answering(200, done), `${path}?dry_run=1`, /dry_run/],
+  ])('handles %s', async (_what, answers, url, wrong) => {
     await request(answers).delete(url).type('application/json').send('{"processes":[1]}');
     const found = departures.splice(0);
     if (wrong === undefined) expect(found).toEqual([]);
     else expect(found).toEqual([expect.stringMatching(wrong)]);
   });
 
-  it('a request that should not have been let through', async () => {
+  it('reports an accepted request with an undocumented field', async () => {
     const sent = request(answering(200, done)).delete(path).type('application/json');
     await sent.send('{"processes":[1],"force":true}');
     expect(departures.splice(0)).toEqual([expect.stringMatching(/additional/)]);
   });
 });
 
-/** Every schema below this value, and where it is. */
+/** Returns every schema below the value, with its path. */
 function schemasIn(
   value: unknown,
   where: string,

@@ -10,7 +10,7 @@ import { fakeNode, processesPath } from '../support/ids.ts';
 import { createService, TOKEN } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-it('is written after the answer: a kill does not wait for its lines', async () => {
+it('the service writes the log lines of a kill after the answer', async () => {
   const nodes = new FakeNodes();
   const { app, events } = createService({ registry: [fakeNode], nodes });
   const order: string[] = [];
@@ -36,7 +36,7 @@ it('is written after the answer: a kill does not wait for its lines', async () =
   expect(order).toEqual(['answer', 'kill', 'request']);
 });
 
-it('tells a dry run from a kill', async () => {
+it('the request log marks a dry run, and not a kill', async () => {
   const nodes = new FakeNodes();
   const { app, events } = createService({ registry: [fakeNode], nodes });
   const id = nodes.connect();
@@ -56,7 +56,7 @@ it('tells a dry run from a kill', async () => {
   ]);
 });
 
-it('marks a dry run that fails as well', async () => {
+it('the request log marks a failed dry run, too', async () => {
   const { app, events } = createService({ registry: [], nodes: new FakeNodes() });
   await request(app)
     .delete(`${processesPath()}?dry_run=true`)
@@ -69,7 +69,7 @@ it('marks a dry run that fails as well', async () => {
 });
 
 it.each(['ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH'])(
-  'has 499 for a client that was lost in the middle of its body, with %s',
+  'the request log has 499 for a client that is lost amid its body with %s',
   async (code) => {
     const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
     const server = createListener(app, { requestTimeoutMs: 30_000, log: { log: () => undefined } });
@@ -91,7 +91,7 @@ it.each(['ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH'])(
   },
 );
 
-it('has 499 for a client that had gone before there was an answer', async () => {
+it('the request log has 499 for a client that disconnects before the answer', async () => {
   const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -108,17 +108,20 @@ it.each([
   `${processesPath()}?token=SECRET#x`,
   `http://user:SECRET@localhost${processesPath()}`,
   '*?token=SECRET',
-])('has nothing of a URL that cannot be read: it can hold a secret, as in %s', async (url) => {
-  const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
-  const server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  client.write(`GET ${url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
-  client.resume();
-  await once(client, 'close');
-  await until('it is logged', () => events.some(({ message }) => message === 'request'));
-  const logged = events.find(({ message }) => message === 'request');
-  expect(logged).toMatchObject({ fields: { path: '/(unreadable)', status: 404 } });
-  expect(inspect(events)).not.toContain('SECRET');
-  server.close();
-});
+])(
+  'the request log omits a URL that cannot be parsed, since it can hold a secret: %s',
+  async (url) => {
+    const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
+    const server = createServer(app).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    client.write(`GET ${url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    client.resume();
+    await once(client, 'close');
+    await until('it is logged', () => events.some(({ message }) => message === 'request'));
+    const logged = events.find(({ message }) => message === 'request');
+    expect(logged).toMatchObject({ fields: { path: '/(unreadable)', status: 404 } });
+    expect(inspect(events)).not.toContain('SECRET');
+    server.close();
+  },
+);

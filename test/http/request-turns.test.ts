@@ -27,17 +27,17 @@ beforeAll(async () => {
 });
 
 const ODD_CODING = 'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n';
-/** What Node reads of a socket at once. */
+/** The number of bytes that Node reads from a socket at once. */
 const READ_BYTES = 65_536;
-/** More than the request line with its headers. */
+/** More bytes than the request line and the headers have. */
 const HEAD_BYTES = 200;
 const CLOSE = 'Connection: close';
 
-describe('of the requests that come over one connection', () => {
+describe('requests over one connection', () => {
   it.each([
     ['in the clear', false],
     ['over TLS', true],
-  ])('one at a time is read, and each is answered in its turn: %s', async (_where, isTls) => {
+  ])('are read one at a time, and answered in order: %s', async (_where, isTls) => {
     const listening = await startListening(isTls ? { tls: certificate } : {});
     const { server } = listening;
     const urls: (string | undefined)[] = [];
@@ -58,7 +58,7 @@ describe('of the requests that come over one connection', () => {
     expect(most).toBe(1);
   });
 
-  it('one behind a body is read when its turn comes, wherever the bytes are cut', async () => {
+  it('are read in order after a body that arrives byte by byte', async () => {
     const { port, nodes } = await startListening();
     const ids = Array.from({ length: 4 }, () => nodes.connect());
     const [first = 0n, second = 0n, third = 0n, fourth = 0n] = ids;
@@ -82,7 +82,7 @@ describe('of the requests that come over one connection', () => {
     expect(nodes.kills).toEqual(ids);
   });
 
-  it('none is parsed while the answer before it is not taken', async () => {
+  it('are not parsed while the client does not read the answer before', async () => {
     const { server, port } = await startListening();
     const come: ServerResponse[] = [];
     server.on('request', (_req, res: ServerResponse) => come.push(res));
@@ -96,13 +96,13 @@ describe('of the requests that come over one connection', () => {
     await until('all have closed', () => come.every(({ closed }) => closed));
   });
 
-  it('none that waits keeps the end of its connection from being noticed when it is alone', async () => {
+  it('do not hide the end of their connection while one of them is unfinished', async () => {
     const { server, port } = await startListening();
     const come: ServerResponse[] = [];
     server.prependListener('request', (_req, res: ServerResponse) => come.push(res));
     const socket = connect(port, '127.0.0.1');
     socket.write(`DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{`);
-    await until('it has come', () => come.length === 1);
+    await until('it has arrived', () => come.length === 1);
     socket.resetAndDestroy();
     await until('it has closed', () => come[0]?.closed === true);
   });
@@ -113,9 +113,9 @@ const MAX_CHUNKS_IN_TURN = 2048;
 
 describe('a body in chunks', () => {
   it.each([
-    ['large ones', 16_000, 500],
-    ['those of a byte', 1, 200_000],
-  ])('is not read ahead of what is parsed: %s', async (_which, size, count) => {
+    ['large chunks', 16_000, 500],
+    ['chunks of one byte', 1, 200_000],
+  ])('is not read ahead of the parser: %s', async (_which, size, count) => {
     const [copied, ahead, inTurn] = [{ bytes: 0 }, { most: 0 }, { now: 0, most: 0 }];
     const concat = Buffer.concat.bind(Buffer);
     jest.spyOn(Buffer, 'concat').mockImplementation((pieces, length) => {
@@ -155,15 +155,15 @@ describe('while a thousand connections of one address send requests again and ag
 
   it.each([
     ['probes', nope.replace('nope', 'healthz')],
-    ['requests for a path of no API', nope],
+    ['requests for an unknown path', nope],
     ['pipelined requests', nope.repeat(20)],
     ['wrong tokens', signedIn],
-  ])('a kill over a new connection waits for few of them: %s', async (_what, bytes) => {
+  ])('a kill over a new connection waits for few others: %s', async (_what, bytes) => {
     const { server, port, nodes } = await startListening();
     const crowd = [port, '127.0.0.2', 1, 1000, JSON.stringify(bytes)].map(String);
     const flood = fork('test/support/flood-process.ts', crowd, { execArgv: ['--import', 'tsx'] });
     let carriedOut = 0;
-    /** Returns the number of requests that are carried out until a kill from this address is answered. */
+    /** Returns how many requests the service carries out before it answers a kill from the address. */
     const carriedOutDuring = async (localAddress: string, change = (kill: string) => kill) => {
       const before = carriedOut;
       const socket = connect({ port, host: '127.0.0.1', localAddress });
@@ -182,7 +182,7 @@ describe('while a thousand connections of one address send requests again and ag
       const amongThem = await carriedOutDuring('127.0.0.2', inPieces);
       process.stdout.write(`requests carried out: ${whole}, ${chunked}, ${amongThem}\n`);
       expect(Math.max(whole, chunked)).toBeLessThan(100);
-      // One round for the head, one for the body.
+      // The head takes one round, the body another.
       expect(amongThem).toBeLessThan(3000);
     } finally {
       flood.kill();
@@ -190,7 +190,7 @@ describe('while a thousand connections of one address send requests again and ag
   });
 });
 
-describe('behind an answer that closes the connection nothing is carried out:', () => {
+describe('a connection', () => {
   const delayed = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\nX: `;
 
   it.each([
@@ -205,7 +205,7 @@ describe('behind an answer that closes the connection nothing is carried out:', 
       `GET /healthz HTTP/1.1\r\nHost: a\r\n${ODD_CODING}`,
     ],
     [
-      'an odd Transfer-Encoding of what there is not',
+      'an odd Transfer-Encoding for an unknown path',
       400,
       `GET /x HTTP/1.1\r\nHost: a\r\n${ODD_CODING}`,
     ],
@@ -214,15 +214,15 @@ describe('behind an answer that closes the connection nothing is carried out:', 
       400,
       `DELETE ${processesPath()} HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
     ],
-    ['another version', 400, 'GET / HTTP/2.0\r\nHost: a\r\n\r\n'],
-    ['no HTTP', 400, 'hello\r\n\r\n'],
+    ['another HTTP version', 400, 'GET / HTTP/2.0\r\nHost: a\r\n\r\n'],
+    ['a text that is not HTTP', 400, 'hello\r\n\r\n'],
     [
       'two lengths',
       400,
       'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     ],
     ['HTTP/1.0', 404, 'GET / HTTP/1.0\r\n\r\n'],
-    ['a close that was asked for', 404, `GET / HTTP/1.1\r\nHost: a\r\n${CLOSE}\r\n\r\n`],
+    ['a close that the client requests', 404, `GET / HTTP/1.1\r\nHost: a\r\n${CLOSE}\r\n\r\n`],
     [
       'a body that is too large',
       413,
@@ -240,7 +240,7 @@ describe('behind an answer that closes the connection nothing is carried out:', 
       `GET /healthz HTTP/1.1\r\nHost: a\r\n${'X: y\r\n'.repeat(200)}\r\n`,
     ],
     [
-      'a length behind too many headers',
+      'a length after too many headers',
       431,
       `POST / HTTP/1.1\r\nHost: a\r\n${'X: y\r\n'.repeat(2000)}Content-Length: 4\r\n\r\nbody`,
     ],
@@ -255,7 +255,7 @@ describe('behind an answer that closes the connection nothing is carried out:', 
       `GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n\r\n`,
     ],
     ['a CONNECT', 405, 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n'],
-  ])('%s', async (_what, status, bytes) => {
+  ])('carries out nothing more after %s', async (_what, status, bytes) => {
     const listening = await startListening();
     const { nodes } = listening;
     const id = nodes.connect();
@@ -285,7 +285,7 @@ describe('behind an answer that closes the connection nothing is carried out:', 
         return [`${coded}\r\n\r\n${body.length.toString(16)}\r\n${body}`, '\r\n0\r\n\r\n'];
       },
     ],
-  ])('%s', async (_what, parts) => {
+  ])('carries out nothing more after %s', async (_what, parts) => {
     const listening = await startListening({ requestTimeoutMs: 300 });
     const { nodes, events } = listening;
     const id = nodes.connect();
@@ -298,7 +298,7 @@ describe('behind an answer that closes the connection nothing is carried out:', 
     expect(events.filter(({ message }) => message === 'kill')).toEqual([]);
   });
 
-  it('an upgrade that is not made leaves the connection as it is', async () => {
+  it('stays open after an upgrade that the service does not make', async () => {
     const listening = await startListening();
     const { nodes } = listening;
     const id = nodes.connect();

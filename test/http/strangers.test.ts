@@ -5,7 +5,7 @@ import { BesiegedService } from '../support/stranger.ts';
 import { until } from '../support/until.ts';
 
 const MEBIBYTE = 1024 * 1024;
-/** Those that listen, and those to the node. */
+/** The sockets that listen, and those to the node. */
 const OWN_SOCKETS = 16;
 
 let service: BesiegedService;
@@ -16,7 +16,7 @@ afterEach(() => {
   service.stop();
 });
 
-/** Has the caller served while `attack` goes on, and prints how much longer that takes than in a quiet moment. */
+/** Serves the caller during `attack`, and prints how much longer that takes than without it. */
 async function serveDuring(attack: () => Promise<unknown>): Promise<void> {
   await service.serve();
   const quiet = await service.serve();
@@ -30,7 +30,7 @@ const get = (...headers: readonly string[]): string =>
   [`GET ${processesPath()} HTTP/1.1`, 'Host: a', ...headers, '', ''].join('\r\n');
 
 describe('a stranger', () => {
-  it('takes no time with a signature over thousands of names', async () => {
+  it('costs little time with a signature over thousands of names', async () => {
     await service.start();
     const date = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
     const signed = (names: number): string =>
@@ -79,12 +79,12 @@ describe('a stranger', () => {
     expect(service.memory() - before).toBeLessThan(100 * MEBIBYTE);
   });
 
-  it('takes no place with idle connections, of one address or of many', async () => {
+  it('blocks no caller with idle connections from one address or from many', async () => {
     await service.start();
 
     await serveDuring(async () => {
       const one = Array.from({ length: 1500 }, () => service.stranger().resume());
-      // Beyond its backlog the system tries a connection again after seconds.
+      // Beyond its backlog, the system retries a connection only after seconds.
       await until('those beyond the bound are closed', () => service.strangers <= 1024);
       await service.serve();
       expect(one.filter(({ closed }) => closed).length).toBeGreaterThanOrEqual(1500 - 1024);
@@ -98,7 +98,7 @@ describe('a stranger', () => {
     expect(service.sockets()).toBeLessThanOrEqual(8192 + OWN_SOCKETS);
   });
 
-  it('takes no place with connections that sent a request and stay, and opens others for those that are closed', async () => {
+  it('blocks no caller with connections that send a request, stay open, and return when they are closed', async () => {
     await service.start({ server: 'max_connections_per_address: 100' });
     let isOver = false;
     const stay = (): void => {
@@ -124,18 +124,18 @@ describe('a stranger', () => {
   it.each([
     ['bodies whose last byte never comes', 3000, () => body(262_144) + 'a'.repeat(262_143)],
     [
-      'bodies in chunks of a byte',
+      'bodies in chunks of one byte',
       300,
       () =>
         `${body(0).replace(/Content.*0/, 'Transfer-Encoding: chunked')}${'1\r\na\r\n'.repeat(43_000)}`,
     ],
     ['headers that never end', 3000, () => `${get().slice(0, -2)}X: ${'a'.repeat(65_000)}`],
     [
-      'headers of a byte that never end',
+      'headers of one byte that never end',
       3000,
       () => `${get().slice(0, -2)}${'a:\r\n'.repeat(16_000)}`,
     ],
-    ['requests behind one that is not over', 3000, () => `${body(9)}${get().repeat(1300)}`],
+    ['requests behind an unfinished one', 3000, () => `${body(9)}${get().repeat(1300)}`],
   ])('takes little memory with %s', async (_what, count, bytes) => {
     await service.start();
     await service.serve();

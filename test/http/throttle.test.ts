@@ -27,10 +27,15 @@ function start(trustProxy: boolean | number | string = false) {
   return { ...service, nodes, get, del };
 }
 
+<<<<<<< HEAD
 const DRY = '?dry_run=true';
 
 describe('a caller', () => {
   it('who asks too often hears when to come back; others are served', async () => {
+=======
+describe('a caller beyond its rate limit', () => {
+  it('gets a 429 with Retry-After, while other callers are served', async () => {
+>>>>>>> 8279866 (Name the tests of src/http plainly)
     const { get, nodes } = start();
     for (let n = 0; n < 3; n += 1) await get(TOKEN).expect(200);
 
@@ -114,6 +119,7 @@ describe('the reads and the kills of a caller', () => {
 });
 
 describe('an address', () => {
+<<<<<<< HEAD
   it('has its reads and its kills counted apart', async () => {
     const { get, del } = start();
     for (let n = 0; n < 30; n += 1) await get(`guess ${n}`).expect(401);
@@ -125,14 +131,22 @@ describe('an address', () => {
   });
 
   it('may ask ten times as often as a caller, with whatever credentials', async () => {
+=======
+  it('may send ten times as many requests as a caller, with any credentials', async () => {
+>>>>>>> 8279866 (Name the tests of src/http plainly)
     const { get } = start();
     for (let n = 0; n < 30; n += 1) await get(`guess ${n}`).expect(401);
     await get('guess').expect(429);
     await get(TOKEN).expect(429);
   });
 
+<<<<<<< HEAD
   it('is asked before a body is read, and for what no route takes', async () => {
     const { app, del } = start();
+=======
+  it('is limited before the service reads a body, and on unknown paths', async () => {
+    const { app } = start();
+>>>>>>> 8279866 (Name the tests of src/http plainly)
     for (let n = 0; n < 10; n += 1) {
       await request(app).get(`/${n}`).expect(404);
       await request(app).put(processesPath()).expect(405);
@@ -141,29 +155,30 @@ describe('an address', () => {
     await request(app).get('/').expect(429);
     await request(app).get('/openapi.yaml').expect(429);
     await request(app).get('/healthz').expect(200);
+<<<<<<< HEAD
     for (let n = 0; n < 30; n += 1) await del('guess').expect(401);
     // Its body never comes.
+=======
+    // The body of this request never comes.
+>>>>>>> 8279866 (Name the tests of src/http plainly)
     const waiting = request(app).delete(processesPath()).set('Content-Length', '9');
     await waiting.expect(429);
   });
 
   it.each([
-    ['nobody is trusted', false, /^(::ffff:)?127\.0\.0\.1$/],
+    ['no proxy is trusted', false, /^(::ffff:)?127\.0\.0\.1$/],
     ['proxies elsewhere are trusted', '10.0.0.0/8', /^(::ffff:)?127\.0\.0\.1$/],
-    ['the proxy here is trusted', 'loopback', /^203\.0\.113\.7$/],
+    ['the local proxy is trusted', 'loopback', /^203\.0\.113\.7$/],
     ['one proxy is trusted', 1, /^203\.0\.113\.7$/],
-    ['everybody is trusted', true, /^198\.51\.100\.1$/],
-  ])(
-    'is that of the connection, or what X-Forwarded-For says of it: %s',
-    async (_, trustProxy, address) => {
-      const { get, events } = start(trustProxy);
-      await get(TOKEN).set('X-Forwarded-For', '198.51.100.1, 203.0.113.7').expect(200);
-      await until('it is logged', () => events.length > 0);
-      expect(events[0]?.fields).toMatchObject({
-        address: expect.stringMatching(address) as unknown,
-      });
-    },
-  );
+    ['every proxy is trusted', true, /^198\.51\.100\.1$/],
+  ])('comes from the connection or from X-Forwarded-For: %s', async (_, trustProxy, address) => {
+    const { get, events } = start(trustProxy);
+    await get(TOKEN).set('X-Forwarded-For', '198.51.100.1, 203.0.113.7').expect(200);
+    await until('it is logged', () => events.length > 0);
+    expect(events[0]?.fields).toMatchObject({
+      address: expect.stringMatching(address) as unknown,
+    });
+  });
 
   const proxied = [
     ['ports of an IPv4 address', (n: number) => `203.0.113.8:${40_000 + n}`],
@@ -171,11 +186,11 @@ describe('an address', () => {
     ['ports of an IPv6 address', (n: number) => `[2001:db8::1]:${40_000 + n}`],
     ['addresses of an IPv6 network', (n: number) => `2001:db8::${n.toString(16)}:1`],
     ['zones of an IPv6 address', (n: number) => `fe80::1%${n}`],
-    ['texts that are no address', (n: number) => `unknown-${n}`],
-    ['texts behind an address', (n: number) => `203.0.113.8, ${'_'.repeat(n)}`],
+    ['texts that are not addresses', (n: number) => `unknown-${n}`],
+    ['texts after an address', (n: number) => `203.0.113.8, ${'_'.repeat(n)}`],
   ] as const;
 
-  it.each(proxied)('is the same with other %s: it may ask as often', async (_what, forwarded) => {
+  it.each(proxied)('keeps one rate limit with other %s', async (_what, forwarded) => {
     const { get } = start(1);
     const guess = (n: number) => get(`guess ${n}`).set('X-Forwarded-For', forwarded(n));
     for (let n = 0; n < 30; n += 1) await guess(n).expect(401);
@@ -183,7 +198,7 @@ describe('an address', () => {
     await get(TOKEN).set('X-Forwarded-For', '198.51.100.1').expect(200);
   });
 
-  it.each(proxied)('is the same with other %s: its key is locked', async (_what, forwarded) => {
+  it.each(proxied)('keeps its lock on an access key with other %s', async (_what, forwarded) => {
     const { app } = createService({
       registry: [fakeNode],
       nodes: new FakeNodes(),
@@ -202,7 +217,7 @@ describe('an address', () => {
     await get('198.51.100.1', ACCESS_KEY).expect(200);
   });
 
-  it('that a caller makes up gives no more requests', async () => {
+  it('has the same limit if the caller forges X-Forwarded-For', async () => {
     const { get } = start();
     const guess = (n: number) => get(`guess ${n}`).set('X-Forwarded-For', `198.51.100.${n}`);
     for (let n = 0; n < 30; n += 1) await guess(n).expect(401);

@@ -34,7 +34,7 @@ async function listen(tls: ListenerTls): Promise<void> {
   await once(server.listen(0, '127.0.0.1'), 'listening');
 }
 
-/** Status, and the name in the certificate that was presented. */
+/** Returns the status, and the name in the presented certificate. */
 function get(options: RequestOptions): Promise<[number | undefined, string]> {
   const { port } = server.address() as AddressInfo;
   return new Promise((resolve, reject) => {
@@ -53,7 +53,7 @@ function get(options: RequestOptions): Promise<[number | undefined, string]> {
 }
 
 describe('the listener with TLS', () => {
-  it('presents its certificate, and another one after a reload without a restart', async () => {
+  it('presents its certificate, and another one after a reload', async () => {
     await listen(first);
     expect(await get({ ca: first.cert })).toEqual([200, 'first']);
 
@@ -62,7 +62,7 @@ describe('the listener with TLS', () => {
     expect(await get({ ca: second.cert })).toEqual([200, 'second']);
   });
 
-  it('takes only clients with a certificate of the authority, where one is named', async () => {
+  it('accepts only clients with a certificate of the configured authority', async () => {
     await listen({ ...first, ca: client.cert });
     const { ca } = { ca: first.cert };
 
@@ -71,7 +71,7 @@ describe('the listener with TLS', () => {
     await expect(get({ ca, ...stranger })).rejects.toBeDefined();
   });
 
-  it('lets go of who never agrees on TLS, and does not wait for them when it stops', async () => {
+  it('closes a connection without a TLS handshake, also when it stops', async () => {
     await listen(first);
     const { port } = server.address() as AddressInfo;
     const idle = connect(port, '127.0.0.1');
@@ -84,7 +84,7 @@ describe('the listener with TLS', () => {
     expect(server.listening).toBe(false);
   });
 
-  it('speaks no TLS older than 1.2', async () => {
+  it('refuses TLS older than 1.2', async () => {
     await listen(first);
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' } as const;
     await expect(
@@ -93,8 +93,8 @@ describe('the listener with TLS', () => {
   });
 });
 
-describe('the answers', () => {
-  it('carry what helmet adds, and neither X-Powered-By nor an ETag', async () => {
+describe('an answer', () => {
+  it('has the headers of helmet, and neither X-Powered-By nor an ETag', async () => {
     await listen(first);
     const { port } = server.address() as AddressInfo;
     const headers = await new Promise<Record<string, unknown>>((resolve, reject) => {

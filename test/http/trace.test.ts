@@ -33,7 +33,7 @@ function start() {
 }
 
 describe('traceparent', () => {
-  it('gives its trace to the lines of the log and of the audit, and none to the answer', async () => {
+  it('sets the trace of log lines and audit records, but not of the answer', async () => {
     const { send, logged, recorded } = start();
     const { headers } = await send(`00-${TRACE}-${PARENT}-01`).expect(200);
     expect(logged()).toEqual([
@@ -44,13 +44,13 @@ describe('traceparent', () => {
     expect(JSON.stringify(headers)).not.toContain(TRACE);
   });
 
-  it('gives it to the record of who was turned away, too', async () => {
+  it('sets the trace of the record of a refused request, too', async () => {
     const { send, logged, recorded } = start();
     await send(`00-${TRACE}-${PARENT}-00`, 'wrong').expect(401);
     expect([logged(), recorded]).toEqual([[['request', TRACE]], [TRACE]]);
   });
 
-  it('is read as far as it is known, in a version to come', async () => {
+  it('is read up to its known fields in a later version', async () => {
     const { send, recorded } = start();
     await send(`cc-${TRACE}-${PARENT}-01-what-comes`).expect(200);
     expect(recorded).toEqual([TRACE, TRACE]);
@@ -64,9 +64,9 @@ describe('traceparent', () => {
     ['with a parent of zeros', `00-${TRACE}-${'0'.repeat(16)}-01`],
     ['too short', `00-${TRACE.slice(1)}-${PARENT}-01`],
     ['longer than its version', `00-${TRACE}-${PARENT}-01-x`],
-    ['run into what follows', `cc-${TRACE}-${PARENT}-01x`],
-    ['there twice', `00-${TRACE}-${PARENT}-01, 00-${TRACE}-${PARENT}-01`],
-  ])('is passed over when it is %s', async (_how, header) => {
+    ['without a separator after its flags', `cc-${TRACE}-${PARENT}-01x`],
+    ['sent twice', `00-${TRACE}-${PARENT}-01, 00-${TRACE}-${PARENT}-01`],
+  ])('is ignored if it is %s', async (_how, header) => {
     const { send, logged, recorded } = start();
     await send(header).expect(200);
     expect(logged()).toEqual([
