@@ -27,15 +27,10 @@ function start(trustProxy: boolean | number | string = false) {
   return { ...service, nodes, get, del };
 }
 
-<<<<<<< HEAD
 const DRY = '?dry_run=true';
 
-describe('a caller', () => {
-  it('who asks too often hears when to come back; others are served', async () => {
-=======
 describe('a caller beyond its rate limit', () => {
   it('gets a 429 with Retry-After, while other callers are served', async () => {
->>>>>>> 8279866 (Name the tests of src/http plainly)
     const { get, nodes } = start();
     for (let n = 0; n < 3; n += 1) await get(TOKEN).expect(200);
 
@@ -119,8 +114,7 @@ describe('the reads and the kills of a caller', () => {
 });
 
 describe('an address', () => {
-<<<<<<< HEAD
-  it('has its reads and its kills counted apart', async () => {
+  it('has separate limits for its reads and its kills', async () => {
     const { get, del } = start();
     for (let n = 0; n < 30; n += 1) await get(`guess ${n}`).expect(401);
     await get('guess').expect(429);
@@ -130,23 +124,15 @@ describe('an address', () => {
     await del(TOKEN).expect(429);
   });
 
-  it('may ask ten times as often as a caller, with whatever credentials', async () => {
-=======
   it('may send ten times as many requests as a caller, with any credentials', async () => {
->>>>>>> 8279866 (Name the tests of src/http plainly)
     const { get } = start();
     for (let n = 0; n < 30; n += 1) await get(`guess ${n}`).expect(401);
     await get('guess').expect(429);
     await get(TOKEN).expect(429);
   });
 
-<<<<<<< HEAD
-  it('is asked before a body is read, and for what no route takes', async () => {
-    const { app, del } = start();
-=======
   it('is limited before the service reads a body, and on unknown paths', async () => {
-    const { app } = start();
->>>>>>> 8279866 (Name the tests of src/http plainly)
+    const { app, del } = start();
     for (let n = 0; n < 10; n += 1) {
       await request(app).get(`/${n}`).expect(404);
       await request(app).put(processesPath()).expect(405);
@@ -155,12 +141,8 @@ describe('an address', () => {
     await request(app).get('/').expect(429);
     await request(app).get('/openapi.yaml').expect(429);
     await request(app).get('/healthz').expect(200);
-<<<<<<< HEAD
     for (let n = 0; n < 30; n += 1) await del('guess').expect(401);
-    // Its body never comes.
-=======
     // The body of this request never comes.
->>>>>>> 8279866 (Name the tests of src/http plainly)
     const waiting = request(app).delete(processesPath()).set('Content-Length', '9');
     await waiting.expect(429);
   });

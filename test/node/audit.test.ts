@@ -10,7 +10,7 @@ import { ServiceProcess } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
 
 const TOKEN = 'token-of-the-audit';
-/** On each server; thirty in all where there are two. */
+/** The number of rounds on each server: thirty in all with two servers. */
 const TIMES = Number(process.env['AUDIT_CRASHES'] ?? 15);
 const why = await whyNoStrace();
 if (why !== undefined) process.stderr.write(`Without the trace of system calls: ${why}\n`);
@@ -50,15 +50,15 @@ describe.each(servers)('the audit of kills on $flavour $version', (server) => {
   }
 
   (why === undefined ? it : it.skip)(
-    'is written and synced before the first KILL goes out: the system calls in their order',
+    'is written and synced before the first KILL is sent, as the system calls show',
     async () => {
       const trace = `${service.folder}/trace`;
       const traced = 'trace=openat,write,writev,pwrite64,pwritev,sendto,sendmsg';
       service.start(password, ['strace', '-f', '-s', '200', '-e', traced, '-o', trace]);
       const sessions = await open(3);
       expect(await kill(sessions.map(({ id }) => id))).toBe(200);
-      await until('they know', () => sessions.every((session) => session.hasEnded()));
-      // strace ends with what it runs.
+      await until('the sessions have ended', () => sessions.every((session) => session.hasEnded()));
+      // strace ends with the process that it traces.
       const { pid } = JSON.parse(audited().split('\n', 1)[0] ?? '') as { pid: number };
       process.kill(pid, 'SIGTERM');
       expect(await service.ended()).toBe(0);
@@ -78,12 +78,12 @@ describe.each(servers)('the audit of kills on $flavour $version', (server) => {
   );
 
   it(
-    `has every session that dies, wherever the service is killed: ${TIMES} times with -9`,
+    `has every session that dies although the service is killed with -9 ${TIMES} times`,
     async () => {
       let [died, lived] = [0, 0];
       for (let round = 0; round < TIMES; round += 1) {
         service.start(password);
-        // The first request of a process takes long.
+        // The first request of a process is slow; send it before the measured ones.
         await kill([4_000_000_000n]);
         await until(
           'it is on record that it started',
@@ -91,12 +91,12 @@ describe.each(servers)('the audit of kills on $flavour $version', (server) => {
         );
         const sessions = await open(20);
         const requests = sessions.map(({ id }) => kill([id]).catch(() => undefined));
-        // From before the first list to behind the last answer.
+        // The pauses range from before the first list to after the last answer.
         await pause((round % 15) * 10);
         service.signal('SIGKILL');
         await Promise.all(requests);
         await service.ended();
-        // What was on the way to the node arrives within this.
+        // The pings leave time for KILLs that are still on their way to the node.
         await Promise.all(
           sessions.map(({ connection }) => connection.ping().catch(() => undefined)),
         );
@@ -125,7 +125,7 @@ describe.each(servers)('the audit of kills on $flavour $version', (server) => {
       );
       expect(report.withoutIntent).toEqual([]);
       expect(report.records['started']).toBe(TIMES);
-      // kill -9 takes nothing from what was handed to the system: no line is torn.
+      // kill -9 does not affect bytes that the system already has, so no line is torn.
       expect(report.torn).toEqual([]);
     },
     TIMES * 10_000,
@@ -134,12 +134,12 @@ describe.each(servers)('the audit of kills on $flavour $version', (server) => {
 
 interface SystemCall {
   text: string;
-  /** The numbers of its lines. */
+  /** The numbers of the call's first and last line. */
   readonly begun: number;
   ended: number;
 }
 
-/** What strace wrote of several threads: a call is in two lines when others came in between. */
+/** Reads the output of strace for several threads. A call has two lines if other calls interrupt it. */
 function systemCallsIn(trace: string): readonly SystemCall[] {
   const calls: SystemCall[] = [];
   const unfinished = new Map<string, SystemCall>();

@@ -8,7 +8,7 @@ import { fakeNode } from '../support/ids.ts';
 import { nodeOn, servers } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
-describe.each(servers)('beside a $flavour $version, nodes that never answer', (server) => {
+describe.each(servers)('nodes that never answer, beside a $flavour $version,', (server) => {
   const healthy = nodeOn(server);
   let silent: Server;
   let sockets: Socket[];
@@ -45,9 +45,9 @@ describe.each(servers)('beside a $flavour $version, nodes that never answer', (s
       );
   }
 
-  it('hold at most half of the requests that the service has, and the others are let through', async () => {
+  it('hold at most half of all requests, so that those to other nodes pass', async () => {
     await ask(healthy);
-    // Not known to be slow yet.
+    // The service does not know yet that these nodes are slow.
     for (const nodeId of ['one', 'other']) askOften(nodeId, 256);
     await until('both are asked', () => sockets.length === 2);
 
@@ -55,7 +55,7 @@ describe.each(servers)('beside a $flavour $version, nodes that never answer', (s
     expect(await ask(healthy)).toBe('listed');
   });
 
-  it('take no more than a quarter of them each', async () => {
+  it('hold at most a quarter of all requests each', async () => {
     askOften('one', 256);
     await until('it counts as slow', () => nodes.counts().requests.at_slow_node === 256);
     expect(await isRefused('one')).toBe(true);
@@ -65,7 +65,7 @@ describe.each(servers)('beside a $flavour $version, nodes that never answer', (s
     expect(await isRefused('other')).toBe(false);
   });
 
-  it('leave room for others even if one of them had more before it was slow', async () => {
+  it('leave room for each other even if one had more requests before it was slow', async () => {
     askOften('one', 512);
     askOften('other', 1);
     await until('both count as slow', () => nodes.counts().requests.at_slow_node === 513);
@@ -73,7 +73,7 @@ describe.each(servers)('beside a $flavour $version, nodes that never answer', (s
     expect(await isRefused('other')).toBe(false);
   });
 
-  it('are not those that answer while many wait for sessions to leave', async () => {
+  it('do not include a node that answers while many requests wait for sessions to end', async () => {
     let leave = (): void => undefined;
     const left = new Promise<void>((resolve) => (leave = resolve));
     const waits = Array.from({ length: 300 }, () =>

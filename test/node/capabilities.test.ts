@@ -7,7 +7,7 @@ import { processesPath } from '../support/ids.ts';
 import { asRoot, nodeOn, servers } from '../support/server.ts';
 import { createService, TOKEN } from '../support/service.ts';
 
-describe.each(servers)('what can be done on $flavour $version', (server) => {
+describe.each(servers)('the capabilities of $flavour $version', (server) => {
   const poor = { user: `${server.control.user}_p`, password: 'x' };
   beforeAll(async () => {
     await asRoot(server, (root) => root.query(`CREATE USER '${poor.user}'@'%' IDENTIFIED BY 'x'`));
@@ -26,7 +26,7 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
   const version = server.version.split('.').slice(0, 2).join('.');
   const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
 
-  it('is told for an account that has what it needs', async () => {
+  it('have no missing grants for an account with the required privileges', async () => {
     expect(await ask()).toEqual({
       reachable: true,
       connected: false,
@@ -41,7 +41,7 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
     });
   });
 
-  it('is told for one that lacks everything', async () => {
+  it('name each missing grant for an account without privileges', async () => {
     expect(await ask(poor)).toMatchObject({
       reachable: true,
       missing_grants: ['PROCESS ON *.*', `${killAny} ON *.*`],
@@ -50,12 +50,12 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
     });
   });
 
-  it('is told for one that may read the threads', async () => {
+  it('have a second opinion for an account that may read the threads', async () => {
     const root = { user: server.root.user, password: server.root.password };
     expect(await ask(root)).toMatchObject({ second_opinion: server.flavour === 'mysql' });
   });
 
-  it('is told while no way in is open any more, but one is connected', async () => {
+  it('have a reachable node while the main port is shut but a connection is open', async () => {
     const proxy = await TcpProxy.start(server.host, server.port);
     const nodes = new MysqlNodes();
     const place = nodeOn(server, { host: '127.0.0.1', port: proxy.port, listTimeoutMs: 1000 });
@@ -79,7 +79,7 @@ describe.each(servers)('what can be done on $flavour $version', (server) => {
     await proxy.close();
   });
 
-  it('names the trouble with each way in', async () => {
+  it('name the trouble with each port', async () => {
     const admin = { host: '127.0.0.1', port: 9 };
     expect(await ask({ admin })).toMatchObject({
       reachable: true,

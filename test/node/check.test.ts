@@ -30,14 +30,14 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What check tells of one such node. */
-const tell = (server: Server, settings: NodeSettings): Promise<[number, object]> =>
+/** Runs `check` on one node with these settings. */
+const checkOne = (server: Server, settings: NodeSettings): Promise<[number, object]> =>
   checkNode(folder, server, settings);
 
 const configure = (server: Server, nodes: readonly NodeSettings[], service = ''): string =>
   writeCheckedFiles(folder, server, nodes, service);
 
-/** What `check` prints for nodes.yaml. */
+/** Returns the line that `check` suggests for nodes.yaml. */
 async function lineToAdd(server: Server): Promise<string> {
   const { serverUuid, serverIdentity } = await pinOf(server);
   return serverUuid === undefined
@@ -56,8 +56,8 @@ describe.each(servers)('check on $flavour $version', (server) => {
     await asRoot(server, (root) => root.query(`DROP USER '${poor.user}'@'%'`));
   });
 
-  it('finds nothing wrong with a node on which all is well, and leaves nothing there', async () => {
-    expect(await tell(server, {})).toEqual([
+  it('finds no trouble on a healthy node, and leaves no session there', async () => {
+    expect(await checkOne(server, {})).toEqual([
       0,
       {
         node_id: nodeId(0),
@@ -80,8 +80,8 @@ describe.each(servers)('check on $flavour $version', (server) => {
     expect(users).not.toContain(poor.user);
   });
 
-  it('tells of a node that is down, and does not know what cannot be known then', async () => {
-    expect(await tell(server, { port: 9 })).toEqual([
+  it('reports a node that is down, with null for everything that it cannot know', async () => {
+    expect(await checkOne(server, { port: 9 })).toEqual([
       1,
       {
         node_id: nodeId(0),
@@ -104,9 +104,9 @@ describe.each(servers)('check on $flavour $version', (server) => {
     ]);
   });
 
-  it('tells of a wrong password', async () => {
+  it('reports a wrong password', async () => {
     const account = { ...server.control, password: 'wrong' };
-    expect(await tell(server, { account })).toMatchObject([
+    expect(await checkOne(server, { account })).toMatchObject([
       1,
       {
         troubles: [
@@ -116,10 +116,10 @@ describe.each(servers)('check on $flavour $version', (server) => {
     ]);
   });
 
-  it('tells of grants that are missing, and which to make', async () => {
+  it('reports missing grants, with the statements that add them', async () => {
     const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
     const account = `'${poor.user}'@'%'`;
-    expect(await tell(server, { account: poor })).toMatchObject([
+    expect(await checkOne(server, { account: poor })).toMatchObject([
       1,
       {
         reachable: true,
@@ -131,23 +131,23 @@ describe.each(servers)('check on $flavour $version', (server) => {
     ]);
   });
 
-  it('tells of a procedure that is missing', async () => {
-    expect(await tell(server, { account: server.root, more: 'kill_with: rds_kill' })).toMatchObject(
-      [
-        1,
-        {
-          reachable: true,
-          missing_grants: [],
-          troubles: [
-            expect.stringContaining('the procedure mysql.rds_kill does not exist') as unknown,
-          ],
-        },
-      ],
-    );
+  it('reports a missing procedure', async () => {
+    expect(
+      await checkOne(server, { account: server.root, more: 'kill_with: rds_kill' }),
+    ).toMatchObject([
+      1,
+      {
+        reachable: true,
+        missing_grants: [],
+        troubles: [
+          expect.stringContaining('the procedure mysql.rds_kill does not exist') as unknown,
+        ],
+      },
+    ]);
   });
 
-  it('tells of a spare port that is shut while the main port is open', async () => {
-    expect(await tell(server, { more: 'admin_port: 9' })).toMatchObject([
+  it('reports a spare port that is shut while the main port is open', async () => {
+    expect(await checkOne(server, { more: 'admin_port: 9' })).toMatchObject([
       1,
       {
         reachable: true,
@@ -160,16 +160,19 @@ describe.each(servers)('check on $flavour $version', (server) => {
     ]);
   });
 
-  it('prints the line that pins the server, for a spare port that could not be used otherwise', async () => {
+  it('prints the line that pins the server, so that the spare port can be used first', async () => {
     const line = await lineToAdd(server);
     const spare = { more: `admin_port: ${server.port}` };
-    expect(await tell(server, spare)).toMatchObject([0, { line_to_add: line, admin_port: 'open' }]);
+    expect(await checkOne(server, spare)).toMatchObject([
+      0,
+      { line_to_add: line, admin_port: 'open' },
+    ]);
     const { output } = await runCheck(configure(server, [spare]), {}, 'table');
     expect(output).toContain(
       `${nodeId(0)}: To use the spare port before the main port was reached, add to nodes.yaml: ${line}\n`,
     );
     const pinned = { more: `${spare.more}\n    ${line}` };
-    expect(await tell(server, pinned)).toMatchObject([0, { line_to_add: null }]);
+    expect(await checkOne(server, pinned)).toMatchObject([0, { line_to_add: null }]);
     expect((await runCheck(configure(server, [pinned]), {}, 'table')).output).not.toContain(
       'add to nodes.yaml',
     );
@@ -177,22 +180,22 @@ describe.each(servers)('check on $flavour $version', (server) => {
 
   it('shows the name of a node beside its id', async () => {
     const settings = { port: 9, more: 'name: orders-primary' };
-    expect(await tell(server, settings)).toMatchObject([1, { name: 'orders-primary' }]);
+    expect(await checkOne(server, settings)).toMatchObject([1, { name: 'orders-primary' }]);
     const { output } = await runCheck(configure(server, [settings]), {}, 'table');
     const label = `orders-primary (${nodeId(0)})`;
     expect(output).toContain(`\n${label}  -`);
     expect(output).toContain(`\n${label}: The main port`);
   });
 
-  it('tells of another server than the one that should be there', async () => {
+  it('reports another server than the pinned one', async () => {
     const more = 'server_uuid: 3f1c6c2e-0000-4000-8000-000000000001';
-    expect(await tell(server, { more })).toMatchObject([
+    expect(await checkOne(server, { more })).toMatchObject([
       1,
       { reachable: false, main_port: expect.stringContaining('server_uuid') as unknown },
     ]);
   });
 
-  it('shows many nodes at once, in their order, in a table that fits the terminal', async () => {
+  it('shows many nodes in their order in a table that fits the terminal', async () => {
     const nodes = Array.from({ length: 40 }, (_, index) => (index === 7 ? { port: 9 } : {}));
     const { code, output } = await runCheck(configure(server, nodes), {}, 'table', 80);
     const [head = '', ...rest] = output.split('\n');
@@ -217,7 +220,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
 const [server] = servers as [Server];
 
 describe('check', () => {
-  it('says all that is wrong with the files as the start does, and ends with 78', async () => {
+  it('prints all problems of the files as the start does, and exits with 78', async () => {
     const file = configure(server, [{ more: 'colour: blue' }], 'audit: { file: no/where }');
     expect(await runCheck(file, {})).toEqual({
       code: 78,
@@ -229,7 +232,7 @@ describe('check', () => {
     });
   });
 
-  it('tells of an audit for which there is no room', async () => {
+  it('reports an audit on a full disk', async () => {
     const free = jest.spyOn(LineFile.prototype, 'freeBytes').mockResolvedValue(1_000_000);
     const file = configure(server, [{}], 'audit: { file: audit.jsonl }');
     const { code, output } = await runCheck(file, {}, 'table');
@@ -240,7 +243,7 @@ describe('check', () => {
     ]);
   });
 
-  it('tells of an audit, a store and an IAM that cannot be used', async () => {
+  it('reports an audit, a store and an IAM that cannot be used', async () => {
     mkdirSync(join(folder, 'audit.jsonl'));
     const settings = `
 audit: { file: audit.jsonl }
@@ -259,7 +262,7 @@ limits: { store: "redis://127.0.0.1:9" }`;
 });
 
 describeRedis('check', () => {
-  it('finds nothing wrong with an audit, a store and an IAM that can be used', async () => {
+  it('finds no trouble with an audit, a store and an IAM that can be used', async () => {
     const [redis, iam] = [await startRedis(), new FakeKeystone()];
     try {
       await iam.start();
@@ -287,17 +290,17 @@ limits: { store: "${url}" }`;
 
 for (const { flavour, version, canHavePair } of servers) {
   (canHavePair ? it : it.skip)(
-    `check tells of a ${flavour} ${version} whose certificate another authority signed`,
+    `check reports a ${flavour} ${version} whose certificate another authority signed`,
     async () => {
       const own = await startNodeWithCertificate(flavour);
       try {
         writeFileSync(join(folder, 'other-ca.pem'), (await selfSigned('another')).cert);
         const more = `tls: { ca_file: other-ca.pem, server_name: ${own.name} }`;
         const wrong = { main_port: "The node's TLS certificate cannot be verified.", tls: null };
-        expect(await tell(own.server, { more })).toMatchObject([1, wrong]);
+        expect(await checkOne(own.server, { more })).toMatchObject([1, wrong]);
         const right = `tls: { ca_file: ${own.caFile}, server_name: ${own.name} }`;
-        expect(await tell(own.server, { more: right })).toMatchObject([0, { tls: 'verified' }]);
-        expect(await tell(own.server, {})).toMatchObject([0, { tls: 'encrypted' }]);
+        expect(await checkOne(own.server, { more: right })).toMatchObject([0, { tls: 'verified' }]);
+        expect(await checkOne(own.server, {})).toMatchObject([0, { tls: 'encrypted' }]);
       } finally {
         await own.stop();
       }
@@ -313,7 +316,7 @@ const MYSQL = servers.find(({ flavour }) => flavour === 'mysql');
     let own: OwnServer;
     let server: Server;
     beforeAll(async () => {
-      // SHOW PROCESSLIST then reads a table that is not there.
+      // With these options, SHOW PROCESSLIST reads a table that does not exist.
       const options = ['--performance-schema=OFF', '--performance-schema-show-processlist=ON'];
       own = await startServer('mysql', { arguments: options });
       server = await createAccounts(own);
@@ -322,10 +325,13 @@ const MYSQL = servers.find(({ flavour }) => flavour === 'mysql');
       await own.stop();
     });
 
-    it('tells of it, over the main port and the spare port', async () => {
+    it('reports it for the main port and the spare port', async () => {
       const trouble = expect.stringMatching(/performance schema is off\.$/) as unknown;
       const found = { reachable: false, main_port: trouble, admin_port: trouble };
-      expect(await tell(server, { more: `admin_port: ${server.port}` })).toMatchObject([1, found]);
+      expect(await checkOne(server, { more: `admin_port: ${server.port}` })).toMatchObject([
+        1,
+        found,
+      ]);
     });
   },
 );

@@ -11,8 +11,8 @@ import { openSessions, type ClientSession } from '../support/client-session.ts';
 import { nodeOn, servers } from '../support/server.ts';
 import { createService, type TestService } from '../support/service.ts';
 
-// Times depend on the machine; these counts do not, and each of them has cost milliseconds before.
-describe.each(servers)('what a kill costs on $flavour $version', (server) => {
+// Unlike times, these counts do not depend on the machine. Each of them has cost milliseconds before.
+describe.each(servers)('a kill on $flavour $version', (server) => {
   let line: Line;
   let nodes: MysqlNodes;
   let service: TestService;
@@ -48,7 +48,7 @@ describe.each(servers)('what a kill costs on $flavour $version', (server) => {
     });
   }
 
-  it('for one session is two round trips over the connection that is there', async () => {
+  it('of one session takes two round trips over the open connection', async () => {
     await kill(1);
     expect([line.connections, line.turns]).toEqual([1, 2]);
     expect(line.statements()).toEqual([
@@ -57,16 +57,16 @@ describe.each(servers)('what a kill costs on $flavour $version', (server) => {
     ]);
   });
 
-  it('for a hundred is one list, and a few round trips', async () => {
+  it('of a hundred sessions takes one list and a few round trips', async () => {
     await kill(100);
     expect(line.connections).toBe(1);
     expect(line.statements().filter((sql) => sql.startsWith('SHOW'))).toHaveLength(1);
     expect(line.statements()).toHaveLength(101);
-    // One by one it would be a hundred.
+    // One KILL at a time would take a hundred round trips.
     expect(line.turns).toBeLessThanOrEqual(25);
   });
 
-  it('is two lines of the audit a request, and a line of the log a session and a request', async () => {
+  it('writes two audit lines for a request, and a log line for it and for each session', async () => {
     await kill(100);
     const messages = service.events.map(({ message }) => message);
     expect(messages.filter((message) => message === 'kill')).toHaveLength(100);
@@ -77,7 +77,7 @@ describe.each(servers)('what a kill costs on $flavour $version', (server) => {
     expect(records).toEqual(['started', 'intent', 'outcome']);
   });
 
-  it('is no more than a packet of an answer', async () => {
+  it('has an answer that fits one packet', async () => {
     opened.push(...(await openSessions(server, 1)));
     const { headers, body } = await service.kill(opened.map(({ id }) => id));
     const bytes = JSON.stringify(headers).length + JSON.stringify(body, textOf).length;
@@ -89,7 +89,7 @@ function textOf(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-/** Hands on what two sides say, and counts how often the talk turned. */
+/** A TCP proxy that counts connections and round trips. */
 class Line {
   connections = 1;
   turns = 0;
@@ -126,7 +126,7 @@ class Line {
     [this.connections, this.turns, this.#said, this.#isServersTurn] = [1, 0, [], false];
   }
 
-  /** What the client asked, packet by packet. */
+  /** Returns the client's statements in order. */
   statements(): string[] {
     const bytes = Buffer.concat(this.#said);
     const statements: string[] = [];

@@ -16,7 +16,7 @@ import {
 import { createService, TOKEN, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-/** Leaves no room for a port. A definer's host is listed as that of a client is, and takes no name server. */
+/** A host name that leaves no room for a port. As the host of a definer, it is listed without a name server. */
 const LONG_NAME = `${'long-name'.repeat(6)}.test`;
 
 for (const { version, canHavePair } of servers.filter(({ flavour }) => flavour === 'mariadb')) {
@@ -42,7 +42,7 @@ function testCutHosts(): void {
   }, 120_000);
   afterEach(async () => {
     session.close();
-    // The server does not look for its client while it sleeps. It can have ended.
+    // During SLEEP, the server does not notice that its client has gone. The KILL fails if the session has ended.
     await asRoot(server, (root) => root.query(`KILL ${session.id}`).catch(() => undefined));
     await until('it is not listed', async () =>
       (await processList(server)).every((row) => String(row['Id']) !== String(session.id)),
@@ -66,7 +66,7 @@ function testCutHosts(): void {
     return (await request(app).get(path).set('X-Auth-Token', TOKEN).expect(200)).body as unknown;
   }
 
-  it('hides its session where the threads cannot be read, and is counted', async () => {
+  it('hides its session from a control account that cannot read the threads, and is counted', async () => {
     await openCut();
     const service = createService({ registry: [nodeOn(server)] });
     expect((await service.list()).body).toEqual({ processes: [], total_count: 0n });
@@ -84,7 +84,7 @@ function testCutHosts(): void {
     ]);
   });
 
-  it('does not matter where the threads can be read', async () => {
+  it('hides no session from a control account that can read the threads', async () => {
     await asRoot(server, (root) =>
       root.query(`GRANT SELECT ON performance_schema.threads TO '${server.control.user}'@'%'`),
     );

@@ -50,7 +50,7 @@ function testRoutines(flavour: Server['flavour']): void {
         await root.query(`GRANT ALL ON ${user}.* TO ${definer}`);
       }
     });
-    // From then on MySQL lets it in without TLS as well.
+    // After this login, MySQL accepts the account without TLS, too.
     if (flavour === 'mysql') {
       await (await connectAs(server, BATCH, { ssl: { rejectUnauthorized: false } })).end();
     }
@@ -98,7 +98,7 @@ function testRoutines(flavour: Server['flavour']): void {
     return processes.some((listed) => listed.id === id);
   }
 
-  /** Waits until the node shows the session under this account, in this command. */
+  /** Waits until the node shows the session under the account and with the command. */
   async function untilShown({ id }: ClientSession, user: string, command: string): Promise<void> {
     await until(`session ${id} is shown as ${user} in ${command}`, async () =>
       (await processList(server)).some(
@@ -161,7 +161,7 @@ function testRoutines(flavour: Server['flavour']): void {
   );
 
   it.each(['batch', 'rdsadmin'])(
-    'of %s hides a session of the Unix socket, where they count, only until it ends',
+    'of %s hides a session over the Unix socket only until it ends, if such sessions are listed',
     async (name) => {
       const service = serve(false);
       const local = await openLocally();
@@ -173,7 +173,7 @@ function testRoutines(flavour: Server['flavour']): void {
     },
   );
 
-  it('of an ordinary account does not lay an internal account open', async () => {
+  it('of an ordinary account does not expose a session of an internal account', async () => {
     const service = serve();
     const session = await open(BATCH);
     await untilShown(session, BATCH.user, 'Sleep');
@@ -189,7 +189,7 @@ function testRoutines(flavour: Server['flavour']): void {
     expect(session.hasEnded()).toBe(false);
   });
 
-  it('that ends sessions, and may not, is no protection by the node itself', async () => {
+  it('that ends sessions without the privilege is not reported as protection by the node', async () => {
     const { user } = server.control;
     await asRoot(server, async (root) => {
       await root.query(`CREATE DEFINER=batch@'%' PROCEDURE mysql.rds_kill(IN id BIGINT) KILL id`);
@@ -207,14 +207,14 @@ function testRoutines(flavour: Server['flavour']): void {
     expect(session.hasEnded()).toBe(false);
   });
 
-  it.each(['logged in as it', 'became it, known before under another'])(
-    'of an ordinary account does not lay an internal account open that %s, with the grant on threads',
+  it.each(['logged in as such', 'changed from a known user'])(
+    'of an ordinary account does not expose an internal session that %s, with the grant on threads',
     async (how) => {
       const grant = `SELECT ON performance_schema.threads`;
       await asRoot(server, (root) => root.query(`GRANT ${grant} TO ${server.control.user}@'%'`));
       const service = serve();
-      const session = await open(how === 'logged in as it' ? BATCH : server.app);
-      if (how !== 'logged in as it') {
+      const session = await open(how === 'logged in as such' ? BATCH : server.app);
+      if (how !== 'logged in as such') {
         expect(await isListed(service, session)).toBe(true);
         await session.connection.changeUser(BATCH);
       }

@@ -9,8 +9,8 @@ import { liveIds, nodeOn, processList, servers } from '../support/server.ts';
 import { createService, TOKEN } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-describe.each(servers)('what is left of a killed session, on $flavour $version', (server) => {
-  /** What each look at the node's rollbacks showed. */
+describe.each(servers)('a kill on $flavour $version that waits', (server) => {
+  /** The result of each query for the node's transactions. */
   const seen: (ReadonlyMap<bigint, string> | undefined)[] = [];
   const mysql = new MysqlNodes();
   const nodes: Nodes = {
@@ -48,7 +48,7 @@ describe.each(servers)('what is left of a killed session, on $flavour $version',
     return new Map(processes.map(({ id, outcome }) => [id, outcome]));
   }
 
-  it('is nothing, once it is waited for', async () => {
+  it('returns once the sessions are gone from the node', async () => {
     const [idle, busy] = [await open(), await open()];
     runUnwatched(busy, 'SELECT SLEEP(600)');
 
@@ -62,7 +62,7 @@ describe.each(servers)('what is left of a killed session, on $flavour $version',
     expect([idle.id, busy.id].filter((id) => alive.has(id))).toEqual([]);
   });
 
-  it('is a rollback as long as it lasts, although MySQL lists the session no more, and is waited for', async () => {
+  it('returns after the rollback, even if MySQL no longer lists the session', async () => {
     const table = `${server.app.user}.waited_${server.flavour}`;
     const session = await open();
     await session.connection.query(`CREATE TABLE ${table} (n INT, s CHAR(200)) ENGINE=InnoDB`);
@@ -82,7 +82,7 @@ describe.each(servers)('what is left of a killed session, on $flavour $version',
     expect(rows).toEqual([{ n: '0' }]);
   });
 
-  it('is not gone before the rollback of a statement that was running is over', async () => {
+  it('returns after the rollback of a statement that was running', async () => {
     const table = `${server.app.user}.running_${server.flavour}`;
     const session = await open();
     await session.connection.query(`CREATE TABLE ${table} (n INT, s CHAR(200)) ENGINE=InnoDB`);
@@ -99,7 +99,7 @@ describe.each(servers)('what is left of a killed session, on $flavour $version',
     const outcomes = await kill([session.id], 'wait=30, return=representation');
 
     expect([...outcomes.values()]).toEqual(['gone']);
-    // With the rollback under way this would wait for its locks.
+    // During the rollback, this SELECT would wait for its locks.
     const client = await open();
     await client.connection.query('SET SESSION innodb_lock_wait_timeout = 1');
     const [rows] = await client.connection.query(

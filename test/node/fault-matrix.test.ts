@@ -8,13 +8,13 @@ import { until } from '../support/until.ts';
 
 const NODE_LIMIT_MS = 400;
 const REQUEST_LIMIT_MS = 1500;
-/** What an answer may take besides the limit. */
+/** The time that an answer may take beyond the limit. */
 const GRACE_MS = 100;
 
 /**
- * What the caller hears who wants three sessions killed, by what is done to the connection and when.
- * `all`: three killed. `silent`, `lost`: an error, and nothing killed, since the node did not answer in time or the connection was lost.
- * `2-silent`, `2-lost`: the first and the third killed, and the second failed for that reason.
+ * The result of a kill of three sessions, by the fault of the connection and its phase.
+ * `all`: three killed. `silent`: an error without a kill, because the node did not answer in time. `lost`: the same for a lost connection.
+ * `2-silent`, `2-lost`: the first and the third killed, and the second failed for the same reason.
  */
 const TABLE = `
                 | a new connection                                             | a warm one
@@ -25,19 +25,19 @@ long delay      | silent  silent   silent silent   silent silent 2-silent all   
 black hole      | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
 node gone       | silent  silent   silent silent   silent silent 2-silent all    | all  all  2-silent
 service gone    | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
-told late       | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
-node told late  | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
+late close      | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
+late at node    | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
 reset           | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
 cut             | lost    lost     lost   lost     lost   lost   2-lost   all    | all  all  2-lost
 `;
 
 interface Hit {
   readonly fault: Fault;
-  /** Where it is, if not where the phase has it. */
+  /** The direction of the fault, unless it is that of the phase. */
   readonly faulty?: Direction;
 }
 
-/** The long ones are far beyond every limit. */
+/** The faults by name. The long delay is far beyond every limit. */
 const FAULTS: Readonly<Record<string, Hit>> = {
   delay: { fault: { kind: 'delay', ms: 10 } },
   narrow: { fault: { kind: 'bandwidth', bytesPerSecond: 50_000 } },
@@ -45,8 +45,8 @@ const FAULTS: Readonly<Record<string, Hit>> = {
   'black hole': { fault: { kind: 'black hole' } },
   'node gone': { fault: { kind: 'half-open' }, faulty: 'to client' },
   'service gone': { fault: { kind: 'half-open' }, faulty: 'to server' },
-  'told late': { fault: { kind: 'slow close', ms: 150 }, faulty: 'to client' },
-  'node told late': { fault: { kind: 'slow close', ms: 150 }, faulty: 'to server' },
+  'late close': { fault: { kind: 'slow close', ms: 150 }, faulty: 'to client' },
+  'late at node': { fault: { kind: 'slow close', ms: 150 }, faulty: 'to server' },
   reset: { fault: { kind: 'reset' } },
   cut: { fault: { kind: 'cut' } },
 };
@@ -56,7 +56,7 @@ type Plan = (proxy: TcpProxy, hit: Hit, secondKill: string) => void;
 const PHASES: Readonly<Record<string, Plan>> = {
   connect: afterBytes(0),
   greeting: afterBytes(10),
-  // With the last word of the packet.
+  // The last word of the login packet.
   login: at('session-control'),
   prepare: at('SET NAMES'),
   identify: at('CONNECTION_ID()'),
@@ -65,7 +65,7 @@ const PHASES: Readonly<Record<string, Plan>> = {
   kill: (proxy, hit, kill) => {
     at(kill, { faulty: 'to server', when: 'before' })(proxy, hit);
   },
-  // Right after the KILL would be too early: what ends this connection could overtake it on the node.
+  // A fault right after the KILL would be too early: the end of the connection could overtake the KILL.
   answer: (proxy, hit, kill) => {
     at(kill, { faulty: 'to client', when: 'answered' })(proxy, hit);
   },
@@ -93,11 +93,11 @@ const CASES = rows.flatMap((row) => {
     const columns = phases.split('|')[index + 1]?.trim().split(/ +/) ?? [];
     const cells = part.split(/ +/);
     const isWarm = index === 1;
-    return columns.map((phase, column) => ({ fault, phase, isWarm, hears: cells[column] ?? '' }));
+    return columns.map((phase, column) => ({ fault, phase, isWarm, result: cells[column] ?? '' }));
   });
 });
 
-describe.each(servers)('between the service and $flavour $version', (server) => {
+describe.each(servers)('a fault between the service and $flavour $version:', (server) => {
   const opened: ClientSession[] = [];
   let bystander: ClientSession;
   let proxy: TcpProxy;
@@ -119,45 +119,48 @@ describe.each(servers)('between the service and $flavour $version', (server) => 
     for (const session of opened.splice(0)) session.close();
   });
 
-  it.each(CASES)('$fault at $phase, warm: $isWarm: $hears', async (row) => {
-    const ids = await open(3);
-    const hit = FAULTS[row.fault] ?? { fault: { kind: 'cut' } };
-    const plan = (): void => PHASES[row.phase]?.(proxy, hit, `KILL CONNECTION ${String(ids[1])}`);
-    if (row.phase !== 'idle') plan();
-    if (row.isWarm) await nodes.warm([node()]);
-    expect(proxy.open).toBe(row.isWarm ? 1 : 0);
-    if (row.phase === 'idle') plan();
+  it.each(CASES)(
+    '$fault at $phase has the result $result (warm connection: $isWarm)',
+    async (row) => {
+      const ids = await open(3);
+      const hit = FAULTS[row.fault] ?? { fault: { kind: 'cut' } };
+      const plan = (): void => PHASES[row.phase]?.(proxy, hit, `KILL CONNECTION ${String(ids[1])}`);
+      if (row.phase !== 'idle') plan();
+      if (row.isWarm) await nodes.warm([node()]);
+      expect(proxy.open).toBe(row.isWarm ? 1 : 0);
+      if (row.phase === 'idle') plan();
 
-    const answer = await killInTime(ids);
+      const answer = await killInTime(ids);
 
-    expect(proxy.struck).toBe(1);
-    // What was held back comes late.
-    proxy.heal({ flush: true });
-    await expectTruth(answer, ids);
-    expect([answer.status, answer.body]).toEqual(heard(row.hears, ids));
-  });
+      expect(proxy.struck).toBe(1);
+      // Deliver the bytes that the fault held back.
+      proxy.heal({ flush: true });
+      await expectCorrectOutcomes(answer, ids);
+      expect([answer.status, answer.body]).toEqual(expectedAnswer(row.result, ids));
+    },
+  );
 
-  it('no KILL gets through, over whatever connection', async () => {
+  it('a loss of every KILL leaves no session killed, and no false outcome', async () => {
     const ids = await open(3);
     proxy.injectAt('to server', 'KILL CONNECTION', { kind: 'black hole' }, { when: 'before' });
     const answer = await killInTime(ids);
     expect(answer.body).toMatchObject({ processes_killed: [], processes_not_found: [] });
-    await expectTruth(answer, ids);
+    await expectCorrectOutcomes(answer, ids);
   });
 
-  it('each statement is answered in time, but not all by the limit of the request', async () => {
-    // So few go one by one.
+  it('a delay of each answer ends the request at its limit, with correct outcomes', async () => {
+    // The service sends a KILL for each of a few sessions one at a time.
     const ids = await open(8);
     await until('a connection is there', async () => {
       await nodes.warm([node()]);
       return proxy.open > 0;
     });
-    // Every connection: a stall can make a KILL time out, and a new connection would end the rest at once.
+    // The delay applies to new connections, too: after a timeout, the service would otherwise end the rest at once.
     proxy.strike('to client', { kind: 'delay', ms: 350 });
     proxy.inject('to client', { kind: 'delay', ms: 350 });
     const answer = await killInTime(ids);
     expect(answer.status).toBe(500);
-    await expectTruth(answer, ids);
+    await expectCorrectOutcomes(answer, ids);
   });
 
   async function open(count: number): Promise<bigint[]> {
@@ -169,7 +172,7 @@ describe.each(servers)('between the service and $flavour $version', (server) => 
     return nodeOn(server, {
       host: '127.0.0.1',
       port: proxy.port,
-      // Text can be told only where no TLS hides it.
+      // The proxy can find a text only without TLS.
       tls: 'disabled',
       connectTimeoutMs: NODE_LIMIT_MS,
       listTimeoutMs: NODE_LIMIT_MS,
@@ -185,8 +188,8 @@ describe.each(servers)('between the service and $flavour $version', (server) => 
     return result;
   }
 
-  /** Each id is in one place, or in none where nothing was done. The killed die; the failed live, and so does who was not asked for. */
-  async function expectTruth({ body }: Answer, ids: readonly bigint[]): Promise<void> {
+  /** Expects each id in one array, or in none if no KILL was sent. Killed sessions end; failed ones and the bystander live. */
+  async function expectCorrectOutcomes({ body }: Answer, ids: readonly bigint[]): Promise<void> {
     const told = body as Partial<Record<string, readonly bigint[]>>;
     const { processes_killed: killed = [], processes_not_found: notFound = [] } = told;
     const { processes_failed: failed = [], processes_unknown: unknown = [] } = told;
@@ -203,8 +206,8 @@ describe.each(servers)('between the service and $flavour $version', (server) => 
   }
 });
 
-/** The status and the whole body that a cell of the table stands for. */
-function heard(cell: string, [first, second, third]: readonly bigint[]): [number, object] {
+/** Returns the status and the whole body for a cell of the table. */
+function expectedAnswer(cell: string, [first, second, third]: readonly bigint[]): [number, object] {
   const [why, isSecond] = cell.split('-').reverse();
   const done = { processes_killed: [first, third], processes_not_found: [] };
   if (why === 'all') return [200, { ...done, processes_killed: [first, second, third] }];
@@ -221,7 +224,7 @@ function heard(cell: string, [first, second, third]: readonly bigint[]): [number
 
 const TICK_MS = 20;
 
-/** How long it took, less the time for which this process was kept from its timers. */
+/** Measures the work, less the time for which this process could not run its timers. */
 async function timed<T>(work: () => Promise<T>): Promise<{ readonly result: T; ms: number }> {
   const begun = performance.now();
   let [last, keptMs] = [begun, 0];

@@ -12,7 +12,7 @@ interface Four {
   readonly processes_unknown?: readonly bigint[];
 }
 
-describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
+describe.each(servers)('a faulty connection to $flavour $version', (server) => {
   const opened: ClientSession[] = [];
   let proxy: TcpProxy;
 
@@ -29,7 +29,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     return opened.slice(-3) as [ClientSession, ClientSession, ClientSession];
   }
 
-  /** Text can be told only where no TLS hides it. */
+  /** Starts a service without TLS to the node, so that the proxy can find a text. */
   function start(requestTimeoutMs?: number) {
     const line = {
       host: '127.0.0.1',
@@ -51,35 +51,32 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
   }
 
   it.each([
-    ['the answer is swallowed', { kind: 'black hole' } as const],
-    ['the connection is reset behind it', { kind: 'reset' } as const],
-    ['the connection is cut behind it', { kind: 'cut' } as const],
-  ])(
-    'after the KILL went through: %s. It is told as killed, and the rest is done',
-    async (_what, fault) => {
-      const [first, second, third] = await openThree();
-      proxy.injectAt('to server', `KILL CONNECTION ${second.id}`, fault, {
-        connections: 1,
-        // Sooner, what ends the old connection could overtake the KILL on the node.
-        when: 'answered',
-        faulty: 'to client',
-      });
+    ['loses the answer', { kind: 'black hole' } as const],
+    ['is reset', { kind: 'reset' } as const],
+    ['is cut', { kind: 'cut' } as const],
+  ])('that %s after a KILL arrives has all sessions reported as killed', async (_what, fault) => {
+    const [first, second, third] = await openThree();
+    proxy.injectAt('to server', `KILL CONNECTION ${second.id}`, fault, {
+      connections: 1,
+      // An earlier fault would be ambiguous: the end of the old connection could overtake the KILL.
+      when: 'answered',
+      faulty: 'to client',
+    });
 
-      const answer = await start().kill([first.id, second.id, third.id, 4_000_000_000n]);
+    const answer = await start().kill([first.id, second.id, third.id, 4_000_000_000n]);
 
-      expect(proxy.struck).toBe(1);
-      expect([answer.status, answer.body]).toEqual([
-        200,
-        {
-          processes_killed: [first.id, second.id, third.id],
-          processes_not_found: [4_000_000_000n],
-        },
-      ]);
-      await expectGone(first, second, third);
-    },
-  );
+    expect(proxy.struck).toBe(1);
+    expect([answer.status, answer.body]).toEqual([
+      200,
+      {
+        processes_killed: [first.id, second.id, third.id],
+        processes_not_found: [4_000_000_000n],
+      },
+    ]);
+    await expectGone(first, second, third);
+  });
 
-  it('but is only slow: everything is killed', async () => {
+  it('that is only slow has all sessions killed', async () => {
     const sessions = await openThree();
     proxy.inject('to client', { kind: 'delay', ms: 150 });
     const ids = sessions.map(({ id }) => id);
@@ -90,7 +87,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     await expectGone(...sessions);
   });
 
-  it('before the KILL went through: it is told as failed, lives, and the rest is done', async () => {
+  it('that is cut before a KILL arrives has its session reported as failed, and the rest killed', async () => {
     const [first, second, third] = await openThree();
     const kill = `KILL CONNECTION ${second.id}`;
     proxy.injectAt('to server', kill, { kind: 'cut' }, { when: 'before', connections: 1 });
@@ -107,7 +104,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     await expect(second.connection.query('SELECT 1')).resolves.toBeDefined();
   });
 
-  it('with the KILL on the way: it is stopped before anything is said of it, and does nothing when it comes late', async () => {
+  it('that holds a KILL back has its session reported as failed, and the late KILL ends nothing', async () => {
     const [first, second, third] = await openThree();
     const kill = `KILL CONNECTION ${second.id}`;
     proxy.injectAt('to server', kill, { kind: 'black hole' }, { when: 'before', connections: 1 });
@@ -126,7 +123,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
   });
 
   it.each(['SET NAMES', 'CONNECTION_ID()', 'SHOW GRANTS', 'SHOW PROCESSLIST'])(
-    'before anything was sent: nothing is killed, and the caller hears why: %s',
+    'that is reset at %s leaves every session alive, and the answer says why',
     async (text) => {
       const [session] = await openThree();
       proxy.injectAt('to server', text, { kind: 'reset' });
@@ -139,15 +136,15 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     },
   );
 
-  // The node's own limits do not pass while the test runs: only the request's can end it.
+  // The timeouts of the node are longer than the test: only the request timeout can end the request.
   it.each([
-    ['connecting', undefined],
-    ['preparing the connection', 'SET NAMES'],
-    ['identifying', 'CONNECTION_ID()'],
-    ['reading the grants', 'SHOW GRANTS'],
-    ['listing', 'SHOW PROCESSLIST'],
-    ['killing', 'KILL CONNECTION'],
-  ])('while %s, by falling silent: the request ends at its limit', async (_phase, text) => {
+    ['the service connects', undefined],
+    ['the service prepares the connection', 'SET NAMES'],
+    ['the service identifies the server', 'CONNECTION_ID()'],
+    ['the service reads the grants', 'SHOW GRANTS'],
+    ['the service reads the list', 'SHOW PROCESSLIST'],
+    ['the service sends a KILL', 'KILL CONNECTION'],
+  ])('that falls silent while %s ends the request at its limit', async (_phase, text) => {
     const [session] = await openThree();
     if (text === undefined) proxy.inject('to client', { kind: 'black hole' });
     else proxy.injectAt('to server', text, { kind: 'black hole' }, { when: 'before' });
@@ -170,7 +167,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     ['goes silent', { kind: 'black hole' }, { when: 'answered', faulty: 'to client' }],
     ['goes silent before they arrive', { kind: 'black hole' }, { when: 'before' }],
   ])(
-    'with many KILLs on the way, when the line %s: no id is left out, and what is said of it is true',
+    'that %s during many KILLs has the correct outcome for each id',
     async (_what, fault, reach) => {
       opened.push(...(await openSessions(server, 150)));
       const ids = opened.map(({ id }) => id);
@@ -187,7 +184,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
       expect(told.processes_unknown ?? []).toEqual([]);
       expect(status).toBe(failed.length > 0 ? 500 : 200);
       expect([...killed, ...failed].sort()).toEqual([...ids].sort());
-      // Those on the way when it broke, at most: what had not been sent by then was sent over another line.
+      // At most the KILLs that were on their way fail. The others go over a new connection.
       if (reach.when === 'before') expect(failed).toContain(ids[40]);
       expect(failed.length).toBeLessThanOrEqual(64);
       await until('the killed are gone', async () => {
@@ -199,7 +196,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
     },
   );
 
-  it('wherever the answers are cut: each id stands in one place, and what is said of it is true', async () => {
+  it('that is reset at any byte of the answers has one correct outcome for each id', async () => {
     const service = start();
     for (let bytes = 1; bytes < 2500; bytes += 97) {
       const sessions = await openThree();
@@ -222,7 +219,7 @@ describe.each(servers)('a line that breaks, to $flavour $version', (server) => {
         expect(failed.filter((id) => !alive.has(id))).toEqual([]);
         expect(notFound).toEqual([]);
       } else {
-        // Refused as a whole: nothing was sent.
+        // The request failed as a whole, so no KILL was sent.
         const alive = await liveIds(server);
         expect(ids.filter((id) => !alive.has(id))).toEqual([]);
       }

@@ -54,7 +54,7 @@ function testFullNode(flavour: Server['flavour']): void {
     await own.stop();
   });
 
-  /** Clients and sockets that never log in take every connection, also the one that is kept for privileged accounts. */
+  /** Takes every connection with clients and sockets that never log in, even the one for privileged accounts. */
   async function fill(): Promise<void> {
     [silent, sessions] = [[], []];
     while (silent.length < SILENT) await takeOne();
@@ -68,12 +68,12 @@ function testFullNode(flavour: Server['flavour']): void {
     await takeOne();
   }
 
-  /** A socket that is greeted and says nothing. */
+  /** Opens a socket that receives the greeting and sends nothing. */
   async function takeOne(): Promise<void> {
     await until('it is greeted', async () => {
       const socket = connect(server.port, server.host).on('error', () => undefined);
       const [first] = (await once(socket, 'data')) as [Buffer];
-      // In place of a greeting a server that is full says so.
+      // A full server sends an error in place of a greeting.
       const isGreeting = first[4] === 10;
       if (isGreeting) silent.push(socket);
       else socket.destroy();
@@ -81,7 +81,7 @@ function testFullNode(flavour: Server['flavour']): void {
     });
   }
 
-  /** Ends one client after the other; for each that goes another one comes, so that the node stays full. */
+  /** Ends one client after the other, and replaces each, so that the node stays full. */
   async function killEach(kill: (id: bigint) => Promise<Answer>): Promise<void> {
     for (let tries = 0; tries < TRIES; tries += 1) {
       const [victim] = sessions.splice(0, 1);
@@ -89,10 +89,10 @@ function testFullNode(flavour: Server['flavour']): void {
       const { status, body } = await kill(victim.id);
       const expected = { processes_killed: [victim.id], processes_not_found: [] };
       expect([status, body]).toEqual([200, expected]);
-      await until('the victim knows', () => victim.hasEnded());
-      // The last connection is no client's to take.
+      await until('the victim has ended', () => victim.hasEnded());
+      // A client cannot take the last connection, so one of the silent sockets makes room.
       silent.pop()?.destroy();
-      await until('the next has come', async () => {
+      await until('the next client is connected', async () => {
         const next = await openSession(server).catch(() => undefined);
         if (next) sessions.push(next);
         return next !== undefined;
@@ -102,7 +102,7 @@ function testFullNode(flavour: Server['flavour']): void {
     expect(sessions.filter((session) => session.hasEnded())).toEqual([]);
   }
 
-  it(`loses a session in ${TRIES} of ${TRIES} tries over a connection that was warm before`, async () => {
+  it(`loses a session in ${TRIES} of ${TRIES} tries over a warm connection`, async () => {
     const nodes = new MysqlNodes();
     const service = createService({ registry: [nodeOn(server)], nodes });
     expect((await service.list()).status).toBe(200);
@@ -111,7 +111,7 @@ function testFullNode(flavour: Server['flavour']): void {
     nodes.close();
   }, 120_000);
 
-  it(`and cold, in ${TRIES} of ${TRIES} tries by the spare port, which is given back`, async () => {
+  it(`loses a session in ${TRIES} of ${TRIES} tries over the spare port of a cold service`, async () => {
     const admin = { host: server.host, port: own.adminPort ?? 0 };
     const node = nodeOn(server, { admin, ...(await pinOf(server)) });
     await fill();
@@ -140,7 +140,7 @@ function testFullNode(flavour: Server['flavour']): void {
       const answer = await createService({ registry: [node], nodes }).kill([session.id]);
 
       expect(answer.body).toMatchObject({ processes_killed: [session.id] });
-      await until('it is given back', async () => {
+      await until('the spare connection is closed', async () => {
         const rows = await processList(server);
         return rows.every((row) => row['User'] !== server.control.user);
       });
@@ -149,7 +149,7 @@ function testFullNode(flavour: Server['flavour']): void {
     },
   );
 
-  it('has its list read a few times for a hundred requests at once', async () => {
+  it('has its list read at most five times for a hundred concurrent requests', async () => {
     const nodes = new MysqlNodes();
     const service = createService({ registry: [nodeOn(server)], nodes });
     await service.list();
@@ -170,7 +170,7 @@ function testFullNode(flavour: Server['flavour']): void {
     nodes.close();
   });
 
-  it('without a spare port is told as full', async () => {
+  it('without a spare port is reported as full', async () => {
     await fill();
     const nodes = new MysqlNodes();
     const answer = await createService({ registry: [nodeOn(server)], nodes }).kill([1n]);

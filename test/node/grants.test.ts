@@ -37,7 +37,7 @@ describe.each(servers)('the grants of a control account on $flavour $version', (
     return { code: 'node_unavailable', message };
   }
 
-  it('are asked for one by one, and a role counts only when it is active', async () => {
+  it('are required one by one, and a role counts only while it is active', async () => {
     await expect(connect()).rejects.toMatchObject(lacks('PROCESS') as object);
 
     await asRoot(server, (root) => root.query(`GRANT PROCESS ON *.* TO ${account}`));
@@ -51,14 +51,14 @@ describe.each(servers)('the grants of a control account on $flavour $version', (
     await expect(connect()).resolves.toBeDefined();
   });
 
-  it('that are lost while a connection is warm are an error on the next list, never an empty list', async () => {
+  it('that a warm connection loses cause an error on the next list, never an empty list', async () => {
     const node = nodeOn(server, { user, password: 'password-of-the-grants' });
     const nodes = new MysqlNodes();
     const service = createService({ registry: [node], nodes });
     const victim = await openSession(server);
     const found = { dry_run: true, processes_killed: [victim.id], processes_not_found: [] };
     try {
-      // From a role alone: MySQL then drops the privilege from open sessions too, MariaDB does not.
+      // If the privilege comes from a role alone, MySQL also drops it from open sessions. MariaDB does not.
       await asRoot(server, (root) => root.query(`REVOKE PROCESS ON *.* FROM ${account}`));
       expect((await service.find([victim.id])).body).toEqual(found);
       await asRoot(server, (root) => root.query(`REVOKE PROCESS ON *.* FROM ${role}`));

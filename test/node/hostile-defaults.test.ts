@@ -15,7 +15,7 @@ import {
 import { createService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-/** What every new connection inherits, each set to something that breaks it. */
+/** Settings that every new connection inherits, each with a value that breaks it. */
 const HOSTILE = {
   mysql: ['max_execution_time = 1', "sql_mode = 'ANSI_QUOTES'"],
   mariadb: ['max_statement_time = 1', "sql_mode = 'ORACLE'"],
@@ -33,7 +33,7 @@ const LOCAL_USER = '李雷';
 
 for (const { flavour, version, canHavePair } of servers) {
   (canHavePair ? describe : describe.skip)(
-    `on ${flavour} ${version} with hostile defaults, a control connection`,
+    `a control connection to ${flavour} ${version} with hostile defaults`,
     () => {
       testHostileDefaults(flavour);
     },
@@ -44,12 +44,12 @@ function testHostileDefaults(flavour: Server['flavour']): void {
   let own: OwnServer;
   let server: Server;
   const clients = new Map<bigint, ClientSession>();
-  /** `init_connect` is for accounts that may not end other accounts' connections. */
+  /** An account without the privilege to end other sessions, so that `init_connect` applies to it. */
   const caller: Account = { user: 'sc_caller', password: 'sc-caller-1' };
   const local: Account = { user: LOCAL_USER, password: 'sc-local-1' };
 
   beforeAll(async () => {
-    // Newer MySQL believes what clients say of their character set.
+    // Newer MySQL uses the character set that the client sends.
     const further = flavour === 'mysql' ? [] : ['--skip-character-set-client-handshake'];
     own = await startServer(flavour, {
       arguments: [...further, '--character-set-server=gbk'],
@@ -77,16 +77,16 @@ function testHostileDefaults(flavour: Server['flavour']): void {
   });
 
   async function open(account: Account = server.app): Promise<bigint> {
-    // Such a MariaDB reads a client's name in its own character set.
+    // With this option, MariaDB reads the name of a client in its own character set.
     const charset = flavour === 'mariadb' ? 'GBK_CHINESE_CI' : 'UTF8MB4_GENERAL_CI';
     const client = await openSession(server, account, charset);
-    // The tests themselves rely on the server's defaults no less.
+    // The hostile defaults affect the connections of the tests, too.
     await client.connection.query('SET SESSION wait_timeout = 600');
     clients.set(client.id, client);
     return client.id;
   }
 
-  describe('does what every node does:', () => {
+  describe('fulfils the contract of a node:', () => {
     const contracted = new MysqlNodes();
     afterAll(() => {
       contracted.close();
@@ -106,7 +106,7 @@ function testHostileDefaults(flavour: Server['flavour']): void {
   });
 
   it.each(['kill', 'rds_kill'] as const)(
-    'reads account names as they are, and ends sessions with %s',
+    'reads account names correctly, and ends sessions with %s',
     async (killWith) => {
       const account = killWith === 'kill' ? server.control : caller;
       const own = new MysqlNodes();
@@ -127,7 +127,7 @@ function testHostileDefaults(flavour: Server['flavour']): void {
     },
   );
 
-  it('stays open beyond the time after which the server closes idle ones', async () => {
+  it('stays open beyond the idle timeout of the server', async () => {
     const [own, ids] = [new MysqlNodes(), new Set<bigint>()];
     const useOnce = (): Promise<unknown> =>
       own.withConnection(nodeOn(server), Infinity, async (connection) => {
@@ -135,7 +135,7 @@ function testHostileDefaults(flavour: Server['flavour']): void {
         await connection.list(Infinity);
       });
     await useOnce();
-    // A session that keeps the default is closed after it: then ours has been idle as long.
+    // Once the server has closed this idle session, ours has been idle for at least the timeout.
     const idle = await openSession(server);
     await until('the server has closed it', () => idle.hasEnded());
     await useOnce();

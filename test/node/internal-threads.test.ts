@@ -20,7 +20,7 @@ for (const { flavour, version, canHavePair } of servers) {
 }
 
 function testInternalThreads(flavour: Server['flavour']): void {
-  // Servers of their own, since a borrowed one may have no binary log and must not get a replica.
+  // The test starts its own servers: a shared one may lack a binary log, and must not get a replica.
   let source: Server;
   let replica: Server;
   const stops: (() => Promise<void>)[] = [];
@@ -44,8 +44,8 @@ function testInternalThreads(flavour: Server['flavour']): void {
     await Promise.all(stops.map((stop) => stop()));
   });
 
-  /** Names every given thread and a client beside them; only the client may die. */
-  async function nameAll(server: Server, internal: readonly bigint[]): Promise<void> {
+  /** Requests a kill of the threads and of a client, and expects that only the client dies. */
+  async function expectOnlyClientDies(server: Server, internal: readonly bigint[]): Promise<void> {
     const service = createService({ registry: [nodeOn(server)] });
     const client = await openSession(server);
     opened.push(client);
@@ -59,9 +59,9 @@ function testInternalThreads(flavour: Server['flavour']): void {
     expect(processes.filter(({ id }) => internal.includes(id))).toEqual([]);
   }
 
-  it('spares the event scheduler and an event worker that is running', async () => {
+  it('include the event scheduler and a running event worker, which survive', async () => {
     await asRoot(source, async (root) => {
-      // The replica has not this database.
+      // The replica lacks this database.
       await root.query('SET SESSION sql_log_bin = 0');
       await root.query(
         `CREATE EVENT ${source.app.user}.worker ON SCHEDULE AT CURRENT_TIMESTAMP DO DO SLEEP(600)`,
@@ -72,24 +72,24 @@ function testInternalThreads(flavour: Server['flavour']): void {
     const rows = await processList(source);
     const worker = rows.find(isWorker);
     const scheduler = rows.find((row) => row['User'] === 'event_scheduler');
-    // Listed under its definer and without a port, as if it were somebody's session.
+    // The list shows the worker under its definer and without a port, like a session.
     expect(worker).toMatchObject({ User: source.root.user, Command: 'Connect' });
 
-    await nameAll(source, idsOf([worker, scheduler]));
+    await expectOnlyClientDies(source, idsOf([worker, scheduler]));
 
     const after = await processList(source);
     expect(idsOf(after)).toEqual(expect.arrayContaining(idsOf([worker, scheduler])));
     expect(after.find((row) => row['Id'] === worker?.['Id'])?.['Command']).toBe('Connect');
   });
 
-  it('spares the binlog dump on the source, and replication goes on', async () => {
+  it('include the binlog dump on the source, which survives, and replication continues', async () => {
     const isDump = (row: RowDataPacket): boolean =>
       String(row['Command']).startsWith('Binlog Dump');
     await until('the replica reads', async () => (await processList(source)).some(isDump));
     const dumps = (await processList(source)).filter(isDump);
     expect(dumps).toHaveLength(1);
 
-    await nameAll(source, idsOf(dumps));
+    await expectOnlyClientDies(source, idsOf(dumps));
 
     expect((await processList(source)).filter(isDump).map((row) => row['Id'] as unknown)).toEqual(
       dumps.map((row) => row['Id'] as unknown),
@@ -97,12 +97,12 @@ function testInternalThreads(flavour: Server['flavour']): void {
     await expectReplication(source, replica, 'after_dump');
   });
 
-  it("spares the replica's own threads, and replication goes on", async () => {
+  it("include the replica's own threads, which survive, and replication continues", async () => {
     const isReplicas = (row: RowDataPacket): boolean => row['User'] === 'system user';
     const threads = (await processList(replica)).filter(isReplicas);
     expect(threads.length).toBeGreaterThanOrEqual(2);
 
-    await nameAll(replica, idsOf(threads));
+    await expectOnlyClientDies(replica, idsOf(threads));
 
     const after = (await processList(replica)).filter(isReplicas);
     expect(idsOf(after)).toEqual(idsOf(threads));
@@ -142,7 +142,7 @@ async function replicate(source: Server, replica: Server): Promise<void> {
   await expectReplication(source, replica, 'at_first');
 }
 
-/** What is written on the source arrives on the replica. */
+/** Expects that a write on the source arrives on the replica. */
 async function expectReplication(source: Server, replica: Server, name: string): Promise<void> {
   await asRoot(source, (root) => root.query(`CREATE DATABASE ${name}`));
   await until(`${name} arrives on the replica`, async () =>

@@ -18,7 +18,7 @@ import {
 import { createService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-describe.each(servers)('a kill on $flavour $version', (server) => {
+describe.each(servers)('the service on $flavour $version', (server) => {
   const service = createService({ registry: [nodeOn(server)] });
   const opened: ClientSession[] = [];
 
@@ -32,7 +32,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     return session;
   }
 
-  it('ends the named sessions, idle, in a statement and in a transaction, and no other', async () => {
+  it('ends the named sessions and no other: idle, in a statement and in a transaction', async () => {
     const [idle, busy, inTransaction, bystander, busyBystander] = [
       await open(),
       await open(),
@@ -65,13 +65,13 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     await expect(bystander.connection.query('SELECT 1')).resolves.toBeDefined();
   });
 
-  it('shows a session with all its fields, and each only once', async () => {
+  it('lists each session once, with all its fields', async () => {
     const session = await open();
     await session.connection.query(`USE ${server.app.user}`);
     runUnwatched(session, 'SELECT SLEEP(601)');
     await until('the statement runs', async () => (await sleeping(server)) >= 1);
 
-    // Other test files have sessions on the same node: this one can stand on any page.
+    // Other test files have sessions on the same node, so this one can be on any page.
     const processes: { id: bigint }[] = [];
     for (let total = 1n; BigInt(processes.length) < total;) {
       const { status, body } = await service.list(`?offset=${processes.length}`);
@@ -96,7 +96,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     ]);
   });
 
-  it('rolls back what an ended session had not committed: 100,000 rows', async () => {
+  it('rolls back 100,000 uncommitted rows of an ended session', async () => {
     const table = `${server.app.user}.ballast_${server.flavour}`;
     const session = await open();
     await session.connection.query(`CREATE TABLE ${table} (n INT) ENGINE=InnoDB`);
@@ -115,7 +115,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     await until('the session is gone', async () => !(await liveIds(server)).has(session.id));
   });
 
-  it('does not take 2^32 + n for n', async () => {
+  it('does not confuse 2^32 + n with n', async () => {
     const session = await open();
     const wrapped = [1n, 2n, 2n ** 31n - 1n].map((k) => k * 2n ** 32n + session.id);
 
@@ -126,7 +126,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     await expect(session.connection.query('SELECT 1')).resolves.toBeDefined();
   });
 
-  it('ends 1,000 sessions at once and leaves those beside them', async () => {
+  it('ends 1,000 sessions at once, and no others', async () => {
     const sessions = await openSessions(server, 1010);
     opened.push(...sessions);
     const victims = sessions.slice(5, 1005);
@@ -134,7 +134,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
 
     const answer = await service.kill(victims.map(({ id }) => id));
 
-    // The body first: when there is an error, it says why.
+    // Compare the body first, because it has the reason of an error.
     expect(answer.body).toEqual({
       processes_killed: victims.map(({ id }) => id),
       processes_not_found: [],
@@ -148,7 +148,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     expect(bystanders.filter(({ id }) => !alive.has(id))).toEqual([]);
   });
 
-  it('accounts for every id in both of two answers when two requests name the same', async () => {
+  it('reports every id in both answers if two requests name the same sessions', async () => {
     const sessions = await openSessions(server, 60);
     opened.push(...sessions);
     const ids = sessions.map(({ id }) => id);
@@ -168,7 +168,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     });
   });
 
-  it('says not found of a session that has ended before', async () => {
+  it('reports a session that has ended as not found', async () => {
     const session = await open();
     await session.connection.end();
     await until('it is gone', async () => !(await liveIds(server)).has(session.id));
@@ -178,7 +178,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     expect(answer.body).toEqual({ processes_killed: [], processes_not_found: [session.id] });
   });
 
-  it('neither ends nor shows the sessions of its own account', async () => {
+  it('neither ends nor lists the sessions of its own account', async () => {
     const own = await open(server.control);
 
     const answer = await service.kill([own.id]);
@@ -190,7 +190,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     expect(processes.filter(({ user }) => user === server.control.user)).toEqual([]);
   });
 
-  it("treats the database administrator's session as the node does", async () => {
+  it("ends the database administrator's session only if the node allows it", async () => {
     const administrator = await open(server.root);
     const ordinary = await open();
 
@@ -208,7 +208,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
       await until('it is gone', async () => !(await liveIds(server)).has(administrator.id));
       return;
     }
-    // MySQL protects accounts with SYSTEM_USER from those without: error 1095.
+    // MySQL protects accounts with SYSTEM_USER from accounts without: error 1095.
     expect(answer.status).toBe(500);
     expect(answer.body).toEqual({
       error_code: 'DBS.200005',

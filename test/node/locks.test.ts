@@ -51,7 +51,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
   const allEnded = (): Promise<unknown[]> => Promise.all(stage.waiting.map(({ ended }) => ended));
 
   it.each(Object.entries(SCENES))(
-    '%s: the others go on once the roots are ended',
+    'have roots whose end frees all waiters: %s',
     async (_, build) => {
       await set();
       const expected = (await build(stage)).map(({ id }) => id);
@@ -77,7 +77,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
     },
   );
 
-  it('has two roots in a cycle of a row lock with GET_LOCK, and either can be ended', async () => {
+  it('have two roots in a cycle of a row lock with GET_LOCK, and either can be ended', async () => {
     await set();
     const one = await stage.hold('BEGIN', 'UPDATE t SET v = 1 WHERE id = 1');
     const other = await stage.hold("SELECT GET_LOCK('job', 1)");
@@ -101,14 +101,14 @@ describe.each(kinds)('the locks of %s', (kind) => {
     expect(asked).toBeDefined();
   });
 
-  it('names no root while a FLUSH waits for a statement that the node does not show', async () => {
+  it('have no root while a FLUSH waits for a statement that the node does not show', async () => {
     await set();
     const reader = await stage.hold();
     stage.start('SELECT SLEEP(600) FROM t', reader);
     await until('it runs', async () => (await stateOf(reader.id)) === 'User sleep');
     const flusher = await stage.holdAs(server.root);
     stage.start('FLUSH TABLES WITH READ LOCK', flusher);
-    // MariaDB does not wait.
+    // On MariaDB, the FLUSH does not wait.
     const state = kind === 'mysql' ? 'Waiting for table flush' : '';
     await until('it has the lock', async () => (await stateOf(flusher.id)) === state);
     const writer = await stage.wait('UPDATE t SET v = 1 WHERE id = 1');
@@ -122,7 +122,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
       });
     } else expect(sources.metadata).toBe('available');
     if (kind === 'mysql') {
-      // The end of the FLUSH would free nobody: the table has to be closed first.
+      // The end of the FLUSH would free no waiter, because the table must be closed first.
       await end(reader.id);
       await until('the FLUSH has ended', async () => (await stateOf(flusher.id)) === '');
       const next = await lookAtLocks(node);
@@ -134,7 +134,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
     expect(await written?.ended).toBeUndefined();
   });
 
-  it('shows a prepared transaction as one that no KILL ends', async () => {
+  it('show a prepared transaction as a root that no KILL ends', async () => {
     await set();
     const holder = await stage.hold(
       "XA START 'prepared'",
@@ -145,7 +145,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
     try {
       const waiter = await stage.wait('UPDATE t SET v = 2 WHERE id = 1');
       if (kind === 'mariadb') {
-        // Only the end of its session shows what it is.
+        // MariaDB shows that a transaction is prepared only after its session has ended.
         const { blockers } = await lookAtLocks(node);
         expect(blockers).toMatchObject([{ id: holder.id, isRoot: true, isPrepared: false }]);
       }
@@ -174,7 +174,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
         expect(blockers.every(({ isRoot, id }) => !isRoot || id === null)).toBe(true);
         expect(sources.metadata).toBe('available');
       } else {
-        // MariaDB shows its row locks alone.
+        // MariaDB shows only the row locks of a prepared transaction.
         expect(blockers.filter(({ isRoot }) => isRoot)).toMatchObject([prepared]);
       }
       expect(altering.hasEnded()).toBe(false);
@@ -184,7 +184,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
     expect((await allEnded()).filter((error) => error !== undefined)).toEqual([]);
   });
 
-  it('names the next one when a blocker has just gone', async () => {
+  it('have the next blocker as their root once the first is gone', async () => {
     await set();
     const first = await stage.hold('BEGIN', 'UPDATE t SET v = 1 WHERE id = 1');
     const second = await stage.hold('BEGIN', 'UPDATE t SET v = 1 WHERE id = 2');
@@ -209,7 +209,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
     expect((await allEnded()).filter((error) => error !== undefined)).toEqual([]);
   });
 
-  it('says which GRANT the control account lacks', async () => {
+  it('name the GRANT that the control account lacks', async () => {
     await set();
     const bare = { user: 'sc_bare', password: 'sc_bare' };
     const killAny = kind === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
@@ -270,7 +270,7 @@ describe.each(kinds.filter((kind) => kind === 'mariadb'))('the metadata locks of
     }
   }
 
-  it('are not shown without the performance schema; row locks are', async () => {
+  it('are not shown without the performance schema, unlike row locks', async () => {
     await onServer([], async (stage, node) => {
       const root = await stage.hold('BEGIN', 'UPDATE t SET v = 1 WHERE id = 1');
       await stage.wait('UPDATE t SET v = 2 WHERE id = 1');
@@ -284,7 +284,7 @@ describe.each(kinds.filter((kind) => kind === 'mariadb'))('the metadata locks of
     });
   });
 
-  it('make nobody a root if they are older than their instrument', async () => {
+  it('have no root if they are older than their instrument', async () => {
     await onServer(['--performance-schema=ON'], async (stage, node) => {
       await stage.hold('BEGIN', 'SELECT * FROM t');
       await stage.wait(ALTER);

@@ -16,7 +16,7 @@ import {
 import { createService, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-/** From so many sessions on, single ones are looked up. */
+/** More sessions than the limit beyond which the service looks single ones up. */
 const CROWD = 520;
 
 for (const { canHavePair, version } of servers.filter(({ flavour }) => flavour === 'mysql')) {
@@ -42,7 +42,7 @@ function testLookUp(): void {
     crowd = await openSessions(server, CROWD);
     nodes = new MysqlNodes();
     service = createService({ registry: [nodeOn(server)], nodes });
-    // A whole list tells how many there are.
+    // The service learns the number of sessions from a whole list.
     await service.list();
   }, 120_000);
   afterEach(() => {
@@ -60,7 +60,7 @@ function testLookUp(): void {
     return session;
   }
 
-  /** How many whole lists the server gave meanwhile. */
+  /** Returns how many whole lists the server returns during the work. */
   async function listsOf(work: () => Promise<unknown>): Promise<number> {
     const count = (): Promise<number> =>
       asRoot(server, async (root) => {
@@ -74,7 +74,7 @@ function testLookUp(): void {
   }
 
   it.each(['at first', 'later'])(
-    'is asked for the wanted ones alone, and ends them and nobody else, %s',
+    'is queried for the requested sessions alone, and no other session ends, %s',
     async () => {
       const [one, other, bystander] = [await open(), await open(), await open()];
       const lists = await listsOf(async () => {
@@ -89,7 +89,7 @@ function testLookUp(): void {
     },
   );
 
-  it('is listed whole before an id is said to be nobody', async () => {
+  it('is listed whole before an id is reported as not found', async () => {
     const session = await open();
     const lists = await listsOf(async () => {
       expect((await service.kill([session.id, 4_000_000_000n])).body).toEqual({
@@ -100,7 +100,7 @@ function testLookUp(): void {
     expect(lists).toBe(1);
   });
 
-  it('keeps what it has of its own, looked up or not', async () => {
+  it('keeps its internal threads, whether it looks them up or not', async () => {
     const internal = await asRoot(server, async (root) => {
       const sql = 'SELECT ID FROM performance_schema.processlist WHERE USER = ?';
       const [rows] = await root.query<RowDataPacket[]>(sql, ['event_scheduler']);
@@ -112,7 +112,7 @@ function testLookUp(): void {
     });
   });
 
-  it('has its second opinion heard: an event worker with the endpoint of a client is not ended', async () => {
+  it('keeps an event worker with the endpoint of a client, thanks to the second opinion', async () => {
     await asRoot(server, async (root) => {
       await root.query(`CREATE USER worker@'10.0.0.4:51234' IDENTIFIED BY 'w'`);
       await root.query(`GRANT ALL ON *.* TO worker@'10.0.0.4:51234'`);
@@ -125,7 +125,7 @@ function testLookUp(): void {
       (await processList(server)).find((row) => row['User'] === 'worker');
     await until('the event runs', async () => (await find()) !== undefined);
     const row = await find();
-    // To the list alone it looks like a client.
+    // In the list alone, the worker looks like a client.
     expect(row).toMatchObject({ Host: '10.0.0.4:51234', Command: 'Connect' });
     const id = BigInt(String(row?.['Id']));
 
@@ -137,7 +137,7 @@ function testLookUp(): void {
     await asRoot(server, (root) => root.query(`KILL ${id}`));
   });
 
-  it('is listed whole where the account may not look up', async () => {
+  it('is listed whole if the account may not look sessions up', async () => {
     const poor = { user: 'poor', password: 'poor' };
     await asRoot(server, async (root) => {
       await root.query(`CREATE USER poor@'%' IDENTIFIED BY 'poor'`);

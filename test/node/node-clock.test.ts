@@ -13,7 +13,7 @@ import { until } from '../support/until.ts';
 
 const noClock = await whyNoFakeClock();
 
-describe.each(servers)('on $flavour $version, a node whose clock is stepped', (shared) => {
+describe.each(servers)('a node on $flavour $version whose clock is stepped', (shared) => {
   const missing = shared.canHavePair === true ? noClock : 'no server of this kind can be started.';
   let clock: FakeClock;
   let own: OwnServer;
@@ -34,7 +34,7 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
     clock.remove();
   });
 
-  /** Steps the node's clock, and waits until the node reads it so. */
+  /** Steps the node's clock, and waits until the node reads the new time. */
   async function step(seconds: number): Promise<void> {
     clock.step(seconds);
     const name = (): string => `the node has the other time:\n${own.log().slice(-2000)}`;
@@ -47,7 +47,7 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
     );
   }
 
-  /** A kill that says `killed` killed, and one that fails says why and killed nobody. */
+  /** Requests a kill. Expects either a killed session, or a reason and no killed session. */
   async function expectKillOrRefusal(service: TestService): Promise<number> {
     const [victim, bystander] = [await openSession(server), await openSession(server)];
     opened.push(victim, bystander);
@@ -66,13 +66,13 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
   for (const seconds of [-7200, 7200]) {
     itNeeds(
       missing,
-      `by ${seconds} s is listed and killed on, or refused, and works again once the clock is right`,
+      `by ${seconds} s has its sessions killed or the request refused, and works again once the clock is right`,
       async () => {
         const warm = createService({ registry: [nodeOn(server)] });
         expect((await warm.list()).status).toBe(200);
         await step(seconds);
         expect(await expectKillOrRefusal(warm)).toBe(200);
-        // Behind its start the uptime says nothing, so the first request cannot be sure that it came later.
+        // With a clock before the start, the uptime proves nothing. The first request may be older than the server.
         const cold = createService({ registry: [nodeOn(server)] });
         expect(await expectKillOrRefusal(cold)).toBe(seconds < 0 ? 500 : 200);
         expect(await expectKillOrRefusal(cold)).toBe(200);
@@ -87,7 +87,7 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
 
   itNeeds(
     missing,
-    'forward at boot gets nothing of what was asked for before it was started again',
+    'forward at boot receives no KILL of a request from before the restart',
     async () => {
       const mysql = new MysqlNodes();
       const { id } = await openSession(server);
@@ -98,12 +98,12 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
           if (!isRestarted) {
             isRestarted = true;
             await own.restart();
-            // NTP sets the clock when the server runs already: its uptime is 120 s then.
+            // NTP sets the clock while the server already runs, so that its uptime is 120 s.
             await step(120);
             let last = await openSession(server);
             for (; last.id < id; last = await openSession(server)) opened.push(last);
             opened.push(last);
-            // It was tried in vain meanwhile.
+            // Attempts to connect during the restart have failed.
             await until('it can be reached again', () =>
               mysql.withConnection(node, Infinity, () => Promise.resolve(true)).catch(() => false),
             );
@@ -111,7 +111,7 @@ describe.each(servers)('on $flavour $version, a node whose clock is stepped', (s
           return mysql.withConnection(node, deadline, work);
         },
       };
-      // The service has seen the node before.
+      // The service has seen the node before the restart.
       await mysql.withConnection(nodeOn(server), Infinity, (connection) =>
         connection.list(Infinity),
       );

@@ -44,7 +44,7 @@ describe.each(servers)('nodes over $flavour $version', (server) => {
   }));
 });
 
-describe('the fake', () => {
+describe('the fake node', () => {
   let fake = new FakeNodes();
   afterEach(() => {
     fake = new FakeNodes();

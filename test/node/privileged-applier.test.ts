@@ -20,7 +20,7 @@ const PRIVILEGED = "priv@'10.0.0.9:3306'";
 
 for (const { canHavePair, version } of servers.filter(({ flavour }) => flavour === 'mysql')) {
   (canHavePair ? describe : describe.skip)(
-    `an applier with an account of its own on mysql ${version}`,
+    `an applier with its own account on mysql ${version}`,
     testApplier,
   );
 }
@@ -66,7 +66,7 @@ function testApplier(): void {
       );
       await root.query('START REPLICA');
       await root.query(`CREATE USER rich@'%' IDENTIFIED BY '${rich.password}'`);
-      // It could end each of them.
+      // This account has the privileges to end each applier.
       await root.query('GRANT PROCESS, CONNECTION_ADMIN, SYSTEM_USER ON *.* TO rich');
       await root.query('GRANT SELECT ON performance_schema.threads TO rich');
       await root.query(`GRANT SYSTEM_USER ON *.* TO ${replica.control.user}`);
@@ -95,7 +95,7 @@ function testApplier(): void {
     return (await processList(replica)).filter((row) => row['User'] === 'priv');
   }
 
-  /** Lists, and names every applier beside a client: only the client is listed, and dies. */
+  /** Requests a kill of every applier and a client. Expects that only the client is listed and dies. */
   async function expectSpared(account: Account): Promise<void> {
     const service = createService({ registry: [nodeOn(replica, account)] });
     const client = await openSession(replica);
@@ -105,7 +105,7 @@ function testApplier(): void {
     const processes = await service.listAll();
     expect(processes.filter(({ user }) => user === 'priv')).toEqual([]);
     expect(processes.map(({ id }) => id)).toContain(client.id);
-    // Another service has not seen the list.
+    // A new service has not seen the list.
     const other = createService({ registry: [nodeOn(replica, account)] });
     expect((await other.kill([...ids, client.id])).body).toEqual({
       processes_killed: [client.id],
@@ -115,7 +115,7 @@ function testApplier(): void {
   }
 
   it.each(['with', 'without'])(
-    'is left alone while it is idle, %s the grant on threads',
+    'is spared while it is idle, %s the grant on threads',
     async (how) => {
       for (const row of await appliers()) expect(row).toMatchObject({ Host: '10.0.0.9:3306' });
       await expectSpared(how === 'with' ? rich : replica.control);
@@ -124,8 +124,8 @@ function testApplier(): void {
     },
   );
 
-  it('is left alone while it applies a long transaction, with the grant on threads', async () => {
-    // Waits for a row of its transaction, in a state that any client can have.
+  it('is spared while it applies a long transaction, with the grant on threads', async () => {
+    // The applier waits for this row, in a state that any client can have.
     const holder = await connectAs(replica, replica.root);
     await holder.query('BEGIN');
     await holder.query('SELECT * FROM d.t WHERE id = 1 FOR UPDATE');

@@ -41,7 +41,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
       asRoot(server, async (root) => {
         for (const statement of statements) await root.query(statement);
       });
-    /** Makes an account, whose password is its name, and which is dropped after the test. */
+    /** Creates an account with its name as the password. It is dropped after the test. */
     async function create(user: string, host: string, ...grants: string[]): Promise<void> {
       created.add(`'${user}'@'${host}'`);
       await sql(
@@ -58,7 +58,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
     const place = (changes: Partial<Node> = {}): Node => nodeOn(server, { ...control, ...changes });
     const serve = (node = place()): TestService => createService({ registry: [node], nodes });
 
-    /** DELETE, as a dry run or in earnest; the body without what differs between these. */
+    /** Sends a DELETE, and returns the status, the applied preferences and the body. */
     async function end(ids: readonly bigint[], query = '', headers = {}) {
       const answer = await request(service.app)
         .delete(`${processesPath()}${query}`)
@@ -97,11 +97,11 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
     const ended = async (id: bigint): Promise<void> =>
       until('it is gone', async () => !(await liveIds(server)).has(id));
 
-    describe('from an account that may read the grants', () => {
+    describe('if the control account may read the grants,', () => {
       beforeAll(() => sql(...READS.map((grant) => `GRANT ${grant} TO ${account}`)));
       afterAll(() => sql(...READS.map((grant) => `REVOKE ${grant} FROM ${account}`)));
 
-      it('fails in a dry run as in earnest', async () => {
+      it('fails in a dry run as in a kill', async () => {
         await create(name('sys'), '%', 'SYSTEM_USER ON *.*');
         const [spared, victim] = [await open(name('sys')), await open(server.app.user)];
         const ids = [spared.id, victim.id, 9223372036854775807n];
@@ -127,7 +127,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
         await ended(victim.id);
       });
 
-      it('has its outcome in a dry run, where that is preferred; the wait is not', async () => {
+      it('has its outcome in a dry run with return=representation, without a wait', async () => {
         await create(name('sys'), '%', 'SYSTEM_USER ON *.*');
         const [spared, victim] = [await open(name('sys')), await open(server.app.user)];
         const prefer = { Prefer: 'wait=1, return=representation' };
@@ -145,7 +145,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
         expect(harmless.body.processes).toMatchObject([{ outcome: 'would_kill' }]);
       });
 
-      it('is foreseen by the host of its account', async () => {
+      it('is predicted by the host of its account', async () => {
         const fitting = [
           '127.0.0.1',
           '127.0.0.%',
@@ -168,24 +168,27 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
       });
 
       it.each<[string, string, string[], number]>([
-        ['the exact host has the privilege, the wildcard not', '127.0.0.1', ['%'], 500],
-        ['the wildcard has it, the exact host not', '%', ['127.0.0.1'], 200],
-        ['another host has it', '10.%', ['127.0.0.%'], 200],
-      ])('is the one that has the privilege: %s', async (_what, having, lacking, status) => {
-        await create(name('sys'), having, 'SYSTEM_USER ON *.*');
-        for (const host of lacking) await create(name('sys'), host);
-        const { id } = await open(name('sys'));
-        expect([(await dry([id])).status, (await end([id])).status]).toEqual([status, status]);
-      });
+        ['only the exact host has the privilege', '127.0.0.1', ['%'], 500],
+        ['only the wildcard has the privilege', '%', ['127.0.0.1'], 200],
+        ['only another host has the privilege', '10.%', ['127.0.0.%'], 200],
+      ])(
+        'is recognised by its own account among several: %s',
+        async (_what, having, lacking, status) => {
+          await create(name('sys'), having, 'SYSTEM_USER ON *.*');
+          for (const host of lacking) await create(name('sys'), host);
+          const { id } = await open(name('sys'));
+          expect([(await dry([id])).status, (await end([id])).status]).toEqual([status, status]);
+        },
+      );
 
-      it('is left open where two wildcards fit and one lacks the privilege', async () => {
+      it('is not predicted if two wildcards fit and one lacks the privilege', async () => {
         await create(name('sys'), '127.%', 'SYSTEM_USER ON *.*');
         await create(name('sys'), '%');
         const { id } = await open(name('sys'));
         expect((await dry([id])).status).toBe(200);
       });
 
-      it('is foreseen by a role that the login activates, also through another role', async () => {
+      it('is predicted by a role that the login activates, also through another role', async () => {
         const roles = ['r1', 'r2'].map((each) => name(each));
         for (const each of roles) created.add(`'${each}'@'%'`);
         await create(name('sys'), '%');
@@ -205,7 +208,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
         expect((await end([active.id])).status).toBe(500);
       });
 
-      it('is none that only runs a routine of such an account', async () => {
+      it('does not include a session that only runs a routine of such an account', async () => {
         const schema = server.app.user;
         await create(name('sys'), '%', 'SYSTEM_USER ON *.*', `EXECUTE ON ${schema}.*`);
         const routine = `${schema}.${name('routine')}`;
@@ -230,7 +233,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
         await sql(`KILL CONNECTION ${owner.id}`, `DROP PROCEDURE ${routine}`);
       });
 
-      it('is foreseen while it runs a statement', async () => {
+      it('is predicted while it runs a statement', async () => {
         await create(name('sys'), '%', 'SYSTEM_USER ON *.*');
         const session = await open(name('sys'));
         runUnwatched(session, 'SELECT SLEEP(600)');
@@ -242,7 +245,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
         expect((await dry([session.id])).body).toMatchObject({ processes_failed: [session.id] });
       });
 
-      it('is ended as soon as the control account has the privilege, also over the connection that is warm', async () => {
+      it('is ended once the control account has the privilege, also over a warm connection', async () => {
         await create(name('sys'), '%', 'SYSTEM_USER ON *.*');
         const sessions = [];
         for (let count = 0; count < 12; count += 1) sessions.push(await open(name('sys')));
@@ -260,7 +263,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
       });
     });
 
-    it('is none to a connection that logged in with the privilege, also after its REVOKE', async () => {
+    it('is not protected from a connection that logged in with the privilege, even after its REVOKE', async () => {
       await create(name('sys'), '%', 'SYSTEM_USER ON *.*');
       const grants = [...READS, 'SYSTEM_USER ON *.*'];
       await sql(...grants.map((grant) => `GRANT ${grant} TO ${account}`));
@@ -274,7 +277,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
       }
     });
 
-    it('is not foreseen without the right to read the grants, and the KILL names the GRANT', async () => {
+    it('is not predicted without the right to read the grants, and the KILL names the GRANT', async () => {
       await create(name('sys'), '%', 'SYSTEM_USER ON *.*');
       const { id } = await open(name('sys'));
       expect(await dry([id])).toMatchObject({
@@ -291,7 +294,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
       [readsOf('global_grants'), '127.0.0.1', 500],
       [readsOf('global_grants'), '%', 200],
       [readsOf('user', 'role_edges', 'default_roles', 'threads'), '127.0.0.1', 200],
-    ])('with %j alone for an account @%s is foreseen: %d', async (grants, host, status) => {
+    ])('with %j alone and an account @%s gets %d in a dry run', async (grants, host, status) => {
       await create(name('sys'), host, 'SYSTEM_USER ON *.*');
       await sql(...grants.map((grant) => `GRANT ${grant} TO ${account}`));
       try {
@@ -302,7 +305,7 @@ describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
       }
     });
 
-    it('is any, once the privilege to KILL was revoked while the connection was warm', async () => {
+    it('can be any session once the privilege to KILL is revoked from a warm connection', async () => {
       created.add(role);
       await sql(
         `CREATE ROLE ${role}`,

@@ -19,7 +19,7 @@ import { createService, TOKEN } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
 for (const { flavour, version, canHavePair } of servers) {
-  (canHavePair ? describe : describe.skip)(`a restart of ${flavour} ${version}`, () => {
+  (canHavePair ? describe : describe.skip)(`after a restart of ${flavour} ${version}`, () => {
     testRestarts(flavour);
   });
 }
@@ -34,7 +34,7 @@ function testRestarts(flavour: Server['flavour']): void {
     server = await createAccounts(own);
   }, 120_000);
   beforeEach(async () => {
-    // A request is answered with an error as long as the server may have started after it.
+    // A request gets an error if the server may have started after it.
     await until('the server is old enough', async () =>
       asRoot(server, async (root) => {
         const [rows] = await root.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Uptime'");
@@ -55,7 +55,7 @@ function testRestarts(flavour: Server['flavour']): void {
     return session;
   }
 
-  /** Restarts the server until a new client gets the id. The service can get it first, when it connects again. */
+  /** Restarts the server until a new client gets the id. The service can get the id first when it reconnects. */
   async function restartAndReuse(id: bigint): Promise<ClientSession> {
     for (;;) {
       await own.restart();
@@ -68,7 +68,7 @@ function testRestarts(flavour: Server['flavour']): void {
     }
   }
 
-  /** The first id that is not among those a server uses for itself when it starts. */
+  /** Opens sessions up to an id beyond those that a starting server uses itself, and returns that id. */
   async function victim(): Promise<bigint> {
     for (;;) {
       const session = await open();
@@ -82,7 +82,7 @@ function testRestarts(flavour: Server['flavour']): void {
     await expect(session.connection.query('SELECT 1')).resolves.toBeDefined();
   }
 
-  it('between the request and the first connection: the session that has the id now lives', async () => {
+  it('between the request and the first connection, a session that reuses the id lives', async () => {
     const id = await victim();
     let reused: ClientSession | undefined;
     const mysql = new MysqlNodes();
@@ -107,7 +107,7 @@ function testRestarts(flavour: Server['flavour']): void {
     await expectAlive(reused as unknown as ClientSession);
   });
 
-  it('a moment after another one: the session that has the id now lives', async () => {
+  it('right after an earlier one, a session that reuses the id lives', async () => {
     let reused: ClientSession | undefined;
     const asked: bigint[] = [];
     const mysql = new MysqlNodes();
@@ -130,7 +130,7 @@ function testRestarts(flavour: Server['flavour']): void {
     mysql.close();
   });
 
-  it('between the list and the KILL: the session that has the id now lives, and nothing is claimed', async () => {
+  it('between the list and the KILL, a session that reuses the id lives, and no kill is reported', async () => {
     const id = await victim();
     let reused: ClientSession | undefined;
     const mysql = new MysqlNodes();
@@ -160,7 +160,7 @@ function testRestarts(flavour: Server['flavour']): void {
     await expectAlive(reused as unknown as ClientSession);
   });
 
-  it('before the request: with what the caller saw, the session that has the id now lives', async () => {
+  it('before a request with `expected`, a session that reuses the id lives', async () => {
     const id = await victim();
     const service = createService({ registry: [nodeOn(server)] });
     const processes = await service.listAll();
@@ -168,7 +168,7 @@ function testRestarts(flavour: Server['flavour']): void {
     const reused = await restartAndReuse(id);
     const body = `{"processes":[${id}],"expected":[{"id":${id},"host":"${String(host)}"}]}`;
 
-    // As long as the server is young or could not be reached a moment ago, the answer is an error rather than a guess.
+    // The answer is an error while the server is young or was just unreachable.
     for (;;) {
       const res = await request(service.app)
         .delete(processesPath())

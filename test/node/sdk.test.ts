@@ -12,20 +12,20 @@ import { createService } from '../support/service.ts';
 import { ACCESS_KEY, sign } from '../support/sign.ts';
 import { until } from '../support/until.ts';
 
-// The SDK is CommonJS: required, since its files import each other without endings.
+// The SDK is CommonJS. Its files import each other without endings, so the test uses `require`.
 const load = createRequire(import.meta.url);
 const core = '@huaweicloud/huaweicloud-sdk-core';
 const { ClientBuilder } = load(`${core}/ClientBuilder`) as { ClientBuilder: SdkBuilder };
 const { BasicCredentials } = load(`${core}/auth/BasicCredentials`) as {
   BasicCredentials: SdkCredentials;
 };
-// It prints the Authorization header of requests that fail.
+// The SDK prints the Authorization header of failed requests.
 (load('log4js') as { configure: (settings: object) => void }).configure({
   appenders: { out: { type: 'stdout' } },
   categories: { default: { appenders: ['out'], level: 'off' } },
 });
 
-/** What these tests use of the SDK's core, whose own types need DOM types. */
+/** The parts of the SDK's core that these tests use. Its own types need DOM types. */
 interface SdkClient {
   sendRequest(options: object): Promise<object>;
 }
@@ -40,7 +40,7 @@ type SdkCredentials = new () => {
   withProjectId(projectId: string): InstanceType<SdkCredentials>;
 };
 
-describe.each(servers)('clients that sign, on $flavour $version', (server) => {
+describe.each(servers)('a signing client on $flavour $version', (server) => {
   const service = createService({ registry: [nodeOn(server)], accessKeys: [ACCESS_KEY] });
   const opened: ClientSession[] = [];
   let listener: HttpServer;
@@ -77,7 +77,7 @@ describe.each(servers)('clients that sign, on $flavour $version', (server) => {
       .build();
   }
 
-  // As the generated clients of the service describe their requests to the core.
+  // Generated clients of the service describe their requests to the core in this form.
   function toSdk(method: 'GET' | 'DELETE', more: object): object {
     return {
       method,
@@ -94,7 +94,7 @@ describe.each(servers)('clients that sign, on $flavour $version', (server) => {
     };
   }
 
-  /** The ids on all pages: others have sessions on this server too. */
+  /** Returns the ids on all pages, because other tests have sessions on this server, too. */
   async function listAll(): Promise<number[]> {
     const ids: number[] = [];
     for (;;) {
@@ -107,7 +107,7 @@ describe.each(servers)('clients that sign, on $flavour $version', (server) => {
     }
   }
 
-  it('the official SDK lists sessions and ends one', async () => {
+  it('lists sessions and ends one with the official SDK', async () => {
     const [victim, bystander] = [await open(), await open()];
 
     const listed = await listAll();
@@ -125,7 +125,7 @@ describe.each(servers)('clients that sign, on $flavour $version', (server) => {
     expect((await liveIds(server)).has(bystander.id)).toBe(true);
   });
 
-  it('the official SDK with a wrong secret is told so in the words of the gateway, and ends nobody', async () => {
+  it('with the official SDK and a wrong secret gets the error of the gateway, and ends no session', async () => {
     const session = await open();
 
     const sent = sdk('wrong').sendRequest(
@@ -167,7 +167,7 @@ describe.each(servers)('clients that sign, on $flavour $version', (server) => {
       { 'content-type': 'application/json;charset=UTF-8' },
     ],
   ])(
-    'a request shaped like that of the %s SDK ends a session',
+    'ends a session with a request in the form of the %s SDK',
     async (_sdk, shape, signed, unsigned) => {
       const session = await open();
       const body = shape.replace('ID', session.id.toString());
@@ -197,7 +197,7 @@ describe.each(servers)('clients that sign, on $flavour $version', (server) => {
     },
   );
 
-  it('the very same request again, at once and later, gets the first answer and ends nobody', async () => {
+  it('gets the first answer for an identical request, at once and later, and ends no session', async () => {
     const session = await open();
     const body = `{"processes":[${session.id},4000000000]}`;
     const headers = sign({ method: 'DELETE', path: processesPath(), body });
@@ -223,7 +223,7 @@ describe.each(servers)('clients that sign, on $flavour $version', (server) => {
     expect(repeated).toHaveLength(3);
   });
 
-  it('a signed body that is compressed is refused for that, not for the signature', async () => {
+  it('gets a 415, and no error of the signature, for a compressed body', async () => {
     const body = gzipSync('{"processes":[1]}');
     const headers = sign({ method: 'DELETE', path: processesPath(), body });
     const response = await fetch(`${endpoint}${processesPath()}`, {

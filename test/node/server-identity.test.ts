@@ -42,17 +42,14 @@ const PROXY =
 
 for (const server of servers) {
   const { flavour, version, canHavePair } = server;
-  (canHavePair ? describe : describe.skip)(
-    `the server behind a node, ${flavour} ${version}:`,
-    () => {
-      testIdentity(server);
-    },
-  );
+  (canHavePair ? describe : describe.skip)(`the server of a ${flavour} ${version} node:`, () => {
+    testIdentity(server);
+  });
 }
 
 function testIdentity(server: Server): void {
   let own: OwnServer;
-  /** Another server, which knows the node's control account. */
+  /** Another server with the same control account. */
   let other: Server;
   let main: TcpProxy;
   let nodes: MysqlNodes;
@@ -88,7 +85,7 @@ function testIdentity(server: Server): void {
     return session;
   }
 
-  /** The node, whose main port goes through the proxy. */
+  /** Returns the node, with the proxy before its main port. */
   function nodeWith(spare: Server | undefined, changes: Partial<Node> = {}): Node {
     const admin = spare && { host: spare.host, port: spare.port };
     return nodeOn(server, { host: '127.0.0.1', port: main.port, admin, ...changes });
@@ -113,7 +110,7 @@ function testIdentity(server: Server): void {
     }
   }
 
-  /** Resolves once the slow connection has a second one beside it, to another server. */
+  /** Waits until the pool has a connection to another server beside the slow one. */
   async function untilMoved(node: Node, slow: ControlConnection): Promise<void> {
     await until('there is a connection to another server', () =>
       nodes.withConnection(node, Infinity, ({ incarnation }) =>
@@ -129,7 +126,7 @@ function testIdentity(server: Server): void {
   }
 
   describe('a spare port', () => {
-    it('of another server than the main port reached before is not used', async () => {
+    it('of another server than that of the main port is not used', async () => {
       const [here, there] = [await open(server), await open(other)];
       const service = start(nodeWith(other));
       expect((await service.list()).status).toBe(200);
@@ -149,7 +146,7 @@ function testIdentity(server: Server): void {
       });
     });
 
-    it('is not used before the main port was ever reached, unless the server is pinned', async () => {
+    it('is not used before the main port is reached for the first time, unless the server is pinned', async () => {
       const [victim, there] = [await open(server), await open(other)];
       shutMain();
       const unpinned = start(nodeWith(server));
@@ -168,7 +165,7 @@ function testIdentity(server: Server): void {
       await until('the victim is gone', async () => !(await liveIds(server)).has(victim.id));
     });
 
-    it('of the server that the main port reached before is used, also after a reload', async () => {
+    it('of the same server as the main port is used, also after a reload', async () => {
       const [victim, next] = [await open(server), await open(server)];
       const node = nodeWith(server);
       expect((await start(node).list()).status).toBe(200);
@@ -183,7 +180,7 @@ function testIdentity(server: Server): void {
     });
   });
 
-  it('is still known after a request with the node from before a reload', async () => {
+  it('a spare port is still proven after a request with the node from before a reload', async () => {
     const victim = await open(server);
     const [before, present] = [nodeWith(undefined), nodeWith(server)];
     nodes.retain([present]);
@@ -203,27 +200,30 @@ function testIdentity(server: Server): void {
       rmSync(folder, { recursive: true });
     });
 
-    it.each(['', 'pinned'])('says that the spare port leads elsewhere %s', async (isPinned) => {
-      const { serverUuid, serverIdentity } = await pinOf(server);
-      const pin =
-        serverUuid === undefined
-          ? { server_identity: serverIdentity }
-          : { server_uuid: serverUuid };
-      const keys = { admin_port: other.port, ...(isPinned && pin) };
-      const more = Object.entries(keys)
-        .map(([key, value]) => `${key}: ${String(value)}`)
-        .join('\n    ');
-      const sentence = isPinned ? NOT_PINNED : OTHER_SPARE;
-      expect(await checkNode(folder, server, { more })).toMatchObject([
-        1,
-        {
-          reachable: true,
-          main_port: 'open',
-          admin_port: sentence,
-          troubles: [`The spare port, ${other.host}:${other.port}: ${sentence}`],
-        },
-      ]);
-    });
+    it.each(['', 'than the pinned one'])(
+      'reports a spare port of another server %s',
+      async (isPinned) => {
+        const { serverUuid, serverIdentity } = await pinOf(server);
+        const pin =
+          serverUuid === undefined
+            ? { server_identity: serverIdentity }
+            : { server_uuid: serverUuid };
+        const keys = { admin_port: other.port, ...(isPinned && pin) };
+        const more = Object.entries(keys)
+          .map(([key, value]) => `${key}: ${String(value)}`)
+          .join('\n    ');
+        const sentence = isPinned ? NOT_PINNED : OTHER_SPARE;
+        expect(await checkNode(folder, server, { more })).toMatchObject([
+          1,
+          {
+            reachable: true,
+            main_port: 'open',
+            admin_port: sentence,
+            troubles: [`The spare port, ${other.host}:${other.port}: ${sentence}`],
+          },
+        ]);
+      },
+    );
   });
 
   describe('a proxy that answers KILL itself', () => {
@@ -250,7 +250,7 @@ function testIdentity(server: Server): void {
     };
     beforeEach(async () => {
       leadsTo = '127.0.0.1';
-      // On a busy machine another socket can have the port of the first address at the second.
+      // On a busy machine, another socket can already use this port at the second address.
       await until('a port is free at both addresses', async () => {
         const listen = { host: '127.77.0.1', port: main.port };
         const proxy = await TcpProxy.start(other.host, other.port, listen).catch(() => undefined);
@@ -269,7 +269,7 @@ function testIdentity(server: Server): void {
       await elsewhere.close();
     });
 
-    it('that leads to another server takes effect with a reload, and nothing more goes to the one before', async () => {
+    it('that resolves to another server takes effect with a reload, and the old server gets no KILL', async () => {
       const [here, there] = [await open(server), await open(other)];
       const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
       const service = start(node);
@@ -286,7 +286,7 @@ function testIdentity(server: Server): void {
       expect((await liveIds(server)).has(here.id)).toBe(true);
     });
 
-    it('that leads to another server takes effect when capabilities are asked for, also for a request under way', async () => {
+    it('that resolves to another server takes effect with a capabilities request, also for a DELETE in progress', async () => {
       const [here, there] = [await open(server), await open(other)];
       const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
       const service = start(node);
@@ -304,7 +304,7 @@ function testIdentity(server: Server): void {
       await until('the connection is closed', () => main.open === 0);
     });
 
-    it('that leads to another server ends a DELETE under way with a reason, after at most 5 lists', async () => {
+    it('that resolves to another server ends a DELETE in progress with a reason, after at most 5 lists', async () => {
       const [here, there] = [await open(server), await open(other)];
       const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
       let lists = 0;
@@ -352,7 +352,7 @@ function testIdentity(server: Server): void {
       expect((await liveIds(other)).has(there.id)).toBe(true);
     });
 
-    it('that leads to another server before the first list has the request begin again there', async () => {
+    it('that resolves to another server before the first list restarts the request there', async () => {
       const there = await open(other);
       const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
       await nodes.warm([node]);
@@ -370,7 +370,7 @@ function testIdentity(server: Server): void {
       await until('the connection is closed', () => main.open === 0);
     });
 
-    it('that leads to another server while a list is being read fails that list', async () => {
+    it('that resolves to another server during a list fails that list', async () => {
       const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
       await nodes.withConnection(node, Infinity, async (connection) => {
         await connection.list(Infinity);
@@ -383,7 +383,7 @@ function testIdentity(server: Server): void {
       });
     });
 
-    it('that leads to another server has a KILL that waits for its turn stay unsent', async () => {
+    it('that resolves to another server leaves a queued KILL unsent', async () => {
       const victims = [await open(server), ...(await openSessions(server, 3))];
       opened.push(...victims.slice(1));
       const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
@@ -412,7 +412,7 @@ function testIdentity(server: Server): void {
       expect(victims.filter(({ id }) => !alive.has(id))).toEqual([]);
     });
 
-    it('that nobody can look up just now changes nothing', async () => {
+    it('that cannot be looked up keeps its connection', async () => {
       const node = nodeWith(undefined, { host: 'db.internal', tls: 'disabled' });
       let isSilent = false;
       const silent: LookupFunction = (name, options, done) => {

@@ -6,7 +6,7 @@ import { asRoot, nodeOn, servers, type Server } from '../support/server.ts';
 const account = { user: 'sc_in_a_hurry', password: 'sc_in_a_hurry' };
 const found = servers.filter(({ flavour }) => flavour === 'mariadb');
 
-(found.length === 0 ? describe.skip : describe)('on MariaDB, a control connection', () => {
+(found.length === 0 ? describe.skip : describe)('a control connection to MariaDB', () => {
   const [server] = found as [Server];
 
   beforeAll(async () => {
@@ -19,8 +19,8 @@ const found = servers.filter(({ flavour }) => flavour === 'mariadb');
   });
   afterAll(() => asRoot(server, (root) => root.query(`DROP USER ${account.user}@'%'`)));
 
-  // A KILL can wait for 2 s when others kill at that moment (docs/faq.md), after it has marked its session: cut off, it would tell as failed who dies.
-  it('has no limit for its statements, whatever the account has', async () => {
+  // A KILL marks its session and can then wait for 2 s during other KILLs (docs/faq.md). With a limit, it would report a dying session as failed.
+  it('has no limit for its statements, even if the account has one', async () => {
     const node = nodeOn(server, account);
     const { connection } = await SharedControlConnection.open(
       node,

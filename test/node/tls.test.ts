@@ -30,7 +30,7 @@ function testCertificates(flavour: Server['flavour']): void {
   beforeAll(async () => {
     ca = await selfSigned('node authority');
     const { cert, key } = await signedBy(ca, NAME);
-    // The server runs under an account of its own.
+    // The server runs under its own system account.
     chmodSync(folder, 0o755);
     const files = { ca: ca.cert, cert, key };
     const options = Object.entries(files).map(([name, pem]) => {
@@ -50,7 +50,7 @@ function testCertificates(flavour: Server['flavour']): void {
     rmSync(folder, { recursive: true });
   });
 
-  /** Ends a session of that node, and says why not if it lives. */
+  /** Ends a session of the node. Returns `killed`, or the error if the session lives. */
   async function kill(tls: NodeTls, changes: Partial<Node> = {}): Promise<string> {
     const session = await openSession(server);
     try {
@@ -64,42 +64,45 @@ function testCertificates(flavour: Server['flavour']): void {
     }
   }
 
-  it('is believed when its authority signed the name that it is to have', async () => {
+  it('is trusted if its authority signed the configured name', async () => {
     expect(await kill({ ca: ca.cert, serverName: NAME })).toBe('killed');
   });
 
-  it('is believed at an IP address when its authority signed it, whatever the name', async () => {
+  it('is trusted at an IP address if its authority signed it, whatever the name', async () => {
     expect(await kill({ ca: ca.cert, serverName: undefined })).toBe('killed');
   });
 
-  it.each(['db2.internal', 'localhost'])('is not believed to be %s', async (serverName) => {
+  it.each(['db2.internal', 'localhost'])('is not trusted as %s', async (serverName) => {
     expect(await kill({ ca: ca.cert, serverName })).toBe(`Server failure. ${UNVERIFIED}`);
   });
 
-  it('is not believed to be the host that it is reached by', async () => {
+  it('is not trusted as the host of the node if the certificate lacks that name', async () => {
     const tls = { ca: ca.cert, serverName: undefined };
     expect(await kill(tls, { host: 'localhost' })).toBe(`Server failure. ${UNVERIFIED}`);
   });
 
-  it.each([undefined, NAME])('is not believed when another authority is pinned', async (name) => {
-    const other = await selfSigned('another authority');
-    const tls = { ca: other.cert, serverName: name };
-    expect(await kill(tls)).toBe(`Server failure. ${UNVERIFIED}`);
-    // Who answers there must not be tried by the spare way either.
-    const spare = { admin: { host: server.host, port: own.adminPort ?? 0 } };
-    expect(await kill(tls, spare)).toBe(`Server failure. ${UNVERIFIED}`);
-  });
+  it.each([undefined, NAME])(
+    'is not trusted if another authority is pinned, with the name %s',
+    async (name) => {
+      const other = await selfSigned('another authority');
+      const tls = { ca: other.cert, serverName: name };
+      expect(await kill(tls)).toBe(`Server failure. ${UNVERIFIED}`);
+      // After an untrusted certificate, the service must not try the spare port either.
+      const spare = { admin: { host: server.host, port: own.adminPort ?? 0 } };
+      expect(await kill(tls, spare)).toBe(`Server failure. ${UNVERIFIED}`);
+    },
+  );
 
-  it('is checked by the spare way too', async () => {
+  it('is also verified on the spare port', async () => {
     const admin = { host: server.host, port: own.adminPort ?? 0 };
     const shut = { port: 9, admin, ...(await pinOf(server)) };
     expect(await kill({ ca: ca.cert, serverName: NAME }, shut)).toBe('killed');
     expect(await kill({ ca: ca.cert, serverName: 'db2.internal' }, shut)).not.toBe('killed');
   });
 
-  // Only MariaDB still has a plugin that the driver does not know.
+  // Only MariaDB still has an authentication plugin that the driver lacks.
   if (flavour === 'mariadb') {
-    it('is told apart from an account whose plugin is not supported, which TLS does not mend', async () => {
+    it('is not blamed for an account whose authentication plugin is not supported', async () => {
       await asRoot(server, async (root) => {
         await root.query('SET GLOBAL secure_auth = OFF');
         const hash = "CAST(OLD_PASSWORD('a secret') AS CHAR)";
@@ -117,9 +120,9 @@ function testCertificates(flavour: Server['flavour']): void {
     });
   }
 
-  // Only MySQL has accounts whose password must be said.
+  // Only MySQL has accounts that must send their password.
   if (flavour !== 'mysql') return;
-  it('is not told a password without TLS', async () => {
+  it('receives no password without TLS', async () => {
     const account = { user: 'said', password: 'a secret' };
     const sent: Buffer[] = [];
     const listener = createServer((client) => {
@@ -140,7 +143,7 @@ function testCertificates(flavour: Server['flavour']): void {
     const asks = Buffer.concat(sent).includes(Buffer.from([length, 0, 0, 3, keyRequest]));
     expect(asks).toBe(false);
     expect(sent.length).toBeGreaterThan(0);
-    // From then on the node remembers it, and needs no more than a proof.
+    // After this login, the node caches the password, and a proof is enough.
     expect(await kill('offered', account)).toBe('killed');
     expect(await kill('disabled', { ...account, port })).toBe('killed');
     listener.close();
@@ -148,7 +151,7 @@ function testCertificates(flavour: Server['flavour']): void {
 }
 
 for (const server of servers.filter(({ flavour }) => flavour === 'mariadb')) {
-  it('a node without TLS is refused where a certificate is wanted, before anything is sent', async () => {
+  it('the service refuses a node without TLS if the registry requires a certificate', async () => {
     const { cert } = await selfSigned('node authority');
     const tls = { ca: cert, serverName: undefined };
     const { body } = await createService({ registry: [nodeOn(server, { tls })] }).list();

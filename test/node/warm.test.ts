@@ -38,7 +38,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     return sessions;
   }
 
-  it('is of no more use as soon as it was given up', async () => {
+  it('sends no more statements once it is broken', async () => {
     const connection = await openConnection(node(), node(), performance.now() + 5000);
     connection.break();
     expect(connection.isBroken()).toBe(true);
@@ -46,8 +46,8 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     await expect(trouble).rejects.toBeInstanceOf(NotSentError);
   });
 
-  it('is opened once, and is enough for one request after the other and for many at once', async () => {
-    // Where the machine makes an answer late, a second one is opened: then it is tried once more.
+  it('is opened once, and serves both sequential and concurrent requests', async () => {
+    // On a slow machine, a late answer makes the service open a second connection. The test then tries again.
     await until('one is enough', async () => {
       const before = proxy.connections;
       const fresh = new MysqlNodes();
@@ -66,7 +66,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     });
   });
 
-  it('reads a list anew for who asks while one is being read: it shows what began meanwhile', async () => {
+  it('reads a new list for a caller that arrives during a list, so that newer sessions are in it', async () => {
     const [text, fault] = ['SHOW PROCESSLIST', { kind: 'black hole' }] as const;
     proxy.injectAt('to server', text, fault, { when: 'answered', faulty: 'to client' });
     await nodes.withConnection(node(), performance.now() + 10_000, async (connection) => {
@@ -81,19 +81,19 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     });
   });
 
-  it('can be opened beforehand', async () => {
+  it('can be opened before the first request', async () => {
     await nodes.warm([node()]);
     expect(proxy.connections).toBe(1);
     expect((await start().list()).status).toBe(200);
     expect(proxy.connections).toBe(1);
   });
 
-  it('that somebody ended is replaced, before it is needed or when it is', async () => {
+  it('that was killed is replaced, before the next request or with it', async () => {
     const service = start();
     for (const isWaitedFor of [true, false]) {
       expect((await service.list()).status).toBe(200);
       const before = proxy.connections;
-      // That one alone: the tests beside this one have connections of the same account.
+      // End this connection alone, because concurrent tests have connections of the same account.
       const ours = await nodes.withConnection(node(), Infinity, ({ id }) => Promise.resolve(id));
       await asRoot(server, (root) => root.query(`KILL ${ours}`));
       if (isWaitedFor) await until('there is a new one', () => proxy.connections > before);
@@ -126,7 +126,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     expect(begun).toBe(times);
   });
 
-  it('stays with a reload that leaves its node as it was, and is closed with one that does not', async () => {
+  it('survives a reload that keeps its node unchanged, and is closed by one that changes it', async () => {
     const service = start();
     await service.list();
     nodes.retain([node()]);
@@ -136,7 +136,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     await until('it is closed', () => proxy.open === 0);
   });
 
-  it('of a node that a reload removed serves who still has it, and is closed after that', async () => {
+  it('to a node that a reload removed serves its last request, and is then closed', async () => {
     nodes.retain([]);
     expect((await start().list()).status).toBe(200);
     await until('it is closed', () => proxy.open === 0);
@@ -147,7 +147,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     ]);
   });
 
-  it('that was slow finishes what a newer one beside it has left in doubt', async () => {
+  it('that was slow resolves the unanswered KILLs of a newer connection', async () => {
     const service = createService({ registry: [{ ...node(), killTimeoutMs: 1000 }], nodes });
     const ids = (await open(2)).map(({ id }) => id);
     await service.list();
@@ -165,7 +165,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     expect((await slow).status).toBe(200);
   });
 
-  it('that was slow is used as soon as it answers again, while a second one still cannot be had', async () => {
+  it('that was slow is used again once it answers, while a second connection cannot be opened', async () => {
     const service = createService({ registry: [{ ...node(), connectTimeoutMs: 10_000 }], nodes });
     const [session] = await open(1);
     await service.list();
@@ -179,7 +179,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     expect((await slow).status).toBe(200);
   });
 
-  it('by the spare way that was slow stays open for who waits for its answer', async () => {
+  it('over the spare port that was slow stays open for a request that waits for it', async () => {
     const shut = await TcpProxy.start(server.host, server.port);
     shut.inject('to client', { kind: 'reset' });
     const admin = { host: '127.0.0.1', port: proxy.port };
@@ -209,7 +209,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     }
   });
 
-  it('under the account before a reload is no session either, as long as it is open', async () => {
+  it('under the account from before a reload is not a session while it is open', async () => {
     const before = { user: `sc_before_${process.pid}`, password: 'sc_before' };
     const admin = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
     await asRoot(server, async (root) => {
@@ -231,7 +231,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     }
   });
 
-  it('that nobody waits for any more when it has been opened is closed with the rest', async () => {
+  it('that opens after its request has ended is closed with the pool', async () => {
     proxy.inject('to client', { kind: 'delay', ms: 100 });
     const work = nodes.withConnection(node(), performance.now() + 150, () => Promise.resolve());
     await expect(work).rejects.toMatchObject({ message: 'The request reached its time limit.' });
@@ -239,7 +239,7 @@ describe.each(servers)('a control connection to $flavour $version', (server) => 
     await until('it was opened, and is closed', () => proxy.connections === 1 && proxy.open === 0);
   });
 
-  it('is not tried again at once when it could not be had three times, and is there soon after the node is back', async () => {
+  it('is not attempted after three failures in a row, and is open soon after the node is back', async () => {
     proxy.inject('to client', { kind: 'reset' });
     const service = start();
     for (let tries = 0; tries < 3; tries += 1) expect((await service.list()).status).toBe(500);

@@ -16,7 +16,7 @@ import { createService, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 import { openXSession, type XSession } from '../support/x-session.ts';
 
-/** From this many sessions on, single ones are looked up. */
+/** More sessions than the limit beyond which the service looks single ones up. */
 const MANY = 520;
 const X_USER = { user: 'xu', password: 'xu-of-the-tests' };
 
@@ -71,7 +71,7 @@ function testX(): void {
     return rows.map((row) => ({ id: BigInt(String(row['Id'])), state: String(row['State']) }));
   }
 
-  /** Has one end that is idle, one that runs a statement and an ordinary one, while another of each lives on. */
+  /** Ends an idle and a busy X session and an ordinary one. Expects that another idle and busy one live. */
   async function endThree(service: TestService): Promise<void> {
     const [idle, busy, idleOther, busyOther] = [
       await openX(),
@@ -117,7 +117,7 @@ function testX(): void {
   it.each([
     ['few', 0],
     ['many', MANY],
-  ])('are listed and ended among %s', async (_how, count) => {
+  ])('are listed and ended among %s other sessions', async (_how, count) => {
     crowd = await openSessions(server, count);
     const nodes = new MysqlNodes();
     const service = createService({ registry: [nodeOn(server)], nodes });
@@ -125,7 +125,7 @@ function testX(): void {
     nodes.close();
   });
 
-  it('are listed and ended while they are busy, where the list shows no ports', async () => {
+  it('are listed and ended while they are busy, even if the list shows no ports', async () => {
     const show = 'SET GLOBAL performance_schema_show_processlist =';
     const [ended, spared] = [await openX(), await openX()];
     await asRoot(server, (root) => root.query(`${show} ON`));
