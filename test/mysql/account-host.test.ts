@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { hostFit } from '../../src/mysql/account-host.ts';
 
-describe('the host of an account fits a client', () => {
+describe('the host of an account', () => {
   it.each([
     ['10.0.0.4', '10.0.0.4', 'exact'],
     ['10.0.0.4', '10.0.0.40', undefined],
@@ -12,7 +12,7 @@ describe('the host of an account fits a client', () => {
     ['localhost', 'localhost', 'exact'],
     ['App.Example.com', 'app.example.com', 'exact'],
     ['app.example.com', 'api.example.com', undefined],
-    // The node resolved the name from an address that it does not show.
+    // The node resolves the name from an address that it does not show.
     ['10.0.0.4', 'app.example.com', 'maybe exact'],
     ['fd00::a', 'app.example.com', 'maybe exact'],
     ['10.0.%', 'app.example.com', 'pattern'],
@@ -43,7 +43,7 @@ describe('the host of an account fits a client', () => {
     ['10.0.0.0/33', '10.0.0.0', undefined],
     ['fd00::/16', 'fd00::a', undefined],
     ['10.0.0.0/x', '10.0.0.4', undefined],
-  ])('%j fits %j: %s', (accountHost, clientHost, fit) => {
+  ])('%j fits the client %j: %s', (accountHost, clientHost, fit) => {
     expect(hostFit(accountHost, clientHost)).toBe(fit);
   });
 });

@@ -6,14 +6,14 @@ import { client, COLUMNS, columns, ordinary, own, scriptedNode } from '../suppor
 
 type Row = Record<string, string | null>;
 
-/** What the driver's side of a server has besides its types. */
+/** Members of the driver's server connection that its types lack. */
 interface Writer {
   writeEof: () => void;
   writeColumns(columns: readonly object[]): void;
   writeTextRow(values: readonly (string | null)[]): void;
 }
 
-/** The list of a node that shows these rows besides our own. */
+/** Returns the list of a node with these rows and our own. */
 async function listOf(rows: readonly Row[]): Promise<ProcessList['rows']> {
   const node = await scriptedNode(ordinary(undefined, { rows }));
   const nodes = new MysqlNodes();
@@ -32,7 +32,7 @@ function writeColumnsAlone(server: Writer, names: readonly string[]): void {
   server.writeEof = writeEof;
 }
 
-/** Everything in it, made now. */
+/** Returns the row with all its fields computed. */
 function inFull({
   id,
   user,
@@ -46,7 +46,7 @@ function inFull({
   return { id, user, host, db, command, time, state, info };
 }
 
-/** A row as the list has it: the same names in lower case. */
+/** Returns the row as the list has it, with lower-case names. */
 function listed(row: Row): Row {
   return Object.fromEntries(
     Object.entries(row).map(([name, value]) => [name.toLowerCase(), value]),
@@ -54,7 +54,7 @@ function listed(row: Row): Row {
 }
 
 describe('a process list', () => {
-  it('is read as it was sent, whatever stands in its texts', async () => {
+  it('is read as the node sends it, with any texts', async () => {
     const texts = [
       '',
       'a',
@@ -72,14 +72,14 @@ describe('a process list', () => {
     expect(await listOf(rows)).toEqual(rows.map(listed));
   });
 
-  it('does not take a text for that of the row before because it looks alike in bytes', async () => {
-    // Two characters as bytes are what one character is in UTF-8.
+  it('does not confuse a text with that of the previous row if their bytes look alike', async () => {
+    // As bytes, the two characters Ã© equal the UTF-8 form of é.
     const alike = ['Ã©', 'é', 'Ã©', 'ab', 'é', 'ac', null, 'ac', 'acc', 'ac', '', 'a'];
     const rows = alike.map((text, index) => ({ ...client(index + 1), User: text, Command: text }));
     expect(await listOf(rows)).toEqual(rows.map(listed));
   });
 
-  it('has its columns by name, and others beside them', async () => {
+  it('is read by column name, and can have other columns', async () => {
     const order = ['Progress', ...COLUMNS.toReversed(), 'Rows_sent'];
     const shuffled = (row: Row): Row =>
       Object.fromEntries(order.map((name) => [name, name in row ? (row[name] ?? null) : '7']));
@@ -95,7 +95,7 @@ describe('a process list', () => {
     expect(rows.slice(1).map(inFull)).toEqual([listed(client(1))]);
   });
 
-  it('that the server breaks off with an error costs the list, and not the connection', async () => {
+  it('fails if the server ends it with an error, and the connection stays open', async () => {
     let lists = 0;
     const node = await scriptedNode((sql, connection) => {
       if (sql === 'SHOW PROCESSLIST' && lists++ === 0) {
@@ -120,7 +120,7 @@ describe('a process list', () => {
     nodes.close();
   });
 
-  it('without the packet that ends its columns is none, so no first row is lost', async () => {
+  it('is refused without the packet that ends its columns, so that no row is lost', async () => {
     const node = await scriptedNode((sql, connection) => {
       if (sql !== 'SHOW PROCESSLIST') {
         ordinary()(sql, connection);
@@ -137,7 +137,7 @@ describe('a process list', () => {
     nodes.close();
   });
 
-  it('that has no columns is none', async () => {
+  it('is refused without columns', async () => {
     const node = await scriptedNode((sql, connection) => {
       if (sql === 'SHOW PROCESSLIST') connection.writeOk();
       else ordinary()(sql, connection);
@@ -151,7 +151,7 @@ describe('a process list', () => {
 
 describe('an answer without the packet that ends its columns', () => {
   it.each(['SELECT CONNECTION_ID()', 'SHOW GRANTS'])(
-    'breaks the connection, and the next request gets another one: %s',
+    'breaks the connection, and the next request gets a new one: %s',
     async (asked) => {
       let isOdd = true;
       const node = await scriptedNode((sql, connection) => {

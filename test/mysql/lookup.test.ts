@@ -22,7 +22,7 @@ const MANY = Array.from({ length: 600 }, (_, index) => client(index + 1000));
 
 type Row = Record<string, string | null>;
 
-/** What `performance_schema` says of a row that the process list has. */
+/** Returns the row of `performance_schema` for a row of the process list. */
 function seen(row: Row, more: Row = CLIENT): Row {
   const values = Object.values(row);
   const named = COLUMNS.map((name, index) => [name, values[index] ?? null] as const);
@@ -35,7 +35,7 @@ function askedIds(sql: string): string[] {
 }
 
 describe('sessions of a long list that are looked up', () => {
-  /** Has this one ended on a node whose lookup says so, and once more; what was sent after the first, whole list. */
+  /** Requests two kills of the session with this lookup. Returns the answers and the statements after the first list. */
   async function kill(id: number, lookUp: Script): Promise<{ heard: string[]; answers: Answer[] }> {
     const heard: string[] = [];
     const node = await scriptedNode(
@@ -69,13 +69,13 @@ describe('sessions of a long list that are looked up', () => {
   const killed = { processes_killed: [1001n], processes_not_found: [] };
   const notFound = { processes_killed: [], processes_not_found: [1001n] };
 
-  it('are ended when both views have them as clients', async () => {
+  it('are ended if both views show them as clients', async () => {
     const { heard, answers } = await kill(1001, shows(seen(own()), seen(client(1001))));
     expect(answers.map(({ body }) => body)).toEqual([killed, killed]);
     expect(heard).toEqual(['SELECT', 'KILL CONNECTION 1001', 'SELECT', 'KILL CONNECTION 1001']);
   });
 
-  it('have the server never look for our own thread', async () => {
+  it('are looked up without a search for our own thread', async () => {
     const asked: boolean[] = [];
     const { answers } = await kill(1001, (sql, connection) => {
       expect(askedIds(sql)).toEqual(['77', '1001']);
@@ -86,7 +86,7 @@ describe('sessions of a long list that are looked up', () => {
     expect(asked).toEqual([false, false]);
   });
 
-  it('are not ended for what was known of threads before', async () => {
+  it('are judged by their current thread, not by an earlier one', async () => {
     let asked = 0;
     const { heard, answers } = await kill(1001, (sql, connection) => {
       asked += 1;
@@ -97,7 +97,7 @@ describe('sessions of a long list that are looked up', () => {
     expect(heard).toEqual(['SELECT', 'KILL CONNECTION 1001', 'SELECT']);
   });
 
-  it('are not ended when their thread shows the login of an internal account', async () => {
+  it('are not ended if their thread shows the login of an internal account', async () => {
     const row = seen(
       { ...client(1001), Command: 'Query' },
       { ...CLIENT, PROCESSLIST_USER: 'rdsadmin' },
@@ -109,36 +109,33 @@ describe('sessions of a long list that are looked up', () => {
 
   it.each<[string, Row]>([
     ['another name', { ...CLIENT, NAME: 'thread/sql/replica_worker' }],
-    ['no line', { ...CLIENT, CONNECTION_TYPE: null }],
-  ])(
-    'are not ended when their thread has %s, and not either when they are listed later',
-    async (_what, opinion) => {
-      let asked = 0;
-      const { heard, answers } = await kill(1001, (sql, connection) => {
-        asked += 1;
-        const rows = asked === 1 ? [seen(own()), seen(client(1001), opinion)] : [];
-        shows(...rows)(sql, connection);
-      });
-      expect(answers.map(({ body }) => body)).toEqual([notFound, notFound]);
-      expect(heard).toEqual(['SELECT', 'SELECT', 'SHOW PROCESSLIST']);
-    },
-  );
+    ['no connection type', { ...CLIENT, CONNECTION_TYPE: null }],
+  ])('are not ended if their thread has %s, nor after a later list', async (_what, opinion) => {
+    let asked = 0;
+    const { heard, answers } = await kill(1001, (sql, connection) => {
+      asked += 1;
+      const rows = asked === 1 ? [seen(own()), seen(client(1001), opinion)] : [];
+      shows(...rows)(sql, connection);
+    });
+    expect(answers.map(({ body }) => body)).toEqual([notFound, notFound]);
+    expect(heard).toEqual(['SELECT', 'SELECT', 'SHOW PROCESSLIST']);
+  });
 
   it.each<[string, Script]>([
-    ['does not show it', shows(seen(own()))],
+    ['does not show them', shows(seen(own()))],
     ['does not show the control connection', shows(seen(client(1001)), seen(client(1002)))],
     [
-      'shows somebody else under our own id',
+      'shows another account under our own id',
       shows(seen({ ...own(), User: 'app' }), seen(client(1001))),
     ],
     [
       'shows our own id with another statement',
       shows(seen({ ...own(), Info: 'SELECT 1' }), seen(client(1001))),
     ],
-    ['has no second opinion of it', shows(seen(own()), seen(client(1001), NO_THREAD))],
-    ['shows one twice', shows(seen(own()), seen(client(1001)), seen(client(1001)))],
+    ['has no second opinion of them', shows(seen(own()), seen(client(1001), NO_THREAD))],
+    ['shows a session twice', shows(seen(own()), seen(client(1001)), seen(client(1001)))],
     [
-      'shows one more than it was asked for',
+      'shows a session that the service did not request',
       (sql, connection) => {
         shows(
           seen(own()),
@@ -147,14 +144,14 @@ describe('sessions of a long list that are looked up', () => {
         )(`${sql.slice(0, -1)}, 1002)`, connection);
       },
     ],
-  ])('are looked for in the whole list when the lookup %s', async (_what, lookUp) => {
+  ])('are searched for in the whole list if the lookup %s', async (_what, lookUp) => {
     const { heard, answers } = await kill(1001, lookUp);
     expect(answers.map(({ body }) => body)).toEqual([killed, killed]);
     const each = ['SELECT', 'SHOW PROCESSLIST', 'KILL CONNECTION 1001'];
     expect(heard).toEqual([...each, ...each]);
   });
 
-  it('are not looked up again soon where that is denied', async () => {
+  it('are not looked up again soon after a denied lookup', async () => {
     const { heard, answers } = await kill(1001, (_sql, connection) => {
       connection.writeError({ code: 1142, message: 'SELECT command denied' });
     });
@@ -163,7 +160,7 @@ describe('sessions of a long list that are looked up', () => {
     expect(heard).toEqual(['SELECT', ...each, ...each]);
   });
 
-  it('are found over another connection when the line breaks', async () => {
+  it('are found over another connection if the first one breaks', async () => {
     let asked = 0;
     const { answers } = await kill(1001, (sql, connection) => {
       asked += 1;

@@ -8,7 +8,7 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-it('a statement that is not answered is told with the limit that it had, however slow the machine is', async () => {
+it('a statement without an answer fails with its own timeout, even on a slow machine', async () => {
   const nothing = (): void => undefined;
   const stream = Object.assign(new PassThrough(), { ref: nothing, unref: nothing });
   const driver = { state: 'authenticated', stream, query: nothing };

@@ -3,8 +3,8 @@ import { connect, createServer, type AddressInfo, type LookupFunction } from 'no
 import { describe, expect, it } from '@jest/globals';
 import { sharedLookup } from '../../src/mysql/driver/name-lookup.ts';
 
-describe('names that are looked up', () => {
-  it('are asked for once by all who want one at the same time, and anew after that', () => {
+describe('a shared lookup', () => {
+  it('resolves a name once for concurrent callers, and again after that', () => {
     const asked: [string, Parameters<LookupFunction>[2]][] = [];
     const lookup = sharedLookup((name, _options, told) => asked.push([name, told]));
     const told: unknown[] = [];
@@ -30,7 +30,7 @@ describe('names that are looked up', () => {
     expect(asked).toHaveLength(3);
   });
 
-  it('are those that the system knows', async () => {
+  it('resolves the names that the system knows', async () => {
     const server = createServer((socket) => socket.end('here'));
     await once(server.listen(0, 'localhost'), 'listening');
     const { port } = server.address() as AddressInfo;

@@ -5,7 +5,7 @@ import { fakeNode } from '../support/ids.ts';
 
 const DAY_MS = 86_400_000;
 
-/** What a connection found at `seenAt`: a run that had begun by `begunBy`, as its uptime says. */
+/** The incarnation that a connection finds at `seenAt`. By its uptime, it began at `begunBy` at the latest. */
 function run(changes: Partial<Incarnation> = {}): Incarnation {
   const startedAt = 1000;
   return { server: 'a:3306:1', startedAt, begunBy: -DAY_MS, seenAt: 10, run: 0, ...changes };
@@ -18,7 +18,7 @@ interface Changes {
   readonly greetingId?: bigint;
 }
 
-/** Has a connection accepted whose session id is higher than those before, unless it is given. */
+/** Accepts a connection with a higher session id than before, unless `ownId` is given. */
 function accept(
   identity: NodeIdentity,
   incarnation: Incarnation,
@@ -31,12 +31,12 @@ function accept(
   return identity.accept({ ...found, ...version, incarnation }, port, fakeNode).incarnation;
 }
 
-describe('the start of a run', () => {
-  it('is what its uptime says, as long as nothing was seen of the node before', () => {
+describe('the start of an incarnation', () => {
+  it('comes from its uptime if the node was not seen before', () => {
     expect(accept(new NodeIdentity(), run()).begunBy).toBe(-DAY_MS);
   });
 
-  it('stays what the first connection found, whatever the clock of the node does later', () => {
+  it('stays as the first connection finds it, even if the clock of the node is stepped', () => {
     const identity = new NodeIdentity();
     accept(identity, run({ begunBy: 0 }));
     expect(accept(identity, run({ begunBy: -DAY_MS, seenAt: 20 })).begunBy).toBe(0);
@@ -44,10 +44,10 @@ describe('the start of a run', () => {
   });
 
   it.each<[string, Partial<Incarnation>]>([
-    ['is another one', { startedAt: 2000 }],
-    ['is of another server', { server: 'b:3306:1' }],
+    ['differs from the earlier start', { startedAt: 2000 }],
+    ['belongs to another server', { server: 'b:3306:1' }],
   ])(
-    'is when it was seen, if it %s than before: its clock may have stepped at boot',
+    'is the time of its first connection if it %s, since the clock may step at boot',
     (_, change) => {
       const identity = new NodeIdentity();
       accept(identity, run());
@@ -57,12 +57,12 @@ describe('the start of a run', () => {
   );
 });
 
-describe('a run', () => {
+describe('an incarnation', () => {
   const first = { seenAt: 10_000 };
 
   it.each<[string, Partial<Incarnation>, Changes]>([
-    ['had begun before the last look, as far as its uptime says', { begunBy: 9_000 }, {}],
-    ['says a start that is a second off', { startedAt: 1001 }, {}],
+    ['began before the last connection by its uptime', { begunBy: 9_000 }, {}],
+    ['reports a start that differs by a second', { startedAt: 1001 }, {}],
   ])('is the same if it %s', (_, changes, ids) => {
     const identity = new NodeIdentity();
     const { run: number } = accept(identity, run(first));
@@ -72,13 +72,13 @@ describe('a run', () => {
 
   it.each<[string, Partial<Incarnation>, Changes]>([
     [
-      'may have begun after the last look: a server can start twice in a second',
+      'may have begun after the last connection: a server can start twice in a second',
       { begunBy: 10_001 },
       {},
     ],
-    ['has given out no higher id: its clock can stand still while it is off', {}, { ownId: 50n }],
-    ['says another start', { startedAt: 1002 }, {}],
-  ])('is another one, begun when it is seen, if it %s', (_, changes, ids) => {
+    ['assigns no higher session id: its clock can stand still while it is off', {}, { ownId: 50n }],
+    ['reports another start', { startedAt: 1002 }, {}],
+  ])('is a new one, which begins when it is seen, if it %s', (_, changes, ids) => {
     const identity = new NodeIdentity();
     const { run: number } = accept(identity, run(first));
     const later = accept(identity, run({ seenAt: 20_000, ...changes }), 'main', ids);
@@ -86,7 +86,7 @@ describe('a run', () => {
     expect(later.begunBy).toBe(20_000);
   });
 
-  it('is still known after another server stood in for a while', () => {
+  it('is still known after another server took its place', () => {
     const identity = new NodeIdentity();
     const { run: number } = accept(identity, run(first));
     accept(identity, run({ server: 'b:3306:1', seenAt: 20_000 }));
@@ -97,7 +97,7 @@ describe('a run', () => {
 describe('a proxy', () => {
   const refusal = { code: 'node_unavailable' };
 
-  it('that meets the id of its connection by chance is refused all the same', () => {
+  it('is refused even if the id of its greeting matches by chance', () => {
     const identity = new NodeIdentity();
     for (const greetingId of [28n, 29n, 30n, 31n, 32n, 31n, 31n]) {
       expect(() => accept(identity, run(), 'main', { ownId: 31n, greetingId })).toThrow(
@@ -106,7 +106,7 @@ describe('a proxy', () => {
     }
   });
 
-  it('that was taken away is forgotten after three connections that agree, and nothing kept before is used', () => {
+  it('is forgotten after three consistent connections, and earlier connections stay unused', () => {
     const identity = new NodeIdentity();
     const kept = accept(identity, run());
     expect(() => accept(identity, run(), 'main', { greetingId: 1n })).toThrow();
@@ -121,7 +121,7 @@ describe('a proxy', () => {
 describe('the spare port', () => {
   const refusal = { code: 'node_unavailable' };
 
-  it('may lead to the run that the main port reached, or to a later one', () => {
+  it('may reach the incarnation of the main port, or a later one', () => {
     const identity = new NodeIdentity();
     accept(identity, run());
     expect(accept(identity, run({ seenAt: 20 }), 'spare').begunBy).toBe(-DAY_MS);
@@ -129,14 +129,14 @@ describe('the spare port', () => {
     expect(accept(identity, later, 'spare').begunBy).toBe(20);
   });
 
-  it('must not lead to a run beside the one that the main port reached, whatever it is called', () => {
+  it('must not reach a different incarnation with the same server name', () => {
     const identity = new NodeIdentity();
     accept(identity, run());
     const beside = run({ startedAt: 900, begunBy: -DAY_MS - 100_000, seenAt: 20 });
     expect(() => accept(identity, beside, 'spare')).toThrow(expect.objectContaining(refusal));
   });
 
-  it('proves nothing by itself', () => {
+  it('is refused until the main port is reached', () => {
     const identity = new NodeIdentity();
     expect(() => accept(identity, run(), 'spare')).toThrow(expect.objectContaining(refusal));
     expect(() => accept(identity, run(), 'spare')).toThrow(expect.objectContaining(refusal));
@@ -154,7 +154,7 @@ describe('a connection', () => {
     expect(identity.isCurrent(first)).toBe(false);
   });
 
-  it('stays current although an older look ends late', () => {
+  it('stays current although an older connection is accepted late', () => {
     const identity = new NodeIdentity();
     const newer = accept(identity, run({ server: 'b:3306:1', seenAt: 30 }));
     accept(identity, run({ seenAt: 20 }));

@@ -21,7 +21,7 @@ const OWN = thread(77, 'one_connection');
 const APPLIER = thread(1, 'replica_sql', null);
 const APP = thread(2, 'one_connection');
 
-/** A service before a node that has these sessions and threads, and the statements about threads that the node heard. */
+/** Starts a service on a node with these sessions and threads. `asked` has the node's statements about threads. */
 async function serve(
   rows: Row[],
   threads: Row[] | Script,
@@ -53,18 +53,18 @@ const refuses =
   };
 
 describe('the threads behind a list', () => {
-  it('decide which of its rows are sessions, and are asked for once', async () => {
+  it('decide which of its rows are sessions, and are queried once', async () => {
     const { service, asked } = await serve([client(1), client(2)], [OWN, APPLIER, APP]);
     expect(await listed(service)).toEqual([2n]);
     expect((await service.kill([1n, 2n])).body).toEqual({
       processes_killed: [2n],
       processes_not_found: [1n],
     });
-    // A thread without a client can be of one that logs in.
+    // A thread without a client can belong to a session that is logging in.
     expect(asked).toEqual(['IS NOT NULL', 'IN (1)']);
   });
 
-  it('are asked for when a session is new', async () => {
+  it('are queried for a new session', async () => {
     const rows = [client(2)];
     const { service, asked } = await serve(rows, [OWN, APP, thread(3, 'slave_sql', null)]);
     expect(await listed(service)).toEqual([2n]);
@@ -73,7 +73,7 @@ describe('the threads behind a list', () => {
     expect(asked).toEqual(['IS NOT NULL', 'IN (3)']);
   });
 
-  it('are all read when many sessions are new', async () => {
+  it('are all read if many sessions are new', async () => {
     const rows = [client(2)];
     const { service, asked } = await serve(rows, [OWN, APP, thread(60, 'slave_sql', null)]);
     await listed(service);
@@ -84,7 +84,7 @@ describe('the threads behind a list', () => {
     expect(asked).toEqual(['IS NOT NULL', 'IS NOT NULL']);
   });
 
-  it('leave a session to the list whose thread they do not show', async () => {
+  it('leave a session without a thread to the list', async () => {
     const { service } = await serve([client(1), client(2)], [OWN, APPLIER]);
     expect(await listed(service)).toEqual([2n]);
     expect((await service.kill([2n])).body).toMatchObject({ processes_killed: [2n] });
@@ -95,13 +95,13 @@ describe('the threads behind a list', () => {
     ['do not exist', refuses(1146)],
     ['have no such column', refuses(1054)],
     ['are empty, without a performance schema', []],
-  ])('are not asked for again soon when they %s', async (_what, threads) => {
+  ])('are not queried again soon if they %s', async (_what, threads) => {
     const { service, asked } = await serve([client(1), client(2)], threads);
     for (let time = 0; time < 3; time += 1) expect(await listed(service)).toEqual([1n, 2n]);
     expect(asked).toHaveLength(1);
   });
 
-  it('are asked for again after another error', async () => {
+  it('are queried again after another error', async () => {
     let time = 0;
     const { service } = await serve([client(1), client(2)], (sql, connection) => {
       time += 1;
@@ -112,7 +112,7 @@ describe('the threads behind a list', () => {
     expect(await listed(service)).toEqual([2n]);
   });
 
-  it('are asked for over another connection when the line breaks', async () => {
+  it('are queried over another connection if the first one breaks', async () => {
     let time = 0;
     const { service } = await serve([client(1), client(2)], (_sql, connection) => {
       time += 1;
@@ -128,7 +128,7 @@ describe('the threads behind a list', () => {
 describe.each(servers.filter(({ flavour }) => flavour === 'mysql'))(
   'a GRANT on the threads of $flavour $version',
   (server) => {
-    it('counts after a minute on a connection that was denied before', async () => {
+    it('takes effect after a minute on a connection that was denied before', async () => {
       const user = `sc_ctl_${randomBytes(3).toString('hex')}`;
       await asRoot(server, async (root) => {
         await root.query(`CREATE USER ${user} IDENTIFIED BY '${user}'`);

@@ -18,7 +18,7 @@ describe('many KILLs at once', () => {
   const ids = Array.from({ length: 200 }, (_, index) => index + 1);
   const SOON = { sendBy: Infinity, deadline: Infinity };
 
-  /** Sends all of them to a scripted server. */
+  /** Sends all KILLs to a scripted server. */
   async function killAll(
     onKill: Script,
     limits = (): KillLimits => SOON,
@@ -53,7 +53,7 @@ describe('many KILLs at once', () => {
       if (sql === `KILL CONNECTION ${id}`) script(sql, connection);
       else connection.writeOk();
     };
-  /** As servers do, it answers nothing behind a statement that it has not answered. */
+  /** Like a real server, the script answers no statement after an unanswered one. */
   const from =
     (id: number, script: Script): Script =>
     (sql, connection) => {
@@ -68,7 +68,7 @@ describe('many KILLs at once', () => {
     [1094, 'not_found'],
     [1095, 'refused'],
     [1227, 'refused'],
-  ])('go on behind error %i', async (code, outcome) => {
+  ])('continue after error %i', async (code, outcome) => {
     const answer = await killAll(
       at(50, (_sql, connection) => {
         connection.writeError({ code, message: 'as scripted' });
@@ -88,7 +88,7 @@ describe('many KILLs at once', () => {
       },
     ],
     [
-      'no line any more',
+      'a lost connection',
       (_sql, connection) => {
         (connection as unknown as { stream: Socket }).stream.destroy();
       },
@@ -100,7 +100,7 @@ describe('many KILLs at once', () => {
       },
     ],
   ])(
-    'leave in doubt what was on the way, and unsent what was not, behind one that gets %s',
+    'are unknown if they were sent, and stay unsent otherwise, after one that gets %s',
     async (_what, script) => {
       const { told, unsent, isUsable } = await killAll(from(100, script));
       expect(told.slice(0, 99)).toEqual(Array.from({ length: 99 }, () => 'killed'));
@@ -117,7 +117,7 @@ describe('many KILLs at once', () => {
     expect(heard).toBeLessThanOrEqual(64);
   });
 
-  it('are no longer sent when the list is too old, and those on the way are told', async () => {
+  it('are no longer sent once the list is too old, and those already sent are reported', async () => {
     let sendBy = 0;
     const held: (() => void)[] = [];
     const hold: Script = (sql, connection) => {
@@ -142,7 +142,7 @@ describe('many KILLs at once', () => {
     expect(isUsable).toBe(true);
   });
 
-  it('are no longer sent once something forbids it, and those on the way are told', async () => {
+  it('are no longer sent once `unless` forbids it, and those already sent are reported', async () => {
     const node = await scriptedNode(
       ordinary((_sql, connection) => {
         connection.writeOk();

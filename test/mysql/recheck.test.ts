@@ -11,7 +11,7 @@ describe('while no name server answers for some names,', () => {
   let registry: Node[];
   let good: Node;
   let pings = 0;
-  /** Look-ups without an answer. */
+  /** The names of lookups without an answer. */
   let hanging: string[] = [];
   let isSick = false;
 
@@ -43,7 +43,7 @@ describe('while no name server answers for some names,', () => {
     jest.useRealTimers();
   });
 
-  it('at most one of them is looked up at a time for open connections, and each is still pinged', async () => {
+  it('at most one of those names is looked up at a time, and each open connection is still pinged', async () => {
     for (let reloads = 0; reloads < 3; reloads += 1) nodes.retain(registry);
     await until('every connection is pinged three times', () => {
       jest.advanceTimersByTime(1000);

@@ -12,7 +12,7 @@ const run = (number: number): Incarnation => ({
 });
 const NOW = run(1);
 
-/** A read whose answers are numbered, and that fails while `fails` is true. */
+/** A read that returns consecutive numbers, and fails while `fails` is true. */
 function counter() {
   const state = { count: 0, fails: false };
   const read = (): Promise<number> => {
@@ -23,7 +23,7 @@ function counter() {
 }
 
 describe('reads of the transactions', () => {
-  it('are shared by those that call before they are sent', async () => {
+  it('are shared by callers that arrive before they are sent', async () => {
     const { read } = counter();
     const reads = new SharedLockReads<number, number>();
     const first = reads.transactions(NOW, read);
@@ -33,7 +33,7 @@ describe('reads of the transactions', () => {
     expect(await reads.transactions(NOW, read)).toBe(3);
   });
 
-  it('are not shared between runs of a server', async () => {
+  it('are not shared between incarnations of a server', async () => {
     const { read } = counter();
     const reads = new SharedLockReads<number, number>();
     const both = [reads.transactions(NOW, read), reads.transactions(run(2), read)];
@@ -42,7 +42,7 @@ describe('reads of the transactions', () => {
 });
 
 describe('reads of the locks', () => {
-  it('are shared for a while', async () => {
+  it('are shared by concurrent callers, and by a caller shortly after', async () => {
     const { read } = counter();
     const reads = new SharedLockReads<number, number>();
     const all = Array.from({ length: 20 }, () => reads.locks(NOW, read));
@@ -51,7 +51,7 @@ describe('reads of the locks', () => {
     expect(await reads.locks(run(2), read)).toBe(2);
   });
 
-  it('are begun again after one that failed', async () => {
+  it('are repeated after a failed read', async () => {
     const { read, state } = counter();
     const reads = new SharedLockReads<number, number>();
     state.fails = true;
@@ -71,6 +71,6 @@ it.each([
   ['9.1.0', false],
   ['9.7.4-2', false],
   ['10.0.0', false],
-])('MySQL %s stops others while it shows its locks: %s', (version, isSlow) => {
+])('MySQL %s stalls other sessions while it shows its locks: %s', (version, isSlow) => {
   expect(isSlowVersion(version)).toBe(isSlow);
 });

@@ -47,30 +47,30 @@ describe('a TCP proxy before an echo server', () => {
     echo.close();
   });
 
-  /** Connects and says this. */
-  function say(text: string): Client {
+  /** Connects, and sends the text. */
+  function sendText(text: string): Client {
     const client = new Client(connect(proxy.port, '127.0.0.1'));
     clients.push(client);
     client.socket.write(text);
     return client;
   }
 
-  it('passes everything on, the end included, and counts', async () => {
-    const client = say('hello');
-    await client.hears('hello');
+  it('forwards all bytes and the end, and counts connections', async () => {
+    const client = sendText('hello');
+    await client.receives('hello');
     expect([proxy.connections, proxy.open, proxy.struck]).toEqual([1, 1, 0]);
 
     client.socket.end();
 
-    await client.meets('FIN');
+    await client.isClosedBy('FIN');
     await until('nothing is open', () => proxy.open === 0);
     expect(heard).toEqual([{ text: 'hello', fate: 'FIN' }]);
   });
 
-  it('passes on a megabyte unchanged', async () => {
+  it('forwards a megabyte unchanged', async () => {
     const text = 'abcdefgh'.repeat(131_072);
     proxy.injectAt('to client', 'never said', CUT);
-    await say(text).hears(text);
+    await sendText(text).receives(text);
   });
 
   it.each<{ direction: Direction; fault: Fault; fate: 'FIN' | 'RST' }>([
@@ -78,35 +78,41 @@ describe('a TCP proxy before an echo server', () => {
     { direction: 'to client', fault: CUT, fate: 'FIN' },
     { direction: 'to server', fault: RESET, fate: 'RST' },
     { direction: 'to client', fault: RESET, fate: 'RST' },
-  ])('$fault.kind at once, $direction: calls no server', async ({ direction, fault, fate }) => {
-    proxy.inject(direction, fault);
-    const client = say('hello');
-    await client.meets(fate);
-    expect(client.text).toBe('');
-    expect(heard).toEqual([]);
-  });
+  ])(
+    'opens no connection to the server for an immediate $fault.kind $direction',
+    async ({ direction, fault, fate }) => {
+      proxy.inject(direction, fault);
+      const client = sendText('hello');
+      await client.isClosedBy(fate);
+      expect(client.text).toBe('');
+      expect(heard).toEqual([]);
+    },
+  );
 
-  it('cuts after exactly so many bytes to the server', async () => {
+  it('cuts after an exact number of bytes to the server', async () => {
     proxy.inject('to server', CUT, { afterBytes: 3 });
-    await say('hello').meets('FIN');
-    await until('the server knows', () => heard[0]?.fate === 'FIN');
+    await sendText('hello').isClosedBy('FIN');
+    await until('the connection of the server has ended', () => heard[0]?.fate === 'FIN');
     expect(heard).toEqual([{ text: 'hel', fate: 'FIN' }]);
   });
 
-  it.each([CUT, RESET])('$kind after exactly so many bytes to the client', async (fault) => {
-    proxy.inject('to client', fault, { afterBytes: 5 });
-    const client = say('hello, world');
-    await until('the connection ended', () => client.fate !== 'open');
-    expect(client.text).toBe('hello');
-  });
+  it.each([CUT, RESET])(
+    'applies a $kind after an exact number of bytes to the client',
+    async (fault) => {
+      proxy.inject('to client', fault, { afterBytes: 5 });
+      const client = sendText('hello, world');
+      await until('the connection ended', () => client.fate !== 'open');
+      expect(client.text).toBe('hello');
+    },
+  );
 
-  it('finds a text across chunks and forwards it before it resets', async () => {
+  it('finds a text across chunks, and forwards it before the reset', async () => {
     proxy.injectAt('to server', 'KILL 17', RESET);
-    const client = say('first KI');
-    await client.hears('first KI');
+    const client = sendText('first KI');
+    await client.receives('first KI');
     client.socket.write('LL 17, more');
-    await client.meets('RST');
-    await until('the server knows', () => heard[0]?.fate === 'FIN');
+    await client.isClosedBy('RST');
+    await until('the connection of the server has ended', () => heard[0]?.fate === 'FIN');
     expect(heard[0]?.text).toBe('first KILL 17');
   });
 
@@ -115,62 +121,62 @@ describe('a TCP proxy before an echo server', () => {
     ['across chunks', ['first KI', 'LL 17'], 'first KI'],
   ])('cuts before a text is complete: %s', async (_, [first = '', second], arrived) => {
     proxy.injectAt('to server', 'KILL 17', CUT, { when: 'before' });
-    const client = say(first);
+    const client = sendText(first);
     if (second !== undefined) {
-      await client.hears(first);
+      await client.receives(first);
       client.socket.write(second);
     }
-    await client.meets('FIN');
-    await until('the server knows', () => heard[0]?.fate === 'FIN');
+    await client.isClosedBy('FIN');
+    await until('the connection of the server has ended', () => heard[0]?.fate === 'FIN');
     expect(heard[0]?.text).toBe(arrived);
   });
 
-  it('swallows the answer to a text, and releases it when healed', async () => {
+  it('holds back the answer to a text, and releases it with a flush', async () => {
     proxy.injectAt('to server', 'KILL 17', BLACK_HOLE, { faulty: 'to client' });
-    const client = say('first');
-    await client.hears('first');
+    const client = sendText('first');
+    await client.receives('first');
     client.socket.write(' KILL 17');
     await until('the server heard all', () => heard[0]?.text === 'first KILL 17');
 
     proxy.heal();
-    await say('other').hears('other');
+    await sendText('other').receives('other');
     expect([client.text, client.fate]).toEqual(['first', 'open']);
 
     proxy.heal({ flush: true });
-    await client.hears('first KILL 17');
+    await client.receives('first KILL 17');
   });
 
-  it('cuts when a text is answered, before the answer', async () => {
+  it('cuts once a text is answered, and does not forward the answer', async () => {
     proxy.injectAt('to server', 'KILL 17', CUT, { when: 'answered' });
-    const client = say('first');
-    await client.hears('first');
+    const client = sendText('first');
+    await client.receives('first');
     client.socket.write(' KILL 17');
-    await client.meets('FIN');
-    await until('the server knows', () => heard[0]?.fate === 'FIN');
+    await client.isClosedBy('FIN');
+    await until('the connection of the server has ended', () => heard[0]?.fate === 'FIN');
     expect([client.text, heard[0]?.text, proxy.struck]).toEqual(['first', 'first KILL 17', 1]);
   });
 
-  it('holds a text back even after its sender has gone, and delivers it late', async () => {
+  it('holds back a text after its sender has disconnected, and delivers it late', async () => {
     proxy.injectAt('to server', 'KILL 17', BLACK_HOLE, { when: 'before' });
-    const client = say('first KILL 17');
+    const client = sendText('first KILL 17');
     await until('it is held', () => proxy.struck === 1);
-    await client.hears('first ');
+    await client.receives('first ');
     client.socket.destroy();
     await once(client.socket, 'close');
-    await say('other').hears('other');
+    await sendText('other').receives('other');
     expect(heard[0]).toEqual({ text: 'first ', fate: 'open' });
 
     proxy.heal({ flush: true });
 
-    await until('the server knows', () => heard[0]?.fate === 'FIN');
+    await until('the connection of the server has ended', () => heard[0]?.fate === 'FIN');
     expect(heard[0]?.text).toBe('first KILL 17');
   });
 
-  it('passes a reset of the client on', async () => {
-    const client = say('hello');
-    await client.hears('hello');
+  it('forwards a reset of the client', async () => {
+    const client = sendText('hello');
+    await client.receives('hello');
     client.socket.resetAndDestroy();
-    await until('the server knows', () => heard[0]?.fate === 'RST');
+    await until('the connection of the server has ended', () => heard[0]?.fate === 'RST');
     await until('nothing is open', () => proxy.open === 0);
   });
 
@@ -178,112 +184,113 @@ describe('a TCP proxy before an echo server', () => {
     await proxy.close();
     // Nothing listens on the port of the discard service.
     proxy = await TcpProxy.start('127.0.0.1', 9);
-    await say('hello').meets('RST');
+    await sendText('hello').isClosedBy('RST');
   });
 
   it('delays each chunk, in order', async () => {
     proxy.inject('to server', { kind: 'delay', ms: 100 });
     const start = performance.now();
-    const client = say('a');
+    const client = sendText('a');
     await until('the proxy has it', () => proxy.struck === 1);
     client.socket.write('b');
-    await client.hears('ab');
+    await client.receives('ab');
     expect(performance.now() - start).toBeGreaterThanOrEqual(99);
   });
 
-  it('lets so many bytes through in a second, in order, and the end behind them', async () => {
+  it('limits the bytes per second, and forwards the end after them', async () => {
     proxy.inject('to server', { kind: 'bandwidth', bytesPerSecond: 100 });
     const start = performance.now();
-    const client = say('hello, world');
+    const client = sendText('hello, world');
     client.socket.end();
-    await client.hears('hello, world');
+    await client.receives('hello, world');
     expect(performance.now() - start).toBeGreaterThanOrEqual(119);
-    await client.meets('FIN');
+    await client.isClosedBy('FIN');
     expect(heard).toEqual([{ text: 'hello, world', fate: 'FIN' }]);
   });
 
-  it('finds a text that comes through a narrow line', async () => {
+  it('finds a text at a limited bandwidth', async () => {
     proxy.inject('to server', { kind: 'bandwidth', bytesPerSecond: 500 });
     proxy.injectAt('to server', 'KILL 17', CUT);
-    await say('first KILL 17, more').meets('FIN');
-    await until('the server knows', () => heard[0]?.fate === 'FIN');
+    await sendText('first KILL 17, more').isClosedBy('FIN');
+    await until('the connection of the server has ended', () => heard[0]?.fate === 'FIN');
     expect(heard[0]?.text).toBe('first KILL 17');
   });
 
   describe.each([
     ['at once', 0, ''],
     ['later', 5, 'hello'],
-  ])('half-open %s', (_when, afterBytes, arrived) => {
-    it('to the client: the server is told of an end and the client is not, until it is flushed', async () => {
+  ])('with a half-open fault %s', (_when, afterBytes, arrived) => {
+    it('to the client, ends the connection of the server, and that of the client with a flush', async () => {
       proxy.inject('to client', HALF_OPEN, { afterBytes, connections: 1 });
-      const client = say('hello');
-      await client.hears(arrived);
+      const client = sendText('hello');
+      await client.receives(arrived);
       await until('it is struck', () => proxy.struck === 1);
-      if (afterBytes > 0) await until('the server knows', () => heard[0]?.fate === 'FIN');
+      if (afterBytes > 0)
+        await until('the connection of the server has ended', () => heard[0]?.fate === 'FIN');
       client.socket.write(', world');
-      await say('other').hears('other');
+      await sendText('other').receives('other');
       expect([client.text, client.fate]).toEqual([arrived, 'open']);
 
       proxy.heal({ flush: true });
 
-      await client.meets('FIN');
+      await client.isClosedBy('FIN');
       expect(heard.map(({ text }) => text)).not.toContain('hello, world');
     });
 
-    it('to the server: the client is told of an end and the server is not, until it is flushed', async () => {
+    it('to the server, ends the connection of the client, and that of the server with a flush', async () => {
       proxy.inject('to server', HALF_OPEN, { afterBytes });
-      const client = say('hello');
-      await client.meets('FIN');
+      const client = sendText('hello');
+      await client.isClosedBy('FIN');
       client.socket.destroy();
       await until('the server got what was before', () => heard[0]?.text === arrived);
       expect(heard).toEqual([{ text: arrived, fate: 'open' }]);
 
       proxy.heal({ flush: true });
 
-      await until('the server knows', () => heard[0]?.fate === 'FIN');
+      await until('the connection of the server has ended', () => heard[0]?.fate === 'FIN');
     });
   });
 
   it.each<{ late: Direction }>([{ late: 'to client' }, { late: 'to server' }])(
-    'closes slowly $late: the end comes later there, and nothing before it',
+    'delays the end $late by a slow close, and forwards nothing before it',
     async ({ late }) => {
       proxy.inject(late, { kind: 'slow close', ms: 100 }, { afterBytes: 5 });
       const start = performance.now();
-      const client = say('hello, world');
+      const client = sendText('hello, world');
       const fates = [() => client.fate, () => heard[0]?.fate];
       const [lateFate, soonFate] = late === 'to client' ? fates : fates.reverse();
-      await until('one side knows', () => soonFate?.() === 'FIN');
-      await until('the other side knows', () => lateFate?.() === 'FIN');
+      await until('the connection of one side has ended', () => soonFate?.() === 'FIN');
+      await until('the connection of the other side has ended', () => lateFate?.() === 'FIN');
       expect(performance.now() - start).toBeGreaterThanOrEqual(99);
       expect(late === 'to client' ? client.text : heard[0]?.text).toBe('hello');
     },
   );
 
-  it('strikes what is open, and nothing that comes later', async () => {
-    const open = [say('1'), say('2')];
-    for (const [index, client] of open.entries()) await client.hears(String(index + 1));
+  it('strikes open connections, and no later ones', async () => {
+    const open = [sendText('1'), sendText('2')];
+    for (const [index, client] of open.entries()) await client.receives(String(index + 1));
 
     proxy.strike('to client', BLACK_HOLE);
     for (const { socket } of open) socket.write('more');
-    await say('3').hears('3');
+    await sendText('3').receives('3');
     await until('the server heard all', () =>
       heard.every(({ text }) => text !== '1' && text !== '2'),
     );
     expect([open.map(({ text }) => text), proxy.struck]).toEqual([['1', '2'], 2]);
 
     proxy.strike('to client', RESET);
-    for (const client of open) await client.meets('RST');
+    for (const client of open) await client.isClosedBy('RST');
   });
 
-  it('strikes only so many connections, and none once healed', async () => {
+  it('strikes a limited number of connections, and none once healed', async () => {
     proxy.inject('to client', CUT, { connections: 2 });
-    await say('1').meets('FIN');
-    await say('2').meets('FIN');
-    await say('3').hears('3');
+    await sendText('1').isClosedBy('FIN');
+    await sendText('2').isClosedBy('FIN');
+    await sendText('3').receives('3');
     proxy.inject('to client', CUT);
-    await say('4').meets('FIN');
+    await sendText('4').isClosedBy('FIN');
     proxy.heal();
-    await say('5').hears('5');
+    await sendText('5').receives('5');
     expect([proxy.connections, proxy.struck]).toEqual([5, 3]);
   });
 });
@@ -301,7 +308,7 @@ describe.each(servers)('a TCP proxy before $flavour $version', (server) => {
   async function open({ direct = false } = {}): Promise<Connection> {
     const target = direct ? server : { ...server, host: '127.0.0.1', port: proxy.port };
     const connection = await connectAs(target, server.root);
-    // mysql2 throws what happens between two statements, if nobody listens.
+    // Without a listener, mysql2 throws an error that occurs between two statements.
     connection.on('error', () => undefined);
     opened.push(connection);
     return connection;
@@ -312,7 +319,7 @@ describe.each(servers)('a TCP proxy before $flavour $version', (server) => {
     return rows;
   }
 
-  it('lets a statement through', async () => {
+  it('forwards a statement', async () => {
     expect(await ask()).toEqual([{ it: 'answer' }]);
     expect(proxy.connections).toBe(1);
   });
@@ -324,8 +331,8 @@ describe.each(servers)('a TCP proxy before $flavour $version', (server) => {
     ['before the statement', 'to server', 'SELECT', 'before'],
     ['after the statement', 'to server', 'AS it', 'after'],
     ['in the answer', 'to client', 'answ', 'after'],
-  ])('%s', (_, direction, at, when) => {
-    it.each([CUT, RESET])('$kind makes the client fail', async (fault) => {
+  ])('with a fault %s', (_, direction, at, when) => {
+    it.each([CUT, RESET])('makes the client fail with a $kind', async (fault) => {
       if (typeof at === 'number') proxy.inject(direction, fault, { afterBytes: at });
       else proxy.injectAt(direction, at, fault, { when });
       await expect(ask()).rejects.toMatchObject({
@@ -351,21 +358,21 @@ describe.each(servers)('a TCP proxy before $flavour $version', (server) => {
       return (await liveIds(server)).has(victim);
     }
 
-    it('cuts before it reaches the server', async () => {
+    it('cuts before the KILL reaches the server', async () => {
       proxy.injectAt('to server', kill, CUT, { when: 'before' });
       const killer = await open();
       await expect(killer.query(kill)).rejects.toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
-      await until('the server let the killer go', () => hasGone(killer));
+      await until('the server has closed the connection of the killer', () => hasGone(killer));
       expect(await isAlive()).toBe(true);
     });
 
-    it('resets after it reached the server', async () => {
+    it('resets after the KILL has reached the server', async () => {
       proxy.injectAt('to server', kill, RESET);
       await expect((await open()).query(kill)).rejects.toMatchObject({ code: 'ECONNRESET' });
       await until('the victim is gone', async () => !(await isAlive()));
     });
 
-    it('swallows the answer to it', async () => {
+    it('holds back the answer to the KILL', async () => {
       proxy.injectAt('to server', kill, BLACK_HOLE, { faulty: 'to client' });
       const killer = await open();
       let isAnswered = false;
@@ -376,7 +383,7 @@ describe.each(servers)('a TCP proxy before $flavour $version', (server) => {
       await answer;
     });
 
-    it('holds it back, and releases it after its sender gave up', async () => {
+    it('holds back the KILL, and releases it after its sender has disconnected', async () => {
       proxy.injectAt('to server', kill, BLACK_HOLE, { when: 'before' });
       const killer = await open();
       killer.query(kill).catch(() => undefined);
@@ -397,7 +404,7 @@ describe.each(servers)('a TCP proxy before $flavour $version', (server) => {
   }
 });
 
-/** The client's end of a connection: what it heard, and how that ended. */
+/** The client's end of a connection: the text that it received, and how the connection ended. */
 class Client {
   readonly socket: Socket;
   text = '';
@@ -410,12 +417,12 @@ class Client {
     socket.on('error', () => (this.fate = 'RST'));
   }
 
-  async hears(text: string): Promise<void> {
+  async receives(text: string): Promise<void> {
     await until('the client has heard it', () => this.text.length >= text.length);
     expect(this.text).toBe(text);
   }
 
-  async meets(fate: 'FIN' | 'RST'): Promise<void> {
+  async isClosedBy(fate: 'FIN' | 'RST'): Promise<void> {
     await until('the connection ended', () => this.fate !== 'open');
     expect(this.fate).toBe(fate);
   }

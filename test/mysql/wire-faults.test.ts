@@ -35,20 +35,20 @@ const MARIADB = '10.11.6-MariaDB';
 const NOT_PINNED =
   "The server at the node's address is not the one that server_uuid or server_identity names. Correct that line or the address in the registry.";
 
-describe('a node that cannot be spoken to', () => {
+describe('a node', () => {
   const cases: readonly [string, () => Promise<Node>, string][] = [
     [
-      'accepts and says nothing',
+      'accepts the connection and sends nothing',
       () => rawServer(() => undefined),
       'The node did not answer within 1000 ms.',
     ],
     [
-      'closes at once',
+      'closes the connection at once',
       () => rawServer((socket) => socket.end()),
       'The connection to the node was lost.',
     ],
     [
-      'has no connection left, in place of a greeting',
+      'sends an error for too many connections in place of a greeting',
       () =>
         rawServer((socket) =>
           socket.end(Buffer.from('17000000ff1004546f6f206d616e7920636f6e6e656374696f6e73', 'hex')),
@@ -61,12 +61,12 @@ describe('a node that cannot be spoken to', () => {
       'The connection to the node was lost.',
     ],
     [
-      'logs in and hangs',
+      'accepts the login and hangs',
       () => scriptedNode(() => undefined),
       'The node did not answer within 1000 ms.',
     ],
     [
-      'hangs in the list',
+      'hangs during the list',
       () =>
         scriptedNode((sql, connection) => {
           if (sql !== 'SHOW PROCESSLIST') ordinary()(sql, connection);
@@ -83,10 +83,10 @@ describe('a node that cannot be spoken to', () => {
       "The node's process list does not show the control connection that reads it, so its ids cannot be trusted. A proxy stands in between, the node is shutting down, or performance_schema_show_processlist is on while the performance schema is off.",
     ],
     ...[
-      { what: 'is of another account', User: 'app' },
+      { what: 'belongs to another account', User: 'app' },
       { what: 'runs another statement', Info: 'SELECT 1' },
     ].map(({ what, ...changes }): [string, () => Promise<Node>, string] => [
-      `shows our id, but it ${what}`,
+      `shows our id on a session that ${what}`,
       () =>
         scriptedNode((sql, connection) => {
           const row = { ...own(), ...changes };
@@ -106,12 +106,12 @@ describe('a node that cannot be spoken to', () => {
       'The node returned a process list that cannot be read.',
     ],
     [
-      'says that it is no MySQL',
+      'reports the version of another product',
       () => scriptedNode(ordinary(undefined, { version: 'PostgreSQL' })),
       'The node does not answer as MySQL, MariaDB or TiDB do.',
     ],
     [
-      'lacks a function that it should have',
+      'lacks a standard function',
       () =>
         scriptedNode((sql, connection) => {
           if (/^SELECT .*VERSION/.test(sql)) connection.writeError({ code: 1305, message: '' });
@@ -125,7 +125,7 @@ describe('a node that cannot be spoken to', () => {
       NOT_PINNED,
     ],
     [
-      'is another server than its server_identity says',
+      'is another server than its server_identity names',
       async () => ({ ...(await scriptedNode(ordinary())), serverIdentity: 'b:3306:1' }),
       NOT_PINNED,
     ],
@@ -137,7 +137,7 @@ describe('a node that cannot be spoken to', () => {
       ['CONNECTION ADMIN ON *.*', 'GRANT PROCESS, SUPER ON *.* TO `a`@`%`', '11.8.9-MariaDB'],
       ['CONNECTION_ADMIN ON *.*', 'GRANT PROCESS ON *.* TO `a`@`%`', TIDB],
     ].map(([lacking, grants, version]): [string, () => Promise<Node>, string] => [
-      `has given us ${String(grants)} on ${String(version)}`,
+      `shows ${String(grants)} on ${String(version)}`,
       () => scriptedNode(ordinary(undefined, { version, grants })),
       `The control account lacks a privilege on the node: GRANT ${String(lacking)}, or make the role that has it a default role.`,
     ]),
@@ -148,12 +148,12 @@ describe('a node that cannot be spoken to', () => {
     ],
   ];
 
-  it.each(cases)('%s', async (_what, start, message) => {
+  it.each(cases)('is unavailable if it %s', async (_what, start, message) => {
     await expect(use(await start())).rejects.toMatchObject({ code: 'node_unavailable', message });
   });
 });
 
-/** Kills sessions 1 and 2 on a server that answers KILLs by the script; what the server heard, and the outcomes. */
+/** Kills sessions 1 and 2 on a scripted server. Returns the statements that the server received, and the outcomes. */
 async function killBoth(
   onKill: Script,
   options: {
@@ -199,7 +199,7 @@ describe('the version that a probe reports', () => {
     ['5.7.25-TiDB-v7.1.0-alpha-123-gabc', 'tidb', '7.1'],
     ['8.0.11-TiDB-v9.0.0-beta.2.pre-1-gabc-dirty', 'tidb', '9.0'],
     ['8.0.11-TiDB-None', 'tidb', 'unknown'],
-  ])('takes %s for %s %s', async (version, flavour, reported) => {
+  ])('is read from %s as %s %s', async (version, flavour, reported) => {
     const node = await scriptedNode(ordinary(askedByProbe, { version }));
     const { server } = await new MysqlNodes().probe(node, Infinity);
     expect(server).toMatchObject({ flavour, version: reported });
@@ -227,11 +227,11 @@ describe('a KILL', () => {
       },
       ['killed', 'killed'],
     ],
-    ['names nobody: 1094', error(1094), ['not_found', 'killed']],
+    ['names an unknown id: 1094', error(1094), ['not_found', 'killed']],
     ['is denied: 1095', error(1095), ['refused', 'killed']],
     ['is forbidden: 1227', error(1227), ['refused', 'killed']],
     ['meets the end of our own connection: 1317', error(1317), ['unknown', 'not_sent']],
-    ["meets MariaDB's limit for statements: 1969", error(1969), ['unknown', 'not_sent']],
+    ["meets MariaDB's statement timeout: 1969", error(1969), ['unknown', 'not_sent']],
     ['meets a shutdown: 1053', error(1053), ['unknown', 'not_sent']],
     ['gets no answer', () => undefined, ['unknown', 'not_sent']],
     [
@@ -241,7 +241,7 @@ describe('a KILL', () => {
       },
       ['unknown', 'not_sent'],
     ],
-  ])('%s', async (_what, onKill, expected) => {
+  ])('that %s has the right outcome', async (_what, onKill, expected) => {
     const { heard, outcomes } = await killBoth(onKill);
 
     expect(outcomes).toEqual(expected);
@@ -265,7 +265,7 @@ describe('a KILL', () => {
       expect(troubles[0]).toMatch(reason);
     });
 
-    it('names the reason after the grants were read once, however many are denied', async () => {
+    it('names the reason of many refusals after one read of the grants', async () => {
       const rows = Array.from({ length: 100 }, (_, index) => client(100 + index));
       let reads = 0;
       const onEach = (sql: string): void => {
@@ -297,7 +297,7 @@ describe('a KILL', () => {
       expect(told).toEqual(expected);
     });
 
-    it('says so where the grants cannot be read again', async () => {
+    it('names both possible reasons if the grants cannot be read again', async () => {
       let reads = 0;
       const place = await scriptedNode((sql, connection) => {
         if (sql === 'SHOW GRANTS' && (reads += 1) > 1) return;
@@ -317,7 +317,7 @@ describe('a KILL', () => {
     });
   });
 
-  it('by a procedure that is not there says so', async () => {
+  it('by a missing procedure names the procedure in its error', async () => {
     const { outcomes, troubles } = await killBoth(
       (_sql, connection) => {
         connection.writeError({ code: 1305, message: 'as scripted' });
@@ -330,7 +330,7 @@ describe('a KILL', () => {
     );
   });
 
-  it('on TiDB says so, and a warning with its OK is a refusal', async () => {
+  it('on TiDB contains TIDB, and is refused if its OK has a warning', async () => {
     const { heard, outcomes } = await killBoth(
       (sql, connection) => {
         if (sql === 'SHOW WARNINGS') {
@@ -346,7 +346,7 @@ describe('a KILL', () => {
     expect(heard).toEqual(['KILL TIDB CONNECTION 1', 'SHOW WARNINGS', 'KILL TIDB CONNECTION 2']);
   });
 
-  it('on TiDB goes to the same run of the server although the clock of the service is stepped', async () => {
+  it('on TiDB reaches the same incarnation although the clock of the service is stepped', async () => {
     const node = await scriptedNode(ordinary(undefined, { version: TIDB }));
     const start = (): Promise<number> =>
       new MysqlNodes().withConnection(node, Infinity, ({ incarnation }) =>
@@ -361,7 +361,7 @@ describe('a KILL', () => {
     expect(Math.abs(after - before)).toBeLessThanOrEqual(1);
   });
 
-  it('goes through the procedure of RDS where the node says so', async () => {
+  it('calls the procedure of RDS if the registry says so', async () => {
     const { heard, outcomes } = await killBoth(
       (sql, connection) => {
         if (sql.includes('(1)')) connection.writeError({ code: 1644, message: 'Cannot kill' });
@@ -409,48 +409,54 @@ describe('a KILL', () => {
   it.each<[string, Partial<Node>, (id: number) => string]>([
     [TIDB, {}, (id) => `KILL TIDB CONNECTION ${id}`],
     [MYSQL, { killWith: 'rds_kill' }, (id) => `CALL mysql.rds_kill(${id})`],
-  ])('of a batch waits for the answer to the last on %s with %o', async (version, more, sql) => {
-    const ids = [1, 2, 3, 4];
-    const grants = GRANTS.replace(' ON', ', EXECUTE ON');
-    const [heard, told]: [string[], [bigint, string][]] = [[], []];
-    const script: Script = (asked, connection) => {
-      heard.push(asked);
-      if (asked === sql(2)) connection.writeError({ code: 1227, message: 'as scripted' });
-      else if (asked !== sql(3)) connection.writeOk();
-    };
-    const rows = ids.map(client);
-    const node = { ...(await scriptedNode(ordinary(script, { version, grants, rows }))), ...more };
-    await new MysqlNodes().withConnection(node, Infinity, async (connection) => {
-      const listed = (await connection.list(Infinity)).rows.filter(({ user }) => user === 'app');
-      const sessions = listed.map((row) => sessionOf({ ...row, id: row.id ?? '' }));
-      const unsent = await connection.killAhead(
-        sessions,
-        { sendBy: Infinity, deadline: Infinity },
-        ({ id }, { outcome }) => told.push([id, outcome]),
-      );
-      expect(unsent.map(({ id }) => id)).toEqual([4n]);
-    });
-    expect(heard).toEqual([1, 2, 3].map(sql));
-    expect(told).toEqual([
-      [1n, 'killed'],
-      [2n, 'refused'],
-      [3n, 'unknown'],
-    ]);
-  });
+  ])(
+    'of a batch waits for the answer to the previous one on %s with %o',
+    async (version, more, sql) => {
+      const ids = [1, 2, 3, 4];
+      const grants = GRANTS.replace(' ON', ', EXECUTE ON');
+      const [heard, told]: [string[], [bigint, string][]] = [[], []];
+      const script: Script = (asked, connection) => {
+        heard.push(asked);
+        if (asked === sql(2)) connection.writeError({ code: 1227, message: 'as scripted' });
+        else if (asked !== sql(3)) connection.writeOk();
+      };
+      const rows = ids.map(client);
+      const node = {
+        ...(await scriptedNode(ordinary(script, { version, grants, rows }))),
+        ...more,
+      };
+      await new MysqlNodes().withConnection(node, Infinity, async (connection) => {
+        const listed = (await connection.list(Infinity)).rows.filter(({ user }) => user === 'app');
+        const sessions = listed.map((row) => sessionOf({ ...row, id: row.id ?? '' }));
+        const unsent = await connection.killAhead(
+          sessions,
+          { sendBy: Infinity, deadline: Infinity },
+          ({ id }, { outcome }) => told.push([id, outcome]),
+        );
+        expect(unsent.map(({ id }) => id)).toEqual([4n]);
+      });
+      expect(heard).toEqual([1, 2, 3].map(sql));
+      expect(told).toEqual([
+        [1n, 'killed'],
+        [2n, 'refused'],
+        [3n, 'unknown'],
+      ]);
+    },
+  );
 
-  it('is not sent to a node that refuses the login, whose connection is let go of', async () => {
+  it('is not sent to a node that refuses the login, and the connection is closed', async () => {
     let open = 0;
     const node = await rawServer((socket) => {
       open += 1;
       socket.on('close', () => (open -= 1));
-      // Keeps the line open after its refusal.
+      // The node keeps the connection open after its refusal.
       socket.write(Buffer.from('17000000ff1004546f6f206d616e7920636f6e6e656374696f6e73', 'hex'));
     });
     await expect(use(node)).rejects.toMatchObject({ code: 'node_unavailable' });
     await until('the socket is closed', () => open === 0);
   });
 
-  it('that hangs leaves no connection behind', async () => {
+  it('to a silent node leaves no connection behind', async () => {
     let open = 0;
     const node = await scriptedNode(ordinary());
     const proxy = createServer((socket) => {
@@ -465,7 +471,7 @@ describe('a KILL', () => {
     await until('the socket is closed', () => open === 0);
   });
 
-  it('that had to wait for its turn is sent only by a list that is still fresh', async () => {
+  it('that waits in the queue beyond the age of its list is sent after a new list', async () => {
     const heard: string[] = [];
     const held: (() => void)[] = [];
     const script = ordinary((sql, connection) => {
@@ -506,8 +512,8 @@ describe('a KILL', () => {
   });
 });
 
-describe('a look at what could be done on a node', () => {
-  it('leaves the connection that requests share to them, however long they make it wait', async () => {
+describe('a probe of a node', () => {
+  it('uses its own connection while requests share a slow one', async () => {
     const late = (answer: () => void, connection: Parameters<Script>[1]): void => {
       setTimeout(() => {
         connection.sequenceId = 1;
@@ -539,7 +545,7 @@ describe('a look at what could be done on a node', () => {
     await nodes.probe(node, Infinity);
     await listed;
     await nodes.withConnection(node, Infinity, (connection) => connection.list(Infinity));
-    // The look reads a list of its own, over a connection of its own.
+    // The probe reads its own list over its own connection.
     expect([over.length, new Set(over).size, over[0] === over[2]]).toEqual([3, 2, true]);
     nodes.close();
   });
