@@ -118,7 +118,7 @@ describe('a list', () => {
 });
 
 describe('a kill', () => {
-  it('that is a dry run has an outcome of its own, and the ids that the node would refuse', async () => {
+  it('that is a dry run has its own outcome, and the ids that the node would refuse', async () => {
     const ids =
       '"processes_killed":[7],"processes_not_found":[],"processes_failed":[8],"processes_unknown":[]';
     const processes = '[{"id":7,"outcome":"would_kill"},{"id":8,"outcome":"failed"}]';
@@ -270,11 +270,11 @@ describe('a kill', () => {
     expect(api.came).toHaveLength(2);
   });
 
-  it('that is aborted is unknown in the middle, and rejects before it began', async () => {
+  it('that is aborted is unknown if it has begun, and rejects otherwise', async () => {
     api.acts = [() => undefined];
     const abort = new AbortController();
     const killing = client.kill(nodeKey, [7n], { signal: abort.signal });
-    await until('the request has come', () => api.came.length === 1);
+    await until('the request has arrived', () => api.came.length === 1);
     abort.abort(new Error('enough'));
     expect((await killing).unknown).toEqual([7n]);
     await expect(client.kill(nodeKey, [7n], { signal: abort.signal })).rejects.toThrow('enough');

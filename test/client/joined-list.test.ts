@@ -35,7 +35,7 @@ function range(from: number, to: number): bigint[] {
 
 describe('the pages of a list', () => {
   it.each([0, 1, 99, 100, 101, 199, 200, 3000])(
-    'are joined when there are %d sessions',
+    'are joined if there are %d sessions',
     async (count) => {
       const all = range(1, count + 1);
       expect((await join(all)).ids).toEqual(all);

@@ -18,7 +18,7 @@ const vectors = (
 ).filter(({ authorization }) => authorization.startsWith('SDK-HMAC-SHA256'));
 
 describe('a signature', () => {
-  it('has three vectors of the official signer', () => {
+  it('is checked against three vectors of the official signer', () => {
     expect(vectors).toHaveLength(3);
   });
 
