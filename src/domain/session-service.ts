@@ -2,6 +2,7 @@ import { ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
 import { KillBatch } from './kill-batch.ts';
 import type { Capabilities, Node, NodeKey, NodeRegistry, Nodes } from './node.ts';
+import { SessionLocks } from './session-locks.ts';
 import { SessionSelector, type SessionRules } from './session-snapshot.ts';
 import { sessionOf, type Session } from './session.ts';
 import { PageCache, type ListedRow } from './user-sessions.ts';
@@ -42,6 +43,8 @@ export interface SessionServiceParts {
 
 /** Lists and ends the user sessions of nodes. */
 export class SessionService {
+  /** The locks that the sessions wait for. */
+  readonly locks: SessionLocks;
   readonly #parts: Required<SessionServiceParts>;
   readonly #selector: SessionSelector;
   readonly #pages = new PageCache();
@@ -57,6 +60,8 @@ export class SessionService {
       ...parts,
     };
     this.#selector = new SessionSelector(parts.rules, this.#parts.onSharedAccount);
+    const find = (key: NodeKey): Node => this.#find(key);
+    this.locks = new SessionLocks({ nodes: parts.nodes, selector: this.#selector, find });
   }
 
   /**

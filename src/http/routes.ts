@@ -6,6 +6,7 @@ import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { keepHash } from './extensions.ts';
+import { createLocksController } from './locks-controller.ts';
 import { createNodesController } from './nodes-controller.ts';
 import { processesBody } from './processes-body.ts';
 import { createProcessesController, type RequestLimits } from './processes-controller.ts';
@@ -22,12 +23,22 @@ import {
   type Step,
 } from './route-steps.ts';
 import { limitCaller, type MakeCounters } from './throttle.ts';
-import { extensions, killReason, nodeIds, noQuery, page, projectId } from './validators.ts';
+import {
+  extensions,
+  killReason,
+  nodeIds,
+  noQuery,
+  page,
+  projectId,
+  waitingPid,
+} from './validators.ts';
 
 const NODES = '/v3/:project_id/nodes';
 const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';
 const PROCESSES = `${NODE}/processes`;
 const CAPABILITIES = `${NODE}/capabilities`;
+const LOCK_WAIT = `${NODE}/process/lock-wait`;
+const BLOCKERS = `${NODE}/blockers`;
 const MAX_URI_LENGTH = 8192;
 
 /** Adds the routes of the API. The steps of a route run in the order of its line. */
@@ -62,6 +73,7 @@ export function addApiRoutes(
   );
   const controller = createProcessesController(sessions, limits, log, idempotentResponses);
   const nodesController = createNodesController(sessions, limits);
+  const locks = createLocksController(sessions.locks, limits);
 
   router
     .route(PROCESSES)
@@ -75,6 +87,14 @@ export function addApiRoutes(
   router
     .route(NODES)
     .get(...readableGet, chain(...mayListNodes, validate(...page)), nodesController.list)
+    .all(methodOnlyGet);
+  router
+    .route(LOCK_WAIT)
+    .get(...readableGet, chain(...mayList, validate(...waitingPid)), locks.lockWait)
+    .all(methodOnlyGet);
+  router
+    .route(BLOCKERS)
+    .get(...readableGet, chain(...mayList, validate(noQuery)), locks.blockers)
     .all(methodOnlyGet);
 }
 

@@ -146,6 +146,27 @@ export const page: readonly Check<ProjectPathIds>[] = [
   ofQuery(noOther(['limit', 'offset'])),
 ];
 
+/** Checks of GET …/process/lock-wait: `pid` (bigint), and no other query parameter. */
+export const waitingPid: readonly Check[] = [
+  {
+    chain: query(
+      'pid',
+      problem(
+        'parameter_wrong',
+        'pid must be an integer from 1 to 9223372036854775807, given once.',
+        'pid必须为1到9223372036854775807的整数，且只能出现一次。',
+      ),
+    )
+      .isString()
+      .matches(/^[1-9]\d{0,18}$/)
+      .bail()
+      .customSanitizer(BigInt)
+      .custom((pid: bigint) => pid < 2n ** 63n),
+    concerns: () => true,
+  },
+  ofQuery(noOther(['pid'])),
+];
+
 /** Parses a query string for Express. Unlike Express's own parser it also reads parameters past the thousandth. */
 export function parseQuery(text: string): object {
   return parseQueryString(text, '&', '=', { maxKeys: 0 });

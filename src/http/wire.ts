@@ -131,8 +131,8 @@ export function answerError(audit: Audit): ErrorRequestHandler {
   };
 }
 
-// Each key is listed, so that no future field of `Session` reaches callers by accident.
-function sessionBody({ id, user, host, db, command, time, state, info }: Session): object {
+/** Returns a session on the wire. Each key is listed, so that no future field of `Session` reaches callers by accident. */
+export function sessionBody({ id, user, host, db, command, time, state, info }: Session): object {
   return { id, user, host, db, command, time, state, info };
 }
 

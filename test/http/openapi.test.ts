@@ -8,7 +8,10 @@ import { fakeNode, nodeKey } from '../support/ids.ts';
 import { departures, mismatch, openapi, watched, type Operation } from '../support/openapi.ts';
 import { createService, TOKEN } from '../support/service.ts';
 
-const { app } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
+const nodes = new FakeNodes();
+// The id of the examples.
+nodes.connect({ id: '2075425' });
+const { app } = createService({ registry: [fakeNode], nodes });
 const rows = Object.values(ERROR_TABLE);
 
 const operations = Object.entries(openapi.paths).flatMap(([template, item]) => {
@@ -20,11 +23,18 @@ const operations = Object.entries(openapi.paths).flatMap(([template, item]) => {
   return Object.entries(methods).map(([method, operation]) => ({
     name: `${method.toUpperCase()} ${template}`,
     method,
-    path,
+    path: path + requiredQuery(operation),
     parameters,
     operation,
   }));
 });
+
+/** The query of the examples of those parameters that must be there. */
+function requiredQuery({ parameters = [] }: Operation): string {
+  const given = parameters.filter((one) => one.in === 'query' && one.required === true);
+  const query = given.map(({ name, example }) => `${name}=${String(example)}`).join('&');
+  return query === '' ? '' : `?${query}`;
+}
 
 function send(method: string, path: string, token?: string): request.Test {
   const sent = request(app)[method as 'delete'](path);

@@ -1,0 +1,117 @@
+import type { RequestHandler } from 'express';
+import { matchedData } from 'express-validator';
+import type { Blocker, Wait } from '../domain/lock-report.ts';
+import type { LockSource, LockTransaction } from '../domain/locks.ts';
+import type { LockCause, SessionLocks } from '../domain/session-locks.ts';
+import type { Language } from '../errors.ts';
+import type { RequestLimits } from './processes-controller.ts';
+import { requestContext } from './request-context.ts';
+import type { PathIds } from './route-steps.ts';
+import { nodeKey } from './validators.ts';
+import { sendJson, sessionBody } from './wire.ts';
+
+/** The handlers of a node's locks. Each runs once everything about its request is valid. */
+export interface LocksController {
+  /** Answers GET …/process/lock-wait with the reason why a session waits. */
+  readonly lockWait: RequestHandler<PathIds>;
+  /** Answers GET …/blockers with all who block others. */
+  readonly blockers: RequestHandler<PathIds>;
+}
+
+/** Creates the handlers of a node's locks. */
+export function createLocksController(
+  locks: SessionLocks,
+  { requestTimeoutMs }: Pick<RequestLimits, 'requestTimeoutMs'>,
+): LocksController {
+  return {
+    async lockWait(req, res) {
+      const { pid } = matchedData<{ pid: bigint }>(req);
+      const deadline = requestContext(res).receivedAt + requestTimeoutMs;
+      sendJson(res, 200, causeBody(await locks.causeOf(nodeKey(req.params), pid, deadline)));
+    },
+
+    async blockers(req, res) {
+      const { receivedAt, language } = requestContext(res);
+      const report = await locks.blockers(nodeKey(req.params), receivedAt + requestTimeoutMs);
+      const { row, metadata } = report.sources;
+      sendJson(res, 200, {
+        blockers: report.blockers.map((blocker) => blockerBody(blocker, report.hasTransactions)),
+        waits: report.waits.map(waitBody),
+        ...(report.isTruncated && { truncated: true }),
+        sources: { row: sourceBody(row, language), metadata: sourceBody(metadata, language) },
+      });
+    },
+  };
+}
+
+// Each key is listed, so that no future field of the report reaches callers by accident. A key that is undefined is not sent.
+function blockerBody(blocker: Blocker, hasTransactions: boolean): object {
+  const { id, session, transaction, isPrepared } = blocker;
+  const isInternal = id === null && !isPrepared;
+  return {
+    id,
+    ...(session && sessionBody(session)),
+    ...(hasTransactions && !isInternal && { transaction: transactionBody(transaction) }),
+    is_root: blocker.isRoot,
+    waiters: blocker.waiters,
+    direct_waiters: blocker.directWaiters,
+    can_be_killed: blocker.canBeKilled,
+    ...(isPrepared && { prepared: true }),
+  };
+}
+
+function transactionBody(transaction: LockTransaction | undefined): object | null {
+  if (transaction === undefined) return null;
+  const { state, seconds, rowsLocked, rowsModified } = transaction;
+  return { state, seconds, rows_locked: rowsLocked, rows_modified: rowsModified };
+}
+
+function waitBody(wait: Wait): object {
+  const { id, waitsFor, kind, seconds, db, table, index, mode, data, name } = wait;
+  return { id, waits_for: waitsFor, kind, seconds, db, table, index, mode, data, name };
+}
+
+function sourceBody(source: LockSource, language: Language): string {
+  return source === 'available' ? source : source[language];
+}
+
+// The names are those of the published API.
+function causeBody(cause: LockCause | undefined): object {
+  if (cause === undefined) return {};
+  const { waiter, seconds, lock, root } = cause;
+  const isRow = lock?.kind === 'row';
+  return {
+    abnormal_root_cause: {
+      abnormal_type: 'LOCK_WAIT',
+      lock_root_cause: {
+        locked_pid: waiter.id,
+        locked_sql: waiter.info,
+        wait_seconds: seconds,
+        ...(lock && {
+          lock_db: lock.db,
+          lock_table: lock.table,
+          lock_index: isRow ? lock.index : '',
+          lock_mode: lock.mode,
+          lock_data: isRow ? lock.data : '',
+        }),
+        ...(root && rootBody(root)),
+      },
+    },
+  };
+}
+
+/** Returns an empty object for an internal thread, of which callers learn nothing. */
+function rootBody({ id, session, transaction, isPrepared, threadId }: Blocker): object {
+  if (id === null && !isPrepared) return {};
+  return {
+    blocker_pid: id ?? undefined,
+    blocker_state: transaction?.state,
+    blocker_age: transaction?.seconds,
+    blocker_rows_locked: transaction?.rowsLocked,
+    blocker_rows_modified: transaction?.rowsModified,
+    blocker_current_sql: session && (session.info === '' ? [] : [session.info]),
+    blocker_host: session?.host,
+    blocker_command: session?.command,
+    blocker_thread_id: threadId,
+  };
+}
