@@ -1,10 +1,12 @@
 import { SessionControlError } from './errors.ts';
+import { blockersOf, lockCauseOf, type Blockers, type LockCause } from './locks.ts';
 import { joinPages } from './joined-list.ts';
 import { nodePageOf, type NodeEntry, type NodePage, type ProjectNodes } from './nodes.ts';
 import { perform, type Credentials, type RequestSettings } from './requests.ts';
 import type { Capabilities, NodeAddress, Session, Target, Termination } from './session.ts';
 import { batches, bodyText, joined, NO_TERMINATION, unanswered } from './termination.ts';
-import { createTransport, type TlsOptions, type Transport } from './transport.ts';
+import { createTransport, type HttpAnswer } from './transport.ts';
+import type { TlsOptions, Transport } from './transport.ts';
 import { capabilitiesOf, pageOf, terminationOf, type SessionPage } from './wire.ts';
 
 /** The service, the credentials of the caller, and how requests are sent. */
@@ -86,14 +88,7 @@ export class SessionControlClient {
     node: NodeAddress,
     { offset = 0, limit = 100, signal }: Page = {},
   ): Promise<SessionPage> {
-    return perform(this.#settings, {
-      method: 'GET',
-      path: `${pathOf(node)}/processes?limit=${limit}&offset=${offset}`,
-      isRepeatable: true,
-      timeoutMs: this.#timeoutMs,
-      signal,
-      read: pageOf,
-    });
+    return this.#get(node, `processes?limit=${limit}&offset=${offset}`, pageOf, signal);
   }
 
   /**
@@ -130,14 +125,21 @@ export class SessionControlClient {
 
   /** Returns what the service can do on the node. Rejects like `list`. */
   async capabilities(node: NodeAddress, signal?: AbortSignal): Promise<Capabilities> {
-    return perform(this.#settings, {
-      method: 'GET',
-      path: `${pathOf(node)}/capabilities`,
-      isRepeatable: true,
-      timeoutMs: this.#timeoutMs,
-      signal,
-      read: capabilitiesOf,
-    });
+    return this.#get(node, 'capabilities', capabilitiesOf, signal);
+  }
+
+  /** Returns which sessions of the node block which. Rejects like `list`. */
+  async blockers(node: NodeAddress, signal?: AbortSignal): Promise<Blockers> {
+    return this.#get(node, 'blockers', blockersOf, signal);
+  }
+
+  /** Returns why a session waits for a lock, or undefined if it waits for nobody. Rejects like `list`, also if no user session has the id. */
+  async lockWait(
+    node: NodeAddress,
+    id: bigint,
+    signal?: AbortSignal,
+  ): Promise<LockCause | undefined> {
+    return this.#get(node, `process/lock-wait?pid=${id}`, lockCauseOf, signal);
   }
 
   /**
@@ -169,6 +171,22 @@ export class SessionControlClient {
       options.onProgress?.(result);
     }
     return result;
+  }
+
+  #get<T>(
+    node: NodeAddress,
+    path: string,
+    read: (answer: HttpAnswer) => T,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    return perform(this.#settings, {
+      method: 'GET',
+      path: `${pathOf(node)}/${path}`,
+      isRepeatable: true,
+      timeoutMs: this.#timeoutMs,
+      signal,
+      read,
+    });
   }
 
   #killSome(

@@ -6,6 +6,7 @@ export {
 } from './client.ts';
 export { SessionControlError, type ErrorFacts, type ErrorKind } from './errors.ts';
 export { requestToken, type IssuedToken, type PasswordLogin } from './keystone.ts';
+export type { Blocker, Blockers, LockCause, Transaction, Wait, WantedLock } from './locks.ts';
 export type { CallerFacts, NodeEntry, NodePage, ProjectNodes } from './nodes.ts';
 export type { Credentials } from './requests.ts';
 export type {

@@ -9,7 +9,8 @@ export interface SessionPage {
   readonly total: number;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+/** The fields of a JSON object. */
+export type Fields = Readonly<Record<string, unknown>>;
 
 const OUTCOMES: readonly string[] = [
   'gone',
@@ -25,8 +26,7 @@ const OUTCOMES: readonly string[] = [
 
 /** Reads the answer to GET …/processes. Throws a `SessionControlError` if the answer is an error or malformed. */
 export function pageOf(answer: HttpAnswer): SessionPage {
-  const fields = fieldsOf(answer);
-  if (answer.status !== 200) throw errorOf(answer, fields);
+  const fields = okFieldsOf(answer);
   return {
     sessions: list(answer, fields['processes']).map((entry) => sessionOf(answer, entry)),
     total: Number(integer(answer, fields['total_count'])),
@@ -56,8 +56,7 @@ export function terminationOf(answer: HttpAnswer): Termination {
 
 /** Reads the answer to GET …/capabilities. Throws like `pageOf`. */
 export function capabilitiesOf(answer: HttpAnswer): Capabilities {
-  const fields = fieldsOf(answer);
-  if (answer.status !== 200) throw errorOf(answer, fields);
+  const fields = okFieldsOf(answer);
   const optional = <T>(name: string, read: (answer: HttpAnswer, value: unknown) => T) =>
     fields[name] === null || fields[name] === undefined ? undefined : read(answer, fields[name]);
   return {
@@ -74,6 +73,13 @@ export function capabilitiesOf(answer: HttpAnswer): Capabilities {
     secondOpinion: optional('second_opinion', flag),
     cutHosts: optional('cut_hosts', (from, value) => Number(integer(from, value))),
   };
+}
+
+/** Returns the JSON object of a 200, with integers as bigints. Throws a `SessionControlError` if the answer is an error or malformed. */
+export function okFieldsOf(answer: HttpAnswer): Fields {
+  const fields = fieldsOf(answer);
+  if (answer.status !== 200) throw errorOf(answer, fields);
+  return fields;
 }
 
 /** Returns the JSON object of an answer, with integers as bigints. Returns an empty object for an error answer that holds no JSON object. */
@@ -115,7 +121,7 @@ function kindOf(status: number): ErrorKind {
   return status >= 400 ? 'refused' : 'malformed';
 }
 
-function sessionOf(answer: HttpAnswer, entry: unknown): Session {
+export function sessionOf(answer: HttpAnswer, entry: unknown): Session {
   const fields = record(answer, entry);
   return {
     id: integer(answer, fields['id']),
