@@ -2,10 +2,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { Node } from '../../src/domain/node.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { LockStage, SCENES } from '../support/lock-scenes.ts';
-import { lookAtLocks } from '../support/look-at-locks.ts';
+import { blockersOf, lockWaitOf, lookAtLocks, withService } from '../support/look-at-locks.ts';
 import { asRoot, createAccounts, nodeOn, processList, servers } from '../support/server.ts';
 import type { Server } from '../support/server.ts';
+import type { TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
+
+interface RootCause {
+  readonly lock_root_cause: { readonly blocker_pid: bigint };
+}
 
 const TABLES = {
   mysql: ['data_lock_waits', 'data_locks', 'metadata_locks', 'threads'],
@@ -36,6 +41,11 @@ describe.each(kinds)('the locks of %s', (kind) => {
           `GRANT SELECT ON performance_schema.${table} TO '${server.control.user}'@'%'`,
         );
       }
+      if (kind === 'mariadb') return;
+      // They show which sessions MySQL protects.
+      for (const table of ['global_grants', 'user']) {
+        await root.query(`GRANT SELECT ON mysql.${table} TO '${server.control.user}'@'%'`);
+      }
     });
   });
   afterAll(() => own.stop());
@@ -51,31 +61,69 @@ describe.each(kinds)('the locks of %s', (kind) => {
   const allEnded = (): Promise<unknown[]> => Promise.all(stage.waiting.map(({ ended }) => ended));
 
   it.each(Object.entries(SCENES))(
-    'have roots whose end frees all waiters: %s',
-    async (_, build) => {
+    'have roots that DELETE ends to free all waiters: %s',
+    async (name, build) => {
       await set();
       const expected = (await build(stage)).map(({ id }) => id);
+      // The root account of MySQL has SYSTEM_USER, and the control account has not.
+      const isProtected = kind === 'mysql' && name.includes('FLUSH TABLES WITH READ LOCK');
 
-      const { blockers, waits, sources } = await lookAtLocks(node);
+      await withService(node, async (service) => {
+        const { blockers, waits, sources } = await blockersOf(service);
 
-      expect(sources).toEqual({ row: 'available', metadata: 'available' });
-      const roots = blockers.filter(({ isRoot }) => isRoot);
-      expect(roots.map(({ id }) => id).sort()).toEqual([...expected].sort());
-      expect(roots.map(({ waiters }) => waiters)).toEqual(expected.map(() => stage.waiting.length));
-      expect(new Set(waits.map(({ id }) => id))).toEqual(
-        new Set(stage.waiting.map(({ id }) => id)),
-      );
-      for (const wait of waits.filter((each) => each.kind === 'row')) {
-        const [db, text] = [server.app.user, expect.any(String) as unknown];
-        expect(wait).toMatchObject({ db, table: text, index: text, mode: text, data: text });
-      }
-      for (const { id, canBeKilled } of roots) {
-        expect(canBeKilled).toBe(true);
-        await end(id);
-      }
+        expect(sources).toEqual({ row: 'available', metadata: 'available' });
+        const roots = blockers.filter((blocker) => blocker['is_root']);
+        expect(roots.map(({ id }) => id).sort()).toEqual([...expected].sort());
+        expect(roots.map((root) => root['waiters'])).toEqual(
+          expected.map(() => BigInt(stage.waiting.length)),
+        );
+        expect(new Set(waits.map(({ id }) => id))).toEqual(
+          new Set(stage.waiting.map(({ id }) => id)),
+        );
+        for (const wait of waits.filter((each) => each['kind'] === 'row')) {
+          const [db, text] = [server.app.user, expect.any(String) as unknown];
+          expect(wait).toMatchObject({ db, table: text, index: text, mode: text, data: text });
+        }
+        for (const root of roots) expect(root['can_be_killed']).toBe(!isProtected);
+        await expectRootCauses(service, expected);
+        const killed = await service.kill(roots.map(({ id }) => id ?? 0n));
+        if (isProtected) {
+          expect(killed).toMatchObject({ status: 500, body: { processes_failed: expected } });
+          for (const id of expected) await end(id);
+        } else expect(killed).toMatchObject({ status: 200, body: { processes_not_found: [] } });
+      });
       expect((await allEnded()).filter((error) => error !== undefined)).toEqual([]);
     },
   );
+
+  /** Asks for the first and for the last waiter why they wait: for a root. */
+  async function expectRootCauses(service: TestService, roots: readonly bigint[]): Promise<void> {
+    for (const waiter of [stage.waiting[0], stage.waiting.at(-1)]) {
+      const { status, body } = await lockWaitOf(service, waiter?.id ?? 0n);
+      expect([status, body]).toMatchObject([
+        200,
+        {
+          abnormal_root_cause: {
+            abnormal_type: 'LOCK_WAIT',
+            lock_root_cause: {
+              locked_pid: waiter?.id,
+              locked_sql: expect.any(String) as unknown,
+              wait_seconds: expect.anything() as unknown,
+              lock_mode: expect.any(String) as unknown,
+              blocker_current_sql: [],
+              blocker_command: 'Sleep',
+            },
+          },
+        },
+      ]);
+      const { lock_root_cause: cause } = (body as { abnormal_root_cause: RootCause })
+        .abnormal_root_cause;
+      expect(roots).toContain(cause.blocker_pid);
+    }
+    for (const root of roots) {
+      expect((await lockWaitOf(service, root)).body).toEqual({});
+    }
+  }
 
   it('have two roots in a cycle of a row lock with GET_LOCK, and either can be ended', async () => {
     await set();

@@ -2,6 +2,7 @@ import { lockReport, type LockReport } from '../../src/domain/lock-report.ts';
 import { userSessions } from '../../src/domain/client-filter.ts';
 import type { Node } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
+import { createService, type Answer, type TestService } from './service.ts';
 
 /** Returns who blocks whom on a node, over a connection of its own: nothing is shared with an earlier look. */
 export async function lookAtLocks(node: Node): Promise<LockReport> {
@@ -21,4 +22,38 @@ export async function lookAtLocks(node: Node): Promise<LockReport> {
   } finally {
     nodes.close();
   }
+}
+
+/** The answer to GET …/blockers. */
+export interface BlockersAnswer {
+  readonly blockers: readonly ({ readonly id: bigint | null } & Readonly<
+    Record<string, unknown>
+  >)[];
+  readonly waits: readonly Readonly<Record<string, unknown>>[];
+  readonly sources: object;
+}
+
+/** Runs `work` with a service over this node, whose connections and shared reads are its own. */
+export async function withService<T>(
+  node: Node,
+  work: (service: TestService) => Promise<T>,
+): Promise<T> {
+  const nodes = new MysqlNodes();
+  try {
+    return await work(createService({ registry: [node], nodes }));
+  } finally {
+    nodes.close();
+  }
+}
+
+/** GET …/blockers. */
+export async function blockersOf(service: TestService): Promise<BlockersAnswer> {
+  const { status, body } = await service.get('/blockers');
+  if (status !== 200) throw new Error(`the status is ${status}`);
+  return body as BlockersAnswer;
+}
+
+/** GET …/process/lock-wait. */
+export async function lockWaitOf(service: TestService, pid: bigint): Promise<Answer> {
+  return service.get(`/process/lock-wait?pid=${pid}`);
 }

@@ -39,6 +39,8 @@ export interface TestService {
   find(ids: readonly bigint[]): Promise<Answer>;
   /** Sends a GET with this query. */
   list(query?: string, key?: NodeKey): Promise<Answer>;
+  /** GET of what is below the path of the node, such as `/blockers`. */
+  get(path: string): Promise<Answer>;
   /** The sessions of every page of the list. */
   listAll(): Promise<ListedSession[]>;
 }
@@ -145,6 +147,11 @@ export function createService(settings: ServiceSettings): TestService {
     app,
     events,
     list,
+    async get(path) {
+      const node = processesPath().replace(/\/processes$/, '');
+      const sent = request(app).get(`${node}${path}`).set('X-Auth-Token', TOKEN);
+      return answer(await sent);
+    },
     async listAll() {
       const sessions: ListedSession[] = [];
       for (;;) {
