@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RowDataPacket } from 'mysql2/promise';
-import { startServer } from '../../tools/own-server.ts';
+import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { openSession, type ClientSession } from '../support/client-session.ts';
 import {
   asRoot,
@@ -10,7 +10,8 @@ import {
   servers,
   type Server,
 } from '../support/server.ts';
-import { createService } from '../support/service.ts';
+import { blockersOf, lockWaitOf, withService } from '../support/look-at-locks.ts';
+import { createService, type TestService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
 for (const { flavour, version, canHavePair } of servers) {
@@ -23,6 +24,7 @@ function testInternalThreads(flavour: Server['flavour']): void {
   // The test starts its own servers: a shared one may lack a binary log, and must not get a replica.
   let source: Server;
   let replica: Server;
+  let replicaNode: OwnServer;
   const stops: (() => Promise<void>)[] = [];
   const opened: ClientSession[] = [];
 
@@ -31,7 +33,7 @@ function testInternalThreads(flavour: Server['flavour']): void {
       const node = await startServer(flavour, { arguments: [`--server-id=${id}`] });
       stops.push(() => node.stop());
       if (id === '1') source = await createAccounts(node);
-      else replica = await createAccounts(node);
+      else [replicaNode, replica] = [node, await createAccounts(node)];
     }
     await replicate(source, replica);
   }, 120_000);
@@ -109,6 +111,142 @@ function testInternalThreads(flavour: Server['flavour']): void {
     expect(after.filter((row) => row['Command'] === 'Killed')).toEqual([]);
     await expectReplication(source, replica, 'after_threads');
   });
+
+  it('shows of an applier that blocks and waits only that somebody is blocked', async () => {
+    // Accounts of its own: other tests need a control account with fewer grants.
+    const server = await createAccounts(replicaNode);
+    await asRoot(replica, async (root) => {
+      const tables = ['data_lock_waits', 'data_locks', 'metadata_locks', 'threads'];
+      for (const table of flavour === 'mysql' ? tables : []) {
+        const name = `performance_schema.${table}`;
+        await root.query(`GRANT SELECT ON ${name} TO '${server.control.user}'@'%'`);
+      }
+    });
+    await asRoot(source, async (root) => {
+      await root.query('CREATE DATABASE locks');
+      await root.query('CREATE TABLE locks.t (id INT PRIMARY KEY, v INT) ENGINE = InnoDB');
+      await root.query('INSERT INTO locks.t VALUES (1, 0), (2, 0), (3, 0)');
+    });
+    await expectReplication(source, replica, 'after_locks');
+    await asRoot(replica, async (root) => {
+      await root.query(`GRANT ALL ON locks.* TO '${server.app.user}'@'%'`);
+      // Only the replica has it: its applier holds row 3 for long, and waits for nobody.
+      await root.query(
+        'CREATE TRIGGER locks.slow BEFORE UPDATE ON locks.t FOR EACH ROW BEGIN IF NEW.id = 3 THEN DO SLEEP(600); END IF; END',
+      );
+    });
+    const [holder, waiter, another] = [
+      await openSession(server),
+      await openSession(server),
+      await openSession(server),
+    ];
+    opened.push(holder, waiter, another);
+    const lock = (session: ClientSession, row: number): Promise<unknown> =>
+      session.connection.query(`SELECT * FROM locks.t WHERE id = ${row} FOR UPDATE`);
+    const ids = [holder.id, waiter.id, another.id];
+
+    // The applier holds row 1, for which a client waits. It waits for row 2, which another client holds.
+    await holder.connection.query('BEGIN');
+    await lock(holder, 2);
+    await write(['UPDATE locks.t SET v = 1 WHERE id = 1', 'UPDATE locks.t SET v = 1 WHERE id = 2']);
+    await untilWaiting(replica, 1);
+    await withService(nodeOn(server), async (service) => {
+      const sources = { row: 'available', metadata: 'available' };
+      expect(await blockersOf(service)).toEqual({ blockers: [], waits: [], sources });
+      expect((await lockWaitOf(service, holder.id)).body).toEqual({});
+    });
+    const got = lock(waiter, 1);
+    await untilWaiting(replica, 2);
+    await withService(nodeOn(server), async (service) => {
+      const { blockers, waits } = await blockersOf(service);
+      expect(blockers).toMatchObject([
+        { id: holder.id, is_root: true, waiters: 1n, direct_waiters: 0n, can_be_killed: true },
+        { id: null, is_root: false },
+      ]);
+      expect(blockers[1]).toEqual(internalBlocker(false));
+      expect(waits).toMatchObject([{ id: waiter.id, waits_for: null, kind: 'row', table: 't' }]);
+      const { body } = await lockWaitOf(service, waiter.id);
+      expect(causeIn(body)).toMatchObject({ locked_pid: waiter.id, blocker_pid: holder.id });
+      expect((await lockWaitOf(service, holder.id)).body).toEqual({});
+      await expectNothingLearnt(service, ids);
+    });
+    await holder.connection.query('ROLLBACK');
+    await got;
+
+    // The applier holds row 3, and waits for nobody.
+    await write(['UPDATE locks.t SET v = 1 WHERE id = 3']);
+    await until('the trigger runs', async () =>
+      (await processList(replica)).some((row) => row['State'] === 'User sleep'),
+    );
+    lock(another, 3).catch(() => undefined);
+    await untilWaiting(replica, 1);
+    await withService(nodeOn(server), async (service) => {
+      const { blockers, waits } = await blockersOf(service);
+      expect(blockers).toEqual([internalBlocker(true)]);
+      expect(waits).toMatchObject([{ id: another.id, waits_for: null, kind: 'row', table: 't' }]);
+      const cause = causeIn((await lockWaitOf(service, another.id)).body);
+      expect(cause).toMatchObject({ locked_pid: another.id, lock_table: 't' });
+      expect(Object.keys(cause).filter((key) => key.startsWith('blocker_'))).toEqual([]);
+      await expectNothingLearnt(service, ids);
+    });
+  });
+
+  /** Writes one transaction on the source, as statements: for these the replica has a trigger. */
+  async function write(statements: readonly string[]): Promise<void> {
+    await asRoot(source, async (root) => {
+      await root.query("SET SESSION binlog_format = 'STATEMENT'");
+      await root.query('BEGIN');
+      for (const statement of statements) await root.query(statement);
+      await root.query('COMMIT');
+    });
+  }
+
+  /** Shows that each internal thread is like an id that nobody has, and that the list has none of them. */
+  async function expectNothingLearnt(
+    service: TestService,
+    clients: readonly bigint[],
+  ): Promise<void> {
+    const nobody = await lockWaitOf(service, 4_000_000_000n);
+    expect(nobody).toMatchObject({ status: 404, body: { error_code: 'DBS.290013' } });
+    const threads = (await processList(replica)).filter((row) => row['User'] === 'system user');
+    expect(threads.length).toBeGreaterThanOrEqual(2);
+    for (const id of idsOf(threads)) {
+      const { status, body } = await lockWaitOf(service, id);
+      expect([status, body]).toEqual([nobody.status, nobody.body]);
+    }
+    const { body } = await service.list();
+    const listed = (body as { processes: { id: bigint }[] }).processes.map(({ id }) => id);
+    expect(body).toMatchObject({ total_count: BigInt(listed.length) });
+    expect(listed).toEqual(expect.arrayContaining([...clients]));
+    expect(listed.filter((id) => idsOf(threads).includes(id))).toEqual([]);
+  }
+}
+
+/** What is shown of an internal thread for which one session waits. */
+function internalBlocker(isRoot: boolean): object {
+  const counts = { waiters: 1n, direct_waiters: 1n };
+  return { id: null, is_root: isRoot, ...counts, can_be_killed: false };
+}
+
+function causeIn(body: unknown): object {
+  return (body as { abnormal_root_cause: { lock_root_cause: object } }).abnormal_root_cause
+    .lock_root_cause;
+}
+
+/** Returns when this many transactions wait for row locks. */
+async function untilWaiting(server: Server, count: number): Promise<void> {
+  const waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+  // Polled faster, the server does not renew what it shows.
+  await until(
+    `${count} wait`,
+    async () =>
+      asRoot(server, async (root) => {
+        const [rows] = await root.query<RowDataPacket[]>(waiting);
+        return rows.length === count;
+      }),
+    60_000,
+    200,
+  );
 }
 
 function idsOf(rows: readonly (RowDataPacket | undefined)[]): bigint[] {
