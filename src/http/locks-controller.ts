@@ -100,9 +100,8 @@ function causeBody(cause: LockCause | undefined): object {
   };
 }
 
-/** Returns an empty object for an internal thread, of which callers learn nothing. */
-function rootBody({ id, session, transaction, isPrepared, threadId }: Blocker): object {
-  if (id === null && !isPrepared) return {};
+// Of an internal thread the report has none of these.
+function rootBody({ id, session, transaction, threadId }: Blocker): object {
   return {
     blocker_pid: id ?? undefined,
     blocker_state: transaction?.state,

@@ -1,13 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { gzipSync } from 'node:zlib';
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createListener } from '../../src/http/listener.ts';
-import { openSession, type ClientSession } from '../support/client-session.ts';
+import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
 import { nodeKey, processesPath } from '../support/ids.ts';
-import { liveIds, nodeOn, servers } from '../support/server.ts';
+import { asRoot, liveIds, nodeOn, servers, type Account } from '../support/server.ts';
 import { createService } from '../support/service.ts';
 import { ACCESS_KEY, sign } from '../support/sign.ts';
 import { until } from '../support/until.ts';
@@ -41,7 +42,11 @@ type SdkCredentials = new () => {
 };
 
 describe.each(servers)('a signing client on $flavour $version', (server) => {
-  const service = createService({ registry: [nodeOn(server)], accessKeys: [ACCESS_KEY] });
+  // It may read more than the control account of the other tests.
+  const reader: Account = { user: `sc_locks_${randomUUID().slice(0, 8)}`, password: randomUUID() };
+  const lockNode = nodeOn(server, { nodeId: `${'1'.repeat(32)}no07`, ...reader });
+  const registry = [nodeOn(server), lockNode];
+  const service = createService({ registry, accessKeys: [ACCESS_KEY] });
   const opened: ClientSession[] = [];
   let listener: HttpServer;
   let endpoint = '';
@@ -78,10 +83,10 @@ describe.each(servers)('a signing client on $flavour $version', (server) => {
   }
 
   // Generated clients of the service describe their requests to the core in this form.
-  function toSdk(method: 'GET' | 'DELETE', more: object): object {
+  function toSdk(method: 'GET' | 'DELETE', more: object, call = 'processes'): object {
     return {
       method,
-      url: '/v3/{project_id}/instances/{instance_id}/nodes/{node_id}/processes',
+      url: `/v3/{project_id}/instances/{instance_id}/nodes/{node_id}/${call}`,
       contentType: 'application/json',
       queryParams: {},
       pathParams: {
@@ -123,6 +128,71 @@ describe.each(servers)('a signing client on $flavour $version', (server) => {
     });
     await until('the victim is gone', async () => !(await liveIds(server)).has(victim.id));
     expect((await liveIds(server)).has(bystander.id)).toBe(true);
+  });
+
+  it('with the official SDK learns why a session waits', async () => {
+    const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
+    const tables = ['data_lock_waits', 'data_locks', 'metadata_locks', 'threads'];
+    await asRoot(server, async (root) => {
+      await root.query(`CREATE USER ${reader.user}@'%' IDENTIFIED BY '${reader.password}'`);
+      await root.query(`GRANT PROCESS, ${killAny} ON *.* TO ${reader.user}@'%'`);
+      for (const table of server.flavour === 'mysql' ? tables : []) {
+        await root.query(`GRANT SELECT ON performance_schema.${table} TO ${reader.user}@'%'`);
+      }
+    });
+    const [root, waiter] = [await open(), await open()];
+    const db = server.app.user;
+    await root.connection.query(`CREATE TABLE ${db}.sdk (id INT PRIMARY KEY) ENGINE = InnoDB`);
+    await root.connection.query(`INSERT INTO ${db}.sdk VALUES (1)`);
+    await root.connection.query('BEGIN');
+    await root.connection.query(`DELETE FROM ${db}.sdk WHERE id = 1`);
+    const sql = `SELECT * FROM ${db}.sdk WHERE id = 1 FOR UPDATE`;
+    runUnwatched(waiter, sql);
+    const ask = (pid: bigint): Promise<object> => {
+      const more = { queryParams: { pid: Number(pid) } };
+      const options = toSdk('GET', more, 'process/lock-wait') as { pathParams: object };
+      options.pathParams = { ...options.pathParams, node_id: lockNode.nodeId };
+      return sdk().sendRequest(options);
+    };
+    let answer: object = {};
+    await until(
+      'it waits',
+      async () => {
+        answer = await ask(waiter.id);
+        return 'blocker_pid' in (causeIn(answer) ?? {});
+      },
+      60_000,
+      200,
+    );
+
+    expect(causeIn(answer)).toMatchObject({
+      locked_pid: Number(waiter.id),
+      locked_sql: sql,
+      wait_seconds: expect.any(Number) as unknown,
+      lock_db: db,
+      lock_table: 'sdk',
+      lock_index: 'PRIMARY',
+      lock_mode: expect.stringMatching(/^X/) as unknown,
+      lock_data: '1',
+      blocker_pid: Number(root.id),
+      blocker_state: 'RUNNING',
+      blocker_age: expect.any(Number) as unknown,
+      blocker_rows_locked: expect.any(Number) as unknown,
+      blocker_rows_modified: 1,
+      blocker_current_sql: [],
+      blocker_host: expect.stringMatching(/:\d+$/) as unknown,
+      blocker_command: 'Sleep',
+      ...(server.flavour === 'mysql' && { blocker_thread_id: expect.any(Number) as unknown }),
+    });
+    expect(await ask(root.id)).toEqual({ httpStatusCode: 200 });
+    await expect(ask(4_000_000_000n)).rejects.toMatchObject({
+      httpStatusCode: 404,
+      errorCode: 'DBS.290013',
+    });
+    await root.connection.query('ROLLBACK');
+    await asRoot(server, async (admin) => {
+      await admin.query(`DROP USER ${reader.user}@'%'`);
+    });
   });
 
   it('with the official SDK and a wrong secret gets the error of the gateway, and ends no session', async () => {
@@ -237,4 +307,9 @@ describe.each(servers)('a signing client on $flavour $version', (server) => {
 
 function kills({ events }: ReturnType<typeof createService>): number {
   return events.filter(({ message }) => message === 'kill').length;
+}
+
+function causeIn(answer: object): object | undefined {
+  type Caused = { abnormal_root_cause?: { lock_root_cause: object } };
+  return (answer as Caused).abnormal_root_cause?.lock_root_cause;
 }
