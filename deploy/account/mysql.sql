@@ -12,3 +12,7 @@ GRANT SELECT ON performance_schema.events_statements_current TO session_control@
 -- GRANT SELECT (User, Host) ON mysql.user TO session_control@'%';
 -- GRANT SELECT ON mysql.role_edges TO session_control@'%';
 -- GRANT SELECT ON mysql.default_roles TO session_control@'%';
+-- Recommended: it shows which sessions block others.
+GRANT SELECT ON performance_schema.data_lock_waits TO session_control@'%';
+GRANT SELECT ON performance_schema.data_locks TO session_control@'%';
+GRANT SELECT ON performance_schema.metadata_locks TO session_control@'%';

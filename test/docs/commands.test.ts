@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { RowDataPacket } from 'mysql2/promise';
 import { whyNoProgram } from '../../tools/program.ts';
 import { PACKAGE } from '../support/built-package.ts';
-import { openSession, type ClientSession } from '../support/client-session.ts';
+import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
 import { commandsIn, documents } from '../support/documents.ts';
 import { nodeKey, processesPath } from '../support/ids.ts';
-import { servers, type Server } from '../support/server.ts';
+import { asRoot, servers, type Server } from '../support/server.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
 import { Workshop } from '../support/workshop.ts';
@@ -111,6 +112,37 @@ function putNodeIntoSettings(): void {
   workshop.change('etc/nodes.yaml', ['user: session_control', `user: ${server.control.user}`]);
 }
 
+/** Has one session wait for a row that another one has locked. */
+async function blockSomebody(): Promise<void> {
+  const tables = ['data_lock_waits', 'data_locks'];
+  await asRoot(server, async (root) => {
+    for (const table of server.flavour === 'mysql' ? tables : []) {
+      const account = `'${server.control.user}'@'%'`;
+      await root.query(`GRANT SELECT ON performance_schema.${table} TO ${account}`);
+    }
+  });
+  const [holder, waiter] = [await openSession(server), await openSession(server)];
+  sessions.push(holder, waiter);
+  const table = `${server.app.user}.documents_${holder.id}`;
+  await holder.connection.query(`CREATE TABLE ${table} (id INT PRIMARY KEY)`);
+  await holder.connection.query(`INSERT INTO ${table} VALUES (1)`);
+  await holder.connection.query('BEGIN');
+  await holder.connection.query(`SELECT * FROM ${table} WHERE id = 1 FOR UPDATE`);
+  runUnwatched(waiter, `SELECT * FROM ${table} WHERE id = 1 FOR UPDATE`);
+  const state = `SELECT trx_state FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = ${waiter.id}`;
+  // Polled faster, the server does not renew what it shows.
+  await until(
+    'it waits',
+    async () =>
+      asRoot(server, async (root) => {
+        const [rows] = await root.query<RowDataPacket[]>(state);
+        return rows[0]?.['trx_state'] === 'LOCK WAIT';
+      }),
+    60_000,
+    200,
+  );
+}
+
 /** Returns the shape of a JSON value: its keys without values, and only the first entry of each list. */
 function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf);
@@ -141,8 +173,10 @@ describe('the commands in the documents', () => {
   run.each(here)(`run: $line${why}`, async ({ line, before, answer }) => {
     expect(line).toMatch(HARMLESS);
     const isKill = line.includes('-X DELETE');
-    const victim = isKill || answer !== undefined ? await openSession(server) : undefined;
+    const isNamed = isKill || answer !== undefined || line.includes('2075425');
+    const victim = isNamed ? await openSession(server) : undefined;
     if (victim) sessions.push(victim);
+    if (line.includes('/blockers')) await blockSomebody();
     const lines = [...before.filter(isAssignment), line].map((each) => filled(each, victim));
     const script = [...surroundingsOf(line), ...lines].join('\n');
     const folder = /^(npm|npx|node|set) /.test(line) ? workshop.tree : workshop.home;
