@@ -58,6 +58,28 @@ function counted({ series }: Scrape): Record<string, number> {
 const ROUTE = '/v3/:project_id/instances/:instance_id/nodes/:node_id/processes';
 
 describe('the metrics', () => {
+  it('name the calls on locks by their patterns, never by an id', async () => {
+    service.configure(server, TOKEN, { service: 'metrics: { port: 0 }' });
+    service.start({ NODE_PASSWORD: server.control.password });
+    const session = await open();
+    const node = processesPath().replace(/\/processes$/, '');
+    expect(await call('GET', { path: `${node}/blockers` })).toBe(200);
+    const lockWait = `${node}/process/lock-wait?pid=`;
+    expect(await call('GET', { path: lockWait + session.id.toString() })).toBe(200);
+    expect(await call('GET', { path: `${lockWait}4000000000` })).toBe(404);
+    const of = (name: string, status: number): string =>
+      `session_control_requests_total{method="GET",route="${ROUTE.replace('processes', name)}",status="${status}"}`;
+    const found = counted(await scrape(metricsUrl()));
+    const requests = Object.entries(found).filter(([name]) =>
+      name.includes('requests_total{method'),
+    );
+    expect(Object.fromEntries(requests)).toEqual({
+      [of('blockers', 200)]: 1,
+      [of('process/lock-wait', 200)]: 1,
+      [of('process/lock-wait', 404)]: 1,
+    });
+  });
+
   it('tell of real kills, what came of them and how long each stage took, on a port that closes with the service', async () => {
     service.configure(server, TOKEN, {
       service: 'metrics: { port: 0 }\naudit: { file: audit.jsonl }',
