@@ -49,7 +49,7 @@ describe.each([
     await service.url();
   }
 
-  /** Steps the clock, and waits until an answer carries the date of the other one. */
+  /** Steps the clock, and waits until the Date header of a response follows it. */
   async function step(to: number): Promise<void> {
     clock.step(to);
     await until('the clock is stepped', async () => {
@@ -84,7 +84,7 @@ describe.each([
   const signed = (body: string, date: Date): Record<string, string> =>
     sign({ method: 'DELETE', path: processesPath(), body, at: date });
 
-  itNeeds(missing, 'lists and kills, and its answers to repeated requests stay', async () => {
+  itNeeds(missing, 'lists, kills, and replays its responses to repeated requests', async () => {
     await start();
     expect((await call('GET', bearer)).status).toBe(200);
     const [first, second] = [await open(), await open()];
@@ -104,23 +104,19 @@ describe.each([
     expect(outcomes()).toBe(2);
   });
 
-  itNeeds(
-    missing,
-    'takes what is signed with the date of its clock, and nothing else',
-    async () => {
-      await start();
-      const body = '{"processes":[4000000000]}';
-      await step(seconds);
-      expect((await call('DELETE', signed(body, at(seconds)), body)).status).toBe(200);
-      const late = await call('DELETE', signed(body, at(0)), body);
-      expect([late.status, late.text]).toEqual([401, expect.stringContaining('signature expired')]);
+  itNeeds(missing, 'accepts only requests that are signed with the date of its clock', async () => {
+    await start();
+    const body = '{"processes":[4000000000]}';
+    await step(seconds);
+    expect((await call('DELETE', signed(body, at(seconds)), body)).status).toBe(200);
+    const late = await call('DELETE', signed(body, at(0)), body);
+    expect([late.status, late.text]).toEqual([401, expect.stringContaining('signature expired')]);
 
-      await step(0);
-      expect((await call('DELETE', signed(body, at(0)), body)).status).toBe(200);
-    },
-  );
+    await step(0);
+    expect((await call('DELETE', signed(body, at(0)), body)).status).toBe(200);
+  });
 
-  itNeeds(missing, 'takes nothing that was signed before it started', async () => {
+  itNeeds(missing, 'refuses a request that was signed before it started', async () => {
     await start();
     const body = '{"processes":[4000000000]}';
     await step(seconds);
@@ -131,7 +127,7 @@ describe.each([
     ]);
   });
 
-  itNeeds(missing, 'turns a caller away for a minute at most', async () => {
+  itNeeds(missing, 'refuses a caller beyond the rate limit for at most a minute', async () => {
     await start('limits: { requests_per_minute: 3 }');
     const statuses: number[] = [];
     for (let n = 0; n < 4; n += 1) statuses.push((await call('GET', bearer)).status);
@@ -144,7 +140,7 @@ describe.each([
     expect(retryAfter).toBeLessThanOrEqual(60);
   });
 
-  itNeeds(missing, 'keeps a key locked that was locked', async () => {
+  itNeeds(missing, 'keeps a locked access key locked', async () => {
     await start();
     const body = '{"processes":[4000000000]}';
     for (let n = 0; n < 5; n += 1) {
@@ -157,7 +153,7 @@ describe.each([
     expect((await call('DELETE', signed(body, at(seconds)), body)).text).toContain('forbidden');
   });
 
-  itNeeds(missing, 'believes IAM about how long a token is good', async () => {
+  itNeeds(missing, 'accepts a token until the expiry that IAM reports', async () => {
     iam.tokens.set('hour', { projectId: nodeKey.projectId, expiresAt: at(3600) });
     await start();
     const before = await call('GET', { 'X-Auth-Token': 'hour' });

@@ -29,7 +29,7 @@ describe('the health check of docker compose', () => {
   });
 
   it.each(servers)(
-    'of mysql can log in as an account that may do nothing: $flavour',
+    'of mysql can log in with an account that has no privileges: $flavour',
     async (server) => {
       const [, password] = /MYSQL_PWD=(\S+)/.exec(databases[0]?.check ?? '') ?? [];
       const [, user] = /--user=(\S+)/.exec(databases[0]?.check ?? '') ?? [];

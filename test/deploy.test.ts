@@ -102,12 +102,12 @@ afterAll(() => {
   service.remove();
 });
 
-describe('what the alerts and the dashboard ask for', () => {
-  it.each(expressions)('is there: $where', ({ expr }) => {
+describe('a metric that an alert or the dashboard queries', () => {
+  it.each(expressions)('exists: $where', ({ expr }) => {
     const selectors = [
       ...expr.matchAll(/\b((?:session_control|nodejs|process)_\w+)(?:\{([^}]*)\})?/g),
     ];
-    // Prometheus itself makes `up`.
+    // Prometheus itself adds `up`.
     expect(selectors.length > 0 || /\bup\b/.test(expr)).toBe(true);
     for (const [, name = '', matchers = ''] of selectors) {
       const series = [...found.series.keys()].filter((key) => key.split('{', 1)[0] === name);
@@ -115,7 +115,7 @@ describe('what the alerts and the dashboard ask for', () => {
       for (const [, label = '', operator, value = ''] of matchers.matchAll(
         /(\w+)(=~|!=|=)"([^"]*)"/g,
       )) {
-        // Those that Prometheus gives to all that it scrapes, and those that answers have first to bring about.
+        // Prometheus adds `job` and `instance`; a status appears only after a response with it.
         if (['job', 'instance'].includes(label) || (label === 'status' && operator === '=~'))
           continue;
         const wanted = operator === '=~' ? value.split('|') : [value];
@@ -133,14 +133,14 @@ describe('what the alerts and the dashboard ask for', () => {
   });
 });
 
-describe('each alert', () => {
+describe('an alert', () => {
   const operations = readFileSync('docs/operations.md', 'utf8');
-  it.each(rules)('$alert is explained where it points to', ({ alert, annotations }) => {
+  it.each(rules)('$alert has its explanation at its runbook link', ({ alert, annotations }) => {
     expect(annotations.runbook).toBe(`docs/operations.md#${alert.toLowerCase()}`);
     expect(operations).toMatch(new RegExp(`^### ${alert}$`, 'm'));
   });
 
-  it('that is explained exists', () => {
+  it('exists if the document on operations explains it', () => {
     const explained = [...operations.matchAll(/^### (SessionControl\w+)$/gm)].map(
       ([, name]) => name,
     );
@@ -149,20 +149,20 @@ describe('each alert', () => {
 });
 
 describe('promtool', () => {
-  withPromtool('finds nothing wrong with a live scrape', () => {
+  withPromtool('reports no problem in a live scrape', () => {
     expect(check(['check', 'metrics'], found.text)).toEqual([0, '']);
   });
 
-  withPromtool('takes the rules and the scrape configuration', () => {
+  withPromtool('accepts the rules and the scrape configuration', () => {
     const [status, output] = check(['check', 'config', 'scrape.yaml']);
     expect([status, output]).toEqual([0, expect.stringContaining(`${rules.length} rules found`)]);
   });
 
-  withPromtool('sees each tested alert come when it should, and none when all is well', () => {
+  withPromtool('sees each tested alert fire in its test case only', () => {
     expect(check(['test', 'rules', 'rules.test.yaml'])[0]).toBe(0);
   });
 
-  withPromtool('can read every expression of the dashboard', () => {
+  withPromtool('accepts every expression of the dashboard', () => {
     const file = join(service.folder, 'expressions.yaml');
     const records = panels
       .flatMap(({ targets }) => targets)
@@ -193,7 +193,7 @@ describe('the settings for GitHub', () => {
     expect(Object.keys(ci.on).sort()).toEqual(['pull_request', 'push']);
   });
 
-  it('give a run no more than the right to read, and no action that can change', () => {
+  it('give a run read access only, and pin each action to a commit', () => {
     expect([ci.permissions, ...Object.values(ci.jobs).map((job) => job.permissions)]).toEqual([
       { contents: 'read' },
       undefined,
@@ -203,16 +203,19 @@ describe('the settings for GitHub', () => {
     for (const action of actions) expect(action).toMatch(/^[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 
-  it.each(['mysql2', 'express', 'swagger-ui-dist'])('never merge %s without a person', (name) => {
-    const renovate = JSON.parse(readFileSync('.github/renovate.json', 'utf8')) as Renovate;
-    expect(renovate).not.toHaveProperty('automerge');
-    const rules = renovate.packageRules.filter(({ automerge }) => automerge !== undefined);
-    // Of the rules that match, the last one counts.
-    expect(rules.at(-1)?.automerge).toBe(false);
-    expect(rules.at(-1)?.matchPackageNames).toContain(name);
-  });
+  it.each(['mysql2', 'express', 'swagger-ui-dist'])(
+    'never merge an update of %s automatically',
+    (name) => {
+      const renovate = JSON.parse(readFileSync('.github/renovate.json', 'utf8')) as Renovate;
+      expect(renovate).not.toHaveProperty('automerge');
+      const rules = renovate.packageRules.filter(({ automerge }) => automerge !== undefined);
+      // The last matching rule applies.
+      expect(rules.at(-1)?.automerge).toBe(false);
+      expect(rules.at(-1)?.matchPackageNames).toContain(name);
+    },
+  );
 
-  it('ask a report for what is needed to see the fault', () => {
+  it('ask a bug report for the steps that show the fault', () => {
     const folder = '.github/ISSUE_TEMPLATE';
     const forms = readdirSync(folder)
       .sort()
@@ -228,7 +231,7 @@ describe('the settings for GitHub', () => {
     ]);
   });
 
-  it('use the version of Node.js that is in the image', () => {
+  it('use the Node.js version of the image', () => {
     const [, version] = /^FROM node:(\d+)/m.exec(readFileSync('Dockerfile', 'utf8')) ?? [];
     expect(readFileSync('.nvmrc', 'utf8')).toBe(`${version}\n`);
   });

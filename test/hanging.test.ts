@@ -28,7 +28,7 @@ afterEach(() => {
   for (const session of opened.splice(0)) session.close();
 });
 
-/** A port on which nobody listens, below those that the system gives to outgoing connections. */
+/** Returns a port without a listener, below the range of ephemeral ports. */
 async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 32_000);
@@ -36,7 +36,7 @@ async function freePort(): Promise<number> {
   }
 }
 
-/** Starts the service at ports that are known without its log. */
+/** Starts the service on ports that the test chooses, because its log may be unreadable. */
 async function start(
   settings = '',
   under: readonly string[] = [],
@@ -83,8 +83,8 @@ async function expectKills(): Promise<void> {
   await until('it is gone', async () => !(await liveIds(server)).has(id));
 }
 
-/** Has the service log about a megabyte. */
-async function logMuch(): Promise<void> {
+/** Makes the service log about a megabyte. */
+async function fillLog(): Promise<void> {
   const path = `${url}/${'x'.repeat(255)}`;
   for (let round = 0; round < 40; round += 1) {
     const answers = Array.from({ length: 50 }, () => fetch(path).then((answer) => answer.text()));
@@ -101,8 +101,8 @@ async function expectToStop(): Promise<void> {
   await service.ended();
 }
 
-describe('a log that cannot be written', () => {
-  it('costs nothing but its lines when its reader goes away', async () => {
+describe('a service whose log cannot be written', () => {
+  it('loses only log lines after the reader of its log closes the pipe', async () => {
     await start();
     expect(await lostLines()).toBe(0);
     service.closeOutput();
@@ -113,7 +113,7 @@ describe('a log that cannot be written', () => {
     expect(service.exitCode).toBe(0);
   });
 
-  it('costs nothing but its lines while its disk is full', async () => {
+  it('loses only log lines while its disk is full', async () => {
     await start('', ['sh', '-c', 'exec "$@" >/dev/full', 'sh']);
     await expectKills();
     await until('lines are counted', async () => ((await lostLines()) ?? 0) > 0);
@@ -121,16 +121,16 @@ describe('a log that cannot be written', () => {
     expect(service.exitCode).toBe(0);
   });
 
-  it('holds up nothing when nobody reads it, not even the end', async () => {
+  it('kills and stops while nobody reads its log', async () => {
     await start();
     service.stopReading();
-    await logMuch();
+    await fillLog();
     await expectKills();
     await expectToStop();
   });
 });
 
-/** Sends a request whose body does not end. */
+/** Sends a request whose body never ends. */
 async function beginRequest(): Promise<Socket> {
   const client = connect(Number(new URL(url).port), '127.0.0.1');
   client.on('error', () => undefined);
@@ -139,8 +139,8 @@ async function beginRequest(): Promise<Socket> {
   return client;
 }
 
-describe('a client that sends nothing more', () => {
-  it('keeps the service from its end for the limit of a request, and no longer', async () => {
+describe('a client that stops sending in the middle of a request', () => {
+  it('delays the stop of the service by at most the request timeout', async () => {
     await start('', [], 10 * 60_000);
     const patient = service;
     try {
@@ -160,7 +160,7 @@ describe('a client that sends nothing more', () => {
   });
 });
 
-describe('an audit whose disk hangs', () => {
+describe('a service whose audit disk hangs', () => {
   let pipe: number | undefined;
   afterEach(() => {
     if (pipe !== undefined) closeSync(pipe);
@@ -173,14 +173,14 @@ describe('an audit whose disk hangs', () => {
     const { O_RDWR, O_NONBLOCK } = constants;
     pipe = openSync(file, O_RDWR | O_NONBLOCK);
     const page = Buffer.alloc(4096);
-    // Full to the last byte, so that a write waits for a reader, who does not come.
+    // The pipe is full to the last byte, so that each write hangs.
     expect(() => {
       for (;;) writeSync(Number(pipe), page);
     }).toThrow('EAGAIN');
     await start('audit: { file: audit.jsonl }');
   }
 
-  it('keeps sessions alive, and does not keep the service from its end', async () => {
+  it('kills no session, and stops on SIGTERM', async () => {
     await startWithPipe();
     const { id } = await open();
     expect((await kill(id))[0]).toBe(503);
@@ -188,10 +188,10 @@ describe('an audit whose disk hangs', () => {
     await expectToStop();
   });
 
-  it('does not keep it from its end with a log that nobody reads, and a client that sends nothing more', async () => {
+  it('stops even if nobody reads its log and a client stops sending', async () => {
     await startWithPipe();
     service.stopReading();
-    await logMuch();
+    await fillLog();
     const client = await beginRequest();
     const under = kill((await open()).id).catch(() => undefined);
     await expectToStop();

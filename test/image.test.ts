@@ -31,7 +31,7 @@ function words(instruction: string): string[] {
   return JSON.parse(list) as string[];
 }
 
-/** The files of the image as its last stage copies them together, on top of a build by this machine. */
+/** The files that the last stage of the image copies, taken from a build on this machine. */
 class Image {
   readonly folder = mkdtempSync(join(tmpdir(), 'session-control-image-'));
 
@@ -52,7 +52,7 @@ class Image {
 }
 
 describe('the image', () => {
-  it('is made of what .dockerignore lets through, and that is there', () => {
+  it('copies only files that exist and that .dockerignore allows', () => {
     const lines = readFileSync('.dockerignore', 'utf8').split('\n');
     const allowed = lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
     const fromHere = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
@@ -66,7 +66,7 @@ describe('the image', () => {
   });
 });
 
-describe('what is in the image', () => {
+describe('a container of the image', () => {
   const made = new Image();
   let service: ServiceProcess;
   beforeAll(() => {
@@ -79,13 +79,13 @@ describe('what is in the image', () => {
     made.remove();
   });
 
-  it('serves, and its HEALTHCHECK notices when it no longer does', async () => {
+  it('serves requests, and its HEALTHCHECK fails once it has stopped', async () => {
     service.configure(server, 'x');
     service.start({ NODE_PASSWORD: server.control.password });
     const url = await service.url();
     expect((await fetch(`${url}/openapi.yaml`)).status).toBe(200);
 
-    // It was free to take any port.
+    // The health check needs the port that the service chose.
     const written = readFileSync(join(service.folder, 'service.yaml'), 'utf8');
     service.write('service.yaml', written.replace('port: 0', `port: ${new URL(url).port}`));
     const [, ...check] = words('HEALTHCHECK');
@@ -100,7 +100,7 @@ describe('what is in the image', () => {
     expect(health()).toBe(1);
   });
 
-  it('can write a configuration', () => {
+  it('can write a configuration with `init`', () => {
     const [, ...init] = [...words('ENTRYPOINT'), 'init', join(made.folder, 'new')];
     const { status } = spawnSync(process.execPath, init, { cwd: made.folder });
     expect(status).toBe(0);

@@ -5,7 +5,7 @@ import { until } from './support/until.ts';
 
 const MIB = 1024 * 1024;
 
-/** An output of which each write does what comes next in the list, and then all of it. */
+/** Returns an output: each write takes the next fault from the list, then every write succeeds. */
 function outputThat(...faults: ((bytes: Buffer) => number | Error | Promise<number>)[]) {
   let written = '';
   const write: WriteTo = async (_fd, bytes, offset) => {
@@ -21,7 +21,7 @@ function outputThat(...faults: ((bytes: Buffer) => number | Error | Promise<numb
 const fails = (code: string) => () => Object.assign(new Error(code), { code });
 
 describe('the output of the log', () => {
-  it('writes whole lines, in their order, however little is taken at a time', async () => {
+  it('writes whole lines in order, even if each write takes only a few bytes', async () => {
     const { output, written } = outputThat(
       () => 1,
       () => 3,
@@ -32,7 +32,7 @@ describe('the output of the log', () => {
     expect(output.lost).toBe(0);
   });
 
-  it('keeps at most 4 MiB while nobody reads, and counts what is lost beyond', async () => {
+  it('keeps at most 4 MiB while nobody reads it, and counts the lines that it drops', async () => {
     const { output } = outputThat(() => new Promise(() => undefined));
     for (let n = 0; n < 10; n += 1) output.add('x'.repeat(MIB));
     await turn();
@@ -41,7 +41,7 @@ describe('the output of the log', () => {
     expect(output.lost).toBe(16);
   });
 
-  it('takes lines again when a reader comes back', async () => {
+  it('accepts lines again once a reader resumes', async () => {
     let resume: ((taken: number) => void) | undefined;
     const { output, written } = outputThat(() => new Promise((resolve) => (resume = resolve)));
     for (let n = 0; n < 5; n += 1) output.add(`${'x'.repeat(MIB - 1)}\n`);
@@ -53,14 +53,14 @@ describe('the output of the log', () => {
     expect(output.lost).toBe(1);
   });
 
-  it('waits for a pipe that is full, and loses nothing', async () => {
+  it('waits while its pipe is full, and loses no line', async () => {
     const { output, written } = outputThat(fails('EAGAIN'), fails('EAGAIN'));
     output.add('one\n');
     await until('it is written', () => written() === 'one\n');
     expect(output.lost).toBe(0);
   });
 
-  it('says how many lines were lost once there is room again, and begins on a line of its own', async () => {
+  it('reports the number of lost lines once it can write again, on a new line', async () => {
     const { output, written } = outputThat(() => 2, fails('ENOSPC'), fails('EPIPE'));
     output.onRecovered = (lost) => {
       output.add(`lost ${lost}\n`);

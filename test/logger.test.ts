@@ -9,7 +9,7 @@ function logged(settings: LogSettings, message: string, fields: object): string 
 }
 
 describe('the log', () => {
-  it('for machines has the fields in their order, exact ids, and errors with message, code and cause', () => {
+  it('in JSON has the fields in order, exact ids, and errors with message, code and cause', () => {
     const cause = Object.assign(new Error('inner'), { code: 'ECONNREFUSED' });
     const error = new Error('outer', { cause });
     const line = logged({ level: 'info', format: 'json' }, 'kill', { id: 2n ** 63n, error });
@@ -21,7 +21,7 @@ describe('the log', () => {
     });
   });
 
-  it('for machines is as exact where a line holds nothing but texts, numbers and flags', () => {
+  it('in JSON escapes line separators in a line of strings, numbers and booleans', () => {
     const fields = { text: 'a"b\u2028', status: 200, repeated: true, reason: undefined };
     const line = logged({ level: 'info', format: 'json' }, 'request', fields);
     expect(line).toMatch(
@@ -29,12 +29,12 @@ describe('the log', () => {
     );
   });
 
-  it('for people leaves out what is undefined', () => {
+  it('as text omits undefined fields', () => {
     const line = logged({ level: 'info', format: 'text' }, 'kill', { a: undefined, b: 1 });
     expect(line).toMatch(/ INFO kill b=1\n$/);
   });
 
-  it('for people lets nothing through that a terminal would obey', () => {
+  it('as text escapes terminal control sequences', () => {
     const line = logged({ level: 'info', format: 'text' }, 'kill', {
       user: '\u001b[2Jroot',
       host: 'a\u009b1mb c',
@@ -44,7 +44,7 @@ describe('the log', () => {
   });
 
   it.each(['json', 'text'] as const)(
-    'lets no name end a line or stand in another order than it has: %s',
+    'escapes line ends and bidirectional marks in a name: %s',
     (format) => {
       const user = 'a\u007f\u0085\u2029\u202eb\u2066\u200fc';
       const line = logged({ level: 'info', format }, 'kill', { user });

@@ -46,7 +46,7 @@ async function call(method: string, token: string, body?: string): Promise<[numb
 }
 
 describe('the process', () => {
-  it('lists and ends sessions, and its log says who ended whose, but no secret and no statement', async () => {
+  it('lists and ends sessions, and logs caller, session and outcome but no secret and no statement', async () => {
     configure(TOKEN);
     service.start({ NODE_PASSWORD: server.control.password });
     const [victim, bystander] = [await openOne(), await openOne()];
@@ -96,7 +96,7 @@ describe('the process', () => {
     expect(secrets.filter((secret) => service.output.includes(secret))).toEqual([]);
   });
 
-  it('warns once of others who use the control account', async () => {
+  it('warns once if other programs use the control account', async () => {
     configure(TOKEN);
     service.start({ NODE_PASSWORD: server.control.password });
     const message = 'control account shared with other programs';
@@ -112,7 +112,7 @@ describe('the process', () => {
     ]);
   });
 
-  it('takes new tokens and nodes with SIGHUP, and keeps the old ones when the files are wrong', async () => {
+  it('reloads tokens and nodes on SIGHUP, and keeps the old ones if a file is invalid', async () => {
     configure(TOKEN);
     service.start({ NODE_PASSWORD: server.control.password });
     expect((await call('GET', TOKEN))[0]).toBe(200);
@@ -144,7 +144,7 @@ describe('the process', () => {
     expect((await call('GET', OTHER_TOKEN))[0]).toBe(404);
   });
 
-  it('takes an IAM with SIGHUP, and lets go of it', async () => {
+  it('adds, drops and replaces an IAM on SIGHUP', async () => {
     const iam = new FakeKeystone();
     await iam.start();
     iam.tokens.set('of-iam', {});
@@ -166,21 +166,21 @@ describe('the process', () => {
     expect(service.events('IAM endpoint without TLS')).toHaveLength(1);
   });
 
-  it('stops at once with SIGTERM although a client keeps its connection', async () => {
-    // Neither limit passes while the test runs.
+  it('stops at once on SIGTERM although a client keeps its connection open', async () => {
+    // Both timeouts are longer than the test.
     service.configure(server, TOKEN, {
       server: 'keep_alive_timeout_ms: 600000',
       service: 'limits: { request_timeout_ms: 600000 }',
     });
     service.start({ NODE_PASSWORD: server.control.password });
-    // fetch keeps the connection alive.
+    // fetch() keeps the connection open.
     await call('GET', TOKEN);
     service.signal('SIGTERM');
     expect(await service.ended()).toBe(0);
     expect(service.events('stopped')).toHaveLength(1);
   });
 
-  it('says everything that is wrong with both files at once, and exits with 78', async () => {
+  it('prints all problems of both files at once, and exits with 78', async () => {
     configure(TOKEN, 'audit: { file: nowhere/audit.jsonl }');
     service.start();
 
@@ -193,7 +193,7 @@ describe('the process', () => {
     );
   });
 
-  it('is ready while the audit can be written, and follows a rotation on SIGHUP', async () => {
+  it('is ready while the audit is writable, and reopens a rotated audit file on SIGHUP', async () => {
     configure(TOKEN, 'audit: { file: audit.jsonl }');
     service.start({ NODE_PASSWORD: server.control.password });
     const probe = async (path: string): Promise<unknown[]> => {
@@ -229,7 +229,7 @@ describe('the process', () => {
     expect(service.events('request').map(({ path }) => path)).not.toContain('/readyz');
   });
 
-  it('says that it is not ready, and why, while the audit cannot be written', async () => {
+  it('reports at /readyz why it is not ready while the audit cannot be written', async () => {
     configure(TOKEN, 'audit: { file: /dev/full }');
     service.start({ NODE_PASSWORD: server.control.password });
     const response = await fetch(`${await service.url()}/readyz`);
@@ -246,7 +246,7 @@ describe('the process', () => {
     ]);
   });
 
-  it('says that there is no audit, where there is none', async () => {
+  it('reports at /readyz that no audit is configured', async () => {
     configure(TOKEN);
     service.start({ NODE_PASSWORD: server.control.password });
     const response = await fetch(`${await service.url()}/readyz`);
@@ -259,7 +259,7 @@ describe('the process', () => {
     ]);
   });
 
-  it('says which file is missing, and exits with 78', async () => {
+  it('prints which file is missing, and exits with 78', async () => {
     service.start();
     expect(await service.ended()).toBe(78);
     expect(service.output).toBe(
@@ -267,7 +267,7 @@ describe('the process', () => {
     );
   });
 
-  it('says that the port is taken, and exits', async () => {
+  it('logs that its port is taken, and exits with 1', async () => {
     configure(TOKEN);
     const first = new ServiceProcess();
     try {
@@ -287,7 +287,7 @@ describe('the process', () => {
     }
   });
 
-  it('exits as well when the port is taken and its store is there', async () => {
+  it('exits although its store is connected if its port is taken', async () => {
     const store = createServer((socket) => {
       socket.on('error', () => undefined).on('data', () => socket.write('+OK\r\n'));
     }).listen(0, '127.0.0.1');
@@ -305,13 +305,13 @@ describe('the process', () => {
     }
   });
 
-  it('lives through a SIGHUP that comes while it starts, and reloads then', async () => {
+  it('survives a SIGHUP during its start, and reloads afterwards', async () => {
     configure(TOKEN);
     const file = `${service.folder}/service.yaml`;
     renameSync(file, `${file}.whole`);
     execFileSync('mkfifo', [file]);
     service.start({ NODE_PASSWORD: 'x' });
-    // Resolves when the other side has begun to read.
+    // Resolves once the service begins to read the file.
     const pipe = await open(file, 'w');
     renameSync(`${file}.whole`, file);
     service.signal('SIGHUP');

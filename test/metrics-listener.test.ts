@@ -18,7 +18,7 @@ function start(text: () => Promise<string>): void {
 }
 
 describe('the port of the metrics', () => {
-  it('gives out the metrics as they are now', async () => {
+  it('returns the current metrics on each request', async () => {
     let readings = 0;
     start(() => Promise.resolve(`readings ${(readings += 1)}\n`));
     await request(server).get('/metrics').expect(200, 'readings 1\n');
@@ -37,7 +37,7 @@ describe('the port of the metrics', () => {
     ['post', '/metrics'],
     ['head', '/metrics'],
     ['delete', '/metrics'],
-  ] as const)('answers nothing else: %s %s', async (method, path) => {
+  ] as const)('answers %s %s with 404', async (method, path) => {
     start(() => Promise.resolve('secret'));
     const res = await request(server)[method](path);
     expect([res.status, res.text as string | undefined]).toEqual([
@@ -46,7 +46,7 @@ describe('the port of the metrics', () => {
     ]);
   });
 
-  it('says that the metrics are not available, but not why', async () => {
+  it('answers 500 without the reason if the metrics cannot be read', async () => {
     const error = new Error('why');
     start(() => Promise.reject(error));
     await request(server)

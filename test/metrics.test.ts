@@ -45,7 +45,7 @@ async function call(
   return response.status;
 }
 
-/** The series of ours that are not 0, without times and those of histograms but for their counts. */
+/** Returns the service's series that are not 0; of a histogram only its count. */
 function counted({ series }: Scrape): Record<string, number> {
   return Object.fromEntries(
     [...series].filter(
@@ -80,7 +80,7 @@ describe('the metrics', () => {
     });
   });
 
-  it('tell of real kills, what came of them and how long each stage took, on a port that closes with the service', async () => {
+  it('count kills by outcome and time each stage, on a port that closes with the service', async () => {
     service.configure(server, TOKEN, {
       service: 'metrics: { port: 0 }\naudit: { file: audit.jsonl }',
     });
@@ -106,7 +106,7 @@ describe('the metrics', () => {
     const stage = (name: string): string =>
       `session_control_stage_duration_seconds_count{stage="${name}"}`;
     const { [stage('list')]: lists = 0, ...others } = counted(found);
-    // How often the waiting looks is up to the node.
+    // The number of lists depends on when the node ends the session.
     expect(lists).toBeGreaterThanOrEqual(4);
     expect(others).toEqual({
       'session_control_kills_total{outcome="killed"}': 2,
@@ -142,7 +142,7 @@ describe('the metrics', () => {
     await expect(scrape(metricsUrl())).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
   });
 
-  it('tell of nodes that cannot be reached, of an audit that cannot be written, and of a refused reload', async () => {
+  it('report an unreachable node, an audit that cannot be written, and a refused reload', async () => {
     service.configure(server, TOKEN, {
       service: 'metrics: { port: 0 }\naudit: { file: /dev/full }',
     });
@@ -158,7 +158,7 @@ describe('the metrics', () => {
 
     const { series } = await scrape(metricsUrl());
     const of = (name: string): number | undefined => series.get(`session_control_${name}`);
-    // After its pause whoever comes next may try.
+    // After its pause the breaker is half open.
     expect((of('breakers{state="open"}') ?? 0) + (of('breakers{state="half_open"}') ?? 0)).toBe(1);
     expect(of('refused_requests_total{reason="overloaded"}')).toBe(1);
     expect(of('audit_writable')).toBe(0);
@@ -172,7 +172,7 @@ describe('the metrics', () => {
     ]);
   });
 
-  it('are as many for many nodes as for one', async () => {
+  it('have as many series for 200 nodes as for one', async () => {
     service.configure(server, TOKEN, { service: 'metrics: { port: 0 }' });
     service.write('nodes.yaml', nodes(Array.from({ length: 200 }, () => server.port)));
     service.start({ NODE_PASSWORD: server.control.password });
@@ -196,7 +196,7 @@ describe('the metrics', () => {
     ['metrics', (port: number) => `metrics: { port: ${port} }`],
     ['the API', () => 'metrics: { port: 0 }'],
   ])(
-    'end the process at its start, with 1, when the port for %s is taken',
+    'make the process exit with 1 at its start if the port for %s is taken',
     async (what, settings) => {
       const holder = createServer().listen(0, '127.0.0.1');
       await once(holder, 'listening');
@@ -205,7 +205,7 @@ describe('the metrics', () => {
         service.configure(server, TOKEN, { service: settings(port) });
         if (what === 'the API') {
           const file = `${service.folder}/service.yaml`;
-          // The first one is the server's.
+          // The first "port: 0" is that of the API.
           writeFileSync(file, readFileSync(file, 'utf8').replace('port: 0', `port: ${port}`));
         }
         service.start({ NODE_PASSWORD: 'x' });
@@ -226,7 +226,7 @@ function nodeOf(index: number): typeof nodeKey {
   return { ...nodeKey, nodeId: `${digits}no07` };
 }
 
-/** A registry with a node at each of these ports of this machine. */
+/** Returns a nodes.yaml with a node at each of these ports. */
 function nodes(ports: readonly number[]): string {
   const { projectId, instanceId } = nodeKey;
   const entries = ports.map(

@@ -8,9 +8,9 @@ import { servers, type Server } from './support/server.ts';
 import { until } from './support/until.ts';
 
 const [server] = servers as [Server];
-/** Bytes of the packed package: all of it, and without the page's files, which are somebody else's. */
+/** Limits in bytes of the packed package, with and without the files of swagger-ui-dist. */
 const [MAX_BYTES, MAX_OWN_BYTES] = [800_000, 300_000];
-/** What `npm run build` copies of swagger-ui-dist. */
+/** The files that `npm run build` copies from swagger-ui-dist. */
 const PAGE = [
   'LICENSE',
   'NOTICE',
@@ -76,7 +76,7 @@ describe('the package', () => {
     expect(installed.bytes).toBeLessThan(MAX_BYTES);
   });
 
-  it('brings no telemetry along, nor anything that runs when it is installed', () => {
+  it('depends on no telemetry and on no install script', () => {
     const reached = Object.entries(lock.packages).filter(
       ([path, { dev }]) => path !== '' && dev !== true,
     );
@@ -85,7 +85,7 @@ describe('the package', () => {
     expect(reached.filter(([, { hasInstallScript }]) => hasInstallScript === true)).toEqual([]);
   });
 
-  it('is under the licence that its manifest and the lock file name', () => {
+  it('contains the licence that its manifest and the lock file name', () => {
     const { home } = installed;
     const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as LockedPackage;
     expect([manifest.license, lock.packages['']?.license]).toEqual(['Apache-2.0', 'Apache-2.0']);
@@ -93,7 +93,7 @@ describe('the package', () => {
     expect(readFileSync(join(home, 'NOTICE'), 'utf8')).toContain('The session-control authors');
   });
 
-  it('has its two commands, which need no more than it says that it depends on', () => {
+  it('has two commands that run with its declared dependencies alone', () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     for (const command of ['session-control', 'sessionctl']) {
       expect(installed.run(command, ['--version'])).toEqual({
@@ -104,7 +104,7 @@ describe('the package', () => {
     }
   });
 
-  it('serves a real node with what its init has written', async () => {
+  it('serves a real node with the configuration that `init` writes', async () => {
     const { code, output } = installed.run('session-control', ['init']);
     expect(code).toBe(0);
     const [token = ''] = /(?<=^ {2})[0-9a-f]{64}$/m.exec(output) ?? [];

@@ -14,28 +14,28 @@ afterAll(() => {
 const chromium = await obtainChromium().catch((error: unknown) => error as Error);
 const missing = typeof chromium === 'string' ? undefined : chromium.message;
 
-// Spaces that a browser collapses are no characters to it.
+// getNumberOfChars() does not count spaces that the browser collapses.
 const MEASURE = `<script>
   const rows = [...document.querySelectorAll('text')];
   const shown = rows.map((row) => [row.textContent.length, row.getNumberOfChars()]);
   document.body.append('measured:' + JSON.stringify(shown));
 </script>`;
 
-/** Returns the width and the height that a picture has where a page gives it none. */
+/** Returns the width and the height of a picture on a page that sets neither. */
 function naturalSize(picture: string): readonly string[] {
   const show = `document.body.append('size:' + this.naturalWidth + 'x' + this.naturalHeight)`;
   const dom = browse(`<img src="file://${resolve(picture)}" onload="${show}">`);
   return /size:(\d+)x(\d+)</.exec(dom)?.slice(1) ?? [];
 }
 
-/** Returns of each line how many characters it has, and how many of them Chromium shows. */
+/** Returns for each line its number of characters, and how many of them Chromium shows. */
 function measure(svg: string): (readonly [number, number])[] {
   const stdout = browse(`${svg}${MEASURE}`);
   const [, shown = '[]'] = /measured:(\[\[.*\]\])/.exec(stdout) ?? [];
   return JSON.parse(shown) as (readonly [number, number])[];
 }
 
-/** Returns the page as Chromium has it once it is loaded. */
+/** Returns the DOM of the page after Chromium has loaded it. */
 function browse(content: string): string {
   const page = join(folder, 'page.html');
   writeFileSync(page, `<!doctype html><body>${content}</body>`);
@@ -69,7 +69,7 @@ describe('a picture of a terminal', () => {
 
   itNeeds(
     missing,
-    'keeps its columns in Chromium where the documents show it',
+    'keeps its columns in Chromium in docs/sessionctl.svg',
     () => {
       const rows = measure(readFileSync('docs/sessionctl.svg', 'utf8'));
       expect(rows.length).toBeGreaterThan(20);
@@ -80,7 +80,7 @@ describe('a picture of a terminal', () => {
 
   itNeeds(
     missing,
-    'has its own size where a page gives it none',
+    'has the size of its viewBox on a page that sets none',
     () => {
       for (const picture of ['docs/sessionctl.svg', 'bench/results.svg']) {
         const [, width, height] =

@@ -14,12 +14,12 @@ import { until } from './support/until.ts';
 
 const UNIT = 'deploy/systemd/session-control.service';
 const TOKEN = 'token-of-the-systemd-test';
-/** Of 10, as systemd counts it. What is left: the network, V8's code, and the clock's device, which ProtectClock lists. */
+/** At most this exposure of 10, as systemd rates it: the network, V8's code and the clock device remain. */
 const MAX_EXPOSURE = 1.2;
 
 const [server] = servers as [Server];
 const unit = readFileSync(UNIT, 'utf8');
-// Before version 250 it needs a running systemd.
+// Before version 250, systemd-analyze needs a running systemd.
 const why = await whyNoProgram('systemd-analyze', {
   debianPackage: 'systemd',
   trial: ['security', '--offline=true', '--version'],
@@ -33,7 +33,7 @@ function analyze(...words: readonly string[]): readonly [number | null, string] 
   return [status, stdout + stderr];
 }
 
-/** What a set of system calls holds, such as `@system-service`, the sets in it resolved. */
+/** Returns the system calls in a set such as `@system-service`, with nested sets resolved. */
 function callsOf(set: string): readonly string[] {
   const [, listed] = analyze('syscall-filter', set);
   const names = listed.split('\n').filter((line) => /^ {4}[@\w]/.test(line));
@@ -42,7 +42,7 @@ function callsOf(set: string): readonly string[] {
     .flatMap((name) => (name.startsWith('@') ? callsOf(name) : [name]));
 }
 
-/** The values of a setting of the unit, line by line. */
+/** Returns the values of a setting of the unit, line by line. */
 function values(setting: string): readonly string[] {
   return [...unit.matchAll(new RegExp(`^${setting}=(.*)$`, 'gm'))].map(([, value = '']) => value);
 }
@@ -53,20 +53,20 @@ describe('the unit for systemd', () => {
     rmSync(folder, { recursive: true });
   });
 
-  itNeeds(why, 'is one that systemd takes without a word', () => {
+  itNeeds(why, 'passes `systemd-analyze verify` without a warning', () => {
     const copy = join(folder, 'session-control.service');
-    // The programs that it starts must be there.
+    // The programs that the unit starts must exist.
     writeFileSync(copy, unit.replaceAll(/(?<=^Exec\w+=)\S+/gm, process.execPath));
     expect(analyze('verify', copy)).toEqual([0, '']);
   });
 
-  itNeeds(why, 'exposes little', () => {
+  itNeeds(why, 'has a low exposure level', () => {
     const threshold = `--threshold=${MAX_EXPOSURE * 10}`;
     const [status, table] = analyze('security', '--offline=true', threshold, UNIT);
     expect([status, table]).toEqual([0, expect.stringContaining('Overall exposure level')]);
   });
 
-  it('stops no sooner than kills that have begun are finished, by the example', () => {
+  it('has a stop timeout that exceeds the request timeout of the example', () => {
     const [, limitMs] =
       /request_timeout_ms: (\d+)/.exec(readFileSync('config/service.yaml', 'utf8')) ?? [];
     expect(Number(values('TimeoutStopSec')[0])).toBeGreaterThan(Number(limitMs) / 1000);
@@ -95,7 +95,7 @@ describe('the service', () => {
     expect(response.status).toBe(200);
     const port = String(service.events('listening for metrics')[0]?.['port']);
     await scrape(`http://127.0.0.1:${port}`);
-    // strace ends with what it runs.
+    // The signals must reach the service instead of strace.
     const [started = ''] = readFileSync(join(service.folder, 'audit.jsonl'), 'utf8').split('\n');
     const { pid } = JSON.parse(started) as { pid: number };
     process.kill(pid, 'SIGHUP');
@@ -103,8 +103,8 @@ describe('the service', () => {
     process.kill(pid, 'SIGTERM');
     expect(await service.ended()).toBe(0);
 
-    const told = readFileSync(trace, 'utf8');
-    const made = new Set([...told.matchAll(/^\d+ +(\w+)\(/gm)].map(([, call]) => call));
+    const traced = readFileSync(trace, 'utf8');
+    const made = new Set([...traced.matchAll(/^\d+ +(\w+)\(/gm)].map(([, call]) => call));
     const allowed = new Set<string | undefined>();
     for (const filter of values('SystemCallFilter')) {
       for (const call of filter.replace('~', '').split(' ').flatMap(callsOf)) {
@@ -114,8 +114,8 @@ describe('the service', () => {
     }
     expect(made.size).toBeGreaterThan(30);
     expect([...made].filter((call) => !allowed.has(call))).toEqual([]);
-    const families = new Set([...told.matchAll(/socket\((\w+)/g)].map(([, family]) => family));
-    // The C library asks AF_NETLINK which kinds of addresses this machine has, and does without an answer.
+    const families = new Set([...traced.matchAll(/socket\((\w+)/g)].map(([, family]) => family));
+    // The C library asks AF_NETLINK for the machine's address kinds, and works without an answer.
     const granted = ['AF_NETLINK', ...values('RestrictAddressFamilies').join(' ').split(' ')];
     expect([...families].filter((family) => !granted.includes(family ?? ''))).toEqual([]);
   });

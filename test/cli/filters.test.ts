@@ -53,7 +53,7 @@ describe('a filter', () => {
     expect(() => readFilter(options)).toThrow(CommandError);
   });
 
-  it('is found among options that hold one', () => {
+  it('is present if any option sets one', () => {
     expect(hasFilter({})).toBe(false);
     expect(hasFilter({ minTime: '1' })).toBe(true);
     expect(hasFilter({ info: ['*'] })).toBe(true);

@@ -43,11 +43,11 @@ describe('a list', () => {
     expect((await home.run(['list'])).messages).toBe('Reading the list …\n0 sessions.\n');
   });
 
-  it('that is interrupted ends with 130', async () => {
+  it('that is interrupted exits with 130', async () => {
     api.acts = [() => undefined];
     const interrupt = new AbortController();
     const listing = home.run(['list'], { signal: interrupt.signal });
-    await until('the list is asked for', () => api.came.length > 0);
+    await until('the list is requested', () => api.came.length > 0);
     interrupt.abort(new Interrupted());
     expect((await listing).code).toBe(130);
   });

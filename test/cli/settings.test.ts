@@ -101,7 +101,7 @@ describe('the settings of a command', () => {
     expect(readFileSync(log, 'utf8')).toBe('asked\n');
   });
 
-  it('end with 77 if the command for the token fails or prints nothing', async () => {
+  it('make the command exit with 77 if the token command fails or prints nothing', async () => {
     configure(context("{ token_command: 'echo locked >&2; exit 3' }"));
     expect(await home.run(['list'])).toMatchObject({
       code: 77,
