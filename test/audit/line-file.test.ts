@@ -18,7 +18,7 @@ afterEach(() => {
 
 const written = (): string => readFileSync(path, 'utf8');
 
-/** Real files whose calls are written down, and can be made to fail. */
+/** Opens real files, records each call, and can make a write fail. */
 function watched(faults: { write?: (text: string) => unknown } = {}) {
   const calls: string[] = [];
   const openWatched: Open = async (name, flags, mode) => {
@@ -51,8 +51,8 @@ function writesIn(calls: readonly string[]): string[] {
 }
 
 describe('a file of lines', () => {
-  // test/node/audit.test.ts has the system's word for it.
-  it('has a line on disk before it says so, since each write is synced', async () => {
+  // test/node/audit.test.ts checks the same by the system calls.
+  it('resolves an append after the line is synced to disk', async () => {
     const { calls, openWatched } = watched();
     const file = new LineFile(path, openWatched);
     await file.append('one');
@@ -64,7 +64,7 @@ describe('a file of lines', () => {
     expect(written()).toBe('one\ntwo\n');
   });
 
-  it('writes together what comes together, and meanwhile', async () => {
+  it('writes concurrent lines together, also those that arrive during a write', async () => {
     const { calls, openWatched } = watched();
     const file = new LineFile(path, openWatched);
     const first = [file.append('a'), file.append('b')];
@@ -75,7 +75,7 @@ describe('a file of lines', () => {
     await file.close();
   });
 
-  it('goes on behind a line that a crash cut short', async () => {
+  it('starts a new line after a line that a crash cut short', async () => {
     writeFileSync(path, 'whole\n{"half');
     const file = new LineFile(path);
     await file.append('next');
@@ -83,7 +83,7 @@ describe('a file of lines', () => {
     expect(written()).toBe('whole\n{"half\nnext\n');
   });
 
-  it('goes on behind a line that a full disk cut short, and rejects only what was lost', async () => {
+  it('starts a new line after a line that a full disk cut short, and rejects only that line', async () => {
     let isFull = true;
     const { openWatched } = watched({
       write: (text) => {
@@ -100,7 +100,7 @@ describe('a file of lines', () => {
     expect(written()).toBe('los\nkept\n');
   });
 
-  it('does not trust a file that could not be synced: it is opened anew', async () => {
+  it('is opened again after a sync that failed', async () => {
     let fails = true;
     const { calls, openWatched } = watched({
       write: (text) => {
@@ -118,11 +118,11 @@ describe('a file of lines', () => {
     expect(written()).toBe('one\ntwo\n');
   });
 
-  it('rejects on a device that is full', async () => {
+  it('rejects a line on a full device', async () => {
     await expect(new LineFile('/dev/full').append('one')).rejects.toMatchObject({ code: 'ENOSPC' });
   });
 
-  it('rejects where it cannot be made, and works once it can', async () => {
+  it('rejects a line in a folder that does not exist, and works in one that does', async () => {
     const file = new LineFile(join(folder, 'later', 'audit.jsonl'));
     await expect(file.append('one')).rejects.toMatchObject({ code: 'ENOENT' });
     await open(path, 'a').then((handle) => handle.close());
@@ -132,7 +132,7 @@ describe('a file of lines', () => {
     expect(written()).toBe('two\n');
   });
 
-  it('after a rename writes to the renamed file until it is reopened, and loses nothing', async () => {
+  it('is written under its new name after a rename until it is reopened, without loss', async () => {
     const file = new LineFile(path);
     await file.append('one');
     renameSync(path, `${path}.1`);
@@ -144,7 +144,7 @@ describe('a file of lines', () => {
     expect(written()).toBe('three\n');
   });
 
-  it('makes the file anew when somebody removed it', async () => {
+  it('is created again if another program removes it', async () => {
     const file = new LineFile(path);
     await file.append('one');
     rmSync(path);
@@ -153,7 +153,7 @@ describe('a file of lines', () => {
     expect(written()).toBe('two\n');
   });
 
-  it('loses no line that comes while it is being closed', async () => {
+  it('loses no line that arrives during its close', async () => {
     const file = new LineFile(path);
     await file.append('one');
     const closed = file.close();
@@ -163,7 +163,7 @@ describe('a file of lines', () => {
     expect(written()).toBe('one\ntwo\n');
   });
 
-  it('lets only so much wait for the disk', async () => {
+  it('queues at most 16 MiB for a slow disk', async () => {
     let release = (): void => undefined;
     const stuck = new Promise<void>((resolve) => (release = resolve));
     const { openWatched } = watched({ write: () => stuck });
@@ -177,7 +177,7 @@ describe('a file of lines', () => {
     await file.close();
   });
 
-  describe('a line that has time', () => {
+  describe('a line that can wait for the next write', () => {
     const soon = { hasTime: true };
     beforeEach(() => {
       jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'performance'] });
@@ -186,7 +186,7 @@ describe('a file of lines', () => {
       jest.useRealTimers();
     });
 
-    /** A file of two lines, which for a second needs nothing but a write for the next. */
+    /** Returns a file with two lines that is open and checked, so that the next line needs only a write. */
     async function inUse(write?: (text: string) => unknown) {
       const { calls, openWatched } = watched({ write: (text) => write?.(text) });
       const file = new LineFile(path, openWatched);
@@ -196,7 +196,7 @@ describe('a file of lines', () => {
       return { calls, file };
     }
 
-    it('goes to the disk with the next that has none, in its place', async () => {
+    it('is written with the next urgent line, in order', async () => {
       const { calls, openWatched } = watched();
       const file = new LineFile(path, openWatched);
       const lines = [file.append('a', soon), file.append('b', soon), file.append('c')];
@@ -207,7 +207,7 @@ describe('a file of lines', () => {
       await file.close();
     });
 
-    it('goes by itself 10 ms after it came, together with those that came meanwhile', async () => {
+    it('is written after 10 ms, together with the lines that arrived meanwhile', async () => {
       const { calls, file } = await inUse();
       const one = file.append('one', soon);
       jest.advanceTimersByTime(6);
@@ -221,7 +221,7 @@ describe('a file of lines', () => {
       await file.close();
     });
 
-    it('does not follow at once on what is being written', async () => {
+    it('does not start a write as soon as the current write ends', async () => {
       let release = (): void => undefined;
       const stuck = new Promise<void>((resolve) => (release = resolve));
       const { calls, file } = await inUse((text) => (text === 'urgent\n' ? stuck : undefined));
@@ -246,7 +246,7 @@ describe('a file of lines', () => {
       expect(written()).toBe('line\n');
     });
 
-    it('still goes to the file that was renamed when it came before that is reopened', async () => {
+    it('is written to the renamed file if it arrived before the reopening', async () => {
       const file = new LineFile(path);
       await file.append('one');
       const two = file.append('two', soon);

@@ -17,10 +17,10 @@ async function* each(lines: readonly string[]): AsyncIterable<string> {
   for (const line of lines) yield await Promise.resolve(line);
 }
 
-const SOUND = { torn: [], withoutOutcome: [], withoutIntent: [] };
+const NO_FAULT = { torn: [], withoutOutcome: [], withoutIntent: [] };
 
 describe('an audit file', () => {
-  it('is sound when every intent has its outcome', async () => {
+  it('has no fault if every intent has its outcome', async () => {
     const lines = [
       '{"record":"started","time":"T","pid":1}',
       record('intent', 'a', '1', '2'),
@@ -29,34 +29,34 @@ describe('an audit file', () => {
       record('outcome', 'a', '1', '2'),
     ];
     expect(await verify(each(lines))).toEqual({
-      ...SOUND,
+      ...NO_FAULT,
       records: { started: 1, intent: 2, outcome: 2 },
     });
   });
 
-  it('shows a session whose outcome is missing, with its exact id', async () => {
+  it('with a missing outcome has the session reported with its exact id', async () => {
     const lines = [record('intent', 'a', '1', '9007199254740993'), record('outcome', 'a', '1')];
     expect((await verify(each(lines))).withoutOutcome).toEqual([
       { requestId: 'a', nodeId: 'n', time: 'T', ids: [9_007_199_254_740_993n] },
     ]);
   });
 
-  it('joins the two intents of a request that ended its old connection', async () => {
+  it('may hold two intents of a request that also ends its own old connection', async () => {
     const lines = [
       record('intent', 'a', '1'),
       record('intent', 'a', '77'),
       record('outcome', 'a', '77'),
       record('outcome', 'a', '1'),
     ];
-    expect(await verify(each(lines))).toMatchObject(SOUND);
+    expect(await verify(each(lines))).toMatchObject(NO_FAULT);
   });
 
-  it('tells torn lines, wherever they are, and reads on', async () => {
+  it('has its torn lines reported, and the other lines checked', async () => {
     const lines = [record('intent', 'a', '1'), '{"record":"outc', record('outcome', 'a', '1'), '{'];
-    expect(await verify(each(lines))).toMatchObject({ ...SOUND, torn: [2, 4] });
+    expect(await verify(each(lines))).toMatchObject({ ...NO_FAULT, torn: [2, 4] });
   });
 
-  it('tells an outcome of which no intent stands before it', async () => {
+  it('has an outcome reported that has no intent before it', async () => {
     const lines = [record('outcome', 'a', '1'), record('intent', 'a', '1')];
     expect(await verify(each(lines))).toMatchObject({ withoutIntent: [{ line: 1, id: 1n }] });
   });
@@ -65,20 +65,20 @@ describe('an audit file', () => {
 describe('session-control audit', () => {
   const run = async (...args: string[]): Promise<[number, string]> => {
     const child = spawn(process.execPath, [...PROGRAM, 'audit', ...args]);
-    let said = '';
+    let printed = '';
     for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+      stream.setEncoding('utf8').on('data', (text: string) => (printed += text));
     }
     const [code] = (await once(child, 'close')) as [number];
-    return [code, said];
+    return [code, printed];
   };
   const folder = mkdtempSync(join(tmpdir(), 'session-control-verify-'));
   afterAll(() => {
     rmSync(folder, { recursive: true });
   });
 
-  it('says that a file is sound', async () => {
-    const file = join(folder, 'sound.jsonl');
+  it('reports that a file has no fault', async () => {
+    const file = join(folder, 'whole.jsonl');
     writeFileSync(file, `${record('intent', 'a', '1')}\n${record('outcome', 'a', '1')}\n`);
     expect(await run('verify', file)).toEqual([
       0,
@@ -86,7 +86,7 @@ describe('session-control audit', () => {
     ]);
   });
 
-  it('tells what a crash left behind, and ends with 1', async () => {
+  it('reports the faults that a crash left behind, and exits with 1', async () => {
     const file = join(folder, 'crashed.jsonl');
     writeFileSync(file, `${record('intent', 'a', '7', '8')}\n{"record":"outc`);
     expect(await run('verify', file)).toEqual([
@@ -95,7 +95,7 @@ describe('session-control audit', () => {
     ]);
   });
 
-  it('reads several files as one, and says in which of them a line is', async () => {
+  it('reads several files as one, and names the file of each fault', async () => {
     const [old, next] = [join(folder, 'a.1'), join(folder, 'a')];
     writeFileSync(old, `${record('intent', 'a', '7')}\n`);
     writeFileSync(next, `${record('outcome', 'a', '7')}\n`);
@@ -109,15 +109,15 @@ describe('session-control audit', () => {
       1,
       `Records: 1 intent, 2 outcome.\nLine 3 of ${next} is torn.\nLine 2 of ${next}: an outcome of session 9, but no intent.\n`,
     ]);
-    const [code, said] = await run('verify', old, join(folder, 'none'));
-    expect([code, said]).toEqual([66, expect.stringContaining('none cannot be read: ENOENT')]);
+    const [code, printed] = await run('verify', old, join(folder, 'none'));
+    expect([code, printed]).toEqual([66, expect.stringContaining('none cannot be read: ENOENT')]);
   });
 
-  describe('of files that logrotate compressed', () => {
+  describe('on files that logrotate compressed', () => {
     const old = join(folder, 'audit.jsonl-20261101.gz');
     const next = join(folder, 'audit.jsonl');
 
-    it('reads them as what they were, whatever they are called', async () => {
+    it('decompresses each file, whatever its name is', async () => {
       writeFileSync(next, `${record('outcome', 'a', '7')}\n`);
       for (const name of [old, join(folder, 'renamed')]) {
         writeFileSync(name, gzipSync(`${record('intent', 'a', '7')}\n`));
@@ -128,21 +128,24 @@ describe('session-control audit', () => {
       }
     });
 
-    it('reads a plain file that is only called so, an empty one, and several that were joined', async () => {
+    it('reads a plain file named .gz, an empty file and joined gzip files', async () => {
       writeFileSync(old, `${record('intent', 'a', '7')}\n`);
       writeFileSync(next, '');
       const joined = join(folder, 'joined.gz');
       const members = [`${record('intent', 'b', '1')}\n`, `${record('outcome', 'b', '1')}\n`];
       writeFileSync(joined, Buffer.concat(members.map((member) => gzipSync(member))));
-      const [code, said] = await run('verify', old, next, joined);
-      expect([code, said]).toEqual([1, expect.stringContaining('Records: 2 intent, 1 outcome.')]);
+      const [code, printed] = await run('verify', old, next, joined);
+      expect([code, printed]).toEqual([
+        1,
+        expect.stringContaining('Records: 2 intent, 1 outcome.'),
+      ]);
     });
 
-    it('says when one is cut short, and ends with 66', async () => {
+    it('reports a file that is cut short, and exits with 66', async () => {
       const whole = gzipSync(`${record('intent', 'a', '7')}\n`.repeat(1000));
       writeFileSync(old, whole.subarray(0, whole.length - 20));
-      const [code, said] = await run('verify', old);
-      expect([code, said]).toEqual([
+      const [code, printed] = await run('verify', old);
+      expect([code, printed]).toEqual([
         66,
         `session-control: ${old} cannot be read: unexpected end of file\n`,
       ]);
@@ -156,7 +159,7 @@ describe('session-control audit', () => {
       ['lzip', '4c5a495001'],
       ['compress', '1f9d907b'],
       ['zip', '504b03041400'],
-    ])('names %s, which it cannot read, and ends with 66', async (format, hex) => {
+    ])('names the format %s, which it cannot read, and exits with 66', async (format, hex) => {
       writeFileSync(old, Buffer.concat([Buffer.from(hex, 'hex'), Buffer.from('\n\n')]));
       writeFileSync(next, `${record('intent', 'a', '7')}\n`);
       expect(await run('verify', next, old)).toEqual([
@@ -165,7 +168,7 @@ describe('session-control audit', () => {
       ]);
     });
 
-    it('reads what logrotate makes of our own configuration', async () => {
+    it('reads a file that the gzip program compressed', async () => {
       writeFileSync(next, `${record('intent', 'a', '7')}\n${record('outcome', 'a', '7')}\n`);
       const program = spawnSync('gzip', ['--keep', '--force', next]);
       expect(program.status).toBe(0);
@@ -173,11 +176,11 @@ describe('session-control audit', () => {
     });
   });
 
-  it('says how it is used, and when a file cannot be read', async () => {
+  it('prints its usage, and reports a file that cannot be read', async () => {
     const usage =
       "session-control: 'audit' needs the word verify and at least one file. See `session-control --help`.\n";
     expect(await run()).toEqual([64, usage]);
-    const [code, said] = await run('verify', join(folder, 'none'));
-    expect([code, said]).toEqual([66, expect.stringContaining('none cannot be read: ENOENT')]);
+    const [code, printed] = await run('verify', join(folder, 'none'));
+    expect([code, printed]).toEqual([66, expect.stringContaining('none cannot be read: ENOENT')]);
   });
 });

@@ -45,7 +45,7 @@ function requestOf(vector: Vector, changes: Partial<RequestOnWire> = {}): Reques
   };
 }
 
-/** The same request with other values of some headers; undefined leaves one out. */
+/** Returns the request with other values of some headers; undefined removes a header. */
 function withHeaders(
   request: RequestOnWire,
   changes: Readonly<Record<string, string | undefined>>,
@@ -61,7 +61,7 @@ function withHeaders(
 }
 
 function verifier(changes: Partial<AccessKey> = {}) {
-  // As if the process had begun an hour before, so that only the window decides.
+  // The process starts an hour earlier, so that only the 15-minute window counts.
   let now = AT - 3_600_000;
   const clock = () => now;
   const keys = new AccessKeys([{ ...ACCESS_KEY, ...changes }], false, clock, clock);
@@ -70,7 +70,7 @@ function verifier(changes: Partial<AccessKey> = {}) {
 }
 
 describe('a signed request', () => {
-  it.each(vectors)('is verified as the official signer made it: $name', (vector) => {
+  it.each(vectors)('from the official signer is accepted: $name', (vector) => {
     const request = requestOf(vector);
     const [, signedHeaders = ''] = /SignedHeaders=([^,]+)/.exec(vector.authorization) ?? [];
     const [, signature] = /Signature=(\w+)/.exec(vector.authorization) ?? [];
@@ -97,17 +97,17 @@ describe('a signed request', () => {
       withHeaders(signed, { Authorization: first.authorization.replace('51cbdcb4', '51cbdcb5') }),
     ],
     [
-      'hash of the body that does not fit',
+      'hash of the body that does not match',
       withHeaders(signed, { 'X-Sdk-Content-Sha256': '0'.repeat(64) }),
     ],
     [
-      'body that is said to be unsigned',
+      'body that is declared unsigned',
       withHeaders(signed, { 'X-Sdk-Content-Sha256': 'UNSIGNED-PAYLOAD' }),
     ],
   ];
 
   it.each(changed)(
-    'is refused with a changed %s, and shown what should have been signed',
+    'is refused with a changed %s, and the canonical request is in the message',
     (_what, request) => {
       expect(() => verifier().keys.verify(request)).toThrow(
         /^verify aksk signature fail, canonicalRequest:\w+\|\/v3\/.*\|[0-9a-f]{64}$/,
@@ -115,7 +115,7 @@ describe('a signed request', () => {
     },
   );
 
-  it('shows no credential with the canonical request, and not more than 4 KB', () => {
+  it('has at most 4 KB of its canonical request in the message, without the credential', () => {
     const vector = vectors[2] as Vector;
     const request = withHeaders(requestOf(vector), { 'X-Language': 'a'.repeat(9000) });
     const authorization = vector.authorization
@@ -163,7 +163,7 @@ describe('a signed request', () => {
   });
 
   it.each(['SDK-HMAC-SM3', 'SDK-HMAC-SHA999', 'V11-HMAC-SM3', 'SDK-HMAC-', 'SDK-HMAC-SHA256-SM3'])(
-    'is refused with the algorithm %s, and shown those that are supported',
+    'is refused with the algorithm %s, and the message names the supported ones',
     (algorithm) => {
       const Authorization = first.authorization.replace('SDK-HMAC-SHA256', algorithm);
       expect(() => verifier().keys.verify(withHeaders(signed, { Authorization }))).toThrow(
@@ -177,7 +177,7 @@ describe('a signed request', () => {
     [-15 * 60_000, true],
     [15 * 60_000 + 1000, false],
     [-15 * 60_000 - 1000, false],
-  ])('holds within 15 minutes of its date: %d ms', (ms, isGood) => {
+  ])('is accepted within 15 minutes of its date: %d ms', (ms, isGood) => {
     const { keys, passTime } = verifier();
     passTime(ms);
     const verify = () => keys.verify(signed);
@@ -185,7 +185,7 @@ describe('a signed request', () => {
     else expect(verify).toThrow('calc ak sk signature fail:signature expired');
   });
 
-  it('that changes something is refused when it is older than the process, which forgot what it answered', () => {
+  it('that changes something is refused if it is older than a process without shared answers', () => {
     const keys = new AccessKeys([ACCESS_KEY], false, () => AT + 1000);
     expect(() => keys.verify(signed)).toThrow('signature expired');
     expect(keys.verify(requestOf(vectors[1] as Vector))).toMatchObject(CALLER);
@@ -195,7 +195,7 @@ describe('a signed request', () => {
     expect(sharing.verify(signed)).toMatchObject(CALLER);
   });
 
-  it('that changes something is refused once its answer is forgotten, when the clock steps back', () => {
+  it('that changes something is refused after its answer has expired, even if the clock steps back', () => {
     let [wall, monotonic] = [AT - 3_600_000, 0];
     const keys = new AccessKeys(
       [ACCESS_KEY],
@@ -222,10 +222,10 @@ describe('a signed request', () => {
   });
 
   it.each([
-    // By the right clock it is sent a minute after the start: this is what a caller with the right time sends.
+    // A caller with the right time sends this request a minute after the start.
     ['after the start is accepted', 60, true],
     ['before the start is refused', -60, false],
-    // An earlier process can have carried it out: its clock and the client's ran ahead alike.
+    // If the client's clock ran ahead too, an earlier process may have executed this request.
     ['ahead of the right clock is accepted, captured or not', 600, true],
   ])(
     'that changes something, dated %s, once the clock steps back',
@@ -259,10 +259,10 @@ describe('a signed request', () => {
     it.each([
       ['signed', temporary],
       [
-        'that was added after signing, as terraform-provider-huaweicloud does',
+        'which is added after signing, as terraform-provider-huaweicloud does',
         withHeaders(signed, token),
       ],
-    ])('is good with their token, %s', (_how, request) => {
+    ])('is accepted with their token, %s', (_how, request) => {
       expect(
         verifier({ securityToken: token['X-Security-Token'] }).keys.verify(request),
       ).toMatchObject(CALLER);
@@ -284,7 +284,7 @@ describe('a signed request', () => {
     });
   });
 
-  it('locks the key for the address after five bad ones in a row, for five minutes, and nobody else', () => {
+  it('with a bad signature, five times in a row, locks the key for that address for five minutes', () => {
     const { keys, passTime } = verifier();
     const bad = requestOf(first, { method: 'PUT' });
     const good = requestOf(vectors[1] as Vector);
@@ -321,7 +321,7 @@ describe('a signed request', () => {
     );
   });
 
-  it('takes work in proportion to its headers, however many names it signs', () => {
+  it('costs work in proportion to its headers, however many names it signs', () => {
     const names = ['x-sdk-date', ...Array.from({ length: 63 }, (_, n) => `x-${n}`)];
     const few = readsOf(signing(names));
     const many = readsOf({
@@ -331,7 +331,7 @@ describe('a signed request', () => {
     expect(many - few).toBeLessThanOrEqual(2 * 20_000);
   });
 
-  /** How often a header is read while the request is refused. */
+  /** Returns how often a header is read until the request is refused. */
   function readsOf(request: RequestOnWire): number {
     let reads = 0;
     const rawHeaders = new Proxy(request.rawHeaders, {
@@ -344,7 +344,7 @@ describe('a signed request', () => {
     return reads;
   }
 
-  it('is judged by the keys that hold at the moment', () => {
+  it('is verified by the keys that are in force at the moment', () => {
     const { keys } = verifier();
     keys.replace([]);
     expect(() => keys.verify(signed)).toThrow('not exist');

@@ -28,7 +28,7 @@ function settings(changes: Partial<KeystoneSettings> = {}): KeystoneSettings {
   return {
     endpoint: iam.endpoint,
     cacheSeconds: 30,
-    // Longer than a busy machine stalls: a test about the limit sets a shorter one.
+    // A busy machine never stalls for a minute. A test about the timeout sets a shorter one.
     timeoutMs: 60_000,
     serviceToken: SERVICE,
     roleActions: { admin: ['*'], member: ['*'], reader: [LIST] },
@@ -37,7 +37,7 @@ function settings(changes: Partial<KeystoneSettings> = {}): KeystoneSettings {
 }
 
 describe('a token of IAM', () => {
-  it('proves user, project and what the roles allow', async () => {
+  it('proves the user, the project and the actions of the roles', async () => {
     iam.tokens.set('good', { user: 'bob', roles: ['member', 'reader'] });
     iam.tokens.set('reading', { user: 'carol', roles: ['reader', 'toString'] });
     const tokens = start();
@@ -51,7 +51,7 @@ describe('a token of IAM', () => {
     expect(await tokens.verify('reading')).toMatchObject({ user: 'carol', actions: [LIST] });
   });
 
-  it('tells users apart who have the same name in different domains', async () => {
+  it('distinguishes users with the same name in different domains', async () => {
     iam.tokens.set('here', { user: 'bob', userId: '1' });
     iam.tokens.set('there', { user: 'bob', userId: '2' });
     const tokens = start();
@@ -60,18 +60,18 @@ describe('a token of IAM', () => {
     expect(new Set(owners).size).toBe(2);
   });
 
-  it('is told as known only while what IAM said of it holds', async () => {
+  it('is reported as known only while the cache holds it', async () => {
     iam.tokens.set('good', {});
-    const heard: boolean[] = [];
-    const tokens = new KeystoneTokens(settings(), (wasKnown) => heard.push(wasKnown));
+    const reported: boolean[] = [];
+    const tokens = new KeystoneTokens(settings(), (wasKnown) => reported.push(wasKnown));
     await Promise.all([tokens.verify('good'), tokens.verify('good')]);
     await tokens.verify('good');
     tokens.replace(settings());
     await tokens.verify('good');
-    expect([heard, iam.lookups]).toEqual([[false, false, true, false], 2]);
+    expect([reported, iam.lookups]).toEqual([[false, false, true, false], 2]);
   });
 
-  it('validates itself when the service has none of its own', async () => {
+  it('validates itself if the service has no token of its own', async () => {
     iam.tokens.set('good', {});
     const tokens = start({ serviceToken: undefined });
 
@@ -82,7 +82,7 @@ describe('a token of IAM', () => {
     });
   });
 
-  it('is refused when unknown, expired or impossible', async () => {
+  it('is refused if it is unknown, expired or impossible', async () => {
     iam.tokens.set('old', { expiresAt: new Date(Date.now() - 1000) });
     const tokens = start();
 
@@ -92,7 +92,7 @@ describe('a token of IAM', () => {
     expect(iam.lookups).toBe(2);
   });
 
-  it('without a project is good for none', async () => {
+  it('without a project has an empty project id', async () => {
     iam.tokens.set('unscoped', { projectId: undefined });
     expect(await start().verify('unscoped')).toMatchObject({ projectId: '' });
   });
@@ -104,8 +104,8 @@ describe('a token of IAM', () => {
   });
 });
 
-describe('the cache', () => {
-  it('joins look-ups of one token, and answers the next ones', async () => {
+describe('the cache of tokens', () => {
+  it('joins concurrent look-ups of one token, and answers later ones', async () => {
     iam.tokens.set('good', {});
     const tokens = start();
 
@@ -115,7 +115,7 @@ describe('the cache', () => {
     expect(iam.lookups).toBe(1);
   });
 
-  it('keeps its connection to IAM', async () => {
+  it('reuses its connection to IAM', async () => {
     const names = Array.from({ length: 10 }, (_, index) => `token-${index}`);
     for (const name of names) iam.tokens.set(name, {});
     const tokens = start();
@@ -124,7 +124,7 @@ describe('the cache', () => {
     expect(iam.connections).toBeLessThanOrEqual(2);
   });
 
-  it('lets a revoked token go on for cache_seconds at most', async () => {
+  it('accepts a revoked token for at most cache_seconds', async () => {
     iam.tokens.set('good', {});
     const tokens = start({ cacheSeconds: 1 });
     await tokens.verify('good');
@@ -146,7 +146,7 @@ describe('the cache', () => {
     expect(lastAccepted - revoked).toBeLessThan(1010);
   });
 
-  it('does not keep a token beyond its own end', async () => {
+  it('does not keep a token beyond its expiry', async () => {
     iam.tokens.set('short', { expiresAt: new Date(Date.now() + 500) });
     const tokens = start();
     await tokens.verify('short');
@@ -160,13 +160,13 @@ describe('the cache', () => {
     expect(iam.lookups).toBe(1);
   });
 
-  it('keeps a refusal for a short time only', async () => {
+  it('keeps a refusal for at most cache_seconds', async () => {
     const tokens = start({ cacheSeconds: 1 });
     await expect(tokens.verify('new')).rejects.toMatchObject({ code: 'unauthenticated' });
     iam.tokens.set('new', {});
     await expect(tokens.verify('new')).rejects.toMatchObject({ code: 'unauthenticated' });
     expect(iam.lookups).toBe(1);
-    await until('it is taken', () =>
+    await until('the token is accepted', () =>
       tokens.verify('new').then(
         () => true,
         () => false,
@@ -174,7 +174,7 @@ describe('the cache', () => {
     );
   });
 
-  it('goes on with what it has while IAM is down, and says 503 of the rest', async () => {
+  it('answers cached tokens while IAM is down, and fails for others', async () => {
     iam.tokens.set('good', {});
     const tokens = start();
     await tokens.verify('good');
@@ -184,8 +184,8 @@ describe('the cache', () => {
     await expect(tokens.verify('other')).rejects.toMatchObject({ code: 'iam_unavailable' });
   });
 
-  it('is bounded in number', async () => {
-    // Nothing but the number of the others has it forget the first.
+  it('holds at most 10,000 tokens', async () => {
+    // The first token can leave the cache only because of the number of others.
     const tokens = start({ cacheSeconds: 3600 });
     iam.tokens.set('good', {});
     await tokens.verify('good');
@@ -197,7 +197,7 @@ describe('the cache', () => {
     expect(iam.lookups).toBe(10_002);
   });
 
-  it('is empty after a reload, whose service token counts', async () => {
+  it('is empty after a reload, which replaces the service token', async () => {
     iam.tokens.set('good', {});
     const tokens = start({ serviceToken: 'old' });
     await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'service_token_refused' });
@@ -206,8 +206,8 @@ describe('the cache', () => {
   });
 });
 
-describe('a reload', () => {
-  it('does not cut off a look-up that is under way', async () => {
+describe('a reload of the IAM settings', () => {
+  it('does not abort a look-up in progress', async () => {
     iam.tokens.set('good', {});
     let release: (() => void) | undefined;
     iam.fault = (res) => {
@@ -225,7 +225,7 @@ describe('a reload', () => {
   });
 });
 
-it('without an IAM, or after a reload that took it away, is no good', async () => {
+it('a token is refused without an IAM, and after a reload that removes the IAM', async () => {
   iam.tokens.set('good', {});
   const tokens = new KeystoneTokens(undefined);
   await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'unauthenticated' });
@@ -235,7 +235,7 @@ it('without an IAM, or after a reload that took it away, is no good', async () =
   await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'unauthenticated' });
 });
 
-describe('an IAM in trouble', () => {
+describe('an IAM that fails', () => {
   it.each([
     ['500', (res: Res) => res.writeHead(500).end()],
     [
@@ -253,14 +253,14 @@ describe('an IAM in trouble', () => {
     ],
     ['too much', (res: Res) => res.writeHead(200).end(' '.repeat(2_000_000))],
     ['nothing', () => undefined],
-  ])('is never an open door: %s', async (_what, fault) => {
+  ])('proves no token with the response "%s"', async (_what, fault) => {
     iam.fault = fault;
     const tokens = start({ timeoutMs: 300 });
     await expect(tokens.verify('good')).rejects.toMatchObject({ code: 'iam_unavailable' });
     expect(iam.lookups).toBeLessThanOrEqual(2);
   });
 
-  it('is asked once more when the connection breaks, and not a third time', async () => {
+  it('gets one retry after its connection breaks, but not a second one', async () => {
     iam.tokens.set('good', {});
     iam.fault = (res) => {
       iam.fault = undefined;
@@ -274,7 +274,7 @@ describe('an IAM in trouble', () => {
     expect(iam.lookups).toBe(4);
   });
 
-  it('is not kept in the cache', async () => {
+  it('has no failure cached', async () => {
     iam.tokens.set('good', {});
     iam.fault = (res) => res.writeHead(503).end();
     const tokens = start();
