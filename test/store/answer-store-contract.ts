@@ -3,14 +3,14 @@ import type { AnswerStore, Reservation } from '../../src/domain/answer-store.ts'
 
 const MINUTE_MS = 60_000;
 
-/** What the suite needs of a store. */
+/** A store under test, with a way to age its entries. */
 export interface Stage {
   readonly store: AnswerStore;
-  /** Makes what is under the key so much older. */
+  /** Makes the entry of the key older, in milliseconds. */
   readonly age: (key: string, milliseconds: number) => Promise<void>;
 }
 
-/** A reservation of a key that no other test uses. */
+/** Returns a reservation of a key that no other test uses. */
 export function reservationOf(given: Partial<Reservation> = {}): Reservation {
   return {
     key: `key ${crypto.randomUUID()}`,
@@ -21,15 +21,15 @@ export function reservationOf(given: Partial<Reservation> = {}): Reservation {
   };
 }
 
-/** Two reservations that want the same. */
+/** Returns two reservations of the same key. */
 export function twoOfOneKey(): [Reservation, Reservation] {
   const reservation = reservationOf();
   return [reservation, { ...reservation }];
 }
 
-/** What every implementation of AnswerStore does. Call it inside `describe`. */
+/** Tests that every implementation of AnswerStore passes. Call the function inside `describe`. */
 export function answerStoreContract(stage: () => Stage): void {
-  it('reserves a key once, and tells the next one what is there', async () => {
+  it('can reserve a key once, and a second reservation returns the first one', async () => {
     const { store } = stage();
     const reservation = reservationOf({ fingerprint: 'first', limitMs: 12_345 });
     expect(await store.read(reservation.key)).toBeUndefined();
@@ -44,7 +44,7 @@ export function answerStoreContract(stage: () => Stage): void {
     expect(await store.read(reservation.key)).toMatchObject({ fingerprint: 'first' });
   });
 
-  it('gives a key that many want at once to one of them', async () => {
+  it('give a key to exactly one of 50 concurrent reservations', async () => {
     const { store } = stage();
     const reservation = reservationOf();
     const there = await Promise.all(Array.from({ length: 50 }, () => store.reserve(reservation)));
@@ -56,7 +56,7 @@ export function answerStoreContract(stage: () => Stage): void {
     ['{"processes_killed":[9223372036854775807]}', 'JSON'],
     ['服务器错误。\u0000\r\n', 'any text'],
     ['1'.repeat(30_000), 'a long text'],
-  ])('remembers an answer as it was given (%#)', async (answer) => {
+  ])('are returned unchanged (%#)', async (answer) => {
     const { store } = stage();
     const reservation = reservationOf();
     await store.reserve(reservation);
@@ -68,7 +68,7 @@ export function answerStoreContract(stage: () => Stage): void {
     });
   });
 
-  it('takes any text for a key and a fingerprint', async () => {
+  it('accept any text as a key and as a fingerprint', async () => {
     const { store } = stage();
     for (const key of ['', '密钥\n\u0000', 'k'.repeat(10_000)]) {
       const reservation = reservationOf({ key: `${key} ${crypto.randomUUID()}`, fingerprint: key });
@@ -79,7 +79,7 @@ export function answerStoreContract(stage: () => Stage): void {
     }
   });
 
-  it('keeps apart what is under different keys', async () => {
+  it('are separate for different keys', async () => {
     const { store } = stage();
     const [one, other] = [reservationOf(), reservationOf()];
     await store.reserve(one);
@@ -90,7 +90,7 @@ export function answerStoreContract(stage: () => Stage): void {
     expect(await store.read(one.key)).toMatchObject({ answer: 'one' });
   });
 
-  it('frees a key that is released, but forgets no answer', async () => {
+  it('are not forgotten by a release, which frees a key without an answer', async () => {
     const { store } = stage();
     const reservation = reservationOf();
     await store.release(reservation);
@@ -103,7 +103,7 @@ export function answerStoreContract(stage: () => Stage): void {
     expect(await store.read(reservation.key)).toMatchObject({ answer: 'killed' });
   });
 
-  it('touches nothing for one who came second', async () => {
+  it('ignore a completion or release by a request whose reservation failed', async () => {
     const { store } = stage();
     const [first, second] = twoOfOneKey();
     await store.reserve(first);
@@ -115,7 +115,7 @@ export function answerStoreContract(stage: () => Stage): void {
     expect(await store.read(first.key)).toMatchObject({ answer: 'first' });
   });
 
-  it('touches nothing for one whose reservation was forgotten, when another has made one since', async () => {
+  it('ignore a completion or release by an expired reservation once the key is reserved again', async () => {
     const { store, age } = stage();
     const [old, recent] = twoOfOneKey();
     await store.reserve(old);
@@ -128,7 +128,7 @@ export function answerStoreContract(stage: () => Stage): void {
     expect(await store.read(recent.key)).toBeUndefined();
   });
 
-  it('puts no answer where nothing is reserved', async () => {
+  it('are dropped if their key is not reserved', async () => {
     const { store } = stage();
     const reservation = reservationOf();
     await store.complete(reservation, 'late');
@@ -140,7 +140,7 @@ export function answerStoreContract(stage: () => Stage): void {
     });
   });
 
-  it('tells the age of a reservation, with an answer or without', async () => {
+  it('have the age of their reservation, completed or not', async () => {
     const { store, age } = stage();
     const reservation = reservationOf();
     await store.reserve(reservation);
@@ -151,7 +151,7 @@ export function answerStoreContract(stage: () => Stage): void {
     expectMinutes((await store.reserve(reservation))?.ageMs, 10);
   });
 
-  it('forgets after 30 minutes from the reservation, whenever the answer came', async () => {
+  it('expire 30 minutes after the reservation, whenever they were completed', async () => {
     const { store, age } = stage();
     const answered = reservationOf();
     await store.reserve(answered);
@@ -166,10 +166,10 @@ export function answerStoreContract(stage: () => Stage): void {
   });
 }
 
-/** The bound that an owner has in a store that is to keep `ownerBoundContract`, in bytes. */
+/** The limit of an owner in a store under `ownerBoundContract`, in bytes. */
 export const BOUND = 10_000;
 
-/** How every implementation of AnswerStore bounds what it has of an owner. Call it inside `describe`, with a store whose bound is `BOUND`. */
+/** Tests of the limit of an owner that every AnswerStore passes. Call the function inside `describe` with a limit of `BOUND`. */
 export function ownerBoundContract(stage: () => Stage): void {
   const TOO_MANY = { code: 'too_many_requests' };
   let greedy: string;
@@ -187,14 +187,14 @@ export function ownerBoundContract(stage: () => Stage): void {
   const reserve = (owner: string): Promise<unknown> =>
     stage().store.reserve(reservationOf({ owner }));
 
-  it('refuses an owner who has too much, and nobody else', async () => {
+  it('refuse a reservation by an owner beyond the limit, and by no other owner', async () => {
     await remember(greedy, 'x'.repeat(8500));
     await expect(reserve(greedy)).resolves.toBeUndefined();
     await expect(reserve(greedy)).rejects.toMatchObject(TOO_MANY);
     await expect(reserve(crypto.randomUUID())).resolves.toBeUndefined();
   });
 
-  it('reserves nothing when it refuses', async () => {
+  it('reserve no key in a refused reservation', async () => {
     const { store } = stage();
     await remember(greedy, 'x'.repeat(BOUND));
     const reservation = reservationOf({ owner: greedy });
@@ -204,20 +204,20 @@ export function ownerBoundContract(stage: () => Stage): void {
     expect(await store.read(reservation.key)).toBeUndefined();
   });
 
-  it('still tells an owner who has too much what is there', async () => {
+  it('are still returned to an owner beyond the limit', async () => {
     const reservation = await remember(greedy, 'x'.repeat(BOUND));
     await expect(reserve(greedy)).rejects.toMatchObject(TOO_MANY);
     expect(await stage().store.reserve(reservation)).toMatchObject({ answer: 'x'.repeat(BOUND) });
   });
 
-  it('counts the bytes of an answer, not its characters, and those of keys', async () => {
+  it('count with the bytes of their text and of their keys', async () => {
     await remember(greedy, '误'.repeat(3200));
     await expect(reserve(greedy)).rejects.toMatchObject(TOO_MANY);
     const long = reservationOf({ owner: crypto.randomUUID(), key: 'k'.repeat(BOUND) });
     await expect(stage().store.reserve(long)).rejects.toMatchObject(TOO_MANY);
   });
 
-  it('counts reservations that have no answer yet, and many at once', async () => {
+  it('count from their reservation on, also if 50 reservations run concurrently', async () => {
     const made = await Promise.allSettled(Array.from({ length: 50 }, () => reserve(greedy)));
     const refused = made.filter(({ status }) => status === 'rejected');
     expect(made.length - refused.length).toBeGreaterThan(10);
@@ -227,12 +227,12 @@ export function ownerBoundContract(stage: () => Stage): void {
     }
   });
 
-  it('takes the answer of what was reserved, however long', async () => {
+  it('are accepted for a reserved key, however long they are', async () => {
     const { key } = await remember(greedy, 'x'.repeat(5 * BOUND));
     expect(await stage().store.read(key)).toMatchObject({ answer: 'x'.repeat(5 * BOUND) });
   });
 
-  it('has room again when something is released, or forgotten without an answer or with one', async () => {
+  it('count no longer after a release or an expiry, completed or not', async () => {
     const { store, age } = stage();
     const big = reservationOf({ owner: greedy, key: crypto.randomUUID() + 'k'.repeat(9000) });
     const ageEnough = (): Promise<void> => age(big.key, 31 * MINUTE_MS);
@@ -248,7 +248,7 @@ export function ownerBoundContract(stage: () => Stage): void {
     }
   });
 
-  it('counts what is there yet when something older is forgotten', async () => {
+  it('count until their own expiry, also after an older one expires', async () => {
     const { age } = stage();
     const { key } = await remember(greedy, 'x'.repeat(4000));
     await age(key, 20 * MINUTE_MS);

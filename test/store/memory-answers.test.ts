@@ -24,7 +24,7 @@ describe('answers in memory', () => {
   }));
 });
 
-describe('the bounds of answers in memory', () => {
+describe('limited answers in memory', () => {
   let now = 0;
   let store: MemoryAnswers;
   beforeEach(() => {
@@ -47,7 +47,7 @@ describe('the bounds of answers in memory', () => {
     },
   }));
 
-  it('refuses everybody when all together have too much, but still tells what it knows', async () => {
+  it('refuse every reservation beyond the limit of all owners, but are still returned', async () => {
     const key = await remember('one', 'x'.repeat(9000));
     await remember('two', 'x'.repeat(9000));
     await remember('three', 'x'.repeat(9000));

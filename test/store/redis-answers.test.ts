@@ -11,9 +11,9 @@ import {
   reservationOf,
   twoOfOneKey,
 } from './answer-store-contract.ts';
-import { closeAll, connected, describeRedis, ready, type Told } from './redis.ts';
+import { closeAll, connected, describeRedis, ready, type ObservedConnection } from './redis.ts';
 
-interface Replica extends Told {
+interface Replica extends ObservedConnection {
   readonly store: RedisAnswers;
   readonly answers: IdempotentResponses;
   readonly troubles: unknown[];
@@ -23,9 +23,9 @@ const UNAVAILABLE = {
   code: 'store_unavailable',
   message: expect.stringContaining('this time it was not carried out') as unknown,
 };
-/** How long a replica waits for a Redis that hangs. */
-const HASTY_MS = 1000;
-const LATE = `Redis did not reply within ${HASTY_MS} ms.`;
+/** The timeout of an impatient replica for a hanging Redis, in milliseconds. */
+const IMPATIENT_MS = 1000;
+const LATE = `Redis did not reply within ${IMPATIENT_MS} ms.`;
 
 const AGE = `
   for _, name in ipairs(redis.call('KEYS', '*')) do
@@ -42,24 +42,24 @@ const AGE = `
 let server: RedisServer;
 
 async function replica(bytesPerOwner?: number, timeoutMs?: number): Promise<Replica> {
-  const told = await connected(server, timeoutMs === undefined ? {} : { timeoutMs });
+  const observed = await connected(server, timeoutMs === undefined ? {} : { timeoutMs });
   const troubles: unknown[] = [];
-  const store = new RedisAnswers(told.redis, bytesPerOwner);
+  const store = new RedisAnswers(observed.redis, bytesPerOwner);
   const answers = new IdempotentResponses(store, (error) => troubles.push(error));
-  return { ...told, store, answers, troubles };
+  return { ...observed, store, answers, troubles };
 }
 
-/** Returns a replica that does not wait long for a Redis that hangs. */
-async function hasty(bytesPerOwner?: number): Promise<Replica> {
-  return await replica(bytesPerOwner, HASTY_MS);
+/** Returns a replica with a short timeout for Redis. */
+async function impatientReplica(bytesPerOwner?: number): Promise<Replica> {
+  return await replica(bytesPerOwner, IMPATIENT_MS);
 }
 
-/** Makes all that Redis has so much older. */
+/** Makes all entries in Redis older, in milliseconds. */
 async function age(milliseconds: number): Promise<void> {
   await ask('EVAL', AGE, '0', milliseconds.toString());
 }
 
-/** What Redis says, over a connection that no test disturbs. */
+/** Sends a command over a connection that no test disturbs, and returns the reply. */
 async function ask(...command: string[]): Promise<unknown> {
   const { redis } = await connected(server);
   return redis.send(...command).finally(() => redis.close());
@@ -109,13 +109,13 @@ describeRedis('answers in Redis', () => {
       });
     });
 
-    it('are counted once when they are put down twice', async () => {
-      one = await hasty(BOUND);
+    it('are counted once if they are completed twice', async () => {
+      one = await impatientReplica(BOUND);
       const owner = crypto.randomUUID();
       const reservation = reservationOf({ owner });
       await one.store.reserve(reservation);
       server.pause();
-      // The command itself, and the one that makes up for it, arrive both.
+      // Redis receives the command and its retry.
       await expect(one.store.complete(reservation, 'x'.repeat(0.6 * BOUND))).rejects.toThrow();
       server.resume();
       await ready(one.redis);
@@ -123,7 +123,7 @@ describeRedis('answers in Redis', () => {
       expect(await one.store.reserve(reservationOf({ owner }))).toBeUndefined();
     });
 
-    it('are no longer counted when Redis has forgotten the owner', async () => {
+    it('are no longer counted after Redis lost the owner', async () => {
       const owner = crypto.randomUUID();
       const reservation = reservationOf({ owner });
       await one.store.reserve(reservation);
@@ -131,13 +131,13 @@ describeRedis('answers in Redis', () => {
       await ask('DEL', ...owners);
       await one.store.complete(reservation, 'x'.repeat(BOUND));
       expect(await one.store.read(reservation.key)).toHaveProperty('answer.length', BOUND);
-      // Else it would never end.
+      // A key that Redis created now would have no expiry.
       expect(await ask('KEYS', 'session-control:owner:*')).toEqual([]);
       expect(await two.store.reserve(reservationOf({ owner }))).toBeUndefined();
     });
   });
 
-  it('have two replicas that race for a key do its work exactly once', async () => {
+  it('let exactly one of two racing replicas do the work of a key', async () => {
     const race = async (name: string): Promise<void> => {
       const keys = [reservationOf(), reservationOf()];
       const answers = await Promise.all(
@@ -154,7 +154,7 @@ describeRedis('answers in Redis', () => {
     expect(done).toHaveLength(200);
   });
 
-  it('tell a replica that another died, once its limit is over', async () => {
+  it('stay unknown if the other replica died, once its time limit has passed', async () => {
     const reservation = reservationOf({ limitMs: 200 });
     await one.store.reserve(reservation);
     const asked = performance.now();
@@ -163,28 +163,28 @@ describeRedis('answers in Redis', () => {
     expect(done).toEqual([]);
   });
 
-  it('let a replica take over what another could not do', async () => {
+  it('let a replica do the work at which another one failed', async () => {
     const reservation = reservationOf();
     let fail: (() => void) | undefined;
     const first = one.answers.once([reservation], async () => {
       await new Promise<void>((resolve) => (fail = resolve));
       throw new Error('the node is away');
     });
-    await until('the first replica works on it', () => fail !== undefined);
+    await until('the first replica does the work', () => fail !== undefined);
     const second = two.answers.once([reservation], work('two'));
     fail?.();
     await expect(first).rejects.toThrow('the node is away');
     expect(await second).toBe('two');
   });
 
-  it('outlive the replica that gave them', async () => {
+  it('survive the replica that made them', async () => {
     const reservation = reservationOf();
     await one.answers.once([reservation], work('one'));
     await one.redis.close();
     expect(await two.answers.once([reservation], work('two'))).toBe('one');
   });
 
-  it('are kept for 30 minutes under names that show nothing', async () => {
+  it('are kept for 30 minutes under names that reveal neither owner nor key', async () => {
     await ask('FLUSHALL');
     const reservation = reservationOf({ owner: 'the owner', limitMs: 1000 });
     await one.answers.once([reservation], work('one'));
@@ -193,7 +193,7 @@ describeRedis('answers in Redis', () => {
       expect.stringMatching(/^session-control:answer:[0-9a-f]{64}$/),
       expect.stringMatching(/^session-control:owner:[0-9a-f]{64}$/),
     ]);
-    // What an owner has is counted by the minute.
+    // The count of an owner has a resolution of one minute.
     for (const [index, minutes] of [30, 31].entries()) {
       const left = await ask('PTTL', names[index] ?? '');
       expect(left).toBeGreaterThan(minutes * 60_000 - 10_000);
@@ -203,8 +203,8 @@ describeRedis('answers in Redis', () => {
     }
   });
 
-  it('are unavailable when Redis hangs until the limit, and then at once; nothing is done', async () => {
-    one = await hasty();
+  it('are unavailable after the timeout if Redis hangs, then at once, and no work is done', async () => {
+    one = await impatientReplica();
     const reservation = reservationOf();
     server.pause();
     await expect(one.answers.once([reservation], work('lost'))).rejects.toMatchObject(UNAVAILABLE);
@@ -216,8 +216,8 @@ describeRedis('answers in Redis', () => {
     expect(one.events).toEqual([LATE]);
   });
 
-  it('take back a reservation that a hanging Redis made late', async () => {
-    one = await hasty();
+  it('have a reservation released that a hanging Redis made late', async () => {
+    one = await impatientReplica();
     const reservation = reservationOf({ limitMs: 60_000 });
     server.pause();
     await expect(one.answers.once([reservation], work('lost'))).rejects.toMatchObject(UNAVAILABLE);
@@ -229,17 +229,17 @@ describeRedis('answers in Redis', () => {
     expect(done).toEqual(['two']);
   });
 
-  it('take back no reservation that another made since', async () => {
-    one = await hasty();
+  it('keep a reservation that another replica made after a hanging one', async () => {
+    one = await impatientReplica();
     const reservation = reservationOf({ limitMs: 60_000 });
     server.pause();
     await expect(one.answers.once([reservation], work('lost'))).rejects.toMatchObject(UNAVAILABLE);
-    // Redis has these before it goes on, and so before the other connects again.
+    // Redis receives these commands before it resumes, so before the other replica reconnects.
     const made = [two.redis.send('FLUSHALL'), two.store.reserve(reservation)];
     server.resume();
     expect(await Promise.all(made)).toEqual(['OK', undefined]);
     await ready(one.redis);
-    // On the same connection, so behind what it had to make up for.
+    // The read follows the retries on the same connection.
     expect(await one.store.read(reservation.key)).toMatchObject({ answer: undefined });
   });
 
@@ -250,7 +250,7 @@ describeRedis('answers in Redis', () => {
     ['the same replica', 'has ended', () => age(31 * 60_000), () => one],
   ];
   it.each(LOSSES)(
-    'touch no reservation that %s made after their own %s',
+    'change no reservation that %s made after their own %s',
     async (_who, _what, lose, other) => {
       const [completed, completedSince] = twoOfOneKey();
       const [released, releasedSince] = twoOfOneKey();
@@ -271,14 +271,14 @@ describeRedis('answers in Redis', () => {
     },
   );
 
-  it('touch no reservation late that another made since', async () => {
-    one = await hasty();
+  it('change no newer reservation of another replica by a late command', async () => {
+    one = await impatientReplica();
     const reservations = [reservationOf(), reservationOf()] as const;
     for (const reservation of reservations) await one.store.reserve(reservation);
     server.pause();
     await expect(one.store.complete(reservations[0], 'one')).rejects.toMatchObject(UNAVAILABLE);
     await expect(one.store.release(reservations[1])).rejects.toMatchObject(UNAVAILABLE);
-    // Redis has these before it goes on, and so before the other connects again.
+    // Redis receives these commands before it resumes, so before the other replica reconnects.
     const made = [
       two.redis.send('FLUSHALL'),
       ...reservations.map((reservation) => two.store.reserve(reservation)),
@@ -291,8 +291,8 @@ describeRedis('answers in Redis', () => {
     }
   });
 
-  it('put down late no more than 16 MiB, the latest', async () => {
-    one = await hasty();
+  it('are stored late up to 16 MiB, without the oldest', async () => {
+    one = await impatientReplica();
     const owners = Array.from({ length: 20 }, () => crypto.randomUUID());
     for (let round = 0; round < 2; round++) {
       const reservations = owners.map((owner) => reservationOf({ owner }));
@@ -306,20 +306,20 @@ describeRedis('answers in Redis', () => {
       }
       server.resume();
       await ready(one.redis);
-      // Not over the connection that gives up soon: on a busy machine Redis needs longer for 15 MiB.
-      const isThere = async ({ key }: Reservation): Promise<boolean> =>
+      // The impatient connection would time out: a busy Redis needs longer for 15 MiB.
+      const isStored = async ({ key }: Reservation): Promise<boolean> =>
         (await two.store.read(key))?.answer !== undefined;
-      await until('the last is there', () => isThere(reservations.at(-1) as Reservation));
-      // Each takes a little more than its answer.
-      expect(await Promise.all(reservations.map(isThere))).toEqual(
+      await until('the last answer is stored', () => isStored(reservations.at(-1) as Reservation));
+      // Each command takes slightly more than its answer.
+      expect(await Promise.all(reservations.map(isStored))).toEqual(
         owners.map((_owner, index) => index >= 5),
       );
       await ask('FLUSHALL');
     }
   });
 
-  it('return what was done although Redis hangs, and put it down when it is back', async () => {
-    one = await hasty();
+  it('are returned although Redis hangs, and stored when Redis is back', async () => {
+    one = await impatientReplica();
     const reservation = reservationOf();
     const hang = (): Promise<string> => {
       server.pause();
@@ -331,12 +331,12 @@ describeRedis('answers in Redis', () => {
     expect(await two.answers.once([reservation], work('two'))).toBe('one');
   });
 
-  it('put an answer down late even if the command itself never arrived', async () => {
+  it('are stored late even if the first command never arrived', async () => {
     const reservation = reservationOf({ limitMs: 60_000 });
     const breaking = await replica();
     const lose = async (): Promise<string> => {
       await ask('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-      await until('it has noticed', () => !breaking.redis.isReady);
+      await until('the loss is noticed', () => !breaking.redis.isReady);
       return work('one')();
     };
     expect(await breaking.answers.once([reservation], lose)).toBe('one');
@@ -345,8 +345,8 @@ describeRedis('answers in Redis', () => {
     expect(await two.answers.once([reservation], work('two'))).toBe('one');
   });
 
-  it('free a key late when nothing was done for it and Redis hung', async () => {
-    one = await hasty();
+  it('have a key freed late if its work failed while Redis hung', async () => {
+    one = await impatientReplica();
     const reservation = reservationOf({ limitMs: 60_000 });
     const fail = (): Promise<string> => {
       server.pause();
@@ -358,9 +358,9 @@ describeRedis('answers in Redis', () => {
     expect(await two.answers.once([reservation], work('two'))).toBe('two');
   });
 
-  it('are unavailable at once while Redis is dead, and come back with it', async () => {
+  it('are unavailable at once while Redis is down, and available after its restart', async () => {
     await server.kill();
-    await until('it has noticed', () => !one.redis.isReady);
+    await until('the loss is noticed', () => !one.redis.isReady);
     await expect(one.answers.once([reservationOf()], work('lost'))).rejects.toMatchObject({
       ...UNAVAILABLE,
       cause: { message: 'There is no connection to Redis.' },
@@ -372,7 +372,7 @@ describeRedis('answers in Redis', () => {
     expect(one.events).toEqual([expect.any(String), 'back']);
   });
 
-  it('are unavailable when Redis takes nothing more, and nothing is done', async () => {
+  it('are unavailable if Redis is out of memory, and no work is done', async () => {
     const reserved = reservationOf();
     await one.store.reserve(reserved);
     await ask('CONFIG', 'SET', 'maxmemory', '1');

@@ -20,7 +20,7 @@ describeRedis('a connection to Redis', () => {
     await closeAll();
   });
 
-  it('sends commands and passes on what Redis replies, errors as well', async () => {
+  it('sends commands and returns the replies of Redis, also errors', async () => {
     const { redis, events } = await connected(server);
     expect(await redis.send('SET', 'a', 'ü')).toBe('OK');
     expect(await redis.send('GET', 'a')).toBe('ü');
@@ -31,7 +31,7 @@ describeRedis('a connection to Redis', () => {
     expect(events).toEqual([]);
   });
 
-  it('can be had while Redis is down, says so once, and comes to be when Redis does', async () => {
+  it('reports once that Redis is down at its start, and connects when Redis starts', async () => {
     const late = await startRedis();
     await late.kill();
     const { redis, events } = connectTo(late);
@@ -45,7 +45,7 @@ describeRedis('a connection to Redis', () => {
     await late.stop();
   });
 
-  it('tells of each outage once', async () => {
+  it('reports each outage once', async () => {
     const { redis, events } = await connected(server);
     for (let outage = 1; outage <= 2; outage++) {
       await server.kill();
@@ -57,7 +57,7 @@ describeRedis('a connection to Redis', () => {
     expect(events.filter((event) => event === 'back')).toHaveLength(2);
   });
 
-  it('is lost to all who wait when one reply is late', async () => {
+  it('rejects all waiting commands if one reply is late', async () => {
     const { redis, events } = await connected(server, { timeoutMs: 300 });
     server.pause();
     const [first, ...others] = ['a', 'b', 'c'].map((key) => redis.send('GET', key));
@@ -70,7 +70,7 @@ describeRedis('a connection to Redis', () => {
     await ready(redis);
   });
 
-  it('gives a new connection to its listeners before anybody else', async () => {
+  it('serves its ready listeners before other commands', async () => {
     const { redis } = connectTo(server);
     const replies: unknown[] = [];
     redis.onReady(() => {
@@ -83,7 +83,7 @@ describeRedis('a connection to Redis', () => {
 
   it.each([
     ['a wrong password', { password: 'wrong' }, 'WRONGPASS'],
-    ['none', { password: undefined }, 'NOAUTH'],
+    ['no password', { password: undefined }, 'NOAUTH'],
   ])('is not made with %s', async (_what, further, complaint) => {
     const { redis, events } = connectTo(server, { ...further, database: 1 });
     await until('it was refused', () => events.length > 0);
@@ -100,20 +100,20 @@ describeRedis('a connection to Redis', () => {
     expect(await root.send('GET', 'where')).toBeNull();
   });
 
-  it('does not wait for a server that takes the connection and says nothing', async () => {
+  it('does not wait for a server that accepts the connection and stays silent', async () => {
     const sockets: Socket[] = [];
     const silent = createServer((socket) => sockets.push(socket.resume())).listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
     const { redis, events } = connectTo(server, { port, timeoutMs: 100 });
-    await until('it has tried again', () => sockets.length >= 3);
+    await until('the connection is retried', () => sockets.length >= 3);
     expect(events).toEqual(['Redis did not greet within 100 ms.']);
     await redis.close();
     await until('nothing is left open', () => sockets.every(({ destroyed }) => destroyed));
     silent.close();
   });
 
-  it('can be closed in whatever state it is, and tells nothing of that', async () => {
+  it('can be closed in any state, without an event', async () => {
     const ended = await connected(server);
     const under = ended.redis.send('BLPOP', 'nothing', '0');
     await Promise.all([ended.redis.close(), expect(under).rejects.toThrow()]);
@@ -157,23 +157,23 @@ describeRedis('a connection to Redis with TLS', () => {
   });
   afterEach(closeAll);
 
-  it('is made with a server whose certificate is vouched for, and with no other', async () => {
+  it('is made only with a server whose certificate is trusted', async () => {
     const { redis } = await connected(server);
-    // A port of its own, which Redis has to choose while it runs: nothing says which are free before.
+    // Only Redis can find out which port is free, by opening it.
     const port = await freePortFor((candidate) =>
       redis.send('CONFIG', 'SET', 'tls-port', candidate.toString()),
     );
     const trusted = await connected(server, { port, tls: { ca } });
     expect(await trusted.redis.send('PING')).toBe('PONG');
-    const stranger = connectTo(server, { port, tls: {} });
-    await until('it was refused', () => stranger.events.length > 0);
-    expect(stranger.events).toEqual([expect.stringContaining('self-signed certificate')]);
+    const untrusted = connectTo(server, { port, tls: {} });
+    await until('it was refused', () => untrusted.events.length > 0);
+    expect(untrusted.events).toEqual([expect.stringContaining('self-signed certificate')]);
     const wrongName = connectTo(server, { host: 'localhost', port, tls: { ca } });
     await until('it was refused', () => wrongName.events.length > 0);
     expect(wrongName.events).toEqual([
       expect.stringContaining("does not match certificate's altnames"),
     ]);
-    expect(stranger.redis.isReady || wrongName.redis.isReady).toBe(false);
+    expect(untrusted.redis.isReady || wrongName.redis.isReady).toBe(false);
   });
 });
 

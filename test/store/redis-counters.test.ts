@@ -25,7 +25,7 @@ describeRedis('counters in Redis', () => {
     await closeAll();
   });
 
-  /** A replica that takes three requests a minute. */
+  /** Returns a replica with a limit of three requests a minute. */
   const replica = (redis: RedisConnection, name = 'caller'): Express => {
     const complain = (error: unknown): unknown => complaints.push(error);
     return express().use(
@@ -55,13 +55,13 @@ describeRedis('counters in Redis', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('count apart what has different names', async () => {
+  it('are separate for different names', async () => {
     const { redis } = await connected(server);
     const [one, two] = [replica(redis, 'one'), replica(redis, 'two')];
     expect(await statuses([one, one, one, one, two])).toEqual([204, 204, 204, 429, 204]);
   });
 
-  it('forget after the window, and show nobody who called', async () => {
+  it('expire after the window, under names that do not reveal the caller', async () => {
     const { redis } = await connected(server);
     await statuses([replica(redis)]);
     const names = (await redis.send('KEYS', '*')) as string[];
@@ -73,7 +73,7 @@ describeRedis('counters in Redis', () => {
     expect(left).toBeLessThanOrEqual(60_000);
   });
 
-  it('let requests pass while Redis is away from the start, and count when it comes', async () => {
+  it('pass requests while Redis is down at the start, and count once it starts', async () => {
     await server.kill();
     const { redis, events } = connectTo(server);
     const app = replica(redis);
@@ -84,7 +84,7 @@ describeRedis('counters in Redis', () => {
     expect(await statuses([app, app, app, app])).toEqual([204, 204, 204, 429]);
   });
 
-  it('count on after Redis has lost everything', async () => {
+  it('work again after Redis has lost its data', async () => {
     const { redis } = await connected(server);
     const app = replica(redis);
     expect(await statuses([app, app, app, app])).toEqual([204, 204, 204, 429]);
@@ -94,7 +94,7 @@ describeRedis('counters in Redis', () => {
     expect(await statuses([app, app, app, app])).toEqual([204, 204, 204, 429]);
   });
 
-  it('hold a request up until the limit when Redis hangs, and the next not at all', async () => {
+  it('delay one request up to the timeout if Redis hangs, and no later request', async () => {
     const { redis, events } = await connected(server, { timeoutMs: 300 });
     const app = replica(redis);
     server.pause();

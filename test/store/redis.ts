@@ -6,23 +6,26 @@ import { until } from '../support/until.ts';
 const why = await whyNoRedis();
 if (why !== undefined) process.stderr.write(`Without the tests on Redis: ${why}\n`);
 
-/** `describe` where there is a Redis, else nothing. */
+/** Is `describe` if a Redis is installed, else `describe.skip`. */
 export const describeRedis = why === undefined ? describe : describe.skip;
 
-/** A connection, and what was told of it. */
-export interface Told {
+/** A connection with its loss and return events. */
+export interface ObservedConnection {
   readonly redis: RedisConnection;
-  /** Each loss by its message, each return as 'back'. */
+  /** The message of each loss, and 'back' for each return. */
   readonly events: readonly string[];
 }
 
-/** Longer than a busy machine stalls: a test about the limit sets a shorter one. */
+/** A busy machine never stalls for a minute. A test about the timeout sets a shorter one. */
 const TIMEOUT_MS = 60_000;
 
 const open = new Set<RedisConnection>();
 
-/** Begins to connect to a server, as `closeAll` ends it. */
-export function connectTo(server: RedisServer, further: Partial<RedisSettings> = {}): Told {
+/** Starts to connect to a server. `closeAll` closes the connection. */
+export function connectTo(
+  server: RedisServer,
+  further: Partial<RedisSettings> = {},
+): ObservedConnection {
   const { host, port, password } = server;
   const events: string[] = [];
   const redis = new RedisConnection(
@@ -36,21 +39,21 @@ export function connectTo(server: RedisServer, further: Partial<RedisSettings> =
   return { redis, events };
 }
 
-/** A connection that can be used. */
+/** Resolves to a connection that is ready. */
 export async function connected(
   server: RedisServer,
   further: Partial<RedisSettings> = {},
-): Promise<Told> {
-  const told = connectTo(server, further);
-  await ready(told.redis);
-  return told;
+): Promise<ObservedConnection> {
+  const observed = connectTo(server, further);
+  await ready(observed.redis);
+  return observed;
 }
 
 export async function ready(redis: RedisConnection): Promise<void> {
   await until('Redis is connected', () => redis.isReady);
 }
 
-/** Returns true if this settles without waiting for anything outside the process. */
+/** Returns true if the promise settles before the next turn of the event loop. */
 export async function settlesAtOnce(work: Promise<unknown>): Promise<boolean> {
   const settled = work.then(
     () => true,

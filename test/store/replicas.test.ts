@@ -58,7 +58,7 @@ describeRedis('two replicas with one store', () => {
 
   const kills = (): number => replicas.flatMap((replica) => replica.events('kill')).length;
 
-  it('answer one Idempotency-Key once, and from a new process too', async () => {
+  it('execute one Idempotency-Key once, also after one of them stops', async () => {
     const body = `{"processes":[${session.id}]}`;
     const headers = { 'X-Auth-Token': TOKEN, 'Idempotency-Key': `key-${session.id}` };
     const first = [200, `{"processes_killed":[${session.id}],"processes_not_found":[]}`];
@@ -73,7 +73,7 @@ describeRedis('two replicas with one store', () => {
     expect((await liveIds(server)).has(session.id)).toBe(false);
   });
 
-  it('know a signed DELETE that the other has answered', async () => {
+  it('replay a signed DELETE that the other one has answered', async () => {
     const body = `{"processes":[${session.id}]}`;
     const headers = sign({ method: 'DELETE', path: processesPath(), body });
     const first = await kill(0, body, headers);
@@ -81,7 +81,7 @@ describeRedis('two replicas with one store', () => {
     expect(kills()).toBe(1);
   });
 
-  it('count reads and kills apart, each over both', async () => {
+  it('count reads and kills separately, each over both replicas', async () => {
     for (const replica of replicas) replica.remove();
     replicas = [new ServiceProcess(), new ServiceProcess()];
     for (const replica of replicas) configure(replica, 2, ', requests_per_minute: 3');
@@ -95,14 +95,14 @@ describeRedis('two replicas with one store', () => {
       const base = (await replicas[replica]?.url()) ?? '';
       return (await fetch(base + processesPath(), { headers: token })).status;
     };
-    const killNobody = async (replica: number): Promise<number> =>
+    const killUnknownId = async (replica: number): Promise<number> =>
       (await kill(replica, '{"processes":[4000000000]}', token))[0];
 
     expect(await statuses(read)).toEqual([200, 200, 200, 429]);
-    expect(await statuses(killNobody)).toEqual([200, 200, 200, 429]);
+    expect(await statuses(killUnknownId)).toEqual([200, 200, 200, 429]);
   });
 
-  it('kill nothing for a key while the store is down, and go on without one', async () => {
+  it('refuse a keyed kill while the store is down, and execute a kill without a key', async () => {
     const body = `{"processes":[${session.id}]}`;
     const token = { 'X-Auth-Token': TOKEN };
     await redis.kill();
