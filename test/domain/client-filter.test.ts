@@ -26,12 +26,12 @@ function idsOf(sessions: UserSessions): bigint[] {
   return allOf(sessions).map(({ id }) => id);
 }
 
-describe('a row of the process list', () => {
+describe('the client filter', () => {
   const cases = PROCESS_LIST_ROWS.map(({ shows, source, row, filter, is }) => ({
     name:
       is === 'user session'
         ? `counts ${shows} as a user session (${source})`
-        : `leaves out ${shows}: ${is} (${source})`,
+        : `excludes ${shows}: ${is} (${source})`,
     row,
     filter: { ...STRICT, ...filter },
     is,
@@ -44,14 +44,14 @@ describe('a row of the process list', () => {
     );
   });
 
-  it('is described once', () => {
+  it('has a case for each row only once', () => {
     const names = cases.map(({ name }) => name);
     expect(names).toStrictEqual([...new Set(names)]);
   });
 });
 
 describe('the user sessions of a process list', () => {
-  it('are the clients, by their exact ids, in their order', () => {
+  it('are the clients with their exact ids, in order of id', () => {
     const list = [
       '| 5 | event_scheduler | localhost | NULL | Daemon | 1 | Waiting on empty queue | NULL |',
       '| 11 | app | localhost | d | Connect | 3 | User sleep | do sleep(20) |',
@@ -64,10 +64,10 @@ describe('the user sessions of a process list', () => {
   });
 
   it.each([
-    ['nearly in their order', (id: number) => id ^ 3],
+    ['nearly in order', (id: number) => id ^ 3],
     ['from the last to the first', (id: number) => 5000 - id],
     ['in no order', (id: number) => ((id * 2663) % 4999) + 10],
-  ])('are told by ascending id when the node lists them %s', (_how, idAt) => {
+  ])('are sorted by id if the node lists them %s', (_how, idAt) => {
     const ids = Array.from({ length: 4000 }, (_, index) => idAt(index + 8));
     const found = idsOf(
       userSessions(
@@ -82,7 +82,7 @@ describe('the user sessions of a process list', () => {
     expect(allOf(userSessions([], STRICT))).toEqual([]);
   });
 
-  it('are found whatever rows without a readable id stand beside them', () => {
+  it('are found beside rows without a readable id', () => {
     const unreadable = [null, '', '-8', '8x', 'NULL', '100000000000000000000'];
     const rows = [...unreadable.map((id) => client({ id })), client(), client({ id: null })];
     expect(idsOf(userSessions(rows, STRICT))).toStrictEqual([8n]);
@@ -101,24 +101,24 @@ describe('the user sessions of a process list', () => {
     { twice: 'the second time with a leading zero', rows: [client(), client({ id: '08' })] },
     { twice: 'three times', rows: [client(), other, client()] },
     { twice: 'four times', rows: [client(), other, client(), other] },
-  ])('leave out an id that is listed twice, $twice', ({ rows }) => {
+  ])('exclude an id that is listed twice, $twice', ({ rows }) => {
     const bystander = client({ id: '9' });
     expect(idsOf(userSessions([...rows, bystander], STRICT))).toStrictEqual([9n]);
     expect(idsOf(userSessions([bystander, ...rows], STRICT))).toStrictEqual([9n]);
   });
 
-  it('keep ids apart that are the same as a double', () => {
+  it('have separate ids that are equal as a double', () => {
     const rows = ['9007199254740992', '9007199254740993'].map((id) => client({ id }));
     expect(idsOf(userSessions(rows, STRICT))).toStrictEqual([9007199254740992n, 9007199254740993n]);
   });
 
-  it.each(['-5', '1.5', 'soon'])('have waited 0 seconds where the list says %s', (time) => {
+  it.each(['-5', '1.5', 'soon'])('have a time of 0 seconds if the list shows %s', (time) => {
     expect(userSessions([client({ time })], STRICT).get(8n)?.time).toBe(0n);
   });
 });
 
-describe('hosts that were cut off', () => {
-  it('are counted where nothing else keeps their session from being one', () => {
+describe('hosts that are cut off', () => {
+  it('are counted if only the host makes a client internal', () => {
     const host = `${'h'.repeat(58)}:`;
     const thread = { name: 'thread/sql/one_connection', connectionType: 'TCP/IP' };
     const rows = [
@@ -135,8 +135,8 @@ describe('hosts that were cut off', () => {
   });
 });
 
-describe('any row at all', () => {
-  it('that counts as a user session is provably one', () => {
+describe('an arbitrary row', () => {
+  it('that counts as a user session is provably a client', () => {
     fc.assert(
       fc.property(anyRow(), anyFilter(), (row, filter) => {
         if (internalReason(row, filter) === undefined) expectProvableClient(row, filter);
@@ -145,7 +145,7 @@ describe('any row at all', () => {
     );
   });
 
-  it('counts the same alone as in a list of distinct ids', () => {
+  it('counts alone as it does in a list of distinct ids', () => {
     fc.assert(
       fc.property(fc.array(anyRow()), anyFilter(), (rows, filter) => {
         const sessions = userSessions(rows, filter);
@@ -188,7 +188,7 @@ function isNumber(text: string | null): text is string {
   return text !== null && /^[0-9]+$/.test(text);
 }
 
-/** What the filter promises, in other words than its own. */
+/** Checks the promises of the filter independently of its code. */
 function expectProvableClient(row: ProcessListRow, filter: ClientFilter): void {
   expect(row.id).toMatch(/^[1-9][0-9]*$/);
   expect(filter.ownIds.has(BigInt(row.id ?? 0))).toBe(false);
@@ -220,7 +220,7 @@ const NAMES = {
   ordinary: ['app', 'root', 'backup'],
 };
 
-/** Columns that are often what a server shows, now and then NULL, and otherwise anything. */
+/** A row whose columns are often usual values, sometimes NULL, and sometimes any text. */
 function anyRow(): fc.Arbitrary<ProcessListRow> {
   const column = (...usual: fc.Arbitrary<string>[]) =>
     fc.oneof(

@@ -12,11 +12,11 @@ function reservation(key: string, fingerprint = 'request'): Reservation {
   return { key, fingerprint, owner: 'operator', limitMs: LIMIT_MS };
 }
 
-describe('first answers', () => {
+describe('idempotent responses', () => {
   let now = 0;
   let troubles: unknown[];
   let pauses: number[];
-  /** What happens while somebody waits. */
+  /** Runs in each pause of a waiting request. */
   let meanwhile: () => unknown;
   let memory: MemoryAnswers;
   let done: string[];
@@ -41,7 +41,7 @@ describe('first answers', () => {
     answer: string,
   ): Promise<string | undefined> => answersIn(memory).once(reservations, work(answer));
   const fails = (): Promise<string> => Promise.reject(new ServiceError('node_unavailable'));
-  /** The memory, except for what is given; it calls the store's own methods otherwise. */
+  /** Returns the store in memory with the given methods replaced. */
   const storeWith = (given: Partial<AnswerStore>): AnswerStore => ({
     reserve: (wanted) => memory.reserve(wanted),
     read: (key) => memory.read(key),
@@ -60,25 +60,25 @@ describe('first answers', () => {
     memory = new MemoryAnswers(undefined, () => now);
   });
 
-  it('just does the work when there is no key', async () => {
+  it('do the work of every request without a key', async () => {
     expect(await once([], 'one')).toBe('one');
     expect(await once([], 'two')).toBe('two');
     expect(done).toEqual(['one', 'two']);
   });
 
-  it('does the work once, and gives the first answer to whoever comes again', async () => {
+  it('do the work of a key once, and return the first answer to a repeated request', async () => {
     expect(await once([KEY], 'one')).toBe('one');
     expect(await once([KEY], 'two')).toBe('one');
     expect(await once([reservation('another')], 'three')).toBe('three');
     expect(done).toEqual(['one', 'three']);
   });
 
-  it('remembers an empty answer, too', async () => {
+  it('remember an empty answer', async () => {
     await once([KEY], '');
     expect(await once([KEY], 'two')).toBe('');
   });
 
-  it('has every key reserved before the work, and answered only after it', async () => {
+  it('reserve every key before the work, and complete every key after it', async () => {
     const answer = await answersIn(memory).once([KEY, SIGNATURE], async () => {
       expect(await memory.read('key')).toMatchObject({ answer: undefined });
       expect(await memory.read('signature')).toMatchObject({ answer: undefined });
@@ -90,9 +90,9 @@ describe('first answers', () => {
   });
 
   it.each([
-    ['before', [reservation('key', 'other')]],
-    ['behind another key', [reservation('new'), reservation('key', 'other')]],
-  ])('refuses a key that was used for a different request (%s)', async (_where, reservations) => {
+    ['the only key', [reservation('key', 'other')]],
+    ['after another key', [reservation('new'), reservation('key', 'other')]],
+  ])('refuse a key that was used for a different request (%s)', async (_where, reservations) => {
     await once([KEY], 'one');
     await expect(once(reservations, 'two')).rejects.toMatchObject({
       code: 'parameter_wrong',
@@ -105,7 +105,7 @@ describe('first answers', () => {
     expect(await memory.read('new')).toBeUndefined();
   });
 
-  it('refuses it at once while the first request is still under way', async () => {
+  it('refuse a used key at once while its first request is in progress', async () => {
     await memory.reserve(KEY);
     await expect(once([reservation('key', 'other')], 'two')).rejects.toMatchObject({
       code: 'parameter_wrong',
@@ -113,7 +113,7 @@ describe('first answers', () => {
     expect(pauses).toEqual([]);
   });
 
-  it('waits for the answer of a request that is under way, ever more patiently', async () => {
+  it('wait for the answer of a request in progress, with growing pauses', async () => {
     await memory.reserve(KEY);
     meanwhile = () => pauses.length === 5 && memory.complete(KEY, 'one');
     expect(await once([KEY], 'two')).toBe('one');
@@ -121,7 +121,7 @@ describe('first answers', () => {
     expect(pauses).toEqual([50, 100, 200, 250, 250]);
   });
 
-  it('gives up a second after the limit of the request that it waits for', async () => {
+  it('stop waiting one second after the time limit of the first request', async () => {
     await memory.reserve({ ...KEY, limitMs: 2000 });
     expect(await once([KEY], 'two')).toBeUndefined();
     expect(now).toBeGreaterThan(3000);
@@ -130,7 +130,7 @@ describe('first answers', () => {
     expect(await once([KEY], 'three')).toBeUndefined();
   });
 
-  it('waits no longer than its own deadline, and leaves the answer to the first', async () => {
+  it('wait at most until the deadline of the request, and keep the answer of the first one', async () => {
     await memory.reserve(KEY);
     expect(await answersIn(memory).once([KEY], work('two'), 620)).toBeUndefined();
     expect(now).toBe(620);
@@ -139,7 +139,7 @@ describe('first answers', () => {
     expect(done).toEqual([]);
   });
 
-  it('gives the answer that it found even if a further key cannot be reserved, and tells of that', async () => {
+  it('return a found answer even if another key cannot be reserved, and report the error', async () => {
     await once([KEY], 'one');
     const store = storeWith({
       reserve: (wanted) => (wanted.key === 'signature' ? unavailable() : memory.reserve(wanted)),
@@ -148,14 +148,14 @@ describe('first answers', () => {
     expect(troubles).toMatchObject([{ code: 'store_unavailable' }]);
   });
 
-  it('takes over from a request that let go', async () => {
+  it('do the work of a request that released the key', async () => {
     await memory.reserve(KEY);
     meanwhile = () => pauses.length === 2 && memory.release(KEY);
     expect(await once([KEY], 'two')).toBe('two');
     expect(await memory.read('key')).toMatchObject({ answer: 'two', ageMs: 0 });
   });
 
-  it('finds out when the key is let go and then used for a different request', async () => {
+  it('refuse a key that is released and reserved by a different request during the wait', async () => {
     await memory.reserve(KEY);
     meanwhile = async () => {
       if (pauses.length !== 1) return;
@@ -165,7 +165,7 @@ describe('first answers', () => {
     await expect(once([KEY], 'two')).rejects.toMatchObject({ code: 'parameter_wrong' });
   });
 
-  it('lets many wait, and one of them take over when the first fails', async () => {
+  it('let exactly one of 20 waiting requests do the work if the first one fails', async () => {
     const answers = new IdempotentResponses(memory, (error) => troubles.push(error));
     let fail = (): void => undefined;
     const first = answers.once([KEY, SIGNATURE], async () => {
@@ -182,7 +182,7 @@ describe('first answers', () => {
     expect(done).toHaveLength(1);
   });
 
-  it('frees every key, and passes the error on, when the work throws', async () => {
+  it('release every key, and rethrow the error, if the work throws', async () => {
     await expect(answersIn(memory).once([KEY, SIGNATURE], fails)).rejects.toMatchObject({
       code: 'node_unavailable',
     });
@@ -190,7 +190,7 @@ describe('first answers', () => {
     expect(troubles).toEqual([]);
   });
 
-  it('frees nobody else’s key', async () => {
+  it('never release a key of another request', async () => {
     await memory.reserve(SIGNATURE);
     const store = storeWith({ read: unavailable });
     await expect(answersIn(store).once([KEY, SIGNATURE], work('two'))).rejects.toMatchObject({
@@ -200,7 +200,7 @@ describe('first answers', () => {
     expect(await memory.read('signature')).toBeDefined();
   });
 
-  it('puts the answer that it found under the keys before and behind it', async () => {
+  it('store a found answer under the other keys of the request', async () => {
     await once([KEY], 'one');
     const [before, behind] = [reservation('before'), reservation('behind')];
     expect(await once([before, KEY, behind], 'two')).toBe('one');
@@ -209,7 +209,7 @@ describe('first answers', () => {
     expect(done).toEqual(['one']);
   });
 
-  it('leaves no other key of a request that died to do the work after all', async () => {
+  it('never do the work of a dead request under another key', async () => {
     await memory.reserve({ ...KEY, limitMs: 0 });
     const [before, behind] = [reservation('before'), reservation('behind')];
     expect(await once([before, KEY, behind], 'two')).toBeUndefined();
@@ -218,7 +218,7 @@ describe('first answers', () => {
     expect(done).toEqual([]);
   });
 
-  it('counts its own limit from when it stopped waiting', async () => {
+  it('measure the time limit from the end of the wait', async () => {
     await memory.reserve(SIGNATURE);
     meanwhile = () => pauses.length === 20 && memory.release(SIGNATURE);
     const answer = await answersIn(memory).once([KEY, SIGNATURE], async () => {
@@ -228,7 +228,7 @@ describe('first answers', () => {
     expect(answer).toBe('two');
   });
 
-  it.each(['key', 'signature'])('does nothing when it cannot reserve the %s', async (broken) => {
+  it.each(['key', 'signature'])('do no work if the %s cannot be reserved', async (broken) => {
     const store = storeWith({
       reserve: (wanted) => (wanted.key === broken ? unavailable() : memory.reserve(wanted)),
     });
@@ -239,7 +239,7 @@ describe('first answers', () => {
     expect(await memory.read('key')).toBeUndefined();
   });
 
-  it('returns the answer even if it cannot be put down, and tells of that', async () => {
+  it('return the answer even if it cannot be stored, and report the error', async () => {
     const store = storeWith({
       complete: (made, answer) => (made === KEY ? unavailable() : memory.complete(made, answer)),
     });
@@ -249,7 +249,7 @@ describe('first answers', () => {
     expect(await memory.read('signature')).toMatchObject({ answer: 'one' });
   });
 
-  it('throws the error of the work even if the keys cannot be freed, and tells of that', async () => {
+  it('throw the error of the work even if the keys cannot be released, and report both errors', async () => {
     const store = storeWith({ release: unavailable });
     await expect(answersIn(store).once([KEY, SIGNATURE], fails)).rejects.toMatchObject({
       code: 'node_unavailable',

@@ -12,7 +12,7 @@ const RULES = {
 const SOCKETS_TOO = { ...RULES, requireClientPort: false };
 const RUN = { server: 'one', startedAt: 1000, run: 1, begunBy: 0, seenAt: 0 };
 
-/** Whether the last of these rows, each in a list of its own and all of one id, counts as a user session. */
+/** Reads each row in its own list, all with one id. Returns true if the last row is a user session. */
 function isSession(rows: readonly ProcessListRow[], rules: typeof RULES): boolean {
   const known = new InternalThreadHistory();
   const counts = rows.map((row, index) => {
@@ -31,7 +31,7 @@ describe('a client', () => {
   it.each<[string, ProcessListRow[], typeof RULES?]>([
     ['a routine of a configured account', [within('batch', '%:51358')]],
     ['a routine of the control account', [within('session_control', '10.0.0.1:51358')]],
-    ['a routine of the cloud', [within('rdsadmin', 'localhost:51358')]],
+    ['a routine of a cloud account', [within('rdsadmin', 'localhost:51358')]],
     ['a routine of the sys schema', [within('mysql.sys', 'localhost:51358')]],
     ['a routine of an account with its own address', [within('batch', '10.0.0.5:51358')]],
     ['a routine of an account named system user', [within('system user', '%:51358')]],
@@ -42,7 +42,7 @@ describe('a client', () => {
       [within('batch', '%:51358'), within('rdsadmin', '%:51358')],
     ],
     ...['# at 157\n#', '-- ', '/* ', '/**/ --\n# '].map((start): [string, ProcessListRow[]] => [
-      `a BINLOG behind the cut of ${JSON.stringify(start)}`,
+      `a BINLOG that is cut off after ${JSON.stringify(start)}`,
       [
         {
           ...busy,
@@ -60,16 +60,16 @@ describe('a client', () => {
         },
       ],
     ],
-    ['a list that showed its id twice', [busy, { ...busy, id: '08' }]],
-    ['a command that was not shown', [client({ command: null })]],
+    ['a list with its id twice', [busy, { ...busy, id: '08' }]],
+    ['a missing command', [client({ command: null })]],
     ['a login', [client({ user: 'unauthenticated user', command: 'Connect' })]],
-    ['a login that takes long', [client({ command: 'Connect', state: 'init' })]],
+    ['a slow login', [client({ command: 'Connect', state: 'init' })]],
     [
-      'a login from a host that was cut off',
+      'a login from a host that is cut off',
       [client({ host: `${'h'.repeat(58)}:`, command: 'Connect' })],
     ],
     [
-      'a login whose connection was not known yet',
+      'a login with a thread without a connection type',
       [
         client({
           user: 'unauthenticated user',
@@ -79,7 +79,7 @@ describe('a client', () => {
       ],
     ],
     [
-      'an internal account that it had before',
+      'a change from an internal account',
       [client({ user: 'batch' }), within('batch', '%:51358'), idle],
     ],
   ])('is a session again after %s', (_what, rows, rules = RULES) => {
@@ -93,16 +93,19 @@ describe('a client', () => {
     ['a routine of a configured account', [within('batch', '%')]],
     ['a routine of an internal account at localhost', [within('rdsadmin', 'localhost')]],
     ['a routine of system user at localhost', [within('system user', 'localhost')]],
-    ['a routine whose definer may come from anywhere', [within('someone', '%')]],
+    ['a routine whose definer has the host %', [within('someone', '%')]],
     ['a login', [client({ host: 'localhost', command: 'Connect' })]],
-  ])('of the Unix socket, where they count, is a session again after %s', (_what, rows) => {
-    for (const before of [[], [socket]]) {
-      expect(isSession([...before, ...rows, socket], SOCKETS_TOO)).toBe(true);
-      expect(isSession([...before, ...rows, { ...socket, command: 'Query' }], SOCKETS_TOO)).toBe(
-        true,
-      );
-    }
-  });
+  ])(
+    'of the Unix socket with require_client_port: false is a session again after %s',
+    (_what, rows) => {
+      for (const before of [[], [socket]]) {
+        expect(isSession([...before, ...rows, socket], SOCKETS_TOO)).toBe(true);
+        expect(isSession([...before, ...rows, { ...socket, command: 'Query' }], SOCKETS_TOO)).toBe(
+          true,
+        );
+      }
+    },
+  );
 });
 
 describe('an internal thread', () => {
@@ -146,10 +149,10 @@ describe('an internal thread', () => {
     ['an event worker', client({ host: '%', command: 'Connect' })],
     ['an event worker at localhost', client({ host: 'localhost', command: 'Connect' })],
     [
-      'what serves no client',
+      'a thread that serves no client',
       client({ thread: { name: 'thread/sql/of_the_server', connectionType: null } }),
     ],
-  ])('stays one when it shows itself as a client, after it was %s', (_what, row) => {
+  ])('stays internal if it later looks like a client, after it was %s', (_what, row) => {
     const rules = { ...RULES, ownIds: new Set(row.user === 'session_control' ? [8n] : []) };
     expect(isSession([row, idle], rules)).toBe(false);
     expect(isSession([row, busy], rules)).toBe(false);
@@ -159,7 +162,7 @@ describe('an internal thread', () => {
 
 describe('a session of an internal account', () => {
   it.each(['batch', 'BATCH', 'session_control', 'rdsadmin'])(
-    'of %s, which only its thread shows, stays one inside a routine of an ordinary account',
+    'of %s, which only its thread shows, stays internal inside a routine of an ordinary account',
     (loginUser) => {
       const thread = { name: 'thread/sql/one_connection', connectionType: 'TCP/IP', loginUser };
       const row = { ...within('app', '%:51358'), thread };
@@ -171,7 +174,7 @@ describe('a session of an internal account', () => {
   );
 
   it.each(['batch', 'BATCH', 'session_control', 'rdsadmin'])(
-    'of %s stays one inside a routine of an ordinary account',
+    'of %s stays internal inside a routine of an ordinary account',
     (user) => {
       const resting = client({ user });
       for (const host of ['%:51358', 'localhost:51358', '10.0.0.5:51358']) {

@@ -7,7 +7,7 @@ import type {
   RowWait,
 } from '../../src/domain/locks.ts';
 
-/** What a test says of a session that is listed: `internal` for a thread that serves no client. */
+/** The columns of a listed session that matter to a test. `isInternal` marks a thread without a client. */
 export interface Listed {
   readonly state?: string;
   readonly time?: number;

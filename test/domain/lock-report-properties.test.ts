@@ -35,7 +35,7 @@ const shown = fc.record({
   isInternal: fc.integer({ max: 4, min: 0 }).map((number) => number === 0),
 });
 
-/** Readings and lists that need not agree: sessions that are not listed, transactions that nobody has, locks without a holder. */
+/** Readings and lists that may disagree: unlisted sessions, transactions without a session, locks without a holder. */
 const torn = fc.record({
   rows: fc.array(row, { maxLength: 12 }),
   locks: fc.array(lock, { maxLength: 12 }),
@@ -60,7 +60,7 @@ const holds = (check: (parts: Torn) => void): void => {
 };
 
 describe('a report from a torn reading', () => {
-  it('has waits and blockers of listed user sessions alone, and none of itself', () => {
+  it('has waits of listed user sessions only, and no session that waits for itself', () => {
     holds((parts) => {
       const [reading, list] = partsOf(parts);
       const { waits, blockers } = lockReport(reading, list);
@@ -88,7 +88,7 @@ describe('a report from a torn reading', () => {
     });
   });
 
-  it('counts what its waits say', () => {
+  it('has counts that match its waits', () => {
     holds((parts) => {
       const { waits, blockers } = lockReport(...partsOf(parts));
       const direct = (blocker: bigint | null) =>
@@ -100,14 +100,14 @@ describe('a report from a torn reading', () => {
         const all = direct(blocker);
         for (const waiter of all) for (const next of direct(waiter)) all.add(next);
         all.delete(blocker);
-        // Behind an internal thread or a prepared transaction there can be more.
+        // More sessions may wait behind an internal thread or a prepared transaction.
         expect(waiters).toBeGreaterThanOrEqual(all.size);
         if (blockers.every((other) => other.id !== null)) expect(waiters).toBe(all.size);
       }
     });
   });
 
-  it('has roots that wait for nobody but roots', () => {
+  it('has roots that wait only for roots', () => {
     holds((parts) => {
       const { waits, blockers } = lockReport(...partsOf(parts));
       const roots = new Set(blockers.filter(({ isRoot }) => isRoot).map((blocker) => blocker.id));
@@ -158,7 +158,7 @@ describe('a report from a torn reading', () => {
 });
 
 describe('the modes of metadata locks', () => {
-  it('conflict both ways where both are of one kind', () => {
+  it('conflict both ways if both have the same kind', () => {
     const modes = [...MODES, 'SHARED', 'SHARED_READ_ONLY', 'SHARED_NO_READ_WRITE'];
     for (const one of modes) {
       for (const other of modes) {

@@ -13,7 +13,7 @@ function sessions(ids: readonly number[], changes: Record<number, Listed> = {}) 
   return listOf(new Map(ids.map((id) => [id, changes[id] ?? {}])));
 }
 
-/** Each blocker as `id waiters/direct`, roots with a star, and each wait as `waiter>blocker kind`. */
+/** Returns each blocker as `id waiters/direct`, roots with a star, and each wait as `waiter>blocker kind`. */
 function briefly({ blockers, waits }: LockReport): { blockers: string; waits: string } {
   const shown = blockers.map(
     ({ id, isRoot, isPrepared, waiters, directWaiters }) =>
@@ -40,7 +40,7 @@ const CASES: Record<string, Case> = {
     blockers: '1* 2/1, 2 1/1',
     waits: '2>1 row, 3>2 row',
   },
-  'a star, whose waiters are in each other’s way': {
+  'a star whose waiters also wait for each other': {
     parts: { rowWaits: rowWaits('2>1 3>1 3~2 4>1 4~2 4~3') },
     blockers: '1* 3/3',
     waits: '2>1 row, 3>1 row, 4>1 row',
@@ -96,7 +96,7 @@ const CASES: Record<string, Case> = {
     blockers: '1* 1/1',
     waits: '2>1 metadata',
   },
-  'FLUSH TABLES WITH READ LOCK that waits for a SELECT while it has the global lock': {
+  'FLUSH TABLES WITH READ LOCK that holds the global lock and waits for a SELECT': {
     parts: {
       metadataLocks: metadataLocks('2:SHARED 3?INTENTION_EXCLUSIVE', 'GLOBAL', ''),
     },
@@ -123,7 +123,7 @@ const CASES: Record<string, Case> = {
     blockers: '1* 1/1, 2* 1/1',
     waits: '1>2 user, 2>1 row',
   },
-  'a cycle that waits for somebody outside': {
+  'a cycle that waits for a session outside it': {
     parts: { rowWaits: rowWaits('2>1 1>2 2>3') },
     blockers: '3* 2/1, 1 1/1, 2 1/1',
     waits: '1>2 row, 2>1 row, 2>3 row',
@@ -182,7 +182,7 @@ const CASES: Record<string, Case> = {
     blockers: '',
     waits: '',
   },
-  'a holder that waits for a row lock nobody may read': {
+  'a holder that waits for an unreadable row lock': {
     parts: {
       metadataLocks: metadataLocks('1:EXCLUSIVE 2?SHARED_READ'),
       transactions: new Map([[1n, transaction({ state: 'LOCK WAIT', waitSeconds: 4n })]]),
@@ -190,7 +190,7 @@ const CASES: Record<string, Case> = {
     blockers: '1 1/1',
     waits: '2>1 metadata',
   },
-  'a holder that waits for a metadata lock nobody may read': {
+  'a holder that waits for an unreadable metadata lock': {
     parts: { rowWaits: rowWaits('2>1') },
     listed: { 1: { state: METADATA_WAIT } },
     blockers: '1 1/1',
@@ -211,11 +211,14 @@ const CASES: Record<string, Case> = {
   },
 };
 
-describe('who blocks whom', () => {
-  it.each(Object.entries(CASES))('%s', (_name, { parts, listed = {}, blockers, waits }) => {
-    const report = lockReport(readingOf(parts), sessions(ids(5), listed));
-    expect(briefly(report)).toEqual({ blockers, waits });
-  });
+describe('a lock report', () => {
+  it.each(Object.entries(CASES))(
+    'has the right blockers and waits for: %s',
+    (_name, { parts, listed = {}, blockers, waits }) => {
+      const report = lockReport(readingOf(parts), sessions(ids(5), listed));
+      expect(briefly(report)).toEqual({ blockers, waits });
+    },
+  );
 
   it('shows a blocker with its session, its transaction and its thread', () => {
     const reading = readingOf({
@@ -238,7 +241,7 @@ describe('who blocks whom', () => {
     ]);
   });
 
-  it('shows nothing of an internal thread', () => {
+  it('shows no id, session or transaction of an internal thread', () => {
     const reading = readingOf({
       rowWaits: rowWaits('2>1'),
       transactions: new Map([[1n, transaction()]]),
@@ -256,7 +259,7 @@ describe('who blocks whom', () => {
     ]);
   });
 
-  it('shows what each lock is', () => {
+  it('shows the kind, the object and the mode of each lock', () => {
     const reading = readingOf({
       rowWaits: rowWaits('2>1'),
       metadataLocks: [
@@ -278,7 +281,7 @@ describe('who blocks whom', () => {
     ]);
   });
 
-  it('keeps ids apart that a double cannot hold', () => {
+  it('has separate ids that are equal as a double', () => {
     const [high, next] = [9_007_199_254_740_993n, 9_007_199_254_740_992n];
     const reading = readingOf({ rowWaits: rowWaits(`${high}>${next}`) });
     const row = (id: bigint) => ({ ...sessions([1]).ascending[0], id: id.toString() });
@@ -290,7 +293,7 @@ describe('who blocks whom', () => {
     });
   });
 
-  it('says that the metadata locks are incomplete if one of them has no listed holder', () => {
+  it('reports incomplete metadata locks if a lock has no listed holder', () => {
     const pending = readingOf({ metadataLocks: metadataLocks('2?EXCLUSIVE') });
     expect(lockReport(pending, sessions([2])).sources).toMatchObject({
       row: 'available',
@@ -300,7 +303,7 @@ describe('who blocks whom', () => {
     expect(lockReport(held, sessions([1, 2])).sources.metadata).toBe('available');
   });
 
-  it('cuts the waits, and counts all', () => {
+  it('has a limited number of waits, and counts all waiters', () => {
     const count = MAX_WAITS + 2;
     const waits = ids(count)
       .slice(1)
@@ -359,7 +362,7 @@ describe('the root of one wait', () => {
     });
   });
 
-  it('is the one with the oldest transaction, of several', () => {
+  it('is the blocker with the oldest transaction if there are several', () => {
     const transactions = new Map([
       [1n, transaction({ seconds: 5n })],
       [2n, transaction({ seconds: 50n })],

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { PageCache } from '../../src/domain/user-sessions.ts';
 
-it('gives no list that is older than two seconds, though younger ones stand before it', () => {
+it('a page cache returns no list older than two seconds, even behind a younger list', () => {
   const cache = new PageCache();
   cache.keep('quick', [], 4900);
   cache.keep('slow', [], 4000);

@@ -3,18 +3,18 @@ import type { ProcessListRow } from '../../src/domain/session.ts';
 
 export type Classification = 'user session' | InternalReason;
 
-/** One row as a real server shows it, and what it is. */
+/** One row as a real server shows it, and its classification. */
 export interface RowCase {
   readonly shows: string;
-  /** Where it was seen or is described. */
+  /** The server that showed the row, or the document that describes it. */
   readonly source: string;
   readonly row: ProcessListRow;
-  /** What differs from the strictest filter. */
+  /** The differences from the strictest filter. */
   readonly filter?: Partial<ClientFilter>;
   readonly is: Classification;
 }
 
-/** A row from the text that a command line client prints: Id, User, Host, db, Command, Time, State, Info. */
+/** Returns a row from a line of a command line client: Id, User, Host, db, Command, Time, State, Info. */
 export function printed(line: string): ProcessListRow {
   const [id, user, host, db, command, time, state, info] = line
     .split('|')
@@ -33,7 +33,7 @@ export function printed(line: string): ProcessListRow {
   };
 }
 
-/** An ordinary client over TCP, but for the columns given. */
+/** Returns an ordinary client over TCP, with these columns changed. */
 export function client(differently: Partial<ProcessListRow> = {}): ProcessListRow {
   const row = printed('| 8 | app | 10.0.0.5:51358 | shop | Sleep | 12 | | NULL |');
   return { ...row, ...differently };
@@ -81,13 +81,13 @@ const CLIENTS: readonly RowCase[] = [
     is: 'user session',
   },
   {
-    shows: 'a client that the server knows by name',
+    shows: 'a client whose host name the server resolved',
     source: 'MySQL 8.0 Reference Manual, The processlist Table',
     row: printed('| 9 | me | localhost:58812 | NULL | Sleep | 95 | | NULL |'),
     is: 'user session',
   },
   {
-    shows: 'a person who is root',
+    shows: 'a DBA as root',
     source: MYSQL_97,
     row: printed('| 27 | root | 127.0.0.1:37190 | NULL | Query | 0 | init | show processlist |'),
     is: 'user session',
@@ -119,7 +119,7 @@ const CLIENTS: readonly RowCase[] = [
     is: 'user session',
   },
   {
-    shows: 'a client whose statement holds the word of an internal command',
+    shows: 'a client whose statement contains an internal command',
     source: MYSQL_97,
     row: printed(
       '| 31 | app | 10.0.0.5:51358 | shop | Query | 0 | executing | Binlog Dump GTID, system user |',
@@ -185,7 +185,7 @@ const CLIENTS: readonly RowCase[] = [
     is: 'user session',
   },
   {
-    shows: 'a client whose account begins like an internal one',
+    shows: 'a client whose account starts like an internal one',
     source: 'MySQL 8.0 Reference Manual, Account Names',
     row: client({ user: 'replicator2' }),
     is: 'user session',
@@ -278,21 +278,21 @@ const SOCKET_CLIENTS: readonly RowCase[] = [
     is: 'no_client_endpoint',
   },
   {
-    shows: 'a client of the Unix socket, where they count',
+    shows: 'a client of the Unix socket with require_client_port: false',
     source: MYSQL_97,
     row: printed('| 147 | v6 | localhost | NULL | Query | 0 | init | show processlist |'),
     filter: SOCKETS_TOO,
     is: 'user session',
   },
   {
-    shows: 'an idle client of the Unix socket, where they count',
+    shows: 'an idle client of the Unix socket with require_client_port: false',
     source: MARIADB_1011,
     row: printed('| 11 | v6 | localhost | NULL | Sleep | 5 | | NULL |'),
     filter: SOCKETS_TOO,
     is: 'user session',
   },
   {
-    shows: 'a person at the Unix socket, where they count',
+    shows: 'a DBA at the Unix socket with require_client_port: false',
     source: MANUAL_57,
     row: printed(
       '| 3123 | stefan | localhost | apollon | Query | 0 | NULL | SHOW FULL PROCESSLIST |',
@@ -307,14 +307,14 @@ const SOCKET_CLIENTS: readonly RowCase[] = [
     is: 'no_client_endpoint',
   },
   {
-    shows: 'an X Protocol client of the Unix socket, where they count',
+    shows: 'an X Protocol client of the Unix socket with require_client_port: false',
     source: MYSQL_97,
     row: printed('| 172 | xu | localhost | NULL | Sleep | 0 | NULL | PLUGIN |'),
     filter: SOCKETS_TOO,
     is: 'user session',
   },
   {
-    shows: 'a client over TCP, where those of the socket count as well',
+    shows: 'a client over TCP with require_client_port: false',
     source: MYSQL_97,
     row: client(),
     filter: SOCKETS_TOO,
@@ -328,14 +328,14 @@ const SOCKET_CLIENTS: readonly RowCase[] = [
     is: 'no_client_endpoint',
   },
   {
-    shows: 'the binlog dump of a tool at the Unix socket, where they count',
+    shows: 'the binlog dump of a tool at the Unix socket with require_client_port: false',
     source: LIST_80,
     row: client({ user: 'canal', host: 'localhost', command: 'Binlog Dump' }),
     filter: SOCKETS_TOO,
     is: 'internal_command',
   },
   {
-    shows: 'the event scheduler, where clients of the socket count',
+    shows: 'the event scheduler with require_client_port: false',
     source: MYSQL_56,
     row: printed(
       '| 1 | event_scheduler | localhost | NULL | Daemon | 4 | Waiting on empty queue | NULL |',
@@ -344,7 +344,7 @@ const SOCKET_CLIENTS: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'a bare address, where clients of the socket count',
+    shows: 'a bare address with require_client_port: false',
     source: TIDB,
     row: client({ host: '127.0.0.1' }),
     filter: SOCKETS_TOO,
@@ -362,7 +362,7 @@ const EVENTS: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'the event scheduler, here with another command',
+    shows: 'the event scheduler with another command',
     source: PERFORMANCE_SCHEMA,
     row: printed(
       '| 5 | event_scheduler | localhost | NULL | Connect | 1 | Waiting for next activation | NULL |',
@@ -384,7 +384,7 @@ const EVENTS: readonly RowCase[] = [
     is: 'internal_command',
   },
   {
-    shows: 'an event worker of app@localhost, where clients of the socket count',
+    shows: 'an event worker of app@localhost with require_client_port: false',
     source: MARIADB_1011,
     row: printed('| 16 | app | localhost | d2 | Connect | 15 | User sleep | do sleep(30) |'),
     filter: SOCKETS_TOO,
@@ -466,7 +466,7 @@ const REPLICATION: readonly RowCase[] = [
     is: 'internal_command',
   },
   {
-    shows: 'the binlog dump of a replica that the server knows by name',
+    shows: 'the binlog dump of a replica whose host name the server resolved',
     source: MANUAL_57,
     row: printed(
       '| 3112 | replikator | artemis:2204 | NULL | Binlog Dump | 2144 | Has sent all binlog to slave; waiting for binlog to be updated | NULL |',
@@ -498,7 +498,7 @@ const REPLICATION: readonly RowCase[] = [
     is: 'internal_command',
   },
   {
-    shows: 'a replica that registers, in the words of later versions',
+    shows: 'a replica that registers on a later version',
     source: COMMANDS_80,
     row: client({ user: 'repl', command: 'Register Replica' }),
     is: 'internal_command',
@@ -528,7 +528,7 @@ const REPLICATION: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'the applier coordinator, whose command is a that of a client',
+    shows: 'the applier coordinator, whose command is that of a client',
     source: MYSQL_97,
     row: printed(
       '| 11 | system user | | NULL | Query | 3 | Replica has read all relay log; waiting for more updates | NULL |',
@@ -671,7 +671,7 @@ const REPLICATION: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'a killed binlog dump, which looks like a killed client; to end it again does nothing',
+    shows: 'a killed binlog dump, which looks like a killed client',
     source: LIST_80,
     row: client({ user: 'repl', command: 'Killed' }),
     is: 'user session',
@@ -716,7 +716,7 @@ const CLIENT_THREADS: readonly ThreadCase[] = [
     '10.0.0.5:51358',
     'thread/thread_pool/tp_one_connection',
     null,
-    'MySQL 8.0 sys schema, view processlist, which goes by the name',
+    'MySQL 8.0 sys schema, view processlist, which uses the thread name',
   ],
   [
     'Query',
@@ -763,7 +763,7 @@ const INTERNAL_THREADS: readonly ThreadCase[] = [
   ['Query', '10.0.0.9:3306', 'thread/sql/replica_worker', 'TCP/IP', DEFENSIVE],
 ];
 
-/** Rows that look alike in the list, with what `performance_schema.threads` shows of them. */
+/** Rows that look alike in the list, with their rows of `performance_schema.threads`. */
 const SERVER_THREADS: readonly RowCase[] = (
   [
     ['user session', CLIENT_THREADS],
@@ -791,7 +791,7 @@ const WITH_THREADS: readonly RowCase[] = [
     is: 'user session',
   },
   {
-    shows: 'a client of the Unix socket, which its thread does not lay open',
+    shows: 'a client of the Unix socket with its thread',
     source: THREADS_97,
     row: client({
       host: 'localhost',
@@ -819,7 +819,7 @@ const WITH_THREADS: readonly RowCase[] = [
     is: 'replication_state',
   },
   {
-    shows: 'a client that plays a BINLOG which its list does not show',
+    shows: 'a client that executes BINLOG, which the list cuts off',
     source: THREADS_97,
     row: client({
       command: 'Query',
@@ -840,7 +840,7 @@ const WITH_THREADS: readonly RowCase[] = [
     is: 'replication_state',
   },
   {
-    shows: 'an applier, whose thread serves no client, that shows a comment',
+    shows: 'an applier that shows a comment and whose thread serves no client',
     source: THREADS_97,
     row: client({
       command: 'Query',
@@ -882,7 +882,7 @@ const WITH_THREADS: readonly RowCase[] = [
 
 const CUT_MARIADB = 'MariaDB 10.11.19, measured: 63 characters, a port as a whole or not at all';
 
-/** Hosts that leave no room for a port, and the longest that does. */
+/** Hosts that leave no room for a port, and the longest host that does. */
 const CUT_HOSTS: readonly RowCase[] = (
   [
     [`${'h'.repeat(57)}:34396`, undefined, 'user session'],
@@ -917,7 +917,7 @@ const CUT_HOSTS: readonly RowCase[] = (
   is,
 }));
 
-/** States of replication's own threads, where their account has a host that reads like the endpoint of a client. */
+/** States of replication threads under an account whose host looks like a client's endpoint. */
 const REPLICATION_STATES: readonly RowCase[] = (
   [
     ['Query', 'Replica has read all relay log; waiting for more updates', MYSQL_97],
@@ -991,7 +991,7 @@ const REPLICATION_STATES: readonly RowCase[] = (
   is: 'replication_state',
 }));
 
-/** What clients wait for that have to do with replication, and what reads like it. */
+/** Clients in a state that is about replication, or looks like it. */
 const CLIENTS_AND_REPLICATION: readonly RowCase[] = (
   [
     ['Waiting for GTID to be committed', "SELECT WAIT_FOR_EXECUTED_GTID_SET('…:1-5')", MYSQL_97],
@@ -1048,7 +1048,7 @@ const CLIENTS_AND_REPLICATION: readonly RowCase[] = (
     ['User sleep', 'SELECT SLEEP(9) -- Replica has read all relay log', MYSQL_97],
   ] as const
 ).map(([state, info, source]): RowCase => ({
-  shows: `a client in ${state}, which runs ${info}`,
+  shows: `a client in state ${state} that runs ${info}`,
   source,
   row: printed(`| 29 | app | 10.0.0.5:51358 | NULL | Query | 0 | ${state} | ${info} |`),
   is: 'user session',
@@ -1068,7 +1068,7 @@ const OTHER_INTERNAL_THREADS: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'a client that has not logged in yet',
+    shows: 'a client before its login',
     source: MYSQL_97,
     row: printed(
       '| 156 | unauthenticated user | 127.0.0.1:50398 | NULL | Connect | 1 | Receiving from client | NULL |',
@@ -1076,7 +1076,7 @@ const OTHER_INTERNAL_THREADS: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'a client that has not logged in yet',
+    shows: 'a client before its login',
     source: MYSQL_56,
     row: printed(
       '| 14 | unauthenticated user | 127.0.0.1:40100 | NULL | Connect | NULL | Reading from net | NULL |',
@@ -1084,7 +1084,7 @@ const OTHER_INTERNAL_THREADS: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'a client that has not logged in yet',
+    shows: 'a client before its login',
     source: MARIADB_105,
     row: printed(
       '| 12 | unauthenticated user | 127.0.0.1:35204 | NULL | Connect | 0 | Reading from net | NULL |',
@@ -1092,7 +1092,7 @@ const OTHER_INTERNAL_THREADS: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'an X Protocol client that has not logged in yet',
+    shows: 'an X Protocol client before its login',
     source: MYSQL_97,
     row: printed(
       '| 148 | unauthenticated user | connecting host | NULL | Sleep | 1 | login | PLUGIN |',
@@ -1118,7 +1118,7 @@ const OTHER_INTERNAL_THREADS: readonly RowCase[] = [
     is: 'no_client_endpoint',
   },
   {
-    shows: 'the donor of a clone, which sends files',
+    shows: 'the donor of a clone',
     source: MYSQL_97,
     row: printed('| 178 | cl | 127.0.0.1:54696 | NULL | clone | 4 | Sending to client | NULL |'),
     is: 'internal_command',
@@ -1187,7 +1187,7 @@ const KILLED: readonly RowCase[] = [
     is: 'user session',
   },
   {
-    shows: 'a killed session of the cloud',
+    shows: 'a killed session of a cloud account',
     source: LIST_80,
     row: client({ user: 'rdsAdmin', command: 'Killed' }),
     is: 'internal_user',
@@ -1236,7 +1236,7 @@ const TIDB_ROWS: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'a system process, where clients of the socket count',
+    shows: 'a system process with require_client_port: false',
     source: 'TiDB domain/sysproctrack, GetSysProcessList',
     row: printed('| 2097156 | | | | Sleep | 0 | autocommit | NULL |'),
     filter: SOCKETS_TOO,
@@ -1267,14 +1267,14 @@ const OURS: readonly RowCase[] = [
     is: 'own_connection',
   },
   {
-    shows: 'a neighbour of our id, the same as a double',
+    shows: 'a neighbour of our id that is equal as a double',
     source: TIDB_IDS,
     row: client({ id: '5857102839209263513' }),
     filter: { ownIds: new Set([5857102839209263511n]) },
     is: 'user session',
   },
   {
-    shows: 'a session of ours with the low 32 bits of our id',
+    shows: 'a client whose id has the low 32 bits of our id',
     source: 'MySQL 9.7.4, measured: KILL keeps 32 bits',
     row: client({ id: '4294967300' }),
     is: 'user session',
@@ -1299,20 +1299,20 @@ const OURS: readonly RowCase[] = [
     is: 'control_account',
   },
   {
-    shows: 'the control account in other letters',
+    shows: 'the control account in another letter case',
     source: LIST_MARIADB,
     row: client({ user: 'Session_CONTROL' }),
     is: 'control_account',
   },
   {
-    shows: 'the control account, configured in other letters',
+    shows: 'the control account, configured in another letter case',
     source: LIST_MARIADB,
     row: client({ user: 'session_control' }),
     filter: { controlAccount: 'SESSION_control' },
     is: 'control_account',
   },
   {
-    shows: 'a client whose account only begins like ours',
+    shows: 'a client whose account starts like the control account',
     source: MYSQL_97,
     row: client({ user: 'session_control_reader' }),
     is: 'user session',
@@ -1325,38 +1325,38 @@ const OURS: readonly RowCase[] = [
     is: 'internal_user',
   },
   {
-    shows: 'a configured account in other letters',
+    shows: 'a configured account in another letter case',
     source: 'Percona Monitoring and Management documentation, pmm account',
     row: client({ user: 'PMM' }),
     filter: { internalUsers: ['pmm'] },
     is: 'internal_user',
   },
   {
-    shows: 'an account that is configured in other letters',
+    shows: 'an account that is configured in another letter case',
     source: ALIBABA,
     row: client({ user: 'aurora' }),
     filter: { internalUsers: ['Aurora'] },
     is: 'internal_user',
   },
   {
-    shows: 'a client whose account only begins like a configured one',
+    shows: 'a client whose account starts like a configured one',
     source: MYSQL_97,
     row: client({ user: 'backup_reader' }),
     filter: { internalUsers: ['backup'] },
     is: 'user session',
   },
   {
-    shows: 'an account that another fleet configures',
+    shows: 'an account that is not configured here',
     source: 'Percona XtraBackup documentation, backup account',
     row: client({ user: 'backup' }),
     is: 'user session',
   },
 ];
 
-/** Every built-in account, as a client over TCP that idles: nothing but its name gives it away. */
+/** Every built-in account as an idle client over TCP: only the name shows that it is internal. */
 const INTERNAL_ACCOUNTS: readonly RowCase[] = (
   [
-    ['system user', 'MariaDB 10.11.19, measured: anyone may make an account of this name'],
+    ['system user', 'MariaDB 10.11.19, measured: an account may have this name'],
     ['event_scheduler', LIST_80],
     ['unauthenticated user', LIST_80],
     ['mysql.session', 'MySQL 8.0 Reference Manual, Reserved Accounts'],
@@ -1412,7 +1412,7 @@ const INTERNAL_ACCOUNTS: readonly RowCase[] = (
   },
 ]);
 
-/** Every command that a client's session can be in. */
+/** Every command that a client's session can have. */
 const CLIENT_COMMANDS: readonly RowCase[] = (
   [
     [COMMANDS_57, 'Sleep', 'Quit', 'Init DB', 'Query', 'Field List', 'Create DB', 'Drop DB'],
@@ -1441,7 +1441,7 @@ const MISSING_COLUMNS: readonly RowCase[] = [
   { shows: 'a NULL user', source: DEFENSIVE, row: client({ user: null }), is: 'internal_user' },
   { shows: 'an empty user', source: TIDB, row: client({ user: '' }), is: 'internal_user' },
   {
-    shows: 'an empty user at the Unix socket, where clients of it count',
+    shows: 'an empty user at the Unix socket with require_client_port: false',
     source: TIDB,
     row: client({ user: '', host: 'localhost' }),
     filter: SOCKETS_TOO,
@@ -1454,7 +1454,7 @@ const MISSING_COLUMNS: readonly RowCase[] = [
     is: 'no_client_endpoint',
   },
   {
-    shows: 'a NULL host, where clients of the socket count',
+    shows: 'a NULL host with require_client_port: false',
     source: LIST_MARIADB,
     row: client({ host: null }),
     filter: SOCKETS_TOO,
@@ -1473,7 +1473,7 @@ const MISSING_COLUMNS: readonly RowCase[] = [
     is: 'internal_command',
   },
   {
-    shows: 'nothing but NULL',
+    shows: 'a row of NULLs',
     source: DEFENSIVE,
     row: printed('| NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL |'),
     is: 'bad_id',

@@ -20,7 +20,7 @@ const ORIGIN: Origin = {
   reason: undefined,
 };
 
-const ANYBODY = { caller: 'anybody', deadline: Infinity };
+const ANY_CALLER = { caller: 'any caller', deadline: Infinity };
 
 function start(changes: Partial<Node> = {}, requireClientPort = true) {
   const nodes = new FakeNodes();
@@ -58,13 +58,13 @@ function start(changes: Partial<Node> = {}, requireClientPort = true) {
     records,
     shared,
     ask,
-    terminate: async (...ids: bigint[]) => told(await ask(ids)),
+    terminate: async (...ids: bigint[]) => idsByOutcome(await ask(ids)),
     passTime: (ms: number) => (later += ms),
   };
 }
 
-/** The ids by outcome, in their order; outcomes without ids left out. */
-function told({ entries }: Termination): Partial<Record<Outcome, bigint[]>> {
+/** Returns the ids by outcome, in order, without outcomes that have no id. */
+function idsByOutcome({ entries }: Termination): Partial<Record<Outcome, bigint[]>> {
   const ids: Partial<Record<Outcome, bigint[]>> = {};
   for (const { id, outcome } of entries) (ids[outcome] ??= []).push(id);
   return ids;
@@ -96,10 +96,10 @@ describe('terminate', () => {
 
   it.each([
     ['a daemon', { user: 'event_scheduler', host: 'localhost', command: 'Daemon' }],
-    ['an account of the configuration', { user: 'Nagios' }],
-    ['an account of the node', { user: 'backup' }],
+    ['an internal account of the service', { user: 'Nagios' }],
+    ['an internal account of the node', { user: 'backup' }],
     ['the control account', { user: 'session_control' }],
-  ])('sends nothing to %s, and says that it is not found', async (_who, changes) => {
+  ])('sends no KILL to %s, and reports it as not found', async (_who, changes) => {
     const { nodes, terminate, records } = start({ internalUsers: ['backup'] });
     const id = nodes.connect(changes);
 
@@ -107,7 +107,7 @@ describe('terminate', () => {
     expect([nodes.kills, records]).toEqual([[], []]);
   });
 
-  it('goes on after an id that the node refuses to end', async () => {
+  it('continues after an id that the node refuses to end', async () => {
     const { nodes, terminate } = start();
     const [first, refused, last] = [nodes.connect(), nodes.connect(), nodes.connect()];
     nodes.faults.set(refused, 'refused');
@@ -118,7 +118,7 @@ describe('terminate', () => {
     });
   });
 
-  it('reads the list again when it is older than 2 s, and kills only who is still there', async () => {
+  it('reads the list again after 2 s, and kills only sessions that are still listed', async () => {
     const { nodes, terminate, passTime } = start();
     const [first, left, reused, last] = [1, 2, 3, 4].map(() => nodes.connect()) as Four;
     nodes.beforeList = (number) => {
@@ -141,7 +141,7 @@ describe('terminate', () => {
     expect(nodes.lists).toBe(2);
   });
 
-  it('sends nothing by lists that are too old as soon as they arrive', async () => {
+  it('sends no KILL by a list that arrives too old', async () => {
     const { nodes, terminate, passTime } = start();
     const id = nodes.connect();
     nodes.beforeList = () => {
@@ -152,14 +152,14 @@ describe('terminate', () => {
     expect(nodes.kills).toEqual([]);
   });
 
-  it('sends nothing when the node cannot be reached', async () => {
+  it('fails if the node cannot be reached', async () => {
     const { nodes, terminate } = start();
     nodes.isReachable = false;
 
     await expect(terminate(1n)).rejects.toMatchObject({ code: 'node_unavailable' });
   });
 
-  it('sends nothing into an incarnation that may have begun after the request came in', async () => {
+  it('sends no KILL to an incarnation that may have begun after the request arrived', async () => {
     const { nodes, ask } = start();
     const id = nodes.connect();
     const receivedAt = nodes.clock();
@@ -169,10 +169,10 @@ describe('terminate', () => {
       message: expect.stringContaining('started again') as unknown,
     });
     expect(nodes.kills).toEqual([]);
-    expect(told(await ask([id], { receivedAt: nodes.begunBy }))).toEqual({ killed: [id] });
+    expect(idsByOutcome(await ask([id], { receivedAt: nodes.begunBy }))).toEqual({ killed: [id] });
   });
 
-  it('never takes for a session what was an internal thread before in this incarnation', async () => {
+  it('never kills an id that was an internal thread earlier in this incarnation', async () => {
     const { nodes, terminate, sessions } = start();
     const id = nodes.connect({
       id: '900',
@@ -180,7 +180,7 @@ describe('terminate', () => {
       host: 'connecting host',
       command: 'Connect',
     });
-    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, ANYBODY);
+    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, ANY_CALLER);
     const asClient = { id: id.toString(), user: 'app', host: '10.0.0.4:5000' };
     nodes.connect(asClient);
     expect(await terminate(id)).toEqual({ not_found: [id] });
@@ -196,15 +196,15 @@ describe('terminate', () => {
     expect(await terminate(id)).toEqual({ killed: [id] });
   });
 
-  it('does not hold it against a client that it was seen while it logged in', async () => {
+  it('kills a client that was listed earlier during its login', async () => {
     const { nodes, terminate, sessions } = start();
     const id = nodes.connect({ id: '901', user: 'unauthenticated user', command: 'Connect' });
-    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, ANYBODY);
+    await sessions.list(nodeKey, { offset: 0n, limit: 1 }, ANY_CALLER);
     nodes.connect({ id: '901' });
     expect(await terminate(id)).toEqual({ killed: [id] });
   });
 
-  it('tells of sessions under the control account that are not ours', async () => {
+  it('reports foreign sessions under the control account', async () => {
     const { nodes, terminate, shared } = start();
     await terminate(1n);
     expect(shared).toHaveLength(0);
@@ -216,7 +216,7 @@ describe('terminate', () => {
   it.each([
     ['another user', { user: 'other' }],
     ['another host', { host: '10.0.0.4:50000' }],
-  ])('leaves a session of the socket alone that has %s in a later list', async (_what, changes) => {
+  ])('spares a session of the Unix socket that has %s in a later list', async (_what, changes) => {
     const { nodes, terminate, passTime } = start({}, false);
     const socket = { id: '5', host: 'localhost' };
     const [slow, id] = [nodes.connect(), nodes.connect(socket)];
@@ -230,7 +230,7 @@ describe('terminate', () => {
     expect([...kills]).toEqual([slow]);
   });
 
-  it('reads the list again when a KILL had to wait until it was too old', async () => {
+  it('reads the list again if it became too old while a KILL waited', async () => {
     const { nodes, terminate, passTime } = start();
     const [first, reused] = [nodes.connect(), nodes.connect()];
     let waits = 0;
@@ -244,7 +244,7 @@ describe('terminate', () => {
     expect([[...nodes.kills], nodes.lists, nodes.connections]).toEqual([[first], 2, 1]);
   });
 
-  it('sends nothing more after its deadline', async () => {
+  it('sends no KILL after its deadline', async () => {
     const { nodes, ask, passTime } = start();
     const [first, second] = [nodes.connect(), nodes.connect()];
     const { kills } = nodes;
@@ -255,12 +255,12 @@ describe('terminate', () => {
 
     const termination = await ask([first, second], { deadline: nodes.clock() + 1000 });
 
-    expect(told(termination)).toEqual({ killed: [first], failed: [second] });
+    expect(idsByOutcome(termination)).toEqual({ killed: [first], failed: [second] });
   });
 });
 
 describe('a KILL without an answer', () => {
-  // Three sessions are named; the KILL of the second meets the fault. What is said of it must be what became of it.
+  // The KILL of the second of three sessions meets the fault. Each reported outcome must be the actual one.
   const cases: readonly [Fault, Outcome, Outcome, boolean][] = [
     ['lost, and was carried out', 'killed', 'killed', false],
     ['lost, and marked the session', 'killed', 'killed', true],
@@ -272,7 +272,7 @@ describe('a KILL without an answer', () => {
   ];
 
   it.each(cases)(
-    'that was %s: it is %s, and the next is %s',
+    'that was %s: its outcome is %s, and that of the next KILL is %s',
     async (fault, second, third, lives) => {
       const { nodes, terminate, records } = start();
       const [a, b, c] = [nodes.connect(), nodes.connect(), nodes.connect()];
@@ -286,7 +286,7 @@ describe('a KILL without an answer', () => {
       expect(outcome).toEqual(expected);
       nodes.deliverLate();
       expect(nodes.has(b)).toBe(lives);
-      // Never sent again, whatever came of it.
+      // The KILL is never sent twice, whatever its outcome.
       expect(nodes.kills.filter((id) => id === b)).toEqual([b]);
       const clients = records.filter(({ session }) => session.user === 'app');
       expect(clients.map(({ session }) => session.id)).toEqual([a, b, c]);
@@ -296,7 +296,7 @@ describe('a KILL without an answer', () => {
     },
   );
 
-  it('is found out for each of several connections that were lost: none is left with a KILL in it', async () => {
+  it('is resolved for each lost connection, and no old connection still holds a KILL', async () => {
     const { nodes, terminate } = start();
     const [a, b, c] = [nodes.connect(), nodes.connect(), nodes.connect()];
     nodes.faults.set(a, 'lost, and waits in the old connection');
@@ -308,7 +308,7 @@ describe('a KILL without an answer', () => {
     expect([nodes.has(a), nodes.has(b), nodes.has(c)]).toEqual([true, true, false]);
   });
 
-  it('is unknown on a server that goes on listing the dying', async () => {
+  it('is unknown on a server that lists killed sessions', async () => {
     const { nodes, terminate } = start();
     nodes.listsTheDying = true;
     const id = nodes.connect();
@@ -316,14 +316,14 @@ describe('a KILL without an answer', () => {
     expect(await terminate(id)).toEqual({ unknown: [id] });
   });
 
-  it('is unknown of a session that the server cannot look at', async () => {
+  it('is unknown for a session whose state the server reports as Busy', async () => {
     const { nodes, terminate } = start();
     const id = nodes.connect({ state: 'Busy' });
     nodes.faults.set(id, 'lost, and had not arrived');
     expect(await terminate(id)).toEqual({ unknown: [id] });
   });
 
-  it('is unknown when the node cannot be reached again, and the rest has failed', async () => {
+  it('is unknown if the node stays unreachable, and the other ids have failed', async () => {
     const { nodes, terminate } = start();
     const [a, b] = [nodes.connect(), nodes.connect()];
     nodes.faults.set(a, 'lost, and was carried out');
@@ -335,7 +335,7 @@ describe('a KILL without an answer', () => {
     expect(await terminate(a, b)).toEqual({ unknown: [a], failed: [b] });
   });
 
-  it('is settled, and the rest is done, also while the service stops; only what has not begun is refused', async () => {
+  it('is resolved while the service stops, and the request completes, but a new request is refused', async () => {
     const { nodes, terminate, stop } = start();
     const [a, b] = [nodes.connect(), nodes.connect()];
     nodes.faults.set(a, 'lost, and was carried out');
@@ -344,7 +344,7 @@ describe('a KILL without an answer', () => {
     await expect(terminate(a)).rejects.toMatchObject({ code: 'stopping' });
   });
 
-  it('several times in a row costs a few connections and not the truth', async () => {
+  it('several times in a row costs four connections, and every outcome is right', async () => {
     const { nodes, terminate } = start();
     const ids = Array.from({ length: 8 }, () => nodes.connect());
     for (const id of ids.slice(0, 6)) nodes.faults.set(id, 'lost, and was carried out');
@@ -359,7 +359,7 @@ describe('a KILL without an answer', () => {
 });
 
 describe('many KILLs at once', () => {
-  it('are sent in the order of the request, with what is internal, gone or refused told in its place', async () => {
+  it('are sent in the order of the request, with internal, gone and refused ids in order', async () => {
     const { nodes, terminate } = start();
     const ids = Array.from({ length: 40 }, () => nodes.connect());
     const internal = nodes.connect({ user: 'event_scheduler', host: 'localhost' });
@@ -377,7 +377,7 @@ describe('many KILLs at once', () => {
     expect(nodes.connections).toBe(1);
   });
 
-  it('are handed over once with each list where the node takes them one by one', async () => {
+  it('are offered as one batch with each list if the node accepts no batch', async () => {
     const { nodes, terminate, passTime } = start();
     nodes.handsBatchesBack = true;
     const ids = Array.from({ length: 1000 }, () => nodes.connect());
@@ -393,7 +393,7 @@ describe('many KILLs at once', () => {
     expect(nodes.batched).toBe(1000 + 500);
   });
 
-  it('are settled together when the line breaks, and none that was sent is sent again', async () => {
+  it('are resolved together if the connection breaks, and no KILL is sent twice', async () => {
     const { nodes, terminate } = start();
     const ids = Array.from({ length: 40 }, () => nodes.connect());
     const broken = ids[10] ?? 0n;
@@ -408,7 +408,7 @@ describe('many KILLs at once', () => {
     expect(nodes.connections).toBe(2);
   });
 
-  it('are not sent by a list that has grown too old: it is read again', async () => {
+  it('are sent by a new list once the first list is too old', async () => {
     const { nodes, terminate, passTime } = start();
     const ids = Array.from({ length: 40 }, () => nodes.connect());
     const gone = ids[39] ?? 0n;
@@ -428,31 +428,31 @@ describe('many KILLs at once', () => {
 });
 
 describe('a dry run', () => {
-  it('says what would be killed, and sends nothing', async () => {
+  it('reports the sessions that would be killed, and sends no KILL', async () => {
     const { nodes, ask, records } = start();
     const id = nodes.connect();
     const termination = await ask([id, 5n], { isDryRun: true });
-    expect(told(termination)).toEqual({ killed: [id], not_found: [5n] });
+    expect(idsByOutcome(termination)).toEqual({ killed: [id], not_found: [5n] });
     expect(termination.isDryRun).toBe(true);
     expect([nodes.kills, records, nodes.has(id)]).toEqual([[], [], true]);
   });
 });
 
 describe('a dry run of protected sessions', () => {
-  it('fails for those of which the node says so', async () => {
+  it('fails for the sessions that the node reports as protected', async () => {
     const { nodes, ask, records } = start();
     const [id, spared, secret] = [nodes.connect(), nodes.connect(), nodes.connect()];
     nodes.protected.add(spared).add(secret);
     const termination = await ask([spared, id, 5n], { isDryRun: true });
-    expect(told(termination)).toEqual({ killed: [id], failed: [spared], not_found: [5n] });
+    expect(idsByOutcome(termination)).toEqual({ killed: [id], failed: [spared], not_found: [5n] });
     expect(termination.trouble?.message).toBe('The node protects a session.');
     nodes.canPredict = false;
-    expect(told(await ask([secret], { isDryRun: true }))).toEqual({ killed: [secret] });
+    expect(idsByOutcome(await ask([secret], { isDryRun: true }))).toEqual({ killed: [secret] });
     expect([nodes.kills, records]).toEqual([[], []]);
   });
 });
 
-describe('what the caller expects', () => {
+describe('the expected user or host of a session', () => {
   const HOST = '10.0.0.4:51234';
   it.each([
     ['the same host and port', { host: HOST }, true],
@@ -463,12 +463,12 @@ describe('what the caller expects', () => {
     ['another host', { host: '10.0.0.5' }, false],
     ['the same user', { user: 'app' }, true],
     ['another user', { user: 'App' }, false],
-  ])('%s', async (_what, expectation, isKilled) => {
+  ])('allows or prevents the KILL: %s', async (_what, expectation, isKilled) => {
     const { nodes, ask } = start();
     const [id, other] = [nodes.connect({ host: HOST }), nodes.connect()];
     const expected = [{ id, ...expectation }];
 
-    const outcome = told(await ask([id, other], { expected }));
+    const outcome = idsByOutcome(await ask([id, other], { expected }));
 
     expect(outcome).toEqual(
       isKilled ? { killed: [id, other] } : { not_found: [id], killed: [other] },
@@ -476,21 +476,21 @@ describe('what the caller expects', () => {
     expect(nodes.has(id)).toBe(!isKilled);
   });
 
-  it('is compared with an IPv6 address too', async () => {
+  it('may be an IPv6 address', async () => {
     const { nodes, ask } = start();
     const [a, b] = [nodes.connect({ host: '::1:51234' }), nodes.connect({ host: '::1:51235' })];
     const expected = [
       { id: a, host: '::1' },
       { id: b, host: '::2' },
     ];
-    expect(told(await ask([a, b], { expected }))).toEqual({ killed: [a], not_found: [b] });
+    expect(idsByOutcome(await ask([a, b], { expected }))).toEqual({ killed: [a], not_found: [b] });
   });
 });
 
-describe('waiting', () => {
+describe('the wait after a kill', () => {
   const fates = ({ entries }: Termination) => entries.map(({ fate }) => fate);
 
-  it('ends when all have left', async () => {
+  it('ends once all sessions have left', async () => {
     const { nodes, ask } = start();
     const [a, b] = [nodes.connect(), nodes.connect()];
     nodes.leaving.add(b);
@@ -501,7 +501,7 @@ describe('waiting', () => {
     expect(nodes.lists).toBe(4);
   });
 
-  it('ends when its time is over, and tells who is still there', async () => {
+  it('ends at its timeout, and reports the sessions that are still listed', async () => {
     const { nodes, ask } = start();
     const [a, b, c] = [nodes.connect(), nodes.connect(), nodes.connect()];
     nodes.leaving.add(b);
@@ -514,13 +514,13 @@ describe('waiting', () => {
     expect(fates(await ask([b], { waitMs: 0 }))).toEqual(['leaving']);
   });
 
-  it('does not call gone what may be rolling back where that cannot be seen', async () => {
+  it('does not report a session as gone if the node hides rollbacks', async () => {
     const { nodes, ask } = start();
     nodes.canShowRollbacks = false;
     expect(fates(await ask([nodes.connect()], { waitMs: 0 }))).toEqual(['leaving']);
   });
 
-  it('wakes a session that slept through its KILL, once, and only after a second', async () => {
+  it('repeats the KILL of a session that ignored it, once, and only after a second', async () => {
     const { nodes, ask, passTime, records } = start();
     const [id, marked] = [nodes.connect(), nodes.connect()];
     nodes.asleep.add(id);
@@ -535,7 +535,7 @@ describe('waiting', () => {
     expect(records.map(({ session }) => session.id)).toEqual([id, marked, id]);
   });
 
-  it('ends with one more look when the service stops', async () => {
+  it('ends with one last list when the service stops', async () => {
     const { nodes, ask, stop } = start();
     const id = nodes.connect();
     nodes.leaving.add(id);
@@ -547,7 +547,7 @@ describe('waiting', () => {
     expect(nodes.lists).toBe(4);
   });
 
-  it('has its time in full, also when the kills took long', async () => {
+  it('has its full timeout after slow kills', async () => {
     const { nodes, ask, passTime } = start();
     const id = nodes.connect();
     nodes.leaving.add(id);
@@ -562,7 +562,7 @@ describe('waiting', () => {
     expect(fates(await ask([id], { waitMs: 30_000 }))).toEqual(['gone']);
   });
 
-  it('changes nothing that was said when the connection breaks meanwhile', async () => {
+  it('changes no outcome if its connection breaks', async () => {
     const { nodes, ask } = start();
     const id = nodes.connect();
     nodes.leaving.add(id);
@@ -570,7 +570,7 @@ describe('waiting', () => {
       if (number === 3) throw new Error('broken');
     };
     const termination = await ask([id], { waitMs: 60_000 });
-    expect(told(termination)).toEqual({ killed: [id] });
+    expect(idsByOutcome(termination)).toEqual({ killed: [id] });
     expect(fates(termination)).toEqual(['leaving']);
   });
 });
@@ -581,7 +581,11 @@ describe('list', () => {
     for (const id of ['100', '9', '4294967297', '20']) nodes.connect({ id });
     nodes.connect({ id: '5', user: 'system user', host: null });
     const ids = async (offset: bigint, limit: number): Promise<unknown[]> => {
-      const { sessions: shown, total } = await sessions.list(nodeKey, { offset, limit }, ANYBODY);
+      const { sessions: shown, total } = await sessions.list(
+        nodeKey,
+        { offset, limit },
+        ANY_CALLER,
+      );
       return [shown.map(({ id }) => id), total];
     };
 
@@ -591,7 +595,7 @@ describe('list', () => {
     expect(await ids(2n ** 70n, 100)).toEqual([[], 4]);
   });
 
-  it('takes later pages of a caller from the same list, for two seconds, and the first one never', async () => {
+  it('takes later pages of a caller from the same list for two seconds, but never the first page', async () => {
     const { nodes, sessions, passTime } = start();
     for (let n = 0; n < 3; n += 1) nodes.connect();
     const ids = async (offset: bigint, caller = 'one'): Promise<unknown[]> => {
@@ -608,11 +612,11 @@ describe('list', () => {
     expect([await ids(0n), nodes.lists]).toEqual([[1001n], 4]);
   });
 
-  it('shows NULL as an empty text and a time below zero as 0', async () => {
+  it('shows NULL as an empty text, and a negative time as 0', async () => {
     const { nodes, sessions } = start();
     const id = nodes.connect({ db: null, state: null, info: null, time: '-3', host: 'db1:5000' });
 
-    const { sessions: shown } = await sessions.list(nodeKey, { offset: 0n, limit: 1 }, ANYBODY);
+    const { sessions: shown } = await sessions.list(nodeKey, { offset: 0n, limit: 1 }, ANY_CALLER);
 
     expect(shown).toEqual([
       {
@@ -629,14 +633,14 @@ describe('list', () => {
   });
 });
 
-describe('a node that is not there', () => {
+describe('a node that the registry does not have', () => {
   it.each([
     ['instance_not_found', { instanceId: 'b23fb62bd61e4e9e9636fd2225f395bein07' }],
     ['instance_not_found', { projectId: '719d3e78f61b4be68bc5aa0b59edcf7b' }],
     ['node_not_found', { nodeId: '99963926eacb443d98dc20f8620f28f2no07' }],
-  ])('is %s', async (code, changes) => {
+  ])('fails with %s', async (code, changes) => {
     const { sessions, nodes } = start();
-    const work = sessions.list({ ...nodeKey, ...changes }, { offset: 0n, limit: 1 }, ANYBODY);
+    const work = sessions.list({ ...nodeKey, ...changes }, { offset: 0n, limit: 1 }, ANY_CALLER);
     await expect(work).rejects.toMatchObject({ code });
     expect(nodes.connections).toBe(0);
   });
