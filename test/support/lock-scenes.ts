@@ -7,14 +7,14 @@ import { until } from './until.ts';
 /** A statement that waits for a lock when its scene begins. */
 export interface WaitingStatement {
   readonly id: bigint;
-  /** Resolves to undefined when the statement has ended well, else to the error. Never rejects. */
+  /** Resolves to undefined if the statement succeeds, else to its error. Never rejects. */
   readonly ended: Promise<unknown>;
 }
 
 /** Sessions that wait for each other, on tables of their own. */
 export class LockStage {
   readonly server: Server;
-  /** What waits, in the order in which it began. */
+  /** The waiting statements, in the order of their start. */
   readonly waiting: WaitingStatement[] = [];
   readonly #opened: ClientSession[] = [];
 
@@ -22,7 +22,7 @@ export class LockStage {
     this.server = server;
   }
 
-  /** Makes the tables: `t` with the rows 1 to 9 and 20, `parent` with the row 1, and its `child`. */
+  /** Creates the tables: `t` with the rows 1 to 9 and 20, `parent` with the row 1, and its `child`. */
   async prepare(): Promise<void> {
     const db = this.server.app.user;
     await asRoot(this.server, async (root) => {
@@ -40,12 +40,12 @@ export class LockStage {
     });
   }
 
-  /** Opens a session that runs these statements to their end, and keeps what they lock. */
+  /** Opens a session that completes these statements, and keeps their locks. */
   async hold(...statements: readonly string[]): Promise<ClientSession> {
     return this.holdAs(this.server.app, ...statements);
   }
 
-  /** The same under another account. */
+  /** Does the same as `hold` under another account. */
   async holdAs(account: Server['app'], ...statements: readonly string[]): Promise<ClientSession> {
     const session = await openSession(this.server, account);
     this.#opened.push(session);
@@ -54,7 +54,7 @@ export class LockStage {
     return session;
   }
 
-  /** Starts a statement, in a session of its own unless one is given, and returns when the server shows that it waits. */
+  /** Starts a statement, in a new session unless one is given. Resolves once the server shows that the statement waits. */
   async wait(statement: string, session?: ClientSession): Promise<ClientSession> {
     const waiter = session ?? (await this.hold());
     this.start(statement, waiter);
@@ -62,7 +62,7 @@ export class LockStage {
     return waiter;
   }
 
-  /** Starts a statement without a look at what becomes of it. */
+  /** Starts a statement without waiting for a lock wait or a result. */
   start(statement: string, waiter: ClientSession): void {
     const ended = waiter.connection.query(statement).then(
       () => undefined,
@@ -71,14 +71,14 @@ export class LockStage {
     this.waiting.push({ id: waiter.id, ended });
   }
 
-  /** Returns when the server shows that all these sessions wait for a lock. */
+  /** Resolves once the server shows that all these sessions wait for a lock. */
   async untilWaiting(sessions: readonly ClientSession[]): Promise<void> {
     const ids = sessions.map(({ id }) => id);
-    // Polled faster, the server does not renew what it shows.
+    // InnoDB refreshes innodb_trx only if it is read less often than every 100 ms.
     await until(`${ids.join(', ')} wait`, () => this.#doWait(ids), 60_000, 200);
   }
 
-  /** Ends everything. */
+  /** Ends all sessions of the stage. */
   async close(): Promise<void> {
     const ids = this.#opened.map(({ id }) => id.toString());
     await asRoot(this.server, async (root) => {
@@ -106,18 +106,18 @@ export class LockStage {
   }
 }
 
-/** Builds a scene, and returns the sessions to end so that all others go on. */
+/** Builds a scene. Resolves to the sessions whose end unblocks all others. */
 export type Scene = (stage: LockStage) => Promise<readonly ClientSession[]>;
 
 const UPDATE = 'UPDATE t SET v = v + 1 WHERE id =';
 
-/** Commits as an application would, so that those that wait for this session go on. */
+/** Commits as an application would, so that this session's waiters continue. */
 function commitWhenUpdated(stage: LockStage, session: ClientSession): void {
   const update = stage.waiting.find(({ id }) => id === session.id);
   void update?.ended.then(() => session.connection.query('COMMIT').catch(() => undefined));
 }
 
-/** Many that wait for one row. With `hasLocks` each of them has locked another row before. */
+/** Returns a scene of many sessions that wait for one row. With `hasLocks`, each waiter has locked another row. */
 function star(count: number, { hasLocks = false } = {}): Scene {
   return async (stage) => {
     const root = await stage.hold('BEGIN', `${UPDATE} 1`);
@@ -151,7 +151,7 @@ export const SCENES: Readonly<Record<string, Scene>> = {
   },
   'a star of 20': star(20),
   'a star of 300': star(300),
-  'a star of 100 that lock rows of their own': star(100, { hasLocks: true }),
+  'a star of 100 waiters with row locks of their own': star(100, { hasLocks: true }),
   'an ALTER behind an idle transaction, with SELECTs behind it': async (stage) => {
     const root = await stage.hold('BEGIN', 'SELECT * FROM t');
     await stage.wait('ALTER TABLE t ADD COLUMN w INT');

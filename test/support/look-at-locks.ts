@@ -4,7 +4,7 @@ import type { Node } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { createService, type Answer, type TestService } from './service.ts';
 
-/** Returns who blocks whom on a node, over a connection of its own: nothing is shared with an earlier look. */
+/** Returns the lock report of a node over a new connection, so that no state of an earlier report is reused. */
 export async function lookAtLocks(node: Node): Promise<LockReport> {
   const nodes = new MysqlNodes();
   try {
