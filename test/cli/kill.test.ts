@@ -254,7 +254,7 @@ Server failure.\\x1b[2J
     });
   });
 
-  it('goes on without a node whose list cannot be read, and reports the node: 4', async () => {
+  it('continues without a node whose list cannot be read, and reports the node: 4', async () => {
     const [proper] = api.acts;
     api.acts = [
       (res, request) => {

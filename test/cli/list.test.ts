@@ -54,7 +54,7 @@ describe('a list', () => {
 });
 
 describe('a list with --watch', () => {
-  it('shows an error of the service and goes on', async () => {
+  it('shows an error of the service and continues', async () => {
     api.acts = [BROKEN, EMPTY];
     const interrupt = new AbortController();
     const watching = home.run(['list', '--watch', '1s'], { signal: interrupt.signal });

@@ -34,7 +34,7 @@ export function listOf(sessions: ReadonlyMap<number, Listed>): UserSessions {
   return new UserSessions(ofKind(false), ofKind(true));
 }
 
-/** Returns the owner that a word names: `7` a session, `t7` a thread, `p7` a prepared transaction, `?` nobody known. */
+/** Returns the owner that a word names: `7` a session, `t7` a thread, `p7` a prepared transaction, `?` an unknown owner. */
 export function ownerOf(word: string): LockOwner {
   if (word === '?') return { kind: 'unknown' };
   if (word.startsWith('t')) return { kind: 'thread', id: word.slice(1) };
