@@ -91,6 +91,11 @@ describeRedis('two replicas with one store', () => {
       for (const replica of [0, 1, 0, 1]) given.push(await send(replica));
       return given;
     };
+    // Requests that come before the store is connected are not counted.
+    for (const replica of replicas) {
+      const base = await replica.url();
+      await until('the store is connected', async () => (await fetch(`${base}/readyz`)).ok);
+    }
     const read = async (replica: number): Promise<number> => {
       const base = (await replicas[replica]?.url()) ?? '';
       return (await fetch(base + processesPath(), { headers: token })).status;
