@@ -92,9 +92,15 @@ describeRedis('two replicas with one store', () => {
       return given;
     };
     // Requests that come before the store is connected are not counted.
-    for (const replica of replicas) {
-      const base = await replica.url();
-      await until('the store is connected', async () => (await fetch(`${base}/readyz`)).ok);
+    const body = '{"processes":[4000000000]}';
+    for (const replica of replicas.keys()) {
+      const signed = (): Record<string, string> =>
+        sign({ method: 'DELETE', path: processesPath(), body });
+      // Without the store, a signed kill gets 503. Its caller has counts of its own.
+      await until(
+        'the store is connected',
+        async () => (await kill(replica, body, signed()))[0] === 200,
+      );
     }
     const read = async (replica: number): Promise<number> => {
       const base = (await replicas[replica]?.url()) ?? '';
