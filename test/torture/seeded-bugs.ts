@@ -69,8 +69,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       ...NO_LIST_CHECK,
       [
         'mysql/kill.ts',
-        `if (isServerError(error, 'ER_NO_SUCH_THREAD')) return { outcome: 'not_found' };`,
-        `if (isServerError(error, 'ER_NO_SUCH_THREAD')) return { outcome: 'killed' };`,
+        `return { outcome: 'not_found' };`,
+        `return { outcome: 'killed' };`,
       ],
     ],
     server: 'mariadb',
@@ -129,7 +129,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     replacements: [
       [
         'mysql/control-connection.ts',
-        'const result = await killSession(this.#target, session, this.#sendLimits(limits));',
+        'const result = await killSession(this.#target, session, sendLimits, statement);',
         `const { openConnection } = await import('./driver/open-connection.ts');
     const { deadline } = limits;
     const { node } = this.#target;
@@ -139,7 +139,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       connection = await openConnection(node, node, deadline).catch(() => undefined);
     }
     const target = { ...this.#target, ...(connection && { connection }) };
-    const result = await killSession(target, session, this.#sendLimits(limits));
+    const result = await killSession(target, session, sendLimits, statement);
     connection?.close();`,
       ],
     ],
