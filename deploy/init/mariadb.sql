@@ -5,6 +5,8 @@
 GRANT PROCESS, CONNECTION ADMIN ON *.* TO session_control@'%';
 -- Optional, with performance_schema=ON: clients with host names of 58 or more characters are found as well.
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
+-- Optional, with performance_schema=ON and the instrument wait/lock/metadata/sql/mdl: it shows who blocks an ALTER.
+GRANT SELECT ON performance_schema.metadata_locks TO session_control@'%';
 ALTER USER session_control@'%' REQUIRE SSL;
 
 -- An account to make sessions with.

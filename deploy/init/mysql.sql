@@ -7,6 +7,12 @@ GRANT PROCESS, CONNECTION_ADMIN, SERVICE_CONNECTION_ADMIN ON *.* TO session_cont
 GRANT SELECT ON performance_schema.processlist TO session_control@'%';
 -- Recommended: it shows whether a thread serves a client, whatever account and host the process list shows.
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
+-- Optional: `scope=statement` then distinguishes statements by their events, not only by their text.
+GRANT SELECT ON performance_schema.events_statements_current TO session_control@'%';
+-- Recommended: it shows which sessions block others.
+GRANT SELECT ON performance_schema.data_lock_waits TO session_control@'%';
+GRANT SELECT ON performance_schema.data_locks TO session_control@'%';
+GRANT SELECT ON performance_schema.metadata_locks TO session_control@'%';
 ALTER USER session_control@'%' REQUIRE SSL;
 
 -- The account of the health check, with no privilege at all. MariaDB's image makes one by itself.
