@@ -151,7 +151,8 @@ export class SessionControlClient {
     targets: readonly (bigint | Target)[],
     options: KillOptions = {},
   ): Promise<Termination> {
-    const parts = batches(targets.map(asTarget), MAX_IDS, MAX_BODY_BYTES);
+    const named = targets.map((target) => asTarget(target, options.scope));
+    const parts = batches(named, MAX_IDS, MAX_BODY_BYTES);
     let result = NO_TERMINATION;
     for (const [index, part] of parts.entries()) {
       const state = { mayHaveRun: false };
@@ -234,6 +235,8 @@ function pathOf({ projectId, instanceId, nodeId }: NodeAddress): string {
   return `/v3/${project}/instances/${instance}/nodes/${node}`;
 }
 
-function asTarget(target: bigint | Target): Target {
-  return typeof target === 'bigint' ? { id: target } : target;
+// A session from `list` has the statement that it ran then. With the scope `session`, its end does not depend on that.
+function asTarget(target: bigint | Target, scope: KillOptions['scope']): Target {
+  if (typeof target === 'bigint') return { id: target };
+  return scope === 'statement' ? target : { ...target, info: undefined };
 }

@@ -25,7 +25,7 @@ export interface Target {
   readonly id: bigint;
   readonly host?: string | undefined;
   readonly user?: string | undefined;
-  /** The text with which the statement must still begin. Only with the scope `statement`; the service refuses it otherwise. */
+  /** The text with which the statement must still begin. Used with the scope `statement` only. */
   readonly info?: string | undefined;
 }
 

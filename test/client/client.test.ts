@@ -150,6 +150,12 @@ describe('a kill', () => {
     expect(api.came[0]?.body).toBe('{"processes":[7,8,9],"expected":[{"id":7,"info":"SELECT 1"}]}');
   });
 
+  it('ignores the statement of a session from the list, unless it is to end that statement', async () => {
+    api.acts = [answer(200, '{"processes_killed":[7],"processes_not_found":[]}')];
+    await client.kill(nodeKey, [{ id: 7n, user: 'a', info: 'SELECT 1' }]);
+    expect(api.came[0]?.body).toBe('{"processes":[7],"expected":[{"id":7,"user":"a"}]}');
+  });
+
   it('sends the user and host of each session, and its options as headers', async () => {
     api.acts = [
       answer(
