@@ -248,18 +248,18 @@ identity:
   it.each([
     [
       'server: *nobody',
-      'service.yaml:1:9: the alias *nobody stands for nothing: write &nobody before the value that it repeats',
+      'service.yaml:1:9: the alias here stands for nothing: quote a text that begins with *, or define the anchor before',
     ],
     [
       'a: 1\nserver: &a { tls: *a }',
-      'service.yaml:2:19: the alias *a stands for a value that holds it',
+      'service.yaml:2:19: the alias here stands for a value that holds it',
     ],
     [
       'server: &a [1, { tls: [*a] }]',
-      'service.yaml:1:24: the alias *a stands for a value that holds it',
+      'service.yaml:1:24: the alias here stands for a value that holds it',
     ],
   ])(
-    'with a wrong alias is refused with the name of the alias and the cause: %j',
+    'with a wrong alias is refused with the place and the cause, but not with its text: %j',
     (text, problem) => {
       expect(readService(text).problems).toEqual([problem]);
     },

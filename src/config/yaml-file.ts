@@ -88,10 +88,11 @@ function aliasProblem(document: Document, lines: LineCounter): string | undefine
     const isOfItself = repeated !== undefined && ancestors.includes(repeated);
     if (repeated !== undefined && !isOfItself) return undefined;
     const { line, col } = lines.linePos(node.range?.[0] ?? 0);
+    // Without its name: YAML reads an unquoted password that begins with * as an alias.
     const reason = isOfItself
-      ? 'a value that holds it'
-      : `nothing: write &${node.source} before the value that it repeats`;
-    problem = `:${line}:${col}: the alias *${node.source} stands for ${reason}`;
+      ? 'the alias here stands for a value that holds it'
+      : 'the alias here stands for nothing: quote a text that begins with *, or define the anchor before';
+    problem = `:${line}:${col}: ${reason}`;
     return visit.BREAK;
   });
   return problem;
