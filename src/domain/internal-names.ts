@@ -127,8 +127,8 @@ const ENDS_EARLY = new RegExp(
   String.raw`^${BLANKS}(?:/|-|--|/\*(?:[^*]|\*(?!/))*|(?:#|--(?=\s))[^\n]*|b|bi|bin|binl|binlo)?$`,
   'i',
 );
-/** A node shows at most this many characters of a statement. */
-const CUT_TEXT = 100;
+/** A node cuts a statement at 100 bytes. A character that is cut in two can be missing: at most 3 bytes of it. */
+const MAX_UNCUT_BYTES = 96;
 
 /**
  * Returns true if no client session can have the state of this row. A binlog dump runs in a client's thread, so its states count for
@@ -145,7 +145,7 @@ export function isReplicating({ state, info, thread }: ProcessListRow): boolean 
 export function isProvenReplicating(row: ProcessListRow): boolean {
   if (!isReplicating(row)) return false;
   const info = row.info ?? '';
-  return info.length < CUT_TEXT || !ENDS_EARLY.test(info);
+  return Buffer.byteLength(info) <= MAX_UNCUT_BYTES || !ENDS_EARLY.test(info);
 }
 
 /** Returns a pattern for these states, also in their later spelling: `replica` for `slave`, `source` for `master`. */

@@ -41,15 +41,14 @@ describe('a client', () => {
       'two routines, one after the other',
       [within('batch', '%:51358'), within('rdsadmin', '%:51358')],
     ],
-    ...['# at 157\n#', '-- ', '/* ', '/**/ --\n# '].map((start): [string, ProcessListRow[]] => [
-      `a BINLOG that is cut off after ${JSON.stringify(start)}`,
-      [
-        {
-          ...busy,
-          state: 'Applying batch of row changes (write)',
-          info: start.padEnd(100, 'server id 1 '),
-        },
-      ],
+    ...[
+      ...['# at 157\n#', '-- ', '/* ', '/**/ --\n# '].map((start) =>
+        start.padEnd(100, 'server id 1 '),
+      ),
+      `/* ${'\u8ba2\u5355'.repeat(16)}`,
+    ].map((info): [string, ProcessListRow[]] => [
+      `a BINLOG that is cut off after ${JSON.stringify(info.slice(0, 8))}`,
+      [{ ...busy, state: 'Applying batch of row changes (write)', info }],
     ]),
     [
       'a routine of an account named system user, over X Protocol',
