@@ -74,19 +74,23 @@ const DENIALS = [
 
 /** Returns the sentence for tables of which the control account may not read at least one. */
 function grantMissing(tables: readonly string[]): Exclude<LockSource, 'available'> {
-  const grants = tables.map((table) => `GRANT SELECT ON ${table}`).join(', ');
+  // `information_schema` needs no grant on a table.
+  const grants =
+    tables.length === 0
+      ? 'GRANT PROCESS ON *.*'
+      : tables.map((table) => `GRANT SELECT ON ${table}`).join(', ');
   return {
-    'en-us': `The control account may not read them: ${grants} TO the control account.`,
+    'en-us': `The control account may not read these locks: ${grants} TO the control account.`,
     'zh-cn': `控制账号无权读取：请对控制账号执行${grants}。`,
   };
 }
 
 const TOO_SLOW = {
-  'en-us': `The node did not show them within ${LOCK_QUERY_MS} ms, because too many sessions wait. End the oldest transaction, or ask again later.`,
+  'en-us': `The node did not return its locks within ${LOCK_QUERY_MS} ms, because too many sessions wait. End the oldest transaction, or retry later.`,
   'zh-cn': `等待的会话过多，节点未能在${LOCK_QUERY_MS}毫秒内显示。请终止最早的事务，或稍后重试。`,
 };
 
 const MISSING = {
-  'en-us': 'The node does not have the tables that show them. Update its server.',
+  'en-us': 'The node has no tables that show these locks. Upgrade its server.',
   'zh-cn': '节点没有显示它们的表。请升级节点的服务器。',
 };
