@@ -17,7 +17,7 @@ export function isEndpointUnavailable(found: unknown): boolean {
   const error = mainPortError(found);
   if (error instanceof ServiceError || error === undefined) return false;
   if (serverErrorNumber(error) !== undefined) {
-    return ['full', 'blocked', 'lost'].includes(meaningOf(error) ?? '');
+    return ['full', 'offline', 'blocked', 'lost'].includes(meaningOf(error) ?? '');
   }
   return (
     !(error instanceof CertificateError) &&
@@ -28,7 +28,7 @@ export function isEndpointUnavailable(found: unknown): boolean {
 
 /** Returns true if the node has no connection left. */
 export function isFull(error: unknown): boolean {
-  return meaningOf(mainPortError(error)) === 'full';
+  return ['full', 'offline'].includes(meaningOf(mainPortError(error)) ?? '');
 }
 
 /** Returns the error of the main port, also from an error that reports the spare port's. */

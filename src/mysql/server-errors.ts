@@ -16,6 +16,11 @@ export const MEANINGS = {
     'en-us': 'The node has no connection left for the control account.',
     'zh-cn': '节点连接数已满，控制账号无法连接。',
   },
+  offline: {
+    'en-us':
+      'The node is in offline mode and refuses the control account. Set offline_mode = OFF on the node, or retry later.',
+    'zh-cn': '节点处于离线模式，拒绝控制账号登录。请在节点上设置offline_mode = OFF，或稍后重试。',
+  },
   blocked: {
     'en-us':
       'The node blocks this service after too many connection errors. Run FLUSH HOSTS on the node.',
@@ -37,7 +42,7 @@ const SERVER_ERRORS = {
   ER_CON_COUNT_ERROR: { number: 1040, meaning: 'full' },
   ER_TOO_MANY_USER_CONNECTIONS: { number: 1203, meaning: 'full' },
   ER_USER_LIMIT_REACHED: { number: 1226, meaning: 'full' },
-  ER_SERVER_OFFLINE_MODE: { number: 3032, meaning: 'full' },
+  ER_SERVER_OFFLINE_MODE: { number: 3032, meaning: 'offline' },
   ER_HOST_IS_BLOCKED: { number: 1129, meaning: 'blocked' },
   ER_DBACCESS_DENIED_ERROR: { number: 1044, meaning: 'refused' },
   ER_ACCESS_DENIED_ERROR: { number: 1045, meaning: 'refused' },
