@@ -47,7 +47,7 @@ switch (line.command) {
 }
 
 async function start(file: string): Promise<void> {
-  // Before all else: logrotate may send SIGHUP at any time, and by default it ends the process.
+  // Before all else: logrotate may send SIGHUP at any time, and an unhandled SIGHUP ends the process.
   const early = { isReloadAsked: false };
   let reload = (): void => {
     early.isReloadAsked = true;

@@ -168,7 +168,7 @@ export function startService(
   });
   return {
     reload: () => {
-      // Even if the new configuration is refused: logrotate has renamed the file.
+      // logrotate has renamed the file, so the audit reopens it even if the new configuration is refused.
       audit?.reopen();
       reload(parts, reread());
     },

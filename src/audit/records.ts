@@ -62,7 +62,7 @@ function nodeFields({ projectId, instanceId, nodeId }: NodeKey): object {
   return { project_id: projectId, instance_id: instanceId, node_id: nodeId };
 }
 
-/** A request whose intent has no outcome: the service died, or another file holds the outcome. */
+/** A request whose intent has no outcome: it still runs, the service died, or another file holds the outcome. */
 export interface OpenRequest {
   readonly requestId: string;
   readonly nodeId: string;
@@ -74,7 +74,7 @@ export interface OpenRequest {
 export interface AuditReport {
   /** The number of records of each kind. */
   readonly records: Readonly<Record<string, number>>;
-  /** The numbers, from 1, of lines that are no record because a crash or a full disk cut them short. */
+  /** The numbers, from 1, of lines that are not records; usually a crash or a full disk cut them short. */
   readonly torn: readonly number[];
   readonly withoutOutcome: readonly OpenRequest[];
   /** Outcomes without an earlier intent, by line. Failed sessions are not among them. */

@@ -65,7 +65,7 @@ const configuration = z.strictObject({
 export type Context = z.infer<typeof context>;
 export type Configuration = z.infer<typeof configuration>;
 
-/** A context with its name. If the user has no context, the name is undefined and the context is empty. */
+/** A context with its name. If no context is chosen, the name is undefined and the context is empty. */
 export interface NamedContext {
   readonly name: string | undefined;
   readonly context: Context;

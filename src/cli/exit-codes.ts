@@ -1,6 +1,6 @@
 /** The exit codes. Codes from 64 to 78 have the meaning that sysexits.h gives them. */
 export const EXIT = {
-  /** All sessions were killed, a list was shown, or a dry run ended. */
+  /** All sessions were killed, a list was shown, or a dry run found no failure. */
   done: 0,
   /** The service refused the request or failed, and no session was ended. */
   refused: 1,

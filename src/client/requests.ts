@@ -12,7 +12,7 @@ export interface RequestSettings {
   readonly credentials: Credentials;
   readonly language: string | undefined;
   readonly transport: Transport;
-  /** How often a request that is safe to repeat is sent again. */
+  /** The maximum number of retries of a repeatable request. */
   readonly retries: number;
 }
 

@@ -33,7 +33,7 @@ export interface HttpAnswer {
 /** Sends a request. Rejects with a `SessionControlError` of kind `unreachable`, or with the signal's reason. */
 export type Transport = (request: HttpRequest) => Promise<HttpAnswer>;
 
-/** More than a page, or the answer to a thousand ids, can need. */
+/** The size limit of an answer. A page, or the answer for 1,000 ids, is always smaller. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** IAM tokens alone can be 16 KB. */
 const MAX_HEADER_BYTES = 256 * 1024;
@@ -51,7 +51,7 @@ export function createTransport(tls: TlsOptions = {}): Transport {
     https: new HttpsAgent({ keepAlive, ...secure }),
   });
   // A kept connection can close while a request is on its way: the request then looks as if it may have run.
-  // Only a GET can be repeated safely, so all others get a new connection.
+  // Every GET can be repeated safely. A DELETE often cannot, so each request other than GET opens a new connection.
   const [kept, fresh] = [agentsOf(true), agentsOf(false)];
   return async (request) => {
     request.signal?.throwIfAborted();

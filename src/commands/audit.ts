@@ -19,7 +19,7 @@ interface Place {
 }
 
 /**
- * Reads audit files as one record, in their order, and prints the counts and the problems. Returns exit code 1 if there are problems, and
+ * Reads audit files in order as one continuous audit, and prints the counts and the problems. Returns exit code 1 if there are problems, and
  * 66 if a file cannot be read.
  */
 export async function verifyAudit(

@@ -49,7 +49,7 @@ export function readYamlFile<S extends z.ZodType>(
   const problems = new Map<string, string>();
   const report: Report = (keys, what) => {
     const name = nameOf(keys);
-    // The first problem of a key causes the others.
+    // Reports only the first problem of a key, which usually causes the others.
     if (!problems.has(name)) problems.set(name, `${at(keys)}${name} ${what}`);
   };
   const wrongAlias = aliasProblem(document, lines);

@@ -57,7 +57,7 @@ const CLIENT_THREADS: readonly string[] = ['thread/sql/one_connection', 'thread/
 /** A client's thread in the thread pool of MySQL Enterprise. */
 const POOL_THREAD = 'thread/thread_pool/tp_one_connection';
 
-/** Returns true if a thread serves a client. The server shows a connection type for such a thread. */
+/** Returns true if a thread serves a client. It has a connection type, or is a client thread of the Enterprise thread pool. */
 export function servesClient({ name, connectionType }: ServerThread): boolean {
   if (isServerThread(name)) return false;
   return name === POOL_THREAD || (connectionType !== null && connectionType !== '');

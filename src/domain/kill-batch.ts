@@ -36,7 +36,7 @@ export class KillBatch {
   /** The sessions to kill, in the order of the request. A session whose KILL may have had an effect never returns here. */
   readonly #pending: Session[] = [];
   readonly #unanswered: UnansweredKill[] = [];
-  /** What ends statements, if the request is for these alone. */
+  /** The sender of statement KILLs; undefined if the request ends sessions. */
   readonly #statements: StatementKills | undefined;
   readonly #exits: Pick<ExitWatcher, 'expect' | 'stateOf' | 'watch'>;
   /** The connection that read the first list; set once that list is on record. A later one must lead to the same incarnation. */

@@ -36,14 +36,14 @@ export class LockGraph {
     });
   }
 
-  /** Returns those for whom user sessions wait, except those whom the process list does not explain. */
+  /** Returns the owners that user sessions wait for. Leaves out owners of kind `unknown`. */
   blockers(): LockOwner[] {
     return [...this.#ownerOf.values()].filter(
       (owner) => this.waitersOf(owner) > 0 && this.#owners.kindOf(owner) !== 'unknown',
     );
   }
 
-  /** Returns true if it waits for nobody, or is in a cycle whose members wait for nobody else. */
+  /** Returns true if the owner waits for no other owner, or only for members of its own cycle. */
   isRoot(owner: LockOwner): boolean {
     return this.#roots.has(this.#vertexOf.get(owner) ?? -1);
   }
@@ -111,7 +111,7 @@ export class LockGraph {
     return vertex;
   }
 
-  /** Returns those that wait for somebody whom the reading does not show, and those that the list does not explain. */
+  /** Returns the vertices of owners that wait for a holder that is not shown, and of owners of kind `unknown`. */
   #waitersForUnknown(waits: readonly LockWait[]): ReadonlySet<number> {
     const [inRow, elsewhere] = [new Set<LockOwner>(), new Set<LockOwner>()];
     const found = new Set<number>();

@@ -18,7 +18,7 @@ export class LockOwners {
   readonly #reading: LockReading;
   readonly #listed: ListedSessions;
   readonly #internal: ReadonlyMap<string, ProcessListRow>;
-  /** What was looked up before: the list makes a session each time. */
+  /** Caches look-ups, because `listed.get` builds a new `Session` for each call. */
   readonly #sessions = new Map<bigint, Session | undefined>();
 
   constructor(reading: LockReading, listed: ListedSessions) {
@@ -52,7 +52,7 @@ export class LockOwners {
     return Number(this.#rowOf(owner)?.time ?? 0);
   }
 
-  /** Returns true if the list shows that it waits for a metadata lock, or for what no source shows. */
+  /** Returns true if the process list shows the owner in a lock-wait state. */
   looksWaiting(owner: LockOwner): boolean {
     return isLockWaitState(this.#rowOf(owner)?.state ?? '');
   }

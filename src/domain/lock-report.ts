@@ -16,7 +16,7 @@ export interface Blocker {
   readonly session: Session | undefined;
   readonly transaction: LockTransaction | undefined;
   readonly isPrepared: boolean;
-  /** True if it waits for nobody, or is in a cycle whose members wait for nobody else. */
+  /** True if it waits for no other owner, or only for members of its own cycle. */
   readonly isRoot: boolean;
   /** The number of user sessions that wait for it, directly or not. */
   readonly waiters: number;
@@ -50,7 +50,7 @@ export interface Wait extends RequestedLock {
 
 /** Who blocks whom on a node. */
 export interface LockReport {
-  /** Roots first, then by waiters, the most first, then by id. */
+  /** Sorted: roots first, then by descending `waiters`, then by ascending id. */
   readonly blockers: readonly Blocker[];
   /** One for each waiter, kind and blocker, by ascending id of the waiter; at most `MAX_WAITS`. */
   readonly waits: readonly Wait[];
@@ -157,7 +157,7 @@ function requestedLock({ waiter, kind, lock }: LockWait, owners: LockOwners): Re
   const session = owners.sessionOf(waiter);
   return {
     kind,
-    // The time of another state says nothing of the wait.
+    // `time` is the duration of the wait only while the state is a lock wait.
     seconds: owners.looksWaiting(waiter) ? session?.time : undefined,
     db: textOf(db),
     table: kind === 'user' ? undefined : textOf(name),

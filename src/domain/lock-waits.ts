@@ -69,7 +69,7 @@ function waitsForObject(locks: readonly MetadataLock[], secondsOf: SecondsOf): L
   });
 }
 
-/** Returns the latest of those that have waited at least as long; of the others the first. */
+/** Returns the owner whose wait began last before the waiter's. If none waited as long, returns the first. */
 function nearestTo(
   waiter: LockOwner,
   ahead: readonly LockOwner[],

@@ -18,7 +18,7 @@ export interface SessionLocksParts {
 
 /** A report in which `canBeKilled` is false also for a session whose KILL the node is known to refuse. */
 export interface NodeBlockers extends LockReport {
-  /** False if the node does not show transactions. */
+  /** False if the control account may not read transactions. True on TiDB, which shows none. */
   readonly hasTransactions: boolean;
 }
 

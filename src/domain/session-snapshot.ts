@@ -15,7 +15,7 @@ export interface SnapshotParts {
   readonly selector: SessionSelector;
   /** The clock, in milliseconds of `performance.now()`. */
   readonly now: () => number;
-  /** Returns what sends KILLs in place of the connection itself: for statements. */
+  /** Returns the sender of KILLs for statements. If undefined, the connection sends KILLs for sessions. */
   readonly senderOver?: ((connection: ControlConnection) => KillSender) | undefined;
 }
 

@@ -12,7 +12,7 @@ import type { Outcome, Termination, TerminationRequest } from './termination.ts'
 const MAX_LOOK_AGE_MS = 200;
 /** The same if the look compares texts and the KILL does not take an id: any other statement may begin meanwhile. */
 const MAX_TEXT_AGE_MS = 5;
-/** Within these looks at most three KILLs are sent. Statements that all of them miss are those of a routine. */
+/** At most three KILLs are sent within these looks. If all miss, the session probably runs a routine. */
 const MAX_LOOKS = 6;
 /** A marked statement ends at its next check, within this time as a rule. */
 const RESOLVE_MS = 1000;
@@ -82,7 +82,7 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
         if (found === undefined || found === 'idle') return { outcome: 'not_found' };
         const relation = compareStatements(seen, found, look.answeredAt);
         if (relation === 'other') return { outcome: 'not_found' };
-        // The next look confirms it.
+        // A second look must show the same statement before a KILL.
         if (relation === 'routine') seen = { statement: found, askedAt: target.askedAt };
         if (relation !== 'same') continue;
         const sendBy = Math.min(limits.sendBy, look.answeredAt + MAX_LOOK_AGE_MS);
@@ -139,7 +139,7 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
     this.#ending.add(id);
   }
 
-  /** Statements have no states but their outcome. */
+  /** Always undefined: a statement has no exit state. */
   stateOf(): undefined {
     return undefined;
   }
@@ -180,7 +180,7 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
     }
   }
 
-  /** Returns the result with what is known of each session that lives. */
+  /** Adds `isIdle` and `isInTransaction` to each entry of the result. */
   describe(termination: Termination): Termination {
     const entries = termination.entries.map((entry) => {
       const isIdle = entry.outcome === 'not_found' && this.#idle.has(entry.id);

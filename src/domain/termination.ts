@@ -25,7 +25,7 @@ export interface Origin {
   readonly reason: string | undefined;
 }
 
-/** What a request ends, if not sessions: only the statement that each session runs. The sessions and their transactions live. */
+/** The scope of a request that ends only the running statements. The sessions and their transactions live. */
 export type Scope = 'statement';
 
 /** A request that ends sessions or statements. */

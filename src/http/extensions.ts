@@ -60,7 +60,7 @@ export function limitWaits(): (wanted: Preferences, res: Response) => Preference
   };
 }
 
-/** Returns the scope of a DELETE: `statement`, or undefined for sessions. Each read of `req.query` parses it. */
+/** Returns the scope of a DELETE: `statement`, or undefined for sessions. */
 export function scopeOf(req: Pick<Request, 'url' | 'query'>): Scope | undefined {
   return req.url.includes('?') && req.query['scope'] === 'statement' ? 'statement' : undefined;
 }

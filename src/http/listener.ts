@@ -66,7 +66,7 @@ export function createListener(
           { ...options, ...secure(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
           app,
         );
-  // Not Node.js but `readBody` answers `Expect: 100-continue`.
+  // `readBody` answers `Expect: 100-continue`, so that a body that is too large gets no 100.
   server.on('checkContinue', (req, res) => server.emit('request', req, res));
   // An unknown expectation is ignored: by default, Node.js answers it with 417.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));

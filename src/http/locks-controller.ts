@@ -14,7 +14,7 @@ import { sendJson, sessionBody } from './wire.ts';
 export interface LocksController {
   /** Answers GET …/process/lock-wait with the reason why a session waits. */
   readonly lockWait: RequestHandler<PathIds>;
-  /** Answers GET …/blockers with all who block others. */
+  /** Answers GET …/blockers with all blockers of user sessions. */
   readonly blockers: RequestHandler<PathIds>;
 }
 
@@ -100,7 +100,7 @@ function causeBody(cause: LockCause | undefined): object {
   };
 }
 
-// Of an internal thread the report has none of these.
+// All fields are undefined for an internal thread.
 function rootBody({ id, session, transaction, threadId }: Blocker): object {
   return {
     blocker_pid: id ?? undefined,

@@ -10,7 +10,7 @@ import { sendJson } from './wire.ts';
 
 /** The handlers of a project's nodes. Each runs once everything about its request is valid. */
 export interface NodesController {
-  /** Answers GET …/nodes with one page of nodes, and with what a caller needs to know before it calls the others. */
+  /** Answers GET …/nodes with one page of nodes, the caller's actions and the limits of the service. */
   readonly list: RequestHandler<ProjectPathIds>;
 }
 

@@ -92,7 +92,7 @@ export class PacedConnection {
     });
   }
 
-  /** Returns a function that returns true until the request that the connection receives now, or else the next one, is complete. */
+  /** Returns a function that is true until the current request, or the next one if there is none, is completely received. */
   watchReceipt(): () => boolean {
     const isReceiving = (): boolean => this.#exchange?.req.complete === false;
     const number = isReceiving() ? this.#requestCount : this.#requestCount + 1;

@@ -79,7 +79,7 @@ export function createProcessesController(
       requestContext(res).isDryRun = isDryRun;
       const preferences = preferencesOf(req, res, isDryRun);
       const waitMs = (preferences.waitSeconds ?? 0) * 1000;
-      // Only if the caller asked for it, the domain looks for the effect of each KILL: once if `waitMs` is 0.
+      // The domain checks the effect of each KILL only if the caller asked for it. It checks once if `waitMs` is 0.
       const isEffectWanted =
         preferences.waitSeconds !== undefined || preferences.isRepresentationWanted;
       // The route's steps have checked the body and parsed its ids. `matchedData` would take longer than all checks.

@@ -25,7 +25,7 @@ export function requireStrictHttp(req: Request): void {
     });
   }
   if (!isVersionKnown(req)) {
-    throw malformed('The HTTP version must be 1.1.', 'HTTP版本必须为1.1。');
+    throw malformed('The HTTP version must be 1.0 or 1.1.', 'HTTP版本必须为1.0或1.1。');
   }
   const hosts = req.rawHeaders.filter((name, index) => index % 2 === 0 && /^host$/i.test(name));
   const isMissing = req.httpVersion === '1.1' && hosts.length === 0;

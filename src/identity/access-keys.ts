@@ -25,7 +25,7 @@ export interface AccessKey extends SigningKey {
 /** The most that X-Sdk-Date may differ from our clock, in milliseconds. */
 const WINDOW_MS = 15 * 60_000;
 
-/** The callers that sign their requests with a secret key (AK/SK), in either way of the official SDKs. */
+/** The callers that sign their requests with a secret key (AK/SK), using either algorithm of the official SDKs. */
 export class AccessKeys {
   #keys: ReadonlyMap<string, AccessKey> = new Map();
   readonly #lockout: Lockout;
@@ -87,7 +87,7 @@ export class AccessKeys {
 
   /** Throws `unauthenticated` if a request with this date is too old, or can be a replay. */
   #requireRecent(request: RequestOnWire, at: number): void {
-    // Without the answers of that time a replay cannot be recognised, so no request that changes something passes.
+    // A replay can only be recognised by its stored answer. Without it, a request that may change something is refused.
     const isUnknownPast =
       changesSomething(request) && (at < this.#rememberedFrom() || this.#forgotten.has(at));
     if (Math.abs(this.#now() - at) > WINDOW_MS || isUnknownPast) {

@@ -46,7 +46,7 @@ export class Authenticator implements Identity {
   }
 }
 
-/** The callers whose token has its hash in the configuration. */
+/** The callers with a token from the configuration, which holds only the hash of each token. */
 export class StaticTokens {
   #tokens: readonly { readonly hash: Buffer; readonly caller: Caller }[] = [];
 

@@ -53,7 +53,7 @@ export function sha256Hex(bytes: Buffer | string): string {
   return hash('sha256', bytes);
 }
 
-// Without an index the search for all signed names is quadratic, and a request without credentials could cause it.
+// Without this index, an unauthenticated request with many headers could force a quadratic search.
 const INDEXES = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();
 
 function indexByName(rawHeaders: readonly string[]): ReadonlyMap<string, readonly string[]> {

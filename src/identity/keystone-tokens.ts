@@ -142,7 +142,7 @@ function callerOf(text: string, roleActions: KeystoneSettings['roleActions'], no
   );
   // A token without a project proves no project.
   const projectId = token?.project?.id ?? '';
-  // Users of two domains can have one name, but not one id.
+  // Users in different domains can share a name, but never an id.
   const proof = id === undefined ? 'IAM token' : `IAM token of ${id}`;
   const expiresAt = performance.now() + leftMs;
   return { expiresAt, caller: { user, projectId, actions: grantedActions(granted), proof } };

@@ -5,7 +5,7 @@ import type { NodeCounts } from '../mysql/pool/node-health.ts';
 import type { Stages } from './instrumented.ts';
 import { counters, requestMeter, stageMeter } from './request-metrics.ts';
 
-/** The metrics of the service. No label has more values for more nodes or more callers. */
+/** The metrics of the service. The number of series does not grow with nodes or callers. */
 export interface Metrics {
   readonly requests: RequestMeter;
   readonly stages: Stages;

@@ -34,7 +34,7 @@ export async function readInnodbLockWaits(
 const PAIRS =
   'SELECT requested_lock_id, blocking_trx_id, blocking_lock_id FROM information_schema.INNODB_LOCK_WAITS';
 
-/** Returns the waits for owners of locks, and for waiters without one the requests ahead. */
+/** Returns each waiter's waits for lock owners. For a waiter without a known owner, returns its waits for requests ahead. */
 function rowWaitsOf(
   pairs: readonly Pair[],
   transactions: readonly TransactionRow[],

@@ -13,7 +13,7 @@ export interface TransactionRow {
 }
 
 /**
- * Reads the transactions of InnoDB; undefined if the account may not. The ages are compared on the node, whose time zone `trx_started` has.
+ * Reads the transactions of InnoDB; undefined if the account may not. The node computes the ages, because `trx_started` is in its time zone.
  * Throws as `askIfAllowed` does.
  */
 export async function readTransactionRows(

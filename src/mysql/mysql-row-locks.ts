@@ -12,7 +12,7 @@ export type RowReading = Pick<LockReading, 'rowWaits' | 'threadIds'> & {
 const MANY = 64;
 /** The tables and the data of at most this many requests are read. */
 const MAX_DETAILS = 1000;
-/** Before 8.0.40, 8.4.3 and 9.1 nobody can lock a row while the lock tables are read, so not above this number of row locks. */
+/** Reads of the lock tables block all row locks before 8.0.40, 8.4.3 and 9.1. Above this number they are skipped there. */
 const MAX_ROW_LOCKS = 1_000_000n;
 
 /**
@@ -84,7 +84,7 @@ async function describe(
     const [waiterTrx, waiterThread, lockId, holderTrx, holderThread] = pair.map(String);
     const waiter = byTrxId.get(waiterTrx ?? '');
     const holder = byTrxId.get(holderTrx ?? '');
-    // What began after the transactions were read is left to the next reading.
+    // A waiter that is not in the transaction list is skipped. A holder that is not in it is `unknown`.
     if (waiter?.owner.kind !== 'session') return [];
     threadIds.set(waiter.owner.id, BigInt(waiterThread ?? 0));
     if (holder?.owner.kind === 'session') threadIds.set(holder.owner.id, BigInt(holderThread ?? 0));

@@ -4,7 +4,7 @@ import { LOST } from './driver/driver-connection.ts';
 
 interface ServerError {
   readonly number: number;
-  /** Undefined if the caller gets the number alone, or if the failed statement decides the meaning. */
+  /** Undefined if the message only gives the number, or if the meaning depends on the statement. */
   readonly meaning?: keyof typeof MEANINGS;
   /** True if the error ended our connection or the KILL itself: the KILL may have run. After every other error, it has not. */
   readonly mayKillHaveRun?: true;

@@ -9,13 +9,13 @@ const MAX_AGE_MS = 2000;
 interface Shared<T> {
   readonly incarnation: Incarnation;
   readonly answer: Promise<T>;
-  /** The latest use, in monotonic milliseconds; infinite until there is an answer. */
+  /** The time until which the answer may be reused, in monotonic milliseconds; Infinity until the answer arrives. */
   until: number;
 }
 
 /** Lets all requests to one node share what they read of its locks. */
 export class SharedLockReads<T, L> {
-  /** The reads that are not sent yet: a caller gets what is read after its call. */
+  /** The read that has not started yet. New callers share it. */
   #next: Shared<T> | undefined;
   #sentAt = -Infinity;
   #locks: Shared<L> | undefined;

@@ -63,7 +63,7 @@ export class StatementReader {
     );
   }
 
-  /** Returns undefined unless the server has an event of each of these sessions, and one of this very statement. */
+  /** Returns undefined unless the server has an event for each session, and one for this SELECT itself. */
   async #readEvents(ids: readonly bigint[], deadline: Deadline): Promise<Running | undefined> {
     const own = this.#identity.ownId;
     const rows = await this.#rows(`${SELECT_EVENTS} (${[own, ...ids].join(', ')})`, deadline);

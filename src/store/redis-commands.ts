@@ -87,7 +87,7 @@ export function reserving(
   return { script: RESERVE, names: namesOf(reservation), values };
 }
 
-/** Returns the command that reads an entry. The reply is for `remembered`. */
+/** Returns the command that reads an entry. Pass its reply to `remembered`. */
 export function reading(key: string): RedisCommand {
   return { script: READ, names: [answerName(key)], values: [] };
 }

@@ -15,7 +15,7 @@ export interface RedisSettings {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   readonly database?: number | undefined;
-  /** TLS with a verified certificate: against the authority in this PEM, or else those of the system. */
+  /** TLS with a verified certificate: against the authority in this PEM, or else the list of Node.js. */
   readonly tls?: { readonly ca?: string | undefined } | undefined;
   /** The time limit of a command, and of each step of connecting, in milliseconds. */
   readonly timeoutMs?: number | undefined;

@@ -79,7 +79,7 @@ const RECOUNT_MS = 50;
 export interface BulkheadMember {
   /** The number of requests that use the node or wait for it. */
   readonly users: number;
-  /** True if a new request would queue behind an overdue statement. */
+  /** True if a new request would wait: for an overdue statement, a slow connection attempt, or after a failed attempt. */
   isSlow(): boolean;
 }
 
@@ -132,7 +132,7 @@ export interface NodeCounts {
   readonly connections: Record<'opening' | 'idle' | 'in_use' | 'spare', number>;
   /** The circuit breakers of the nodes that were used. */
   readonly breakers: Record<'closed' | 'open' | 'half_open', number>;
-  /** A request `at_slow_node` waits for an overdue statement, and counts in one of the others too. */
+  /** `at_slow_node` counts all requests to slow nodes. Each also counts in one of the other two. */
   readonly requests: Record<'waiting_for_connection' | 'at_node' | 'at_slow_node', number>;
 }
 

@@ -7,7 +7,7 @@ import { ConnectionPool } from './connection-pool.ts';
 import { NodeConnector } from './node-connector.ts';
 import type { BulkheadMember, NodeCounts, NodeEvents, SlowNodeBulkhead } from './node-health.ts';
 
-/** A node is slow if its statement, or its new connection, takes at least this time. */
+/** A node is slow if its statement or connection attempt takes at least this time, or if the last attempt failed. */
 const SLOW_MS = 200;
 
 interface Acquired {
