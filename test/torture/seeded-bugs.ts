@@ -67,11 +67,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     name: 'a session that the server does not know counts as killed',
     replacements: [
       ...NO_LIST_CHECK,
-      [
-        'mysql/kill.ts',
-        `return { outcome: 'not_found' };`,
-        `return { outcome: 'killed' };`,
-      ],
+      ['mysql/kill.ts', `return { outcome: 'not_found' };`, `return { outcome: 'killed' };`],
     ],
     server: 'mariadb',
     acts: ['pause'],
