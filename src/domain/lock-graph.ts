@@ -4,8 +4,8 @@ import type { LockOwner, LockReading } from './locks.ts';
 import { WaitGraph } from './wait-graph.ts';
 
 /**
- * Who waits for whom. The reading and the process list behind the owners may be torn: an owner that waits for somebody whom they do not
- * show is no root.
+ * The graph of lock waits. The lock reading and the process list can differ in time. An owner is no root if it waits for a holder that
+ * neither of them shows.
  */
 export class LockGraph {
   /** The waits of user sessions, by ascending id, then by kind. */

@@ -48,7 +48,7 @@ export interface Wait extends RequestedLock {
   readonly waitsFor: bigint | null;
 }
 
-/** Who blocks whom on a node. */
+/** The blockers and the waits of a node. */
 export interface LockReport {
   /** Sorted: roots first, then by descending `waiters`, then by ascending id. */
   readonly blockers: readonly Blocker[];
@@ -58,7 +58,7 @@ export interface LockReport {
   readonly sources: LockReading['sources'];
 }
 
-/** Returns who blocks whom, from a reading of the locks and a process list. */
+/** Returns the blockers and the waits that a lock reading and a process list show. */
 export function lockReport(reading: LockReading, listed: ListedSessions): LockReport {
   const owners = new LockOwners(reading, listed);
   const graph = new LockGraph(reading, owners);

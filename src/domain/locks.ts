@@ -81,5 +81,5 @@ export function isLockWaitState(state: string): boolean {
   return state === FLUSH_WAIT || state === 'User lock' || /^Waiting for .* lock$/.test(state);
 }
 
-/** The state of a session that waits until others close their tables. No server shows for whom it waits. */
+/** The state of a session that waits until other sessions close their tables. No server shows which sessions these are. */
 export const FLUSH_WAIT = 'Waiting for table flush';

@@ -41,7 +41,7 @@ export class SessionLocks {
     this.#parts = parts;
   }
 
-  /** Returns who blocks whom. Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`. */
+  /** Returns the blockers and the waits. Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`. */
   async blockers(key: NodeKey, deadline: Deadline): Promise<NodeBlockers> {
     return this.#read(key, deadline, async (reading, sessions, connection) => {
       const report = lockReport(reading, sessions);
