@@ -49,16 +49,25 @@ interface Route {
   readonly method: 'GET' | 'HEAD' | 'DELETE' | 'POST';
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The call, in place of `processes`. */
+  readonly call?: string;
 }
 
 const ROUTES: readonly Route[] = [
   { method: 'GET' },
+  { method: 'GET', call: 'blockers' },
+  { method: 'GET', call: `process/lock-wait?pid=${nodes.connect()}` },
   { method: 'HEAD' },
   { method: 'DELETE', body: BODY },
   { method: 'POST', body: BODY, headers: { 'x-http-method-override': 'DELETE' } },
 ];
 
 type Prove = (route: Route, path: string, allowed: boolean) => Record<string, string>;
+
+function parts(url: string): { path: string; query: string } {
+  const [path = '', query = ''] = url.split('?');
+  return { path, query };
+}
 
 const CREDENTIALS: Readonly<Record<string, Prove>> = {
   'a static token': (_route, _path, allowed) => ({
@@ -68,12 +77,17 @@ const CREDENTIALS: Readonly<Record<string, Prove>> = {
     'X-Auth-Token': allowed ? 'iam-token' : 'iam-token-without',
   }),
   'a signature': ({ method, body = '' }, path, allowed) =>
-    sign({ method, path, body, key: { ...ACCESS_KEY, ...(!allowed && { access: 'AKWITHOUT' }) } }),
+    sign({
+      method,
+      ...parts(path),
+      body,
+      key: { ...ACCESS_KEY, ...(!allowed && { access: 'AKWITHOUT' }) },
+    }),
   'a signature and a token': (route, path, allowed) => ({
     // One more header than above: an identical signed DELETE would get the first answer again.
     ...sign({
       method: route.method,
-      path,
+      ...parts(path),
       body: route.body ?? '',
       headers: { 'x-language': 'en-us' },
     }),
@@ -135,11 +149,14 @@ async function send(route: Route, path: string, headers: Record<string, string>)
   return sent.type('application/json').send(route.body);
 }
 
-describe.each(ROUTES.map((route) => [route.method, route] as const))('%s', (_method, route) => {
+const CALLS = ROUTES.map((route) => [route.method, route.call ?? 'processes', route] as const);
+
+describe.each(CALLS)('%s %s', (_method, call, route) => {
   describe.each(Object.entries(CREDENTIALS))('with %s', (_kind, prove) => {
     it.each(Object.entries(SITUATIONS))(
       'gets the right status for %s',
-      async (_what, [path, allowed, status, code]) => {
+      async (_what, [ofProcesses, allowed, status, code]) => {
+        const path = ofProcesses.replace(/processes$/, call);
         const before = nodes.connections;
 
         const res = await send(route, path, prove(route, path, allowed));
