@@ -12,8 +12,12 @@ import { join } from 'node:path';
 import { whyNoProgram } from './program.ts';
 import { complaint, run } from './server-binaries.ts';
 
-/** The path of the library on Debian and other systems. The loader replaces $LIB. */
-const LIBRARY = '/usr/$LIB/faketime/libfaketime.so.1';
+/**
+ * The path of the library on Debian and other systems. The loader replaces $LIB. The variant for
+ * programs with threads: with the other one, some 1 % of the steps were never taken, because two
+ * threads read the file at the same time and one kept the old offset beside the new text.
+ */
+const LIBRARY = '/usr/$LIB/faketime/libfaketimeMT.so.1';
 /** The folder of shared memory and semaphores. The library makes one of each per process, with the process id in the name. */
 const SHARED = '/dev/shm';
 
