@@ -1,5 +1,5 @@
 import { isAtRest } from '../domain/user-sessions.ts';
-import { servesClient } from '../domain/internal-names.ts';
+import { isServerThread, servesClient } from '../domain/internal-names.ts';
 import type { Node, ProcessList } from '../domain/node.ts';
 import { clientPort, type ProcessListRow, type ServerThread } from '../domain/session.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
@@ -32,11 +32,11 @@ export class PerformanceSchema {
   /** The time of the next read of each table, in monotonic milliseconds. */
   readonly #readableFrom: Record<Table, number>;
   /**
-   * The cached threads of clients, by the decimal id of the session. A client's thread keeps its kind, and an incarnation gives each id
-   * once. The account can change (COM_CHANGE_USER), so a busy session's thread is read again. An idle session of the X Protocol has no
+   * The cached threads, by the decimal id of the session. A thread keeps its kind, and an incarnation gives each id once. The account of
+   * a client's thread can change (COM_CHANGE_USER), so a busy session's thread is read again. An idle session of the X Protocol has no
    * thread, and the server can lose rows of the table.
    */
-  readonly #clientThreads = new Map<string, ServerThread>();
+  readonly #threads = new Map<string, ServerThread>();
   #haveThreadsAnswered = false;
 
   /** `now` is a monotonic clock, in milliseconds. */
@@ -58,20 +58,22 @@ export class PerformanceSchema {
   /** Adds to each row of a whole process list its thread, if the node shows it. Throws the driver's error if the connection breaks. */
   async addThreads(rows: readonly ListedThread[]): Promise<void> {
     if (!this.#isReadable('threads')) return;
-    if (this.#clientThreads.size > rows.length + MAX_STALE) this.#forgetAllBut(rows);
+    if (this.#threads.size > rows.length + MAX_STALE) this.#forgetAllBut(rows);
     const unknown: ListedThread[] = [];
     for (const row of rows) {
-      row.thread = row.id === null ? undefined : this.#clientThreads.get(row.id);
-      const isKnown = row.thread !== undefined && isAtRest(row);
+      row.thread = row.id === null ? undefined : this.#threads.get(row.id);
+      const { thread } = row;
+      const isKnown = thread !== undefined && (isServerThread(thread.name) || isAtRest(row));
       if (!isKnown && isId(row.id) && row.id !== this.#ownId) unknown.push(row);
     }
     if (unknown.length === 0) return;
     const threads = await this.#readThreads(unknown.map(({ id }) => id ?? ''));
     for (const row of unknown) {
       row.thread = threads.get(row.id ?? '') ?? row.thread;
-      if (row.id !== null && row.thread !== undefined && servesClient(row.thread)) {
-        this.#clientThreads.set(row.id, row.thread);
-      }
+      const { id, thread } = row;
+      if (id === null || thread === undefined) continue;
+      // Any other thread can belong to a session that is logging in.
+      if (servesClient(thread) || isServerThread(thread.name)) this.#threads.set(id, thread);
     }
   }
 
@@ -90,8 +92,8 @@ export class PerformanceSchema {
 
   #forgetAllBut(rows: readonly ListedThread[]): void {
     const listed = new Set(rows.map(({ id }) => id));
-    for (const id of this.#clientThreads.keys()) {
-      if (!listed.has(id)) this.#clientThreads.delete(id);
+    for (const id of this.#threads.keys()) {
+      if (!listed.has(id)) this.#threads.delete(id);
     }
   }
 

@@ -60,8 +60,24 @@ describe('the threads behind a list', () => {
       processes_killed: [2n],
       processes_not_found: [1n],
     });
-    // A thread without a client can belong to a session that is logging in.
+    expect(asked).toEqual(['IS NOT NULL']);
+  });
+
+  it('are queried again for a session that is logging in, which has no client yet', async () => {
+    const rows = [{ ...client(1), User: 'unauthenticated user', Command: 'Connect' }, client(2)];
+    const threads = [OWN, thread(1, 'one_connection', null), APP];
+    const { service, asked } = await serve(rows, threads);
+    expect(await listed(service)).toEqual([2n]);
+    [rows[0], threads[1]] = [client(1), thread(1, 'one_connection')];
+    expect(await listed(service)).toEqual([1n, 2n]);
     expect(asked).toEqual(['IS NOT NULL', 'IN (1)']);
+  });
+
+  it('are not queried again for a server thread, though it is never idle', async () => {
+    const daemon = { ...client(1), Command: 'Daemon' };
+    const { service, asked } = await serve([daemon, client(2)], [OWN, APPLIER, APP]);
+    for (let time = 0; time < 3; time += 1) expect(await listed(service)).toEqual([2n]);
+    expect(asked).toEqual(['IS NOT NULL']);
   });
 
   it('are queried for a new session', async () => {
@@ -114,7 +130,8 @@ describe('the threads behind a list', () => {
 
   it('are queried over another connection if the first one breaks', async () => {
     let time = 0;
-    const { service } = await serve([client(1), client(2)], (_sql, connection) => {
+    const busy = { ...client(2), Command: 'Query' };
+    const { service } = await serve([client(1), busy], (_sql, connection) => {
       time += 1;
       if (time === 2) (connection as unknown as { stream: Socket }).stream.destroy();
       else connection.writeTextResult([OWN, APPLIER, APP], columns(Object.keys(OWN)));
