@@ -32,10 +32,22 @@ describe('the output of the log', () => {
     expect(output.lost).toBe(0);
   });
 
-  it('keeps at most 4 MiB while nobody reads it, and counts the lines that it drops', async () => {
+  it('writes lines that come shortly after each other together', async () => {
+    const writes: string[] = [];
+    const output = new LogOutput(1, (_fd, bytes) => {
+      writes.push(bytes.toString());
+      return Promise.resolve({ bytesWritten: bytes.length });
+    });
+    output.add('one\n');
+    await turn();
+    output.add('two\n');
+    await until('they are written', () => writes.length > 0);
+    expect(writes).toEqual(['one\ntwo\n']);
+  });
+
+  it('keeps at most 4 MiB while nobody reads it, and counts the lines that it drops', () => {
     const { output } = outputThat(() => new Promise(() => undefined));
     for (let n = 0; n < 10; n += 1) output.add('x'.repeat(MIB));
-    await turn();
     expect(output.lost).toBe(6);
     for (let n = 0; n < 10; n += 1) output.add('x'.repeat(MIB));
     expect(output.lost).toBe(16);
@@ -45,7 +57,7 @@ describe('the output of the log', () => {
     let resume: ((taken: number) => void) | undefined;
     const { output, written } = outputThat(() => new Promise((resolve) => (resume = resolve)));
     for (let n = 0; n < 5; n += 1) output.add(`${'x'.repeat(MIB - 1)}\n`);
-    await turn();
+    await until('it is being written', () => resume !== undefined);
     resume?.(0);
     await until('all is written', () => written().length === 4 * MIB);
     output.add('next\n');

@@ -6,6 +6,8 @@ import { isNativeError } from 'node:util/types';
 /** The most bytes that wait to be written. Further lines are lost. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 const BATCH_LINES = 256;
+/** The time for which lines are gathered. A write for each line would wake another thread during the next request. */
+const GATHER_MS = 10;
 const FULL_PIPE_MS = 20;
 const STDOUT = 1;
 
@@ -51,8 +53,7 @@ export class LogOutput {
 
   async #writeAll(): Promise<void> {
     this.#isWriting = true;
-    // Writes the lines of one turn of the event loop together.
-    await Promise.resolve();
+    await sleep(GATHER_MS);
     while (this.#waiting.length > 0) {
       const lines = this.#waiting.splice(0, BATCH_LINES);
       const text = lines.join('');
