@@ -8,6 +8,9 @@ import { requireGrants } from './grants.ts';
 import type { ServerIdentity } from './identity.ts';
 import { PerformanceSchema } from './performance-schema.ts';
 
+/** The longest wait for further requests that share a list. */
+const MAX_GATHER_MS = 10;
+
 /** Reads the process list over one connection, once for all callers that arrive during another read. */
 export class SharedProcessList {
   readonly #connection: DriverConnection;
@@ -19,6 +22,8 @@ export class SharedProcessList {
   /** The ids that the next list must show, unless it must be whole. */
   #wanted = new Set<bigint>();
   #isAllWanted = false;
+  /** The number of requests that the next list answers. */
+  #waiting = 0;
   /** The number of rows of the last whole list. */
   #rows = 0;
 
@@ -36,16 +41,26 @@ export class SharedProcessList {
     else for (const id of wanted) this.#wanted.add(id);
     // A single request waits for no others.
     if (this.#reading === undefined && this.#nextReading === undefined) return this.#begin();
+    this.#waiting += 1;
     this.#nextReading ??= this.#beginNext();
     return this.#nextReading;
   }
 
   async #beginNext(): Promise<ProcessList> {
     await this.#reading?.catch(() => undefined);
-    // Requests that arrive in this turn of the event loop share the list.
-    await setImmediate();
+    await this.#gather();
+    this.#waiting = 0;
     this.#nextReading = undefined;
     return this.#begin();
+  }
+
+  /** Waits for a turn of the event loop without a further request: those that arrive together share a list. */
+  async #gather(): Promise<void> {
+    const until = performance.now() + MAX_GATHER_MS;
+    for (let before = 0; before < this.#waiting && performance.now() < until;) {
+      before = this.#waiting;
+      await setImmediate();
+    }
   }
 
   #begin(): Promise<ProcessList> {
