@@ -23,6 +23,8 @@ export interface ClientOptions {
 
 /** The options of a list. */
 export interface ListOptions {
+  /** Fills `transaction` of each session. */
+  readonly withTransactions?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called after each page with the number of sessions read and the total that the service reports. */
   readonly onProgress?: ((read: number, total: number) => void) | undefined;
@@ -70,19 +72,21 @@ export class SessionControlClient {
    * Reads all user sessions of a node, in the order of their ids. A session that stays during the read is in the result exactly once.
    * Rejects with a `SessionControlError`, or with the signal's reason.
    */
-  async list(node: NodeAddress, { signal, onProgress }: ListOptions = {}): Promise<Session[]> {
-    const read = (offset: number, limit: number) => this.listPage(node, { offset, limit, signal });
-    return joinPages(read, onProgress);
+  async list(node: NodeAddress, options: ListOptions = {}): Promise<Session[]> {
+    const { signal, withTransactions } = options;
+    const read = (offset: number, limit: number) =>
+      this.listPage(node, { offset, limit, signal, withTransactions });
+    return joinPages(read, options.onProgress);
   }
 
   /** Reads one page of at most 100 sessions. Rejects like `list`. */
   async listPage(
     node: NodeAddress,
-    { offset = 0, limit = 100, signal }: Page = {},
+    { offset = 0, limit = 100, signal, withTransactions = false }: Page = {},
   ): Promise<SessionPage> {
     return perform(this.#settings, {
       method: 'GET',
-      path: `${pathOf(node)}/processes?limit=${limit}&offset=${offset}`,
+      path: `${pathOf(node)}/processes?limit=${limit}&offset=${offset}${withTransactions ? '&with=transaction' : ''}`,
       isRepeatable: true,
       timeoutMs: this.#timeoutMs,
       signal,
@@ -166,6 +170,7 @@ export class SessionControlClient {
 interface Page {
   readonly offset?: number | undefined;
   readonly limit?: number | undefined;
+  readonly withTransactions?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -15,6 +15,7 @@ export type {
   Target,
   TerminatedSession,
   Termination,
+  Transaction,
 } from './session.ts';
 export { signedHeaders, type AccessKey, type Signable } from './signing.ts';
 export {

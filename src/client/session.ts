@@ -11,6 +11,19 @@ export interface Session {
   readonly state: string;
   /** The statement, or an empty string. */
   readonly info: string;
+  /** Null if none was seen; undefined if the caller did not ask for it, or if the node does not show it. */
+  readonly transaction?: Transaction | null | undefined;
+}
+
+/** An open transaction of a session. */
+export interface Transaction {
+  /** `RUNNING`, `LOCK WAIT`, `ROLLING BACK` or `COMMITTING`. */
+  readonly state: string;
+  /** Its age in seconds, by the clock of the node. */
+  readonly seconds: number;
+  readonly rowsLocked: bigint;
+  /** The number of changes that a kill rolls back. */
+  readonly rowsModified: bigint;
 }
 
 /** The three ids that name a node in a URL. */
@@ -32,7 +45,7 @@ export type Outcome =
   'gone' | 'killed' | 'rolling_back' | 'would_kill' | 'not_found' | 'failed' | 'unknown';
 
 /** The entry of one id in a detailed result. */
-export interface TerminatedSession extends Partial<Omit<Session, 'id' | 'info'>> {
+export interface TerminatedSession extends Partial<Omit<Session, 'id' | 'info' | 'transaction'>> {
   readonly id: bigint;
   readonly outcome: Outcome;
 }

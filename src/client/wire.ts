@@ -1,12 +1,15 @@
 import { parse } from 'lossless-json';
 import { SessionControlError, type ErrorKind } from './errors.ts';
-import type { Capabilities, Outcome, Session, TerminatedSession, Termination } from './session.ts';
+import type { Capabilities, Outcome, Session, TerminatedSession } from './session.ts';
+import type { Termination, Transaction } from './session.ts';
 import type { HttpAnswer } from './transport.ts';
 
 /** A page of the list, with the total number of sessions. */
 export interface SessionPage {
   readonly sessions: readonly Session[];
   readonly total: number;
+  /** The reason why transactions are missing; undefined if they are not, or if the caller did not ask for them. */
+  readonly missingTransactions?: string | undefined;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -28,6 +31,7 @@ export function pageOf(answer: HttpAnswer): SessionPage {
   return {
     sessions: list(answer, fields['processes']).map((entry) => sessionOf(answer, entry)),
     total: Number(integer(answer, fields['total_count'])),
+    missingTransactions: missingTransactionsOf(answer, fields),
   };
 }
 
@@ -112,6 +116,23 @@ function kindOf(status: number): ErrorKind {
   return status >= 400 ? 'refused' : 'malformed';
 }
 
+/** Returns the reason why an answer has no transactions. */
+function missingTransactionsOf(answer: HttpAnswer, { sources }: Fields): string | undefined {
+  const { transaction } = sources === undefined ? {} : record(answer, sources);
+  return transaction === undefined ? undefined : text(answer, transaction);
+}
+
+function transactionOf(answer: HttpAnswer, value: unknown): Transaction | null {
+  if (value === null) return null;
+  const fields = record(answer, value);
+  return {
+    state: text(answer, fields['state']),
+    seconds: Number(integer(answer, fields['seconds'])),
+    rowsLocked: integer(answer, fields['rows_locked']),
+    rowsModified: integer(answer, fields['rows_modified']),
+  };
+}
+
 function sessionOf(answer: HttpAnswer, entry: unknown): Session {
   const fields = record(answer, entry);
   return {
@@ -123,6 +144,9 @@ function sessionOf(answer: HttpAnswer, entry: unknown): Session {
     time: Number(integer(answer, fields['time'])),
     state: text(answer, fields['state']),
     info: text(answer, fields['info']),
+    ...(fields['transaction'] !== undefined && {
+      transaction: transactionOf(answer, fields['transaction']),
+    }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import type { Sentence, ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
-import type { LockReading } from './locks.ts';
+import type { LockReading, TransactionReading } from './locks.ts';
 import type { Incarnation, ProcessListRow, Session } from './session.ts';
 
 /** The three ids of the URL that name a node. */
@@ -107,8 +107,8 @@ export interface ControlConnection {
     sessions: readonly Session[],
     deadline: Deadline,
   ): Promise<ReadonlyMap<bigint, ServiceError>>;
-  /** Returns the sessions, listed or not, that have a transaction; undefined if the node does not show them. Throws `node_unavailable`. */
-  transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
+  /** Returns the open transactions. Throws `node_unavailable`. */
+  transactions(deadline: Deadline): Promise<TransactionReading>;
   /**
    * Returns the locks that sessions wait for, as the node showed them at most 2 s ago. Of a kind of lock that nobody on the list waits for,
    * nothing is read. What the node does not show is missing, and `sources` says why. Throws `node_unavailable`.
@@ -123,9 +123,6 @@ export interface KillLimits {
   /** A KILL without an answer by then breaks the connection. */
   readonly deadline: Deadline;
 }
-
-/** The state of a session's transaction. */
-export type TransactionState = 'open' | 'rolling_back';
 
 /** The threads of a node at one moment, or some of them. */
 export interface ProcessList {

@@ -92,7 +92,7 @@ export function killReason(isRequired: boolean): Check {
   return isRequired ? { chain, concerns: () => true } : ofHeader('x-kill-reason', chain);
 }
 
-/** Checks of GET: an optional `offset` (bigint), an optional `limit` (number), and no other query parameter. */
+/** Checks of GET: an optional `offset` (bigint), an optional `limit` (number), an optional `with`, and no other query parameter. */
 export const page: readonly Check[] = [
   ofQuery(
     query(
@@ -124,7 +124,20 @@ export const page: readonly Check[] = [
       .bail()
       .customSanitizer(BigInt),
   ),
-  ofQuery(noOther(['limit', 'offset'])),
+  ofQuery(
+    query(
+      'with',
+      problem(
+        'parameter_wrong',
+        'with must be transaction, given once.',
+        'with必须为transaction，且只能出现一次。',
+      ),
+    )
+      .optional()
+      .isString()
+      .isIn(['transaction']),
+  ),
+  ofQuery(noOther(['limit', 'offset', 'with'])),
 ];
 
 /** Parses a query string for Express. Unlike Express's own parser it also reads parameters past the thousandth. */

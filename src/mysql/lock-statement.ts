@@ -46,7 +46,8 @@ export async function askForLocks(
   }
 }
 
-async function ask({ connection, node, deadline }: LockTarget, sql: string): Promise<Rows> {
+/** Returns the rows. Throws `node_unavailable` past the deadline, or the driver's error. */
+export async function ask({ connection, node, deadline }: LockTarget, sql: string): Promise<Rows> {
   if (deadline <= performance.now()) throw limitReached();
   try {
     return (await connection.query(sql, node.listTimeoutMs, deadline)).rows;

@@ -14,7 +14,7 @@ import { ifAllowed, isServerError, serverErrorNumber } from './server-errors.ts'
 import type { KnownOfNode } from './shared-connection.ts';
 import { PerformanceSchema } from './performance-schema.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
-import { readTransactionRows } from './lock-transactions.ts';
+import { areShown, readTransactionRows } from './lock-transactions.ts';
 
 interface Seen {
   readonly trouble: Sentence | undefined;
@@ -105,7 +105,7 @@ async function look(
   await new PerformanceSchema(connection, identity, node).addThreads(rows);
   const hasTransactions =
     flavour === 'tidb' ||
-    (await readTransactionRows({ connection, identity, node, deadline })) !== undefined;
+    areShown(await readTransactionRows({ connection, identity, node, deadline }));
   const missing = await missingGrants(connection, identity, node, deadline);
   return {
     flavour,

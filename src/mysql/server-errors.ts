@@ -70,6 +70,8 @@ const SERVER_ERRORS = {
   ER_PARSE_ERROR: { number: 1064 },
   ER_COLUMNACCESS_DENIED_ERROR: { number: 1143 },
   ER_NO_SUCH_TABLE: { number: 1146 },
+  // MySQL only.
+  ER_CANNOT_CONVERT_STRING: { number: 3854 },
 } satisfies Record<string, ServerError>;
 
 /** The server's name for an error. */

@@ -39,6 +39,29 @@ async function failureOf(work: Promise<unknown>): Promise<SessionControlError> {
 }
 
 describe('a list', () => {
+  it('has the transactions that the service shows, and why they are missing', async () => {
+    const session =
+      '"user":"a","host":"h:1","db":"","command":"Sleep","time":3,"state":"","info":""';
+    const shown = '{"state":"RUNNING","seconds":12,"rows_locked":4,"rows_modified":3}';
+    api.acts = [
+      answer(
+        200,
+        `{"processes":[{"id":1,${session},"transaction":${shown}},{"id":2,${session},"transaction":null}],"total_count":2}`,
+      ),
+      answer(200, `{"processes":[],"total_count":0,"sources":{"transaction":"Not shown."}}`),
+    ];
+    const sessions = await client.list(nodeKey, { withTransactions: true });
+    expect(sessions.map(({ transaction }) => transaction)).toEqual([
+      { state: 'RUNNING', seconds: 12, rowsLocked: 4n, rowsModified: 3n },
+      null,
+    ]);
+    const page = await client.listPage(nodeKey, { withTransactions: true });
+    expect(page.missingTransactions).toBe('Not shown.');
+    expect(api.came.map(({ url }) => url)).toEqual(
+      [0, 0].map((offset) => `${processesPath()}?limit=100&offset=${offset}&with=transaction`),
+    );
+  });
+
   it('has exact ids, and each request gets its token from the token function', async () => {
     const session = {
       user: 'a',

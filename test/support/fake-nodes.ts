@@ -1,5 +1,5 @@
 import { limitReached, type Deadline } from '../../src/domain/deadline.ts';
-import type { LockReading } from '../../src/domain/locks.ts';
+import type { LockReading, LockTransaction, TransactionReading } from '../../src/domain/locks.ts';
 import type {
   Capabilities,
   ControlConnection,
@@ -47,6 +47,10 @@ export class FakeNodes implements Nodes {
   /** Sessions that sleep through their first KILL. */
   readonly asleep = new Set<bigint>();
   canShowRollbacks = true;
+  /** Called before each read of the transactions: it may throw. */
+  beforeTransactions: () => void = () => undefined;
+  /** The open transactions, by session id. */
+  readonly openTransactions = new Map<bigint, LockTransaction>();
   lockReading: LockReading = {
     rowWaits: [],
     metadataLocks: [],
@@ -213,14 +217,29 @@ export class FakeNodes implements Nodes {
       transactions: (deadline) => {
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
-        const states = [...this.rollingBack].map((victim) => [victim, 'rolling_back'] as const);
-        return Promise.resolve(this.canShowRollbacks ? new Map(states) : undefined);
+        return new Promise((resolve) => {
+          resolve(this.#transactions());
+        });
       },
       locks: (_list, deadline) => {
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
         return Promise.resolve(this.lockReading);
       },
+    };
+  }
+
+  #transactions(): TransactionReading {
+    this.beforeTransactions();
+    if (!this.canShowRollbacks) return { bySession: new Map(), source: notShown };
+    const rollback: LockTransaction = {
+      ...{ state: 'ROLLING BACK', seconds: 1n, rowsLocked: 1n, rowsModified: 1n },
+      waitSeconds: undefined,
+    };
+    const rollbacks = [...this.rollingBack].map((id) => [id, rollback] as const);
+    return {
+      bySession: new Map([...this.openTransactions, ...rollbacks]),
+      source: 'available',
     };
   }
 
@@ -259,6 +278,11 @@ function lost(): ServiceError {
     'zh-cn': '与节点的连接已断开。',
   });
 }
+
+const notShown = {
+  'en-us': 'The node does not show transactions.',
+  'zh-cn': '节点不显示事务。',
+};
 
 function isProtected(): ServiceError {
   return new ServiceError('node_unavailable', {
