@@ -1,9 +1,11 @@
 import { SessionControlError } from './errors.ts';
 import { joinPages } from './joined-list.ts';
 import { perform, type Credentials, type RequestSettings } from './requests.ts';
-import type { Capabilities, NodeAddress, Session, Target, Termination } from './session.ts';
+import type { Capabilities, NodeAddress, Session, SessionDetail } from './session.ts';
+import type { Target, Termination } from './session.ts';
 import { batches, bodyText, joined, NO_TERMINATION, unanswered } from './termination.ts';
 import { createTransport, type TlsOptions, type Transport } from './transport.ts';
+import { detailOf } from './read-wire.ts';
 import { capabilitiesOf, pageOf, terminationOf, type SessionPage } from './wire.ts';
 
 /** The service, the credentials of the caller, and how requests are sent. */
@@ -91,6 +93,18 @@ export class SessionControlClient {
       timeoutMs: this.#timeoutMs,
       signal,
       read: pageOf,
+    });
+  }
+
+  /** Returns one session with its whole statement and its locks. Rejects like `list`, also if the node has no such user session. */
+  async show(node: NodeAddress, id: bigint, signal?: AbortSignal): Promise<SessionDetail> {
+    return perform(this.#settings, {
+      method: 'GET',
+      path: `${pathOf(node)}/processes/${id}`,
+      isRepeatable: true,
+      timeoutMs: this.#timeoutMs,
+      signal,
+      read: detailOf,
     });
   }
 

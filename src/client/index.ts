@@ -9,9 +9,11 @@ export { requestToken, type IssuedToken, type PasswordLogin } from './keystone.t
 export type { Credentials } from './requests.ts';
 export type {
   Capabilities,
+  LockWait,
   NodeAddress,
   Outcome,
   Session,
+  SessionDetail,
   Target,
   TerminatedSession,
   Termination,

@@ -26,6 +26,36 @@ export interface Transaction {
   readonly rowsModified: bigint;
 }
 
+/** A session that waits for a lock, and one session that it waits for. A field that the node does not show is undefined. */
+export interface LockWait {
+  readonly id: bigint;
+  /** Null for an internal thread or a prepared transaction. */
+  readonly waitsFor: bigint | null;
+  /** `row`, `metadata`, or `user` for GET_LOCK. */
+  readonly kind: string;
+  readonly seconds: number | undefined;
+  readonly db: string | undefined;
+  readonly table: string | undefined;
+  readonly index: string | undefined;
+  readonly mode: string | undefined;
+  readonly data: string | undefined;
+  readonly name: string | undefined;
+}
+
+/** Everything that the service shows of one session. */
+export interface SessionDetail extends Session {
+  /** True if the node may have cut the statement. */
+  readonly isInfoTruncated: boolean;
+  /** What the client's program reported of itself at the login; undefined if the node does not show it. */
+  readonly connectionAttributes: Readonly<Record<string, string>> | undefined;
+  readonly waitsFor: readonly LockWait[];
+  readonly blocks: readonly LockWait[];
+  /** True if there are more waits. */
+  readonly areWaitsTruncated: boolean;
+  /** For `transaction`, `connection_attributes`, `row` and `metadata`: `available`, or the reason why it is missing. */
+  readonly sources: Readonly<Record<string, string>>;
+}
+
 /** The three ids that name a node in a URL. */
 export interface NodeAddress {
   readonly projectId: string;

@@ -12,7 +12,8 @@ export interface SessionPage {
   readonly missingTransactions?: string | undefined;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+/** A JSON object of an answer. */
+export type Fields = Readonly<Record<string, unknown>>;
 
 const OUTCOMES: readonly string[] = [
   'gone',
@@ -79,7 +80,7 @@ export function capabilitiesOf(answer: HttpAnswer): Capabilities {
 }
 
 /** Returns the JSON object of an answer, with integers as bigints. Returns an empty object for an error answer that holds no JSON object. */
-function fieldsOf(answer: HttpAnswer): Fields {
+export function fieldsOf(answer: HttpAnswer): Fields {
   try {
     const value = parse(answer.text, undefined, { parseNumber: exact });
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
@@ -91,7 +92,8 @@ function fieldsOf(answer: HttpAnswer): Fields {
   throw malformed(answer, 'it is no JSON object');
 }
 
-function errorOf(answer: HttpAnswer, fields: Fields): SessionControlError {
+/** Returns the error that an answer reports. */
+export function errorOf(answer: HttpAnswer, fields: Fields): SessionControlError {
   const { status } = answer;
   const message = fields['error_msg'];
   const code = fields['error_code'];
@@ -133,7 +135,8 @@ function transactionOf(answer: HttpAnswer, value: unknown): Transaction | null {
   };
 }
 
-function sessionOf(answer: HttpAnswer, entry: unknown): Session {
+/** Reads a session. Throws a `SessionControlError` if it is malformed. */
+export function sessionOf(answer: HttpAnswer, entry: unknown): Session {
   const fields = record(answer, entry);
   return {
     id: integer(answer, fields['id']),
@@ -166,27 +169,32 @@ function exact(digits: string): bigint | number {
   return /^-?\d{1,20}$/.test(digits) ? BigInt(digits) : Number(digits);
 }
 
-function list(answer: HttpAnswer, value: unknown): readonly unknown[] {
+/** Returns a value that must be an array. Throws like `pageOf`. */
+export function list(answer: HttpAnswer, value: unknown): readonly unknown[] {
   if (!Array.isArray(value)) throw malformed(answer, 'a list is missing');
   return value;
 }
 
-function record(answer: HttpAnswer, value: unknown): Fields {
+/** Returns a value that must be an object. Throws like `pageOf`. */
+export function record(answer: HttpAnswer, value: unknown): Fields {
   if (typeof value !== 'object' || value === null) throw malformed(answer, 'an object is missing');
   return value as Fields;
 }
 
-function integer(answer: HttpAnswer, value: unknown): bigint {
+/** Returns a value that must be an integer. Throws like `pageOf`. */
+export function integer(answer: HttpAnswer, value: unknown): bigint {
   if (typeof value !== 'bigint') throw malformed(answer, 'an integer is missing');
   return value;
 }
 
-function text(answer: HttpAnswer, value: unknown): string {
+/** Returns a value that must be a string. Throws like `pageOf`. */
+export function text(answer: HttpAnswer, value: unknown): string {
   if (typeof value !== 'string') throw malformed(answer, 'a string is missing');
   return value;
 }
 
-function flag(answer: HttpAnswer, value: unknown): boolean {
+/** Returns a value that must be a boolean. Throws like `pageOf`. */
+export function flag(answer: HttpAnswer, value: unknown): boolean {
   if (typeof value !== 'boolean') throw malformed(answer, 'a boolean is missing');
   return value;
 }

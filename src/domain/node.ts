@@ -107,6 +107,8 @@ export interface ControlConnection {
     sessions: readonly Session[],
     deadline: Deadline,
   ): Promise<ReadonlyMap<bigint, ServiceError>>;
+  /** Returns what a listed session runs, with the whole statement; undefined if it has left. Throws `node_unavailable`. */
+  describe(session: Session, deadline: Deadline): Promise<SessionDescription | undefined>;
   /** Returns the open transactions. Throws `node_unavailable`. */
   transactions(deadline: Deadline): Promise<TransactionReading>;
   /**
@@ -114,6 +116,15 @@ export interface ControlConnection {
    * nothing is read. What the node does not show is missing, and `sources` says why. Throws `node_unavailable`.
    */
   locks(list: ProcessList, deadline: Deadline): Promise<LockReading>;
+}
+
+/** A session with its whole statement, as far as the node shows it. */
+export interface SessionDescription {
+  readonly session: Session;
+  /** True if the node may have cut the statement. */
+  readonly isInfoTruncated: boolean;
+  /** What the client's program reported of itself at the login, by name; or the sentence that says why the node does not show it. */
+  readonly attributes: ReadonlyMap<string, string> | Sentence;
 }
 
 /** The time limits of a KILL. */

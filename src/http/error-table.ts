@@ -74,6 +74,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   ),
   instance_not_found: row(404, 'DBS.200002', 'The DB instance does not exist.', '实例不存在。'),
   node_not_found: row(404, 'DBS.290013', 'Resource not found.', '资源不存在。'),
+  session_not_found: row(404, 'DBS.290013', 'Resource not found.', '资源不存在。'),
   api_not_found: noSuchApi(404),
   method_not_allowed: noSuchApi(405),
   body_too_large: row(413, 'APIGW.0201', 'Request entity too large.', '请求体过大。'),

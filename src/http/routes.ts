@@ -8,6 +8,7 @@ import { readBody, requireJsonObject } from './body.ts';
 import { keepHash } from './extensions.ts';
 import { processesBody } from './processes-body.ts';
 import { createProcessesController, type RequestLimits } from './processes-controller.ts';
+import { createReadsController } from './reads-controller.ts';
 import { requestContext } from './request-context.ts';
 import type { EventLog } from './request-log.ts';
 import {
@@ -20,10 +21,12 @@ import {
   type Step,
 } from './route-steps.ts';
 import { limitCaller, type MakeCounters } from './throttle.ts';
-import { extensions, killReason, nodeIds, noQuery, page, projectId } from './validators.ts';
+import { extensions, killReason, nodeIds, noQuery, page } from './validators.ts';
+import { projectId, sessionId } from './validators.ts';
 
 const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';
 const PROCESSES = `${NODE}/processes`;
+const PROCESS = `${PROCESSES}/:process_id`;
 const CAPABILITIES = `${NODE}/capabilities`;
 const MAX_URI_LENGTH = 8192;
 
@@ -55,6 +58,7 @@ export function addApiRoutes(
     ...extensions,
     killReason(limits.isReasonRequired),
   );
+  const reads = createReadsController(sessions, limits);
   const controller = createProcessesController(sessions, limits, log, idempotentResponses);
 
   router
@@ -62,6 +66,10 @@ export function addApiRoutes(
     .get(...readable, chain(...mayList, validate(...page)), controller.list)
     .delete(...readable, chain(...mayKill, requireJsonObject, validKill), controller.terminate)
     .all(methodNotAllowed);
+  router
+    .route(PROCESS)
+    .get(...readable, chain(...mayList, validate(sessionId, noQuery)), reads.session)
+    .all(methodOnlyGet);
   router
     .route(CAPABILITIES)
     .get(...readable, chain(...mayList, validate(noQuery)), controller.capabilities)

@@ -42,6 +42,23 @@ export const nodeIds: readonly Check[] = [
   ),
 ];
 
+/** Checks the id of a session in the path, and makes it a bigint. */
+export const sessionId: Check = {
+  chain: param(
+    'process_id',
+    problem(
+      'parameter_wrong',
+      'process_id must be a decimal integer from 1 to 18446744073709551615.',
+      'process_id必须为1到18446744073709551615的十进制整数。',
+    ),
+  )
+    .matches(/^[1-9]\d{0,19}$/)
+    .bail()
+    .customSanitizer(BigInt)
+    .custom((id: bigint) => id < 2n ** 64n),
+  concerns: () => true,
+};
+
 /** Checks of DELETE: an optional `dry_run` (`true` or `false`), an optional header Idempotency-Key, and no other query parameter. */
 export const extensions: readonly Check[] = [
   ofQuery(noOther(['dry_run'])),

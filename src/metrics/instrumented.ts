@@ -68,6 +68,7 @@ function instrumentConnection(connection: ControlConnection, stages: Stages): Co
     killAhead: (sessions, limits, onResult) =>
       timed(stages.kill, connection.killAhead(sessions, limits, onResult)),
     predictRefusals: (sessions, deadline) => connection.predictRefusals(sessions, deadline),
+    describe: (session, deadline) => connection.describe(session, deadline),
     transactions: (deadline) => connection.transactions(deadline),
     locks: (list, deadline) => connection.locks(list, deadline),
   };

@@ -3,7 +3,7 @@
 import { limitReached, withDeadline, type Deadline } from '../domain/deadline.ts';
 import type { LockReading, TransactionReading } from '../domain/locks.ts';
 import type { ControlConnection, KillLimits, KillResult } from '../domain/node.ts';
-import type { Node, OwnSessions, ProcessList } from '../domain/node.ts';
+import type { Node, OwnSessions, ProcessList, SessionDescription } from '../domain/node.ts';
 import type { Incarnation, Session } from '../domain/session.ts';
 import { ServiceError } from '../errors.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
@@ -19,6 +19,7 @@ import { transactionReading, type TransactionRows } from './lock-transactions.ts
 import { readLocks } from './locks.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import type { SharedProcessList } from './process-list.ts';
+import { readDescription } from './session-description.ts';
 import type { SharedLockReads } from './shared-lock-reads.ts';
 
 /** The reads of locks that requests to one node share. */
@@ -107,6 +108,11 @@ export class LeasedConnection implements ControlConnection {
     deadline: Deadline,
   ): Promise<ReadonlyMap<bigint, ServiceError>> {
     return this.#refusals.predict(sessions, deadline);
+  }
+
+  /** See ControlConnection. */
+  async describe(session: Session, deadline: Deadline): Promise<SessionDescription | undefined> {
+    return this.#readChecked(() => readDescription(this.#lockTarget(deadline), session));
   }
 
   /** See ControlConnection. */

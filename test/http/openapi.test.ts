@@ -8,7 +8,9 @@ import { fakeNode, nodeKey } from '../support/ids.ts';
 import { departures, mismatch, openapi, watched, type Operation } from '../support/openapi.ts';
 import { createService, TOKEN } from '../support/service.ts';
 
-const { app } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
+const nodes = new FakeNodes();
+const shownId = nodes.connect();
+const { app } = createService({ registry: [fakeNode], nodes });
 const rows = Object.values(ERROR_TABLE);
 
 const operations = Object.entries(openapi.paths).flatMap(([template, item]) => {
@@ -16,7 +18,8 @@ const operations = Object.entries(openapi.paths).flatMap(([template, item]) => {
   const path = template
     .replace('{project_id}', nodeKey.projectId)
     .replace('{instance_id}', nodeKey.instanceId)
-    .replace('{node_id}', nodeKey.nodeId);
+    .replace('{node_id}', nodeKey.nodeId)
+    .replace('{process_id}', shownId.toString());
   return Object.entries(methods).map(([method, operation]) => ({
     name: `${method.toUpperCase()} ${template}`,
     method,

@@ -13,6 +13,7 @@ export function changedConnection(
     kill: (...kill) => connection.kill(...kill),
     killAhead: (...kills) => connection.killAhead(...kills),
     predictRefusals: (...kills) => connection.predictRefusals(...kills),
+    describe: (session, deadline) => connection.describe(session, deadline),
     transactions: (deadline) => connection.transactions(deadline),
     locks: (list, deadline) => connection.locks(list, deadline),
     ...changes,

@@ -7,6 +7,7 @@ import type {
   KillResult,
   Node,
   Nodes,
+  SessionDescription,
 } from '../../src/domain/node.ts';
 import type { ProcessListRow, Session } from '../../src/domain/session.ts';
 import { ServiceError } from '../../src/errors.ts';
@@ -47,6 +48,14 @@ export class FakeNodes implements Nodes {
   /** Sessions that sleep through their first KILL. */
   readonly asleep = new Set<bigint>();
   canShowRollbacks = true;
+  /** Called before each description, with the id of its session. */
+  beforeDescription: (id: bigint) => void = () => undefined;
+  /** The reads beside the lists, in their order. */
+  readonly reads: string[] = [];
+  /** What a description has beside the listed session. */
+  description: Partial<SessionDescription> & Pick<SessionDescription, 'attributes'> = {
+    attributes: new Map(),
+  };
   /** Called before each read of the transactions: it may throw. */
   beforeTransactions: () => void = () => undefined;
   /** The open transactions, by session id. */
@@ -214,7 +223,16 @@ export class FakeNodes implements Nodes {
         const refused = sessions.filter(({ id }) => this.canPredict && this.protected.has(id));
         return Promise.resolve(new Map(refused.map((session) => [session.id, isProtected()])));
       },
+      describe: (session, deadline) => {
+        this.reads.push('describe');
+        this.beforeDescription(session.id);
+        if (this.clock() >= deadline) return Promise.reject(limitReached());
+        if (isGone()) return Promise.reject(lost());
+        if (!this.has(session.id)) return Promise.resolve(undefined);
+        return Promise.resolve({ session, isInfoTruncated: false, ...this.description });
+      },
       transactions: (deadline) => {
+        this.reads.push('transactions');
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
         return new Promise((resolve) => {
@@ -222,6 +240,7 @@ export class FakeNodes implements Nodes {
         });
       },
       locks: (_list, deadline) => {
+        this.reads.push('locks');
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
         return Promise.resolve(this.lockReading);
