@@ -2,10 +2,10 @@ import { SessionControlError } from './errors.ts';
 import { joinPages } from './joined-list.ts';
 import { perform, type Credentials, type RequestSettings } from './requests.ts';
 import type { Capabilities, NodeAddress, Session, SessionDetail } from './session.ts';
-import type { Target, Termination } from './session.ts';
+import type { SessionSummary, Target, Termination } from './session.ts';
 import { batches, bodyText, joined, NO_TERMINATION, unanswered } from './termination.ts';
 import { createTransport, type TlsOptions, type Transport } from './transport.ts';
-import { detailOf } from './read-wire.ts';
+import { detailOf, summaryOf } from './read-wire.ts';
 import { capabilitiesOf, pageOf, terminationOf, type SessionPage } from './wire.ts';
 
 /** The service, the credentials of the caller, and how requests are sent. */
@@ -93,6 +93,18 @@ export class SessionControlClient {
       timeoutMs: this.#timeoutMs,
       signal,
       read: pageOf,
+    });
+  }
+
+  /** Returns the user sessions of a node in numbers. Rejects like `list`. */
+  async summary(node: NodeAddress, signal?: AbortSignal): Promise<SessionSummary> {
+    return perform(this.#settings, {
+      method: 'GET',
+      path: `${pathOf(node)}/summary`,
+      isRepeatable: true,
+      timeoutMs: this.#timeoutMs,
+      signal,
+      read: summaryOf,
     });
   }
 

@@ -14,6 +14,8 @@ export type {
   Outcome,
   Session,
   SessionDetail,
+  SessionGroup,
+  SessionSummary,
   Target,
   TerminatedSession,
   Termination,

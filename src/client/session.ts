@@ -56,6 +56,36 @@ export interface SessionDetail extends Session {
   readonly sources: Readonly<Record<string, string>>;
 }
 
+/** The user sessions of a node in numbers. */
+export interface SessionSummary {
+  readonly total: number;
+  /** The number of sessions by command. */
+  readonly byCommand: Readonly<Record<string, number>>;
+  /** The 50 largest groups, the largest first. */
+  readonly groups: readonly SessionGroup[];
+  /** The number of sessions in all other groups. */
+  readonly other: number;
+  /** The five sessions with the longest time: first those that run something, then idle ones. */
+  readonly longest: readonly Session[];
+  /** The number of sessions that wait for a lock; undefined if the node does not show its transactions. */
+  readonly blocked: number | undefined;
+  readonly transactions: { readonly open: number; readonly longestSeconds: number } | undefined;
+  /** The reason why `blocked` and `transactions` are undefined. */
+  readonly missingTransactions: string | undefined;
+}
+
+/** Sessions that share account, client, database and command. */
+export interface SessionGroup {
+  readonly user: string;
+  /** Without its port. */
+  readonly host: string;
+  readonly db: string;
+  readonly command: string;
+  readonly count: number;
+  /** The longest time of them, in seconds. */
+  readonly maxTime: number;
+}
+
 /** The three ids that name a node in a URL. */
 export interface NodeAddress {
   readonly projectId: string;

@@ -118,8 +118,8 @@ function kindOf(status: number): ErrorKind {
   return status >= 400 ? 'refused' : 'malformed';
 }
 
-/** Returns the reason why an answer has no transactions. */
-function missingTransactionsOf(answer: HttpAnswer, { sources }: Fields): string | undefined {
+/** Returns the reason why an answer has no transactions; undefined if it has them, or if the caller did not ask for them. */
+export function missingTransactionsOf(answer: HttpAnswer, { sources }: Fields): string | undefined {
   const { transaction } = sources === undefined ? {} : record(answer, sources);
   return transaction === undefined ? undefined : text(answer, transaction);
 }

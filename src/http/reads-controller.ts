@@ -2,18 +2,21 @@ import type { RequestHandler, Response } from 'express';
 import { matchedData } from 'express-validator';
 import type { Wait } from '../domain/lock-report.ts';
 import { readDetail, type SessionDetail } from '../domain/session-detail.ts';
+import { readSummary, type SessionSummary } from '../domain/session-summary.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import type { Sentence } from '../errors.ts';
 import type { RequestLimits } from './processes-controller.ts';
 import { requestContext } from './request-context.ts';
 import type { PathIds } from './route-steps.ts';
 import { nodeKey } from './validators.ts';
-import { sendJson, sessionBody, transactionField } from './wire.ts';
+import { sendJson, sessionBody, sourcesField, transactionField } from './wire.ts';
 
 /** The handlers of calls that show more of sessions than the list. Each runs once everything about its request is valid. */
 export interface ReadsController {
   /** Answers GET …/processes/{process_id} with everything about one session. */
   readonly session: RequestHandler<PathIds>;
+  /** Answers GET …/summary with the sessions of a node in numbers. */
+  readonly summary: RequestHandler<PathIds>;
 }
 
 /** Creates the handlers of calls that show more of sessions than the list. */
@@ -27,7 +30,31 @@ export function createReadsController(
       const deadline = requestContext(res).receivedAt + requestTimeoutMs;
       sendDetail(res, await readDetail(sessions, nodeKey(req.params), id, deadline));
     },
+
+    async summary(req, res) {
+      const deadline = requestContext(res).receivedAt + requestTimeoutMs;
+      sendSummary(res, await readSummary(sessions, nodeKey(req.params), deadline));
+    },
   };
+}
+
+function sendSummary(res: Response, summary: SessionSummary): void {
+  const { total, byCommand, groups, other, longest, blocked, transactions, source } = summary;
+  const { language } = requestContext(res);
+  sendJson(res, 200, {
+    total,
+    by_command: Object.fromEntries(byCommand),
+    groups: groups.map(({ user, host, db, command, count, maxTime }) => {
+      return { user, host, db, command, count, max_time: maxTime };
+    }),
+    ...(other > 0 && { other }),
+    longest: longest.map(sessionBody),
+    ...(blocked !== undefined && { blocked }),
+    ...(transactions && {
+      transactions: { open: transactions.open, longest_seconds: transactions.longestSeconds },
+    }),
+    ...sourcesField({ source }, language),
+  });
 }
 
 function sendDetail(res: Response, detail: SessionDetail): void {

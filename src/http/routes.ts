@@ -27,6 +27,7 @@ import { projectId, sessionId } from './validators.ts';
 const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';
 const PROCESSES = `${NODE}/processes`;
 const PROCESS = `${PROCESSES}/:process_id`;
+const SUMMARY = `${NODE}/summary`;
 const CAPABILITIES = `${NODE}/capabilities`;
 const MAX_URI_LENGTH = 8192;
 
@@ -69,6 +70,10 @@ export function addApiRoutes(
   router
     .route(PROCESS)
     .get(...readable, chain(...mayList, validate(sessionId, noQuery)), reads.session)
+    .all(methodOnlyGet);
+  router
+    .route(SUMMARY)
+    .get(...readable, chain(...mayList, validate(noQuery)), reads.summary)
     .all(methodOnlyGet);
   router
     .route(CAPABILITIES)

@@ -156,7 +156,10 @@ export function transactionField(
 }
 
 /** Returns the field `sources`, which says why transactions are missing. Returns no field if the node shows them. */
-export function sourcesField({ source }: TransactionReading, language: Language): object {
+export function sourcesField(
+  { source }: Pick<TransactionReading, 'source'>,
+  language: Language,
+): object {
   return source === 'available' ? {} : { sources: { transaction: source[language] } };
 }
 

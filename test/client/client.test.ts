@@ -38,6 +38,31 @@ async function failureOf(work: Promise<unknown>): Promise<SessionControlError> {
   return error as SessionControlError;
 }
 
+describe('one session and the summary', () => {
+  it('are read with exact integers', async () => {
+    const session =
+      '"id":9007199254740993,"user":"a","host":"h:1","db":"","command":"Sleep","time":3,"state":"","info":""';
+    const detail = `{${session},"info_truncated":true,"transaction":null,"connection_attributes":{"program_name":"x"},
+      "waits_for":[{"id":9007199254740993,"waits_for":null,"kind":"row","seconds":3}],"blocks":[],"sources":{"row":"available"}}`;
+    const group = '{"user":"a","host":"h","db":"","command":"Sleep","count":2,"max_time":3}';
+    const summary = `{"total":3,"by_command":{"Sleep":3},"groups":[${group}],"other":1,"longest":[{${session}}],
+      "blocked":1,"transactions":{"open":1,"longest_seconds":12}}`;
+    api.acts = [answer(200, detail), answer(200, summary)];
+    const id = 9_007_199_254_740_993n;
+    expect(await client.show(nodeKey, id)).toMatchObject({
+      ...{ id, isInfoTruncated: true, transaction: null, areWaitsTruncated: false },
+      connectionAttributes: { program_name: 'x' },
+      waitsFor: [{ id, waitsFor: null, kind: 'row', seconds: 3 }],
+    });
+    expect(await client.summary(nodeKey)).toMatchObject({
+      ...{ total: 3, byCommand: { Sleep: 3 }, groups: [{ count: 2, maxTime: 3 }], other: 1 },
+      ...{ longest: [{ id }], blocked: 1, transactions: { open: 1, longestSeconds: 12 } },
+    });
+    const paths = [`${processesPath()}/${id}`, processesPath().replace('processes', 'summary')];
+    expect(api.came.map(({ url }) => url)).toEqual(paths);
+  });
+});
+
 describe('a list', () => {
   it('has the transactions that the service shows, and why they are missing', async () => {
     const session =

@@ -134,6 +134,20 @@ describe.each(servers)('what $flavour $version shows of sessions', (server) => {
     await stage.close();
   });
 
+  it('has in its summary who waits for a row, for a table and for GET_LOCK', async () => {
+    const count = async (): Promise<readonly unknown[]> => {
+      const { blocked, transactions } = (await read(service, 'summary')).body;
+      return [blocked, (transactions as Fields)['open']];
+    };
+    const [before = 0n, open = 0n] = (await count()) as readonly bigint[];
+    await stage.hold('BEGIN', 'UPDATE t SET v = v + 1 WHERE id = 1', "SELECT GET_LOCK('job', 1)");
+    await stage.wait('UPDATE t SET v = 9 WHERE id = 1');
+    await stage.wait("SELECT GET_LOCK('job', 600)");
+    await stage.wait('ALTER TABLE t ADD COLUMN w INT');
+    expect(await count()).toEqual([before + 3n, open + 2n]);
+    await stage.close();
+  });
+
   it('finds neither an internal thread nor a stranger', async () => {
     const [internal] = (await processList(server)).filter(
       (row) => row['User'] === 'event_scheduler',
