@@ -3,3 +3,7 @@ CREATE USER session_control@'%' IDENTIFIED BY '…' REQUIRE SSL;
 GRANT PROCESS, CONNECTION ADMIN ON *.* TO session_control@'%';
 -- Optional, with performance_schema=ON: clients with host names of 58 or more characters are found as well.
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
+-- Optional, with performance_schema=ON and the instrument wait/lock/metadata/sql/mdl: the service then shows who waits for a metadata lock.
+-- GRANT SELECT ON performance_schema.metadata_locks TO session_control@'%';
+-- Optional, with performance_schema=ON: it then shows the program that opened a session, as the client reported it.
+-- GRANT SELECT ON performance_schema.session_connect_attrs TO session_control@'%';

@@ -10,3 +10,10 @@ GRANT SELECT ON performance_schema.threads TO session_control@'%';
 -- GRANT SELECT (User, Host) ON mysql.user TO session_control@'%';
 -- GRANT SELECT ON mysql.role_edges TO session_control@'%';
 -- GRANT SELECT ON mysql.default_roles TO session_control@'%';
+-- Optional: the service then shows which session waits for which row lock, and who holds it.
+-- GRANT SELECT ON performance_schema.data_lock_waits TO session_control@'%';
+-- GRANT SELECT ON performance_schema.data_locks TO session_control@'%';
+-- Optional, together with performance_schema.threads: it then shows the same of metadata locks and of GET_LOCK.
+-- GRANT SELECT ON performance_schema.metadata_locks TO session_control@'%';
+-- Optional: it then shows the program that opened a session, as the client reported it.
+-- GRANT SELECT ON performance_schema.session_connect_attrs TO session_control@'%';

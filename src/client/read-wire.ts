@@ -1,7 +1,7 @@
 import type { LockWait, SessionDetail, SessionGroup, SessionSummary } from './session.ts';
 import type { HttpAnswer } from './transport.ts';
 import { errorOf, fieldsOf, flag, integer, list, missingTransactionsOf } from './wire.ts';
-import { record, sessionOf, text } from './wire.ts';
+import { record, sessionOf, text, texts } from './wire.ts';
 import type { Fields } from './wire.ts';
 
 /** Reads the answer to GET …/processes/{process_id}. Throws a `SessionControlError` if the answer is an error or malformed. */
@@ -14,11 +14,11 @@ export function detailOf(answer: HttpAnswer): SessionDetail {
   return {
     ...sessionOf(answer, fields),
     isInfoTruncated: flag(answer, fields['info_truncated'] ?? false),
-    connectionAttributes: attributes === undefined ? undefined : textsOf(answer, attributes),
+    connectionAttributes: attributes === undefined ? undefined : texts(answer, attributes),
     waitsFor: waits('waits_for'),
     blocks: waits('blocks'),
     areWaitsTruncated: flag(answer, fields['truncated'] ?? false),
-    sources: textsOf(answer, fields['sources']),
+    sources: texts(answer, fields['sources']),
   };
 }
 
@@ -73,10 +73,4 @@ function waitOf(answer: HttpAnswer, fields: Fields): LockWait {
     data: optional('data'),
     name: optional('name'),
   };
-}
-
-function textsOf(answer: HttpAnswer, value: unknown): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(record(answer, value)).map(([name, one]) => [name, text(answer, one)]),
-  );
 }

@@ -145,4 +145,8 @@ export interface Capabilities {
   readonly secondOpinion: boolean | undefined;
   /** The number of sessions whose host the node has cut off: the service neither lists nor ends them. */
   readonly cutHosts: number | undefined;
+  /** For `transaction`, `connection_attributes`, `row` and `metadata`: `available`, or the reason why the service cannot read it. */
+  readonly sources: Readonly<Record<string, string>> | undefined;
+  /** What to GRANT the control account for more of these sources. */
+  readonly optionalGrants: readonly string[] | undefined;
 }

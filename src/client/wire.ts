@@ -76,6 +76,10 @@ export function capabilitiesOf(answer: HttpAnswer): Capabilities {
     rollbackView: optional('rollback_view', flag),
     secondOpinion: optional('second_opinion', flag),
     cutHosts: optional('cut_hosts', (from, value) => Number(integer(from, value))),
+    sources: optional('sources', texts),
+    optionalGrants: optional('optional_grants', (from, value) =>
+      list(from, value).map((grant) => text(from, grant)),
+    ),
   };
 }
 
@@ -191,6 +195,13 @@ export function integer(answer: HttpAnswer, value: unknown): bigint {
 export function text(answer: HttpAnswer, value: unknown): string {
   if (typeof value !== 'string') throw malformed(answer, 'a string is missing');
   return value;
+}
+
+/** Returns a value that must be an object of strings. Throws like `pageOf`. */
+export function texts(answer: HttpAnswer, value: unknown): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(record(answer, value)).map(([name, one]) => [name, text(answer, one)]),
+  );
 }
 
 /** Returns a value that must be a boolean. Throws like `pageOf`. */

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import type { Sentence, ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
-import type { LockReading, TransactionReading } from './locks.ts';
+import type { LockReading, LockSource, TransactionReading } from './locks.ts';
 import type { Incarnation, ProcessListRow, Session } from './session.ts';
 
 /** The three ids of the URL that name a node. */
@@ -196,6 +196,17 @@ export interface ServerFacts {
   readonly cutHosts: number | undefined;
   /** True if the node is configured for mysql.rds_kill, and has no such procedure. */
   readonly lacksProcedure: boolean;
+  readonly sources: SourceFacts;
+}
+
+/** What the control account can read beside the process list: `available`, or why not and what would help. */
+export interface SourceFacts {
+  readonly transaction: LockSource;
+  readonly row: LockSource;
+  readonly metadata: LockSource;
+  readonly connectionAttributes: LockSource;
+  /** The privileges to GRANT for more of these sources, such as `SELECT ON performance_schema.threads`. */
+  readonly optionalGrants: readonly string[];
 }
 
 /** Returns true for `localhost` and the addresses of the loopback interface: traffic to them stays on the machine. */

@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { stringify } from 'lossless-json';
 import type { Audit } from '../domain/termination.ts';
-import type { TransactionReading } from '../domain/locks.ts';
-import type { Capabilities } from '../domain/node.ts';
+import type { LockSource, TransactionReading } from '../domain/locks.ts';
+import type { Capabilities, SourceFacts } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import type { SessionPage } from '../domain/session-service.ts';
 import {
@@ -96,7 +96,20 @@ export function sendCapabilities(
     rollback_view: server?.canSeeRollbacks ?? null,
     second_opinion: server?.hasSecondOpinion ?? null,
     cut_hosts: server?.cutHosts ?? null,
+    sources: server === undefined ? null : sourcesBody(server.sources, language),
+    optional_grants: server?.sources.optionalGrants ?? null,
   });
+}
+
+function sourcesBody(sources: SourceFacts, language: Language): object {
+  const wordOf = (source: LockSource): string =>
+    source === 'available' ? source : source[language];
+  return {
+    transaction: wordOf(sources.transaction),
+    connection_attributes: wordOf(sources.connectionAttributes),
+    row: wordOf(sources.row),
+    metadata: wordOf(sources.metadata),
+  };
 }
 
 /** Throws `api_not_found` for a request that no route handles. */

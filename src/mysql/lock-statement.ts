@@ -74,7 +74,7 @@ const DENIALS = [
 ] as const;
 
 /** Returns the sentence for tables of which the control account may not read at least one. */
-function grantMissing(tables: readonly string[]): Exclude<LockSource, 'available'> {
+export function grantMissing(tables: readonly string[]): Exclude<LockSource, 'available'> {
   const grants = tables.map((table) => `GRANT SELECT ON ${table}`).join(', ');
   return {
     'en-us': `The control account may not read them: ${grants} TO the control account.`,
@@ -87,7 +87,8 @@ const TOO_SLOW = {
   'zh-cn': `等待的会话过多，节点未能在${LOCK_QUERY_MS}毫秒内显示。请终止最早的事务，或稍后重试。`,
 };
 
-const MISSING = {
+/** The server is too old, or of another kind. */
+export const MISSING = {
   'en-us': 'The node does not have the tables that show them. Update its server.',
   'zh-cn': '节点没有显示它们的表。请升级节点的服务器。',
 };

@@ -89,7 +89,8 @@ async function readAttributes(
 
 const IS_ON = 'SELECT @@performance_schema';
 
-const IS_OFF: Sentence = {
+/** Without the performance schema its tables are empty. */
+export const IS_OFF: Sentence = {
   'en-us':
     'The node does not show them, because its performance schema is off. Set performance_schema = ON in its configuration, and restart it.',
   'zh-cn':

@@ -135,6 +135,10 @@ export class FakeNodes implements Nodes {
       hasSecondOpinion: false,
       cutHosts: 0,
       lacksProcedure: false,
+      sources: {
+        ...({ transaction: 'available', row: 'available', metadata: 'available' } as const),
+        ...{ connectionAttributes: 'available' as const, optionalGrants: [] },
+      },
     };
     const rest = {
       admin: 'none' as const,
