@@ -5,3 +5,5 @@ GRANT PROCESS, CONNECTION ADMIN ON *.* TO session_control@'%';
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
 -- Optional, with performance_schema=ON and the instrument wait/lock/metadata/sql/mdl: it shows who blocks an ALTER.
 GRANT SELECT ON performance_schema.metadata_locks TO session_control@'%';
+-- Optional, with performance_schema=ON: it then shows the program that opened a session, as the client reported it.
+-- GRANT SELECT ON performance_schema.session_connect_attrs TO session_control@'%';

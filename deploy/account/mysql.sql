@@ -16,3 +16,5 @@ GRANT SELECT ON performance_schema.events_statements_current TO session_control@
 GRANT SELECT ON performance_schema.data_lock_waits TO session_control@'%';
 GRANT SELECT ON performance_schema.data_locks TO session_control@'%';
 GRANT SELECT ON performance_schema.metadata_locks TO session_control@'%';
+-- Optional: it then shows the program that opened a session, as the client reported it.
+-- GRANT SELECT ON performance_schema.session_connect_attrs TO session_control@'%';

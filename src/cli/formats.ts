@@ -63,7 +63,7 @@ function formatCsv(records: readonly Record<string, bigint | number | string>[])
   );
 }
 
-const COLUMN_NAMES: Readonly<Record<keyof ListedSession, true>> = {
+const COLUMN_NAMES: Readonly<Record<keyof Omit<ListedSession, 'transaction'>, true>> = {
   node: true,
   id: true,
   user: true,

@@ -3,7 +3,9 @@ import { blockersOf, lockCauseOf, type Blockers, type LockCause } from './locks.
 import { joinPages } from './joined-list.ts';
 import { nodePageOf, type NodeEntry, type NodePage, type ProjectNodes } from './nodes.ts';
 import { perform, type Credentials, type RequestSettings } from './requests.ts';
-import type { Capabilities, NodeAddress, Session, Target, Termination } from './session.ts';
+import type { Capabilities, NodeAddress, Session } from './session.ts';
+import type { SessionSummary, Target, Termination } from './session.ts';
+import { detailOf, summaryOf, type SessionDetail } from './session-reads.ts';
 import { batches, bodyText, joined, NO_TERMINATION, unanswered } from './termination.ts';
 import { createTransport, type HttpAnswer } from './transport.ts';
 import type { TlsOptions, Transport } from './transport.ts';
@@ -26,6 +28,8 @@ export interface ClientOptions {
 
 /** The options of a list. */
 export interface ListOptions {
+  /** Fills `transaction` of each session. */
+  readonly withTransactions?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called after each page with the number of entries read and the total that the service reports. */
   readonly onProgress?: ((read: number, total: number) => void) | undefined;
@@ -75,9 +79,11 @@ export class SessionControlClient {
    * Reads all user sessions of a node, in the order of their ids. A session that stays during the read is in the result exactly once.
    * Rejects with a `SessionControlError`, or with the signal's reason.
    */
-  async list(node: NodeAddress, { signal, onProgress }: ListOptions = {}): Promise<Session[]> {
+  async list(node: NodeAddress, options: ListOptions = {}): Promise<Session[]> {
+    const { signal, onProgress, withTransactions } = options;
     const read = async (offset: number, limit: number) => {
-      const { sessions, total } = await this.listPage(node, { offset, limit, signal });
+      const page = { offset, limit, signal, withTransactions };
+      const { sessions, total } = await this.listPage(node, page);
       return { items: sessions, total };
     };
     return joinPages(read, ({ id }) => id, onProgress);
@@ -86,9 +92,10 @@ export class SessionControlClient {
   /** Reads one page of at most 100 sessions. Rejects like `list`. */
   async listPage(
     node: NodeAddress,
-    { offset = 0, limit = 100, signal }: Page = {},
+    { offset = 0, limit = 100, signal, withTransactions = false }: Page = {},
   ): Promise<SessionPage> {
-    return this.#get(node, `processes?limit=${limit}&offset=${offset}`, pageOf, signal);
+    const more = withTransactions ? '&with=transaction' : '';
+    return this.#get(node, `processes?limit=${limit}&offset=${offset}${more}`, pageOf, signal);
   }
 
   /**
@@ -121,6 +128,16 @@ export class SessionControlClient {
       signal,
       read: nodePageOf,
     });
+  }
+
+  /** Returns the user sessions of a node in numbers. Rejects like `list`. */
+  async summary(node: NodeAddress, signal?: AbortSignal): Promise<SessionSummary> {
+    return this.#get(node, 'summary', summaryOf, signal);
+  }
+
+  /** Returns one session with its whole statement and its locks. Rejects like `list`, also if the node has no such user session. */
+  async show(node: NodeAddress, id: bigint, signal?: AbortSignal): Promise<SessionDetail> {
+    return this.#get(node, `processes/${id}`, detailOf, signal);
   }
 
   /** Returns what the service can do on the node. Rejects like `list`. */
@@ -227,6 +244,7 @@ export class SessionControlClient {
 interface Page {
   readonly offset?: number | undefined;
   readonly limit?: number | undefined;
+  readonly withTransactions?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -6,7 +6,7 @@ export {
 } from './client.ts';
 export { SessionControlError, type ErrorFacts, type ErrorKind } from './errors.ts';
 export { requestToken, type IssuedToken, type PasswordLogin } from './keystone.ts';
-export type { Blocker, Blockers, LockCause, Transaction, Wait, WantedLock } from './locks.ts';
+export type { Blocker, Blockers, LockCause, Wait, WantedLock } from './locks.ts';
 export type { CallerFacts, NodeEntry, NodePage, ProjectNodes } from './nodes.ts';
 export type { Credentials } from './requests.ts';
 export type {
@@ -14,10 +14,14 @@ export type {
   NodeAddress,
   Outcome,
   Session,
+  SessionGroup,
+  SessionSummary,
   Target,
   TerminatedSession,
   Termination,
+  Transaction,
 } from './session.ts';
+export type { SessionDetail } from './session-reads.ts';
 export { signedHeaders, type AccessKey, type Signable } from './signing.ts';
 export {
   createTransport,

@@ -1,17 +1,7 @@
-import type { Session } from './session.ts';
+import type { Session, Transaction } from './session.ts';
 import type { HttpAnswer } from './transport.ts';
-import { flag, integer, list, okFieldsOf, record, sessionOf, text, type Fields } from './wire.ts';
-
-/** The open transaction of a session. */
-export interface Transaction {
-  /** `RUNNING`, `LOCK WAIT`, `ROLLING BACK` or `COMMITTING`. */
-  readonly state: string;
-  /** Its age in seconds. */
-  readonly seconds: number;
-  readonly rowsLocked: bigint;
-  /** The rows that a rollback would have to undo. */
-  readonly rowsModified: bigint;
-}
+import { flag, integer, list, okFieldsOf, record, sessionOf, text } from './wire.ts';
+import { transactionOf, type Fields } from './wire.ts';
 
 /** A session, an internal thread or a prepared transaction for which user sessions wait. */
 export interface Blocker {
@@ -138,14 +128,11 @@ export function lockCauseOf(answer: HttpAnswer): LockCause | undefined {
 }
 
 function blockerOf(answer: HttpAnswer, fields: Fields): Blocker {
-  const { transaction } = fields;
+  const { transaction, ...ofSession } = fields;
   return {
     id: readers(answer, fields).integerIn('id'),
-    session: fields['user'] === undefined ? undefined : sessionOf(answer, fields),
-    transaction:
-      transaction === undefined || transaction === null
-        ? undefined
-        : transactionOf(answer, record(answer, transaction)),
+    session: fields['user'] === undefined ? undefined : sessionOf(answer, ofSession),
+    transaction: transactionOf(answer, transaction) ?? undefined,
     isPrepared: fields['prepared'] === true,
     isRoot: flag(answer, fields['is_root']),
     waiters: Number(integer(answer, fields['waiters'])),
@@ -154,16 +141,8 @@ function blockerOf(answer: HttpAnswer, fields: Fields): Blocker {
   };
 }
 
-function transactionOf(answer: HttpAnswer, fields: Fields): Transaction {
-  return {
-    state: text(answer, fields['state']),
-    seconds: Number(integer(answer, fields['seconds'])),
-    rowsLocked: integer(answer, fields['rows_locked']),
-    rowsModified: integer(answer, fields['rows_modified']),
-  };
-}
-
-function waitOf(answer: HttpAnswer, fields: Fields): Wait {
+/** Reads a row of `waits`. Throws like `blockersOf`. */
+export function waitOf(answer: HttpAnswer, fields: Fields): Wait {
   const { integerIn, numberIn, textIn } = readers(answer, fields);
   return {
     id: integer(answer, fields['id']),

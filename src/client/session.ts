@@ -11,6 +11,49 @@ export interface Session {
   readonly state: string;
   /** The statement, or an empty string. */
   readonly info: string;
+  /** Null if none was seen; undefined if the caller did not ask for it, or if the node does not show it. */
+  readonly transaction?: Transaction | null | undefined;
+}
+
+/** An open transaction of a session. */
+export interface Transaction {
+  /** `RUNNING`, `LOCK WAIT`, `ROLLING BACK` or `COMMITTING`. */
+  readonly state: string;
+  /** Its age in seconds, by the clock of the node. */
+  readonly seconds: number;
+  readonly rowsLocked: bigint;
+  /** The number of changes that a kill rolls back. */
+  readonly rowsModified: bigint;
+}
+
+/** The user sessions of a node in numbers. */
+export interface SessionSummary {
+  readonly total: number;
+  /** The number of sessions by command. */
+  readonly byCommand: Readonly<Record<string, number>>;
+  /** The 50 largest groups, the largest first. */
+  readonly groups: readonly SessionGroup[];
+  /** The number of sessions in all other groups. */
+  readonly other: number;
+  /** The five sessions with the longest time: first those that run something, then idle ones. */
+  readonly longest: readonly Session[];
+  /** The number of sessions that wait for a lock; undefined if the node does not show its transactions. */
+  readonly blocked: number | undefined;
+  readonly transactions: { readonly open: number; readonly longestSeconds: number } | undefined;
+  /** The reason why `blocked` and `transactions` are undefined. */
+  readonly missingTransactions: string | undefined;
+}
+
+/** Sessions that share account, client, database and command. */
+export interface SessionGroup {
+  readonly user: string;
+  /** Without its port. */
+  readonly host: string;
+  readonly db: string;
+  readonly command: string;
+  readonly count: number;
+  /** The longest time of them, in seconds. */
+  readonly maxTime: number;
 }
 
 /** The three ids that name a node in a URL. */
@@ -45,7 +88,7 @@ export type Outcome =
   | 'unknown';
 
 /** The entry of one id in a detailed result. */
-export interface TerminatedSession extends Partial<Omit<Session, 'id' | 'info'>> {
+export interface TerminatedSession extends Partial<Omit<Session, 'id' | 'info' | 'transaction'>> {
   readonly id: bigint;
   readonly outcome: Outcome;
   /** With the scope `statement`: true if the session has a transaction afterwards. Undefined if the node does not show it. */
@@ -87,4 +130,8 @@ export interface Capabilities {
   readonly secondOpinion: boolean | undefined;
   /** The number of sessions whose host the node has cut off: the service neither lists nor ends them. */
   readonly cutHosts: number | undefined;
+  /** For `transaction`, `connection_attributes`, `row` and `metadata`: `available`, or the reason why the service cannot read it. */
+  readonly sources: Readonly<Record<string, string>> | undefined;
+  /** What to GRANT the control account for more of these sources. */
+  readonly optionalGrants: readonly string[] | undefined;
 }

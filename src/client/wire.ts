@@ -1,12 +1,15 @@
 import { parse } from 'lossless-json';
 import { SessionControlError, type ErrorKind } from './errors.ts';
-import type { Capabilities, Outcome, Session, TerminatedSession, Termination } from './session.ts';
+import type { Capabilities, Outcome, Session, TerminatedSession } from './session.ts';
+import type { Termination, Transaction } from './session.ts';
 import type { HttpAnswer } from './transport.ts';
 
 /** A page of the list, with the total number of sessions. */
 export interface SessionPage {
   readonly sessions: readonly Session[];
   readonly total: number;
+  /** The reason why transactions are missing; undefined if they are not, or if the caller did not ask for them. */
+  readonly missingTransactions?: string | undefined;
 }
 
 /** The fields of a JSON object. */
@@ -30,6 +33,7 @@ export function pageOf(answer: HttpAnswer): SessionPage {
   return {
     sessions: list(answer, fields['processes']).map((entry) => sessionOf(answer, entry)),
     total: Number(integer(answer, fields['total_count'])),
+    missingTransactions: missingTransactionsOf(answer, fields),
   };
 }
 
@@ -72,6 +76,10 @@ export function capabilitiesOf(answer: HttpAnswer): Capabilities {
     rollbackView: optional('rollback_view', flag),
     secondOpinion: optional('second_opinion', flag),
     cutHosts: optional('cut_hosts', (from, value) => Number(integer(from, value))),
+    sources: optional('sources', texts),
+    optionalGrants: optional('optional_grants', (from, value) =>
+      list(from, value).map((grant) => text(from, grant)),
+    ),
   };
 }
 
@@ -121,6 +129,25 @@ function kindOf(status: number): ErrorKind {
   return status >= 400 ? 'refused' : 'malformed';
 }
 
+/** Returns the reason why an answer has no transactions; undefined if it has them, or if the caller did not ask for them. */
+export function missingTransactionsOf(answer: HttpAnswer, { sources }: Fields): string | undefined {
+  const { transaction } = sources === undefined ? {} : record(answer, sources);
+  return transaction === undefined ? undefined : text(answer, transaction);
+}
+
+/** Reads a transaction; null if there is none, undefined if the answer does not have the field. Throws like `pageOf`. */
+export function transactionOf(answer: HttpAnswer, value: unknown): Transaction | null | undefined {
+  if (value === null || value === undefined) return value;
+  const fields = record(answer, value);
+  return {
+    state: text(answer, fields['state']),
+    seconds: Number(integer(answer, fields['seconds'])),
+    rowsLocked: integer(answer, fields['rows_locked']),
+    rowsModified: integer(answer, fields['rows_modified']),
+  };
+}
+
+/** Reads a session. Throws a `SessionControlError` if it is malformed. */
 export function sessionOf(answer: HttpAnswer, entry: unknown): Session {
   const fields = record(answer, entry);
   return {
@@ -132,6 +159,9 @@ export function sessionOf(answer: HttpAnswer, entry: unknown): Session {
     time: Number(integer(answer, fields['time'])),
     state: text(answer, fields['state']),
     info: text(answer, fields['info']),
+    ...(fields['transaction'] !== undefined && {
+      transaction: transactionOf(answer, fields['transaction']),
+    }),
   };
 }
 
@@ -175,6 +205,13 @@ export function integer(answer: HttpAnswer, value: unknown): bigint {
 export function text(answer: HttpAnswer, value: unknown): string {
   if (typeof value !== 'string') throw malformed(answer, 'a string is missing');
   return value;
+}
+
+/** Reads an object of strings. */
+export function texts(answer: HttpAnswer, value: unknown): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(record(answer, value)).map(([name, one]) => [name, text(answer, one)]),
+  );
 }
 
 /** Reads a boolean. */

@@ -86,6 +86,10 @@ export function renderJson({ nodes, parts }: Findings): string {
       rollback_view: server?.canSeeRollbacks ?? null,
       second_opinion: server?.hasSecondOpinion ?? null,
       cut_hosts: server?.cutHosts ?? null,
+      optional_grants:
+        server?.sources.optionalGrants.map(
+          (grant) => `GRANT ${grant} TO ${quoted(server.account)};`,
+        ) ?? null,
       troubles,
     })),
     parts: parts.map(({ part, place, trouble = null }) => ({ part, place, trouble })),

@@ -81,16 +81,21 @@ export class ExitWatcher {
   async #check(snapshot: SessionSnapshot, deadline: Deadline): Promise<void> {
     const { connection } = snapshot;
     await snapshot.readAgain(deadline);
-    const transactions = await connection.transactions(deadline);
+    const { bySession, source } = await connection.transactions(deadline);
+    // TiDB keeps what is not committed in memory: there is nothing to roll back.
+    const isUnknown = source !== 'available' && !connection.listsTheDying;
     const rows = new Map(snapshot.list.rows.map((row) => [row.id, row]));
     for (const [id, exit] of this.#exits) {
       const row = rows.get(id.toString());
       const isListed = row !== undefined && isSameEndpoint(row.host ?? '', exit.session.host);
       const isDying = row?.command?.toLowerCase() === 'killed';
-      const transaction = transactions?.get(id);
-      if (transaction === 'rolling_back' || (isListed && /rollback/i.test(row.state ?? ''))) {
+      const transaction = bySession.get(id);
+      if (
+        transaction?.state === 'ROLLING BACK' ||
+        (isListed && /rollback/i.test(row.state ?? ''))
+      ) {
         exit.state = 'rolling_back';
-      } else if (isListed || transactions === undefined || transaction !== undefined) {
+      } else if (isListed || isUnknown || transaction !== undefined) {
         exit.state = 'leaving';
       } else {
         exit.state = 'gone';

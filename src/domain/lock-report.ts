@@ -62,21 +62,37 @@ export interface LockReport {
 export function lockReport(reading: LockReading, listed: ListedSessions): LockReport {
   const owners = new LockOwners(reading, listed);
   const graph = new LockGraph(reading, owners);
-  const waits = new Map<string, Wait>();
-  for (const wait of graph.waits) {
-    if (waits.size > MAX_WAITS) break;
-    for (const row of rowsOf(wait, owners)) {
-      waits.set([row.id, row.kind, row.waitsFor ?? ''].join(' '), row);
-    }
-  }
+  const waits = distinctWaits(graph, owners, () => true);
   const blockers = graph
     .blockers()
     .sort(compareOwners)
     .map((owner) => blockerOf(owner, graph, owners, reading));
   return {
     blockers: blockers.sort(compareBlockers),
-    waits: [...waits.values()].slice(0, MAX_WAITS),
-    isTruncated: waits.size > MAX_WAITS,
+    waits: waits.slice(0, MAX_WAITS),
+    isTruncated: waits.length > MAX_WAITS,
+    sources: { ...reading.sources, metadata: metadataSource(reading, graph) },
+  };
+}
+
+/** The waits that concern one session, each kind at most `MAX_WAITS`. */
+export interface WaitsOfSession {
+  readonly waitsFor: readonly Wait[];
+  readonly blocks: readonly Wait[];
+  readonly areTruncated: boolean;
+  readonly sources: LockReading['sources'];
+}
+
+/** Returns the waits of a user session, and the waits of others for it: the rows that an unlimited report would have. */
+export function waitsOf(id: bigint, reading: LockReading, listed: ListedSessions): WaitsOfSession {
+  const owners = new LockOwners(reading, listed);
+  const graph = new LockGraph(reading, owners);
+  const waitsFor = distinctWaits(graph, owners, (row) => row.id === id);
+  const blocks = distinctWaits(graph, owners, (row) => row.waitsFor === id);
+  return {
+    waitsFor: waitsFor.slice(0, MAX_WAITS),
+    blocks: blocks.slice(0, MAX_WAITS),
+    areTruncated: Math.max(waitsFor.length, blocks.length) > MAX_WAITS,
     sources: { ...reading.sources, metadata: metadataSource(reading, graph) },
   };
 }
@@ -136,6 +152,22 @@ function compareBlockers(one: Blocker, other: Blocker): number {
   if (one.id === null || other.id === null)
     return Number(one.id === null) - Number(other.id === null);
   return one.id < other.id ? -1 : 1;
+}
+
+/** Returns the wanted rows, one for each waiter, kind and blocker; more than `MAX_WAITS` if there are more. */
+function distinctWaits(
+  graph: LockGraph,
+  owners: LockOwners,
+  isWanted: (row: Wait) => boolean,
+): Wait[] {
+  const waits = new Map<string, Wait>();
+  for (const wait of graph.waits) {
+    if (waits.size > MAX_WAITS) break;
+    for (const row of rowsOf(wait, owners)) {
+      if (isWanted(row)) waits.set([row.id, row.kind, row.waitsFor ?? ''].join(' '), row);
+    }
+  }
+  return [...waits.values()];
 }
 
 /** Yields one row for each holder that the process list explains. */

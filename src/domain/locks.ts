@@ -62,6 +62,13 @@ export interface LockTransaction {
 /** `available`, or one sentence that says what is missing and what would help. */
 export type LockSource = 'available' | Sentence;
 
+/** The open transactions that the node showed. */
+export interface TransactionReading {
+  /** By session id, also of sessions that are listed no more; empty if the node does not show them. */
+  readonly bySession: ReadonlyMap<bigint, LockTransaction>;
+  readonly source: LockSource;
+}
+
 /** What the node showed of its locks. The parts are not of one moment, nor of the moment of a process list. */
 export interface LockReading {
   readonly rowWaits: readonly RowWait[];

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import type { Sentence, ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
-import type { LockReading } from './locks.ts';
+import type { LockReading, LockSource, TransactionReading } from './locks.ts';
 import type { Incarnation, ProcessListRow, Session } from './session.ts';
 import type { RunningStatement, StatementLook } from './statement.ts';
 
@@ -118,13 +118,24 @@ export interface ControlConnection {
   ): Promise<ReadonlyMap<bigint, ServiceError>>;
   /** Reads the statements that these listed sessions run. Throws `node_unavailable`. */
   statements(sessions: readonly Session[], deadline: Deadline): Promise<StatementLook>;
-  /** Returns the sessions, listed or not, that have a transaction; undefined if the node does not show them. Throws `node_unavailable`. */
-  transactions(deadline: Deadline): Promise<ReadonlyMap<bigint, TransactionState> | undefined>;
+  /** Returns what a listed session runs, with the whole statement; undefined if it has left. Throws `node_unavailable`. */
+  describe(session: Session, deadline: Deadline): Promise<SessionDescription | undefined>;
+  /** Returns the open transactions. Throws `node_unavailable`. */
+  transactions(deadline: Deadline): Promise<TransactionReading>;
   /**
    * Returns the locks that sessions wait for, as the node showed them at most 2 s ago. Of a kind of lock that nobody on the list waits for,
    * nothing is read. What the node does not show is missing, and `sources` says why. Throws `node_unavailable`.
    */
   locks(list: ProcessList, deadline: Deadline): Promise<LockReading>;
+}
+
+/** A session with its whole statement, as far as the node shows it. */
+export interface SessionDescription {
+  readonly session: Session;
+  /** True if the node may have cut the statement. */
+  readonly isInfoTruncated: boolean;
+  /** What the client's program reported of itself at the login, by name; or the sentence that says why the node does not show it. */
+  readonly attributes: ReadonlyMap<string, string> | Sentence;
 }
 
 /** The time limits of a KILL. */
@@ -134,9 +145,6 @@ export interface KillLimits {
   /** A KILL without an answer by then breaks the connection. */
   readonly deadline: Deadline;
 }
-
-/** The state of a session's transaction. */
-export type TransactionState = 'open' | 'rolling_back';
 
 /** The threads of a node at one moment, or some of them. */
 export interface ProcessList {
@@ -199,6 +207,17 @@ export interface ServerFacts {
   readonly cutHosts: number | undefined;
   /** True if the node is configured for mysql.rds_kill, and has no such procedure. */
   readonly lacksProcedure: boolean;
+  readonly sources: SourceFacts;
+}
+
+/** What the control account can read beside the process list: `available`, or why not and what would help. */
+export interface SourceFacts {
+  readonly transaction: LockSource;
+  readonly row: LockSource;
+  readonly metadata: LockSource;
+  readonly connectionAttributes: LockSource;
+  /** The privileges to GRANT for more of these sources, such as `SELECT ON performance_schema.threads`. */
+  readonly optionalGrants: readonly string[];
 }
 
 /** Returns true for `localhost` and the addresses of the loopback interface: traffic to them stays on the machine. */

@@ -1,11 +1,14 @@
 import { ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
 import { KillBatch } from './kill-batch.ts';
-import type { Capabilities, Node, NodeKey, NodeRegistry, Nodes } from './node.ts';
+import type { TransactionReading } from './locks.ts';
+import type { Capabilities, ControlConnection, Node, NodeKey } from './node.ts';
+import type { NodeRegistry, Nodes, ProcessList } from './node.ts';
 import { SessionLocks } from './session-locks.ts';
 import { SessionSelector, type SessionRules } from './session-snapshot.ts';
 import { sessionOf, type Session } from './session.ts';
-import { PageCache, type ListedRow } from './user-sessions.ts';
+import { readTransactions } from './transactions.ts';
+import { PageCache, type PagedSessions, type UserSessions } from './user-sessions.ts';
 import { NO_AUDIT, type Audit, type Termination, type TerminationRequest } from './termination.ts';
 
 /** A page of the user sessions of a node. */
@@ -13,6 +16,22 @@ export interface SessionPage {
   readonly sessions: readonly Session[];
   /** The number of user sessions that the node has in all. */
   readonly total: number;
+  /** The transactions of the node; undefined unless the caller asked for them. */
+  readonly transactions?: TransactionReading | undefined;
+}
+
+/** Which page of the user sessions a caller asks for. */
+export interface PageRequest {
+  readonly offset: bigint;
+  readonly limit: number;
+  readonly withTransactions?: boolean;
+}
+
+/** What a process list shows, and the connection that read it. */
+export interface Looked {
+  readonly connection: ControlConnection;
+  readonly list: ProcessList;
+  readonly sessions: UserSessions;
 }
 
 /** A page of the nodes of a project. */
@@ -87,15 +106,29 @@ export class SessionService {
    */
   async list(
     key: NodeKey,
-    { offset, limit }: { readonly offset: bigint; readonly limit: number },
+    { offset, limit, withTransactions = false }: PageRequest,
     { caller, deadline }: { readonly caller: string; readonly deadline: Deadline },
   ): Promise<SessionPage> {
     const node = this.#find(key);
-    const reader = `${node.nodeId} ${caller}`;
+    const reader = [node.nodeId, withTransactions, caller].join(' ');
     // The first page always shows the present sessions.
     const cached = offset > 0n ? this.#pages.get(reader, this.#parts.now()) : undefined;
-    const sorted = cached ?? (await this.#readSorted(node, reader, deadline));
-    return { sessions: pageOf(sorted, offset, limit).map(sessionOf), total: sorted.length };
+    const { ascending, transactions } =
+      cached ?? (await this.#readPages(node, reader, withTransactions, deadline));
+    const sessions = pageOf(ascending, offset, limit).map(sessionOf);
+    return { sessions, total: ascending.length, transactions };
+  }
+
+  /**
+   * Returns what `work` makes of a list that is read after this call.
+   * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`.
+   */
+  async look<T>(
+    key: NodeKey,
+    deadline: Deadline,
+    work: (looked: Looked) => Promise<T>,
+  ): Promise<T> {
+    return this.#look(this.#find(key), deadline, work);
   }
 
   /** Returns the state of the node's ports and of its control account. Throws `instance_not_found`, `node_not_found`, `stopping`. */
@@ -123,14 +156,26 @@ export class SessionService {
     if (this.#parts.stopping.aborted) throw new ServiceError('stopping');
   }
 
-  async #readSorted(node: Node, reader: string, deadline: Deadline): Promise<readonly ListedRow[]> {
+  #look<T>(node: Node, deadline: Deadline, work: (looked: Looked) => Promise<T>): Promise<T> {
+    return this.#parts.nodes.withConnection(node, deadline, async (connection) => {
+      const list = await connection.list(deadline);
+      return work({ connection, list, sessions: this.#selector.select(node, connection, list) });
+    });
+  }
+
+  async #readPages(
+    node: Node,
+    reader: string,
+    withTransactions: boolean,
+    deadline: Deadline,
+  ): Promise<PagedSessions> {
     const asked = this.#parts.now();
-    const list = this.#parts.nodes.withConnection(node, deadline, async (connection) =>
-      this.#selector.select(node, connection, await connection.list(deadline)),
-    );
-    const { ascending } = await list;
-    this.#pages.keep(reader, ascending, asked);
-    return ascending;
+    const listed = await this.#look(node, deadline, async ({ connection, sessions }) => ({
+      ascending: sessions.ascending,
+      transactions: withTransactions ? await readTransactions(connection, deadline) : undefined,
+    }));
+    this.#pages.keep(reader, listed, asked);
+    return listed;
   }
 }
 

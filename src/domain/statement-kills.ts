@@ -171,10 +171,10 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
       }
       if (this.#now() + STALE_MS > latest) return;
       await pause(STALE_MS);
-      const transactions = await connection.transactions(latest);
+      const { bySession, source } = await connection.transactions(latest);
       // TiDB shows no transactions.
-      if (transactions === undefined || connection.listsTheDying) return;
-      this.#inTransaction = new Set(transactions.keys());
+      if (source !== 'available' || connection.listsTheDying) return;
+      this.#inTransaction = new Set(bySession.keys());
     } catch {
       // The connection broke.
     }

@@ -1,3 +1,4 @@
+import type { TransactionReading } from './locks.ts';
 import { sessionOf, type ProcessListRow, type Session } from './session.ts';
 
 /** The pages of one reader come from one list of at most this age, in milliseconds. */
@@ -36,8 +37,15 @@ export class UserSessions {
   }
 }
 
+/** The user sessions that a reader gets pages of. */
+export interface PagedSessions {
+  readonly ascending: readonly ListedRow[];
+  /** Undefined if the reader did not ask for them. */
+  readonly transactions: TransactionReading | undefined;
+}
+
 interface Cached {
-  readonly sessions: readonly ListedRow[];
+  readonly listed: PagedSessions;
   readonly askedAt: number;
 }
 
@@ -47,19 +55,19 @@ export class PageCache {
   readonly #cached = new Map<string, Cached>();
 
   /** Returns the sessions that this reader got, if their list is at most 2 s old. */
-  get(reader: string, now: number): readonly ListedRow[] | undefined {
+  get(reader: string, now: number): PagedSessions | undefined {
     this.#forgetOld(now);
     const cached = this.#cached.get(reader);
     // A list that took long to read can be old and still stand behind newer lists.
     return cached !== undefined && now - cached.askedAt <= MAX_PAGE_AGE_MS
-      ? cached.sessions
+      ? cached.listed
       : undefined;
   }
 
   /** Keeps the sessions that a reader gets. `askedAt` is in milliseconds of `performance.now()`. */
-  keep(reader: string, sessions: readonly ListedRow[], askedAt: number): void {
+  keep(reader: string, listed: PagedSessions, askedAt: number): void {
     this.#cached.delete(reader);
-    this.#cached.set(reader, { sessions, askedAt });
+    this.#cached.set(reader, { listed, askedAt });
     this.#forgetOld(askedAt);
   }
 

@@ -66,10 +66,11 @@ export function createProcessesController(
 
   return {
     async list(req, res) {
-      const { offset = 0n, limit = 100 } = matchedData<{ offset?: bigint; limit?: number }>(req);
+      const { offset = 0n, limit = 100, with: field } = matchedData<ListQuery>(req);
       const context = requestContext(res);
       const asked = { caller: ownerOf(context), deadline: context.receivedAt + requestTimeoutMs };
-      sendSessions(res, await sessions.list(nodeKey(req.params), { offset, limit }, asked));
+      const page = { offset, limit, withTransactions: field === 'transaction' };
+      sendSessions(res, await sessions.list(nodeKey(req.params), page, asked));
     },
 
     async terminate(req, res) {
@@ -142,6 +143,12 @@ export function createProcessesController(
     const text = await idempotentResponses.once(reservations, runAndRemember, deadline);
     return text === undefined ? undefined : recall(text);
   }
+}
+
+interface ListQuery {
+  readonly offset?: bigint;
+  readonly limit?: number;
+  readonly with?: 'transaction';
 }
 
 type KillRequest = Request<PathIds, unknown, ProcessesBody>;

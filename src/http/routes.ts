@@ -10,6 +10,7 @@ import { createLocksController } from './locks-controller.ts';
 import { createNodesController } from './nodes-controller.ts';
 import { processesBody } from './processes-body.ts';
 import { createProcessesController, type RequestLimits } from './processes-controller.ts';
+import { createReadsController } from './reads-controller.ts';
 import { requestContext } from './request-context.ts';
 import type { EventLog } from './request-log.ts';
 import {
@@ -23,19 +24,14 @@ import {
   type Step,
 } from './route-steps.ts';
 import { limitCaller, type MakeCounters } from './throttle.ts';
-import {
-  extensions,
-  killReason,
-  nodeIds,
-  noQuery,
-  page,
-  projectId,
-  waitingPid,
-} from './validators.ts';
+import { extensions, killReason, nodeIds, noQuery, page } from './validators.ts';
+import { pageWithTransactions, projectId, sessionId, waitingPid } from './validators.ts';
 
 const NODES = '/v3/:project_id/nodes';
 const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';
 const PROCESSES = `${NODE}/processes`;
+const PROCESS = `${PROCESSES}/:process_id`;
+const SUMMARY = `${NODE}/summary`;
 const CAPABILITIES = `${NODE}/capabilities`;
 const LOCK_WAIT = `${NODE}/process/lock-wait`;
 const BLOCKERS = `${NODE}/blockers`;
@@ -71,15 +67,24 @@ export function addApiRoutes(
     ...extensions,
     killReason(limits.isReasonRequired),
   );
+  const reads = createReadsController(sessions, limits);
   const controller = createProcessesController(sessions, limits, log, idempotentResponses);
   const nodesController = createNodesController(sessions, limits);
   const locks = createLocksController(sessions.locks, limits);
 
   router
     .route(PROCESSES)
-    .get(...readable, chain(...mayList, validate(...page)), controller.list)
+    .get(...readable, chain(...mayList, validate(...pageWithTransactions)), controller.list)
     .delete(...readable, chain(...mayKill, requireJsonObject, validKill), controller.terminate)
     .all(methodNotAllowed);
+  router
+    .route(PROCESS)
+    .get(...readableGet, chain(...mayList, validate(sessionId, noQuery)), reads.session)
+    .all(methodOnlyGet);
+  router
+    .route(SUMMARY)
+    .get(...readableGet, chain(...mayList, validate(noQuery)), reads.summary)
+    .all(methodOnlyGet);
   router
     .route(CAPABILITIES)
     .get(...readableGet, chain(...mayList, validate(noQuery)), controller.capabilities)

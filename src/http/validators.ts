@@ -48,6 +48,23 @@ export const nodeIds: readonly Check[] = [
   ),
 ];
 
+/** Checks the id of a session in the path, and makes it a bigint. */
+export const sessionId: Check = {
+  chain: param(
+    'process_id',
+    problem(
+      'parameter_wrong',
+      'process_id must be a decimal integer from 1 to 18446744073709551615.',
+      'process_id必须为1到18446744073709551615的十进制整数。',
+    ),
+  )
+    .matches(/^[1-9]\d{0,19}$/)
+    .bail()
+    .customSanitizer(BigInt)
+    .custom((id: bigint) => id < 2n ** 64n),
+  concerns: () => true,
+};
+
 /** Checks of DELETE: `dry_run`, `scope` and the header Idempotency-Key, all optional, and no other query parameter. */
 export const extensions: readonly Check[] = [
   ofQuery(noOther(['dry_run', 'scope'])),
@@ -111,8 +128,7 @@ export function killReason(isRequired: boolean): Check {
   return isRequired ? { chain, concerns: () => true } : ofHeader('x-kill-reason', chain);
 }
 
-/** Checks of GET: an optional `offset` (bigint), an optional `limit` (number), and no other query parameter. */
-export const page: readonly Check<ProjectPathIds>[] = [
+const pageNumbers: readonly Check<ProjectPathIds>[] = [
   ofQuery(
     query(
       'limit',
@@ -143,7 +159,31 @@ export const page: readonly Check<ProjectPathIds>[] = [
       .bail()
       .customSanitizer(BigInt),
   ),
+];
+
+/** Checks of GET: an optional `offset` (bigint), an optional `limit` (number), and no other query parameter. */
+export const page: readonly Check<ProjectPathIds>[] = [
+  ...pageNumbers,
   ofQuery(noOther(['limit', 'offset'])),
+];
+
+/** Checks like those of `page`, and an optional `with`. */
+export const pageWithTransactions: readonly Check[] = [
+  ...pageNumbers,
+  ofQuery(
+    query(
+      'with',
+      problem(
+        'parameter_wrong',
+        'with must be transaction, given once.',
+        'with必须为transaction，且只能出现一次。',
+      ),
+    )
+      .optional()
+      .isString()
+      .isIn(['transaction']),
+  ),
+  ofQuery(noOther(['limit', 'offset', 'with'])),
 ];
 
 /** Checks of GET …/process/lock-wait: `pid` (bigint), and no other query parameter. */

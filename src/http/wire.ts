@@ -2,7 +2,8 @@ import type { ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { stringify } from 'lossless-json';
 import type { Audit } from '../domain/termination.ts';
-import type { Capabilities } from '../domain/node.ts';
+import type { LockSource, TransactionReading } from '../domain/locks.ts';
+import type { Capabilities, SourceFacts } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import type { SessionPage } from '../domain/session-service.ts';
 import {
@@ -63,9 +64,18 @@ export function sendOverloaded(res: ServerResponse): void {
     .end(body);
 }
 
-/** Answers GET with all eight fields of each session, none of them null. */
-export function sendSessions(res: Response, { sessions, total }: SessionPage): void {
-  sendJson(res, 200, { processes: sessions.map(sessionBody), total_count: total });
+/** Answers GET with all eight fields of each session, none of them null, and with its transaction if that was asked for. */
+export function sendSessions(res: Response, { sessions, total, transactions }: SessionPage): void {
+  const { language } = requestContext(res);
+  const bodyOf = (session: Session): object => ({
+    ...sessionBody(session),
+    ...(transactions && transactionField(transactions, session.id)),
+  });
+  sendJson(res, 200, {
+    processes: sessions.map(bodyOf),
+    total_count: total,
+    ...(transactions && sourcesField(transactions, language)),
+  });
 }
 
 /** Answers with the capabilities of a node. */
@@ -86,7 +96,20 @@ export function sendCapabilities(
     rollback_view: server?.canSeeRollbacks ?? null,
     second_opinion: server?.hasSecondOpinion ?? null,
     cut_hosts: server?.cutHosts ?? null,
+    sources: server === undefined ? null : sourcesBody(server.sources, language),
+    optional_grants: server?.sources.optionalGrants ?? null,
   });
+}
+
+function sourcesBody(sources: SourceFacts, language: Language): object {
+  const wordOf = (source: LockSource): string =>
+    source === 'available' ? source : source[language];
+  return {
+    transaction: wordOf(sources.transaction),
+    connection_attributes: wordOf(sources.connectionAttributes),
+    row: wordOf(sources.row),
+    metadata: wordOf(sources.metadata),
+  };
 }
 
 /** Throws `api_not_found` for a request that no route handles. */
@@ -131,7 +154,29 @@ export function answerError(audit: Audit): ErrorRequestHandler {
   };
 }
 
-/** Returns a session on the wire. Each key is listed, so that no future field of `Session` reaches callers by accident. */
+/** Returns the field `transaction` of a session: null if none was seen. Returns no field if the node does not show transactions. */
+export function transactionField(
+  { bySession, source }: TransactionReading,
+  id: bigint,
+): { readonly transaction?: object | null } {
+  if (source !== 'available') return {};
+  const found = bySession.get(id);
+  if (found === undefined) return { transaction: null };
+  const { state, seconds, rowsLocked, rowsModified } = found;
+  return {
+    transaction: { state, seconds, rows_locked: rowsLocked, rows_modified: rowsModified },
+  };
+}
+
+/** Returns the field `sources`, which says why transactions are missing. Returns no field if the node shows them. */
+export function sourcesField(
+  { source }: Pick<TransactionReading, 'source'>,
+  language: Language,
+): object {
+  return source === 'available' ? {} : { sources: { transaction: source[language] } };
+}
+
+/** Returns the eight fields of a session on the wire. Each key is listed, so that no future field of `Session` reaches callers by accident. */
 export function sessionBody({ id, user, host, db, command, time, state, info }: Session): object {
   return { id, user, host, db, command, time, state, info };
 }

@@ -69,6 +69,7 @@ function instrumentConnection(connection: ControlConnection, stages: Stages): Co
       timed(stages.kill, connection.killAhead(sessions, limits, onResult)),
     predictRefusals: (...kills) => connection.predictRefusals(...kills),
     statements: (sessions, deadline) => connection.statements(sessions, deadline),
+    describe: (session, deadline) => connection.describe(session, deadline),
     transactions: (deadline) => connection.transactions(deadline),
     locks: (list, deadline) => connection.locks(list, deadline),
   };

@@ -1,9 +1,9 @@
 // A DriverConnection (driver/) sends statements. A SharedControlConnection (shared-connection.ts) holds one, with its identity and its list.
 // A LeasedConnection (here) is the share of one request, behind the domain's interface ControlConnection.
 import { limitReached, withDeadline, type Deadline } from '../domain/deadline.ts';
-import type { LockReading } from '../domain/locks.ts';
+import type { LockReading, TransactionReading } from '../domain/locks.ts';
 import type { ControlConnection, KillLimits, KillResult } from '../domain/node.ts';
-import type { Node, OwnSessions, ProcessList, TransactionState } from '../domain/node.ts';
+import type { Node, OwnSessions, ProcessList, SessionDescription } from '../domain/node.ts';
 import type { Incarnation, Session } from '../domain/session.ts';
 import type { RunningStatement, StatementLook } from '../domain/statement.ts';
 import { ServiceError } from '../errors.ts';
@@ -15,19 +15,17 @@ import { isDenial, killSession, killSessionsAhead, type KillTarget } from './kil
 import type { SendLimits } from './kill.ts';
 import { OTHER_SERVER, type NodeIdentity } from './node-identity.ts';
 import type { LockTarget } from './lock-statement.ts';
-import {
-  readTransactionRows,
-  transactionStates,
-  type TransactionRow,
-} from './lock-transactions.ts';
+import { readTransactionRows, TIDB_TRANSACTIONS } from './lock-transactions.ts';
+import { transactionReading, type TransactionRows } from './lock-transactions.ts';
 import { readLocks } from './locks.ts';
 import { nodeTrouble } from './node-trouble.ts';
 import type { SharedProcessList } from './process-list.ts';
+import { readDescription } from './session-description.ts';
 import type { SharedLockReads } from './shared-lock-reads.ts';
 import { StatementReader } from './statements.ts';
 
 /** The reads of locks that requests to one node share. */
-export type LockReads = SharedLockReads<readonly TransactionRow[] | undefined, LockReading>;
+export type LockReads = SharedLockReads<TransactionRows, LockReading>;
 
 /** The parts of an open control connection. */
 export interface Opened {
@@ -132,14 +130,17 @@ export class LeasedConnection implements ControlConnection {
   }
 
   /** See ControlConnection. */
-  async transactions(
-    deadline: Deadline,
-  ): Promise<ReadonlyMap<bigint, TransactionState> | undefined> {
+  async describe(session: Session, deadline: Deadline): Promise<SessionDescription | undefined> {
+    return this.#readChecked(() => readDescription(this.#lockTarget(deadline), session));
+  }
+
+  /** See ControlConnection. */
+  async transactions(deadline: Deadline): Promise<TransactionReading> {
     if (deadline <= performance.now()) throw limitReached();
-    // TiDB keeps what is not committed in memory: there is nothing to roll back.
-    if (this.#opened.identity.flavour === 'tidb') return new Map();
-    const rows = await this.#readChecked(() => this.#transactionRows(deadline));
-    return rows && transactionStates(rows);
+    if (this.#opened.identity.flavour === 'tidb') {
+      return { bySession: new Map(), source: TIDB_TRANSACTIONS };
+    }
+    return transactionReading(await this.#readChecked(() => this.#transactionRows(deadline)));
   }
 
   /** See ControlConnection. */
@@ -155,7 +156,7 @@ export class LeasedConnection implements ControlConnection {
     );
   }
 
-  #transactionRows(deadline: Deadline): Promise<readonly TransactionRow[] | undefined> {
+  #transactionRows(deadline: Deadline): Promise<TransactionRows> {
     const { lockReads, identity } = this.#opened;
     const read = () => readTransactionRows(this.#lockTarget(deadline));
     return withDeadline(deadline, lockReads.transactions(identity.incarnation, read));

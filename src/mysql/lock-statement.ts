@@ -46,7 +46,8 @@ export async function askForLocks(
   }
 }
 
-async function ask({ connection, node, deadline }: LockTarget, sql: string): Promise<Rows> {
+/** Returns the rows. Throws `node_unavailable` past the deadline, or the driver's error. */
+export async function ask({ connection, node, deadline }: LockTarget, sql: string): Promise<Rows> {
   if (deadline <= performance.now()) throw limitReached();
   try {
     return (await connection.query(sql, node.listTimeoutMs, deadline)).rows;
@@ -73,7 +74,7 @@ const DENIALS = [
 ] as const;
 
 /** Returns the sentence for tables of which the control account may not read at least one. */
-function grantMissing(tables: readonly string[]): Exclude<LockSource, 'available'> {
+export function grantMissing(tables: readonly string[]): Exclude<LockSource, 'available'> {
   // `information_schema` needs no grant on a table.
   const grants =
     tables.length === 0
@@ -90,7 +91,8 @@ const TOO_SLOW = {
   'zh-cn': `等待的会话过多，节点未能在${LOCK_QUERY_MS}毫秒内显示。请终止最早的事务，或稍后重试。`,
 };
 
-const MISSING = {
+/** The reason if the server is too old, or of another kind. */
+export const MISSING = {
   'en-us': 'The node has no tables that show these locks. Upgrade its server.',
   'zh-cn': '节点没有显示它们的表。请升级节点的服务器。',
 };

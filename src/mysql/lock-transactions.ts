@@ -1,6 +1,7 @@
-import type { LockOwner, LockTransaction } from '../domain/locks.ts';
-import type { TransactionState } from '../domain/node.ts';
-import { askIfAllowed, type LockTarget } from './lock-statement.ts';
+import type { LockOwner, LockTransaction, TransactionReading } from '../domain/locks.ts';
+import type { Sentence } from '../errors.ts';
+import { ask, type LockTarget } from './lock-statement.ts';
+import { isServerError, serverErrorNumber } from './server-errors.ts';
 
 /** A row of `innodb_trx`. */
 export interface TransactionRow {
@@ -12,30 +13,43 @@ export interface TransactionRow {
   readonly transaction: LockTransaction;
 }
 
-/**
- * Reads the transactions of InnoDB; undefined if the account may not. The node computes the ages, because `trx_started` is in its time zone.
- * Throws as `askIfAllowed` does.
- */
-export async function readTransactionRows(
-  target: LockTarget,
-): Promise<readonly TransactionRow[] | undefined> {
-  const rows = await askIfAllowed(target, TRANSACTIONS);
-  return rows?.map(rowOf);
-}
+/** The transactions, or the sentence that says why the node does not show them. */
+export type TransactionRows = readonly TransactionRow[] | Sentence;
 
 /**
- * Returns what each session's transaction does, also of sessions that are listed no more: MySQL drops the row of a killed session at once,
- * and rolls back then. The server answers out of a copy that is up to 100 ms old, in which that may not have begun.
+ * Reads the transactions of InnoDB. The ages are compared on the node, whose time zone `trx_started` has.
+ * Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
-export function transactionStates(
-  rows: readonly TransactionRow[],
-): ReadonlyMap<bigint, TransactionState> {
+export async function readTransactionRows(target: LockTarget): Promise<TransactionRows> {
+  try {
+    return (await ask(target, TRANSACTIONS)).map(rowOf);
+  } catch (error) {
+    if (serverErrorNumber(error) === undefined) throw error;
+    return isServerError(error, 'ER_CANNOT_CONVERT_STRING') ? NOT_CONVERTIBLE : NO_TRANSACTIONS;
+  }
+}
+
+/** Returns true if the node showed its transactions. */
+export function areShown(rows: TransactionRows): rows is readonly TransactionRow[] {
+  return Array.isArray(rows);
+}
+
+/** Returns the transactions by session id, also of sessions that are listed no more: MySQL drops a killed session before its rollback. */
+export function bySession(
+  transactions: readonly TransactionRow[],
+): ReadonlyMap<bigint, LockTransaction> {
   return new Map(
-    rows.flatMap(({ owner, transaction }) => {
-      if (owner.kind !== 'session') return [];
-      return [[owner.id, transaction.state === 'ROLLING BACK' ? 'rolling_back' : 'open'] as const];
-    }),
+    transactions.flatMap(({ owner, transaction }) =>
+      owner.kind === 'session' ? [[owner.id, transaction] as const] : [],
+    ),
   );
+}
+
+/** Returns the reading of a node that answered with these rows. */
+export function transactionReading(rows: TransactionRows): TransactionReading {
+  return areShown(rows)
+    ? { bySession: bySession(rows), source: 'available' }
+    : { bySession: new Map(), source: rows };
 }
 
 const TRANSACTIONS = `SELECT trx_id, trx_mysql_thread_id, trx_state, trx_requested_lock_id,
@@ -71,3 +85,24 @@ function countOf(value: unknown): bigint {
   const text = String(value);
   return /^\d+$/.test(text) ? BigInt(text) : 0n;
 }
+
+const NO_TRANSACTIONS: Sentence = {
+  'en-us':
+    'The control account may not read information_schema.innodb_trx: GRANT PROCESS ON *.* TO the control account.',
+  'zh-cn': '控制账号无权读取information_schema.innodb_trx：请对控制账号执行GRANT PROCESS ON *.*。',
+};
+
+// MySQL 9.7 converts each running statement to utf8mb3, and fails the whole query if one has a character of four bytes (measured).
+const NOT_CONVERTIBLE: Sentence = {
+  'en-us':
+    'MySQL cannot show its transactions while one of them runs a statement with an emoji or another character of four bytes. Ask again once that statement has ended.',
+  'zh-cn':
+    '当某个事务正在执行含有表情符号或其他四字节字符的语句时，MySQL无法显示事务。请在该语句结束后重试。',
+};
+
+/** TiDB's innodb_trx is always empty. */
+export const TIDB_TRANSACTIONS: Sentence = {
+  'en-us':
+    'TiDB shows no transactions of InnoDB. See information_schema.CLUSTER_TIDB_TRX on the node.',
+  'zh-cn': 'TiDB不显示InnoDB事务。请在节点上查看information_schema.CLUSTER_TIDB_TRX。',
+};

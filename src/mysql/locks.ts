@@ -3,23 +3,25 @@ import type { LockReading, LockSource, LockTransaction } from '../domain/locks.t
 import type { ProcessListRow } from '../domain/session.ts';
 import { readInnodbLockWaits } from './innodb-lock-waits.ts';
 import type { LockTarget } from './lock-statement.ts';
-import type { TransactionRow } from './lock-transactions.ts';
+import { areShown, bySession, type TransactionRow } from './lock-transactions.ts';
+import type { TransactionRows } from './lock-transactions.ts';
 import { readMetadataLocks } from './metadata-locks.ts';
 import { readMysqlRowWaits, type RowReading } from './mysql-row-locks.ts';
 import { readTidbRowWaits } from './tidb-row-locks.ts';
 
 /**
  * Reads the locks of a node. The lock tables of a kind are read only if a transaction, or a session of the list, waits for such a lock:
- * on older servers nobody can take a lock meanwhile. `transactions` is undefined if the account may not read them.
+ * on older servers nobody can take a lock meanwhile.
  * Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
 export async function readLocks(
   target: LockTarget,
-  transactions: readonly TransactionRow[] | undefined,
+  shown: TransactionRows,
   listed: readonly ProcessListRow[],
 ): Promise<LockReading> {
   const states = new Set(listed.map(({ state }) => state ?? ''));
-  const row = await readRowWaits(target, transactions);
+  const transactions = areShown(shown) ? shown : undefined;
+  const row = await readRowWaits(target, shown);
   const waits = [...states].some(isLockWaitState);
   const metadata = waits
     ? await readMetadataLocks(target, transactions ?? [])
@@ -37,26 +39,18 @@ export async function readLocks(
 
 async function readRowWaits(
   target: LockTarget,
-  transactions: readonly TransactionRow[] | undefined,
+  transactions: TransactionRows,
 ): Promise<RowReading> {
   const none = { rowWaits: [], threadIds: new Map<bigint, bigint>() };
   const { flavour, version } = target.identity;
   if (flavour === 'tidb') return readTidbRowWaits(target);
-  if (transactions === undefined) return { ...none, source: NO_TRANSACTIONS };
+  if (!areShown(transactions)) return { ...none, source: transactions };
   const waits = transactions.some(({ requestedLockId }) => requestedLockId !== undefined);
   if (!waits) return { ...none, source: 'available' };
   const isModern = flavour === 'mysql' && version >= 800;
   return isModern
     ? readMysqlRowWaits(target, transactions)
     : readInnodbLockWaits(target, transactions);
-}
-
-function bySession(transactions: readonly TransactionRow[]): ReadonlyMap<bigint, LockTransaction> {
-  return new Map(
-    transactions.flatMap(({ owner, transaction }) =>
-      owner.kind === 'session' ? [[owner.id, transaction] as const] : [],
-    ),
-  );
 }
 
 function prepared(transactions: readonly TransactionRow[]): ReadonlyMap<string, LockTransaction> {
@@ -66,12 +60,6 @@ function prepared(transactions: readonly TransactionRow[]): ReadonlyMap<string, 
     ),
   );
 }
-
-const NO_TRANSACTIONS: LockSource = {
-  'en-us':
-    'The control account may not read information_schema.innodb_trx: GRANT PROCESS ON *.* TO the control account.',
-  'zh-cn': '控制账号无权读取information_schema.innodb_trx：请对控制账号执行GRANT PROCESS ON *.*。',
-};
 
 const FLUSHING: LockSource = {
   'en-us':

@@ -108,7 +108,8 @@ const NO_INSTRUMENT: Sentence = {
     '有会话正在等待元数据锁，但节点未显示任何锁。请在performance_schema.setup_instruments中将wait/lock/metadata/sql/mdl的ENABLED设为YES：此后获得的锁会显示。',
 };
 
-const NOT_OF_TIDB: Sentence = {
+/** TiDB has its own view of metadata locks. */
+export const NOT_OF_TIDB: Sentence = {
   'en-us': 'TiDB does not show metadata locks. See mysql.tidb_mdl_view on the node.',
   'zh-cn': 'TiDB不显示元数据锁。请在节点上查看mysql.tidb_mdl_view。',
 };

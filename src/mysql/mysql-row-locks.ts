@@ -54,7 +54,11 @@ export async function readMysqlRowWaits(
 const PAIRS = `SELECT REQUESTING_ENGINE_TRANSACTION_ID, REQUESTING_THREAD_ID, REQUESTING_ENGINE_LOCK_ID,
   BLOCKING_ENGINE_TRANSACTION_ID, BLOCKING_THREAD_ID FROM performance_schema.data_lock_waits WHERE`;
 
-const GRANTED_TABLES = ['performance_schema.data_lock_waits', 'performance_schema.data_locks'];
+/** The tables that the control account must be able to read. */
+export const GRANTED_TABLES = [
+  'performance_schema.data_lock_waits',
+  'performance_schema.data_locks',
+];
 
 function isWaiting({ requestedLockId }: TransactionRow): boolean {
   return requestedLockId !== undefined;

@@ -13,8 +13,9 @@ import { nodeTrouble } from './node-trouble.ts';
 import { ifAllowed, isServerError, serverErrorNumber } from './server-errors.ts';
 import type { KnownOfNode } from './shared-connection.ts';
 import { PerformanceSchema } from './performance-schema.ts';
+import { readSources } from './sources.ts';
 import type { DriverConnection } from './driver/driver-connection.ts';
-import { readTransactionRows } from './lock-transactions.ts';
+import { areShown, readTransactionRows } from './lock-transactions.ts';
 
 interface Seen {
   readonly trouble: Sentence | undefined;
@@ -103,9 +104,8 @@ async function look(
   const { ownId, flavour, productVersion } = identity;
   const { rows } = await readProcessList(connection, ownId, node);
   await new PerformanceSchema(connection, identity, node).addThreads(rows);
-  const hasTransactions =
-    flavour === 'tidb' ||
-    (await readTransactionRows({ connection, identity, node, deadline })) !== undefined;
+  const target = { connection, identity, node, deadline };
+  const transactions = await readTransactionRows(target);
   const missing = await missingGrants(connection, identity, node, deadline);
   return {
     flavour,
@@ -113,12 +113,13 @@ async function look(
     account: await askAccount(connection, node, deadline),
     version: productVersion,
     missingGrants: missing,
-    canSeeRollbacks: hasTransactions,
+    canSeeRollbacks: flavour === 'tidb' || areShown(transactions),
     hasSecondOpinion: await canReadThreads(connection, node, deadline),
     // Without PROCESS a list has only the control account's sessions.
     cutHosts: missing.length > 0 ? undefined : countCutHosts(rows, filterOf(node, ownId)),
     lacksProcedure:
       node.killWith === 'rds_kill' && !(await hasProcedure(connection, node, deadline)),
+    sources: await readSources(target, transactions),
   };
 }
 

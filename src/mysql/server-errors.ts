@@ -77,6 +77,8 @@ const SERVER_ERRORS = {
   ER_NO_SUCH_TABLE: { number: 1146 },
   // MariaDB: the session runs another statement.
   ER_NO_SUCH_QUERY: { number: 1957 },
+  // MySQL only.
+  ER_CANNOT_CONVERT_STRING: { number: 3854 },
 } satisfies Record<string, ServerError>;
 
 /** The server's name for an error. */

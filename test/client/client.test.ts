@@ -38,7 +38,55 @@ async function failureOf(work: Promise<unknown>): Promise<SessionControlError> {
   return error as SessionControlError;
 }
 
+describe('one session and the summary', () => {
+  it('are read with exact integers', async () => {
+    const session =
+      '"id":9007199254740993,"user":"a","host":"h:1","db":"","command":"Sleep","time":3,"state":"","info":""';
+    const detail = `{${session},"info_truncated":true,"transaction":null,"connection_attributes":{"program_name":"x"},
+      "waits_for":[{"id":9007199254740993,"waits_for":null,"kind":"row","seconds":3}],"blocks":[],"sources":{"row":"available"}}`;
+    const group = '{"user":"a","host":"h","db":"","command":"Sleep","count":2,"max_time":3}';
+    const summary = `{"total":3,"by_command":{"Sleep":3},"groups":[${group}],"other":1,"longest":[{${session}}],
+      "blocked":1,"transactions":{"open":1,"longest_seconds":12}}`;
+    api.acts = [answer(200, detail), answer(200, summary)];
+    const id = 9_007_199_254_740_993n;
+    expect(await client.show(nodeKey, id)).toMatchObject({
+      ...{ id, isInfoTruncated: true, transaction: null, areWaitsTruncated: false },
+      connectionAttributes: { program_name: 'x' },
+      waitsFor: [{ id, waitsFor: undefined, kind: 'row', seconds: 3 }],
+    });
+    expect(await client.summary(nodeKey)).toMatchObject({
+      ...{ total: 3, byCommand: { Sleep: 3 }, groups: [{ count: 2, maxTime: 3 }], other: 1 },
+      ...{ longest: [{ id }], blocked: 1, transactions: { open: 1, longestSeconds: 12 } },
+    });
+    const paths = [`${processesPath()}/${id}`, processesPath().replace('processes', 'summary')];
+    expect(api.came.map(({ url }) => url)).toEqual(paths);
+  });
+});
+
 describe('a list', () => {
+  it('has the transactions that the service shows, and why they are missing', async () => {
+    const session =
+      '"user":"a","host":"h:1","db":"","command":"Sleep","time":3,"state":"","info":""';
+    const shown = '{"state":"RUNNING","seconds":12,"rows_locked":4,"rows_modified":3}';
+    api.acts = [
+      answer(
+        200,
+        `{"processes":[{"id":1,${session},"transaction":${shown}},{"id":2,${session},"transaction":null}],"total_count":2}`,
+      ),
+      answer(200, `{"processes":[],"total_count":0,"sources":{"transaction":"Not shown."}}`),
+    ];
+    const sessions = await client.list(nodeKey, { withTransactions: true });
+    expect(sessions.map(({ transaction }) => transaction)).toEqual([
+      { state: 'RUNNING', seconds: 12, rowsLocked: 4n, rowsModified: 3n },
+      null,
+    ]);
+    const page = await client.listPage(nodeKey, { withTransactions: true });
+    expect(page.missingTransactions).toBe('Not shown.');
+    expect(api.came.map(({ url }) => url)).toEqual(
+      [0, 0].map((offset) => `${processesPath()}?limit=100&offset=${offset}&with=transaction`),
+    );
+  });
+
   it('has exact ids, and each request gets its token from the token function', async () => {
     const session = {
       user: 'a',

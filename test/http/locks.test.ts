@@ -394,8 +394,11 @@ describe('GET …/process/lock-wait', () => {
   });
 
   it.each([
-    ['en-us', 'Resource not found. The node has no user session with this id.'],
-    ['zh-cn', '资源不存在。节点上没有该ID的用户会话。'],
+    [
+      'en-us',
+      'Resource not found. The node has no user session with this id. List its sessions again.',
+    ],
+    ['zh-cn', '资源不存在。节点上没有该ID的用户会话。请重新查询会话列表。'],
   ])(
     'does not tell an internal thread from an id that nobody has, in %s',
     async (language, message) => {

@@ -10,7 +10,7 @@ import { createService, TOKEN } from '../support/service.ts';
 
 const nodes = new FakeNodes();
 // The id of the examples.
-nodes.connect({ id: '2075425' });
+const shownId = nodes.connect({ id: '2075425' });
 const { app } = createService({ registry: [fakeNode], nodes });
 const rows = Object.values(ERROR_TABLE);
 
@@ -19,7 +19,8 @@ const operations = Object.entries(openapi.paths).flatMap(([template, item]) => {
   const path = template
     .replace('{project_id}', nodeKey.projectId)
     .replace('{instance_id}', nodeKey.instanceId)
-    .replace('{node_id}', nodeKey.nodeId);
+    .replace('{node_id}', nodeKey.nodeId)
+    .replace('{process_id}', shownId.toString());
   return Object.entries(methods).map(([method, operation]) => ({
     name: `${method.toUpperCase()} ${template}`,
     method,

@@ -4,8 +4,43 @@ import type { Node } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { TcpProxy } from '../../tools/tcp-proxy.ts';
 import { processesPath } from '../support/ids.ts';
-import { asRoot, nodeOn, servers } from '../support/server.ts';
+import { asRoot, nodeOn, servers, type Server } from '../support/server.ts';
 import { createService, TOKEN } from '../support/service.ts';
+
+interface Sources {
+  readonly sources: Readonly<Record<string, unknown>>;
+  readonly optional_grants: readonly string[];
+}
+
+/** The answer for an account that has what it needs, and no optional grant. */
+function sourcesWithoutGrants({ flavour }: Server): Sources {
+  const on = (...tables: string[]): string[] =>
+    tables.map((table) => `SELECT ON performance_schema.${table}`);
+  const deniedOf = (...tables: string[]): string =>
+    `The control account may not read these locks: ${on(...tables)
+      .map((grant) => `GRANT ${grant}`)
+      .join(', ')} TO the control account.`;
+  const more = on('metadata_locks', 'threads', 'session_connect_attrs');
+  if (flavour === 'mysql') {
+    return {
+      sources: {
+        transaction: 'available',
+        row: deniedOf('data_lock_waits', 'data_locks'),
+        metadata: deniedOf('metadata_locks', 'threads'),
+        connection_attributes: deniedOf('session_connect_attrs'),
+      },
+      optional_grants: [...on('data_lock_waits', 'data_locks'), ...more],
+    };
+  }
+  const off = expect.stringMatching(/performance schema is off/) as unknown;
+  return {
+    sources: {
+      ...{ transaction: 'available', row: 'available' },
+      ...{ metadata: off, connection_attributes: off },
+    },
+    optional_grants: more,
+  };
+}
 
 describe.each(servers)('the capabilities of $flavour $version', (server) => {
   const poor = { user: `${server.control.user}_p`, password: 'x' };
@@ -38,6 +73,27 @@ describe.each(servers)('the capabilities of $flavour $version', (server) => {
       rollback_view: true,
       second_opinion: false,
       cut_hosts: 0,
+      ...sourcesWithoutGrants(server),
+    });
+  });
+
+  it('is told for one that may read every source, once it has the optional grants', async () => {
+    const { optional_grants: grants } = sourcesWithoutGrants(server);
+    const change = (verb: 'GRANT' | 'REVOKE', to: 'TO' | 'FROM'): Promise<void> =>
+      asRoot(server, async (root) => {
+        for (const grant of grants) {
+          await root.query(`${verb} ${grant} ${to} '${server.control.user}'@'%'`);
+        }
+      });
+    await change('GRANT', 'TO');
+    const { sources, optional_grants: left } = (await ask()) as Sources;
+    await change('REVOKE', 'FROM');
+    expect(left).toEqual([]);
+    const off = expect.stringMatching(/performance schema is off/) as unknown;
+    const ofSchema = server.flavour === 'mysql' ? 'available' : off;
+    expect(sources).toEqual({
+      ...{ transaction: 'available', row: 'available' },
+      ...{ metadata: ofSchema, connection_attributes: ofSchema },
     });
   });
 
@@ -97,6 +153,8 @@ describe.each(servers)('the capabilities of $flavour $version', (server) => {
       rollback_view: null,
       second_opinion: null,
       cut_hosts: null,
+      sources: null,
+      optional_grants: null,
     });
     expect(await ask({ password: 'wrong' })).toMatchObject({
       reachable: false,

@@ -73,6 +73,12 @@ describe.each(servers)('check on $flavour $version', (server) => {
         rollback_view: true,
         second_opinion: false,
         cut_hosts: 0,
+        optional_grants: [
+          ...(server.flavour === 'mysql' ? ['data_lock_waits', 'data_locks'] : []),
+          ...['metadata_locks', 'threads', 'session_connect_attrs'],
+        ].map(
+          (table) => `GRANT SELECT ON performance_schema.${table} TO '${server.control.user}'@'%';`,
+        ),
         troubles: [],
       },
     ]);
@@ -97,6 +103,7 @@ describe.each(servers)('check on $flavour $version', (server) => {
         rollback_view: null,
         second_opinion: null,
         cut_hosts: null,
+        optional_grants: null,
         troubles: [
           `The main port, ${server.host}:9: The node cannot be reached. (connect ECONNREFUSED ${server.host}:9)`,
         ],

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import type { ControlConnection, Nodes } from '../../src/domain/node.ts';
+import type { TransactionReading } from '../../src/domain/locks.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { changedConnection } from '../support/changed-connection.ts';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
@@ -11,16 +12,16 @@ import { until } from '../support/until.ts';
 
 describe.each(servers)('a kill on $flavour $version that waits', (server) => {
   /** The result of each query for the node's transactions. */
-  const seen: (ReadonlyMap<bigint, string> | undefined)[] = [];
+  const seen: TransactionReading[] = [];
   const mysql = new MysqlNodes();
   const nodes: Nodes = {
     probe: (node, deadline) => mysql.probe(node, deadline),
     withConnection: (node, deadline, work) =>
       mysql.withConnection(node, deadline, (connection) => {
         const transactions: ControlConnection['transactions'] = async (latest) => {
-          const ids = await connection.transactions(latest);
-          seen.push(ids);
-          return ids;
+          const found = await connection.transactions(latest);
+          seen.push(found);
+          return found;
         };
         return work(changedConnection(connection, { transactions }));
       }),
@@ -75,7 +76,9 @@ describe.each(servers)('a kill on $flavour $version that waits', (server) => {
     const outcomes = await kill([session.id], 'wait=30, return=representation');
 
     expect([...outcomes.values()]).toEqual(['gone']);
-    expect(seen.some((states) => states?.get(session.id) === 'rolling_back')).toBe(true);
+    expect(seen.some((found) => found.bySession.get(session.id)?.state === 'ROLLING BACK')).toBe(
+      true,
+    );
     const [rows] = await (
       await open()
     ).connection.query(`SELECT COUNT(*) AS n FROM ${table} LOCK IN SHARE MODE`);

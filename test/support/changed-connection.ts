@@ -14,6 +14,7 @@ export function changedConnection(
     killAhead: (...kills) => connection.killAhead(...kills),
     predictRefusals: (...kills) => connection.predictRefusals(...kills),
     statements: (...statements) => connection.statements(...statements),
+    describe: (session, deadline) => connection.describe(session, deadline),
     transactions: (deadline) => connection.transactions(deadline),
     locks: (list, deadline) => connection.locks(list, deadline),
     ...changes,

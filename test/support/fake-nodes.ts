@@ -1,5 +1,5 @@
 import { limitReached, type Deadline } from '../../src/domain/deadline.ts';
-import type { LockReading } from '../../src/domain/locks.ts';
+import type { LockReading, LockTransaction, TransactionReading } from '../../src/domain/locks.ts';
 import type {
   Capabilities,
   ControlConnection,
@@ -7,6 +7,7 @@ import type {
   KillResult,
   Node,
   Nodes,
+  SessionDescription,
 } from '../../src/domain/node.ts';
 import type { ProcessListRow, Session } from '../../src/domain/session.ts';
 import type { RunningStatement } from '../../src/domain/statement.ts';
@@ -51,6 +52,18 @@ export class FakeNodes implements Nodes {
   /** Sessions that ignore their first KILL, as a MariaDB session in SLEEP can. */
   readonly asleep = new Set<bigint>();
   canShowRollbacks = true;
+  /** Called before each description, with the id of its session. */
+  beforeDescription: (id: bigint) => void = () => undefined;
+  /** The reads beside the lists, in their order. */
+  readonly reads: string[] = [];
+  /** What a description has beside the listed session. */
+  description: Partial<SessionDescription> & Pick<SessionDescription, 'attributes'> = {
+    attributes: new Map(),
+  };
+  /** Called before each read of the transactions: it may throw. */
+  beforeTransactions: () => void = () => undefined;
+  /** The open transactions, by session id. */
+  readonly openTransactions = new Map<bigint, LockTransaction>();
   lockReading: LockReading = {
     rowWaits: [],
     metadataLocks: [],
@@ -137,6 +150,10 @@ export class FakeNodes implements Nodes {
       hasSecondOpinion: false,
       cutHosts: 0,
       lacksProcedure: false,
+      sources: {
+        ...({ transaction: 'available', row: 'available', metadata: 'available' } as const),
+        ...{ connectionAttributes: 'available' as const, optionalGrants: [] },
+      },
     };
     const rest = {
       admin: 'none' as const,
@@ -238,17 +255,42 @@ export class FakeNodes implements Nodes {
         const running = new Map(sessions.flatMap(({ id: session }) => this.#statementOf(session)));
         return Promise.resolve({ askedAt, answeredAt: askedAt, running });
       },
-      transactions: (deadline) => {
+      describe: (session, deadline) => {
+        this.reads.push('describe');
+        this.beforeDescription(session.id);
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
-        const states = [...this.rollingBack].map((victim) => [victim, 'rolling_back'] as const);
-        return Promise.resolve(this.canShowRollbacks ? new Map(states) : undefined);
+        if (!this.has(session.id)) return Promise.resolve(undefined);
+        return Promise.resolve({ session, isInfoTruncated: false, ...this.description });
+      },
+      transactions: (deadline) => {
+        this.reads.push('transactions');
+        if (this.clock() >= deadline) return Promise.reject(limitReached());
+        if (isGone()) return Promise.reject(lost());
+        return new Promise((resolve) => {
+          resolve(this.#transactions());
+        });
       },
       locks: (_list, deadline) => {
+        this.reads.push('locks');
         if (this.clock() >= deadline) return Promise.reject(limitReached());
         if (isGone()) return Promise.reject(lost());
         return Promise.resolve(this.lockReading);
       },
+    };
+  }
+
+  #transactions(): TransactionReading {
+    this.beforeTransactions();
+    if (!this.canShowRollbacks) return { bySession: new Map(), source: notShown };
+    const rollback: LockTransaction = {
+      ...{ state: 'ROLLING BACK', seconds: 1n, rowsLocked: 1n, rowsModified: 1n },
+      waitSeconds: undefined,
+    };
+    const rollbacks = [...this.rollingBack].map((id) => [id, rollback] as const);
+    return {
+      bySession: new Map([...this.openTransactions, ...rollbacks]),
+      source: 'available',
     };
   }
 
@@ -301,6 +343,11 @@ function lost(): ServiceError {
     'zh-cn': '与节点的连接已断开。',
   });
 }
+
+const notShown = {
+  'en-us': 'The node does not show transactions.',
+  'zh-cn': '节点不显示事务。',
+};
 
 function isProtected(): ServiceError {
   return new ServiceError('node_unavailable', {

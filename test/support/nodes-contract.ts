@@ -191,6 +191,7 @@ export function nodesContract(stage: () => Stage): void {
         expect([unsent, reported]).toEqual([[session], []]);
       }
       await expect(connection.list(past)).rejects.toMatchObject(late);
+      await expect(connection.describe(session, past)).rejects.toMatchObject(late);
       await expect(connection.transactions(past)).rejects.toMatchObject(late);
       await expect(connection.locks({ rows: [], askedAt: 0 }, past)).rejects.toMatchObject(late);
       await expect(connection.predictRefusals([session], past)).rejects.toMatchObject(late);
