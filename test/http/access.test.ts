@@ -55,6 +55,10 @@ interface Route {
 
 const ROUTES: readonly Route[] = [
   { method: 'GET' },
+  { method: 'GET', call: 'processes?with=transaction' },
+  { method: 'GET', call: `processes/${nodes.connect()}` },
+  { method: 'GET', call: 'summary' },
+  { method: 'GET', call: 'capabilities' },
   { method: 'GET', call: 'blockers' },
   { method: 'GET', call: `process/lock-wait?pid=${nodes.connect()}` },
   { method: 'HEAD' },
@@ -165,9 +169,28 @@ describe.each(CALLS)('%s %s', (_method, call, route) => {
         if (route.method !== 'HEAD') {
           expect((res.body as { error_code?: string }).error_code).toBe(code);
         }
-        expect(nodes.connections - before).toBe(status === 200 ? 1 : 0);
+        // A probe opens connections of its own.
+        const connections = call === 'capabilities' ? 0 : 1;
+        expect(nodes.connections - before).toBe(status === 200 ? connections : 0);
       },
     );
+  });
+});
+
+describe.each(Object.entries(CREDENTIALS))('GET …/nodes with %s', (_kind, prove) => {
+  it.each([
+    ['its own project', nodeKey.projectId, true, 200, undefined],
+    ['another project', OTHER_PROJECT, true, 403, 'DBS.200044'],
+    ['an action that was not granted', nodeKey.projectId, false, 403, 'DBS.200010'],
+  ])('gets the right status for %s', async (_what, projectId, isAllowed, status, code) => {
+    const path = `/v3/${projectId}/nodes`;
+    const res = await send({ method: 'GET' }, path, prove({ method: 'GET' }, path, isAllowed));
+    const { error_code: errorCode, nodes: shown } = res.body as {
+      error_code?: string;
+      nodes?: object[];
+    };
+    expect([res.status, errorCode]).toEqual([status, code]);
+    expect(shown?.length).toBe(status === 200 ? 2 : undefined);
   });
 });
 
