@@ -81,8 +81,8 @@ export function grantMissing(tables: readonly string[]): Exclude<LockSource, 'av
       ? 'GRANT PROCESS ON *.*'
       : tables.map((table) => `GRANT SELECT ON ${table}`).join(', ');
   return {
-    'en-us': `The control account may not read these locks: ${grants} TO the control account.`,
-    'zh-cn': `控制账号无权读取：请对控制账号执行${grants}。`,
+    'en-us': `The control account lacks a privilege: ${grants} TO the control account.`,
+    'zh-cn': `控制账号缺少权限：请对控制账号执行${grants}。`,
   };
 }
 
@@ -93,6 +93,6 @@ const TOO_SLOW = {
 
 /** The reason if the server is too old, or of another kind. */
 export const MISSING = {
-  'en-us': 'The node has no tables that show these locks. Upgrade its server.',
-  'zh-cn': '节点没有显示它们的表。请升级节点的服务器。',
+  'en-us': 'The server of the node lacks the tables. Upgrade the server.',
+  'zh-cn': '节点的服务器缺少所需的表。请升级服务器。',
 };

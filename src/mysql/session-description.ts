@@ -80,8 +80,9 @@ async function readAttributes(
     `SELECT ATTR_NAME, ATTR_VALUE FROM performance_schema.session_connect_attrs WHERE PROCESSLIST_ID = ${id.toString()} ORDER BY ORDINAL_POSITION`,
     ['performance_schema.session_connect_attrs'],
   );
+  const isMissing = !Array.isArray(rows) || rows.length === 0;
+  if (isMissing && String((await ask(target, IS_ON))[0]?.[0]) === '0') return IS_OFF;
   if (!Array.isArray(rows)) return rows as Sentence;
-  if (rows.length === 0 && String((await ask(target, IS_ON))[0]?.[0]) === '0') return IS_OFF;
   return new Map(
     (rows as unknown[][]).map(([name, value]) => [textOf(name), textOf(value)] as const),
   );
@@ -92,9 +93,8 @@ const IS_ON = 'SELECT @@performance_schema';
 /** Without the performance schema its tables are empty. */
 export const IS_OFF: Sentence = {
   'en-us':
-    'The node does not show them, because its performance schema is off. Set performance_schema = ON in its configuration, and restart it.',
-  'zh-cn':
-    '节点的performance schema已关闭，因此不显示。请在其配置中设置performance_schema = ON并重启节点。',
+    'The performance schema of the node is off. Set performance_schema = ON in the configuration of the node, and restart it.',
+  'zh-cn': '节点的performance schema已关闭。请在其配置中设置performance_schema = ON并重启节点。',
 };
 
 function textOf(value: unknown): string {

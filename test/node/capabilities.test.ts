@@ -17,7 +17,7 @@ function sourcesWithoutGrants({ flavour }: Server): Sources {
   const on = (...tables: string[]): string[] =>
     tables.map((table) => `SELECT ON performance_schema.${table}`);
   const deniedOf = (...tables: string[]): string =>
-    `The control account may not read these locks: ${on(...tables)
+    `The control account lacks a privilege: ${on(...tables)
       .map((grant) => `GRANT ${grant}`)
       .join(', ')} TO the control account.`;
   const more = on('metadata_locks', 'threads', 'session_connect_attrs');
@@ -32,7 +32,7 @@ function sourcesWithoutGrants({ flavour }: Server): Sources {
       optional_grants: [...on('data_lock_waits', 'data_locks'), ...more],
     };
   }
-  const off = expect.stringMatching(/performance schema is off/) as unknown;
+  const off = expect.stringMatching(/performance schema of the node is off/) as unknown;
   return {
     sources: {
       ...{ transaction: 'available', row: 'available' },
@@ -89,7 +89,7 @@ describe.each(servers)('the capabilities of $flavour $version', (server) => {
     const { sources, optional_grants: left } = (await ask()) as Sources;
     await change('REVOKE', 'FROM');
     expect(left).toEqual([]);
-    const off = expect.stringMatching(/performance schema is off/) as unknown;
+    const off = expect.stringMatching(/performance schema of the node is off/) as unknown;
     const ofSchema = server.flavour === 'mysql' ? 'available' : off;
     expect(sources).toEqual({
       ...{ transaction: 'available', row: 'available' },

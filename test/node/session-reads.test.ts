@@ -65,8 +65,11 @@ describe.each(servers)('what $flavour $version shows of sessions', (server) => {
       const { blocks } = (await read(service, `processes/${holder.id}`)).body;
       expect(blocks).toMatchObject([{ id: waiter.id, waits_for: holder.id }]);
     }
+    // A GRANT would not help where the performance schema is off.
     expect((body['sources'] as Fields)['connection_attributes']).toMatch(
-      /GRANT SELECT ON performance_schema\.session_connect_attrs/,
+      server.flavour === 'mysql'
+        ? /GRANT SELECT ON performance_schema\.session_connect_attrs/
+        : /performance_schema = ON/,
     );
     await stage.close();
   });
