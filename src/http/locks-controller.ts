@@ -1,14 +1,14 @@
 import type { RequestHandler } from 'express';
 import { matchedData } from 'express-validator';
 import type { Blocker, Wait } from '../domain/lock-report.ts';
-import type { LockSource, LockTransaction } from '../domain/locks.ts';
+import type { LockSource } from '../domain/locks.ts';
 import type { LockCause, SessionLocks } from '../domain/session-locks.ts';
 import type { Language } from '../errors.ts';
 import type { RequestLimits } from './processes-controller.ts';
 import { requestContext } from './request-context.ts';
 import type { PathIds } from './route-steps.ts';
 import { nodeKey } from './validators.ts';
-import { sendJson, sessionBody } from './wire.ts';
+import { sendJson, sessionBody, transactionBody } from './wire.ts';
 
 /** The handlers of a node's locks. Each runs once everything about its request is valid. */
 export interface LocksController {
@@ -60,18 +60,14 @@ function blockerBody(blocker: Blocker, hasTransactions: boolean): object {
   };
 }
 
-function transactionBody(transaction: LockTransaction | undefined): object | null {
-  if (transaction === undefined) return null;
-  const { state, seconds, rowsLocked, rowsModified } = transaction;
-  return { state, seconds, rows_locked: rowsLocked, rows_modified: rowsModified };
-}
-
-function waitBody(wait: Wait): object {
+/** Returns a row of `waits`. A field that the node does not show is missing. */
+export function waitBody(wait: Wait): object {
   const { id, waitsFor, kind, seconds, db, table, index, mode, data, name } = wait;
   return { id, waits_for: waitsFor, kind, seconds, db, table, index, mode, data, name };
 }
 
-function sourceBody(source: LockSource, language: Language): string {
+/** Returns `available`, or the reason in the caller's language. */
+export function sourceBody(source: LockSource, language: Language): string {
   return source === 'available' ? source : source[language];
 }
 

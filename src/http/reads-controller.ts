@@ -1,10 +1,9 @@
 import type { RequestHandler, Response } from 'express';
 import { matchedData } from 'express-validator';
-import type { Wait } from '../domain/lock-report.ts';
 import { readDetail, type SessionDetail } from '../domain/session-detail.ts';
 import { readSummary, type SessionSummary } from '../domain/session-summary.ts';
 import type { SessionService } from '../domain/session-service.ts';
-import type { Sentence } from '../errors.ts';
+import { sourceBody, waitBody } from './locks-controller.ts';
 import type { RequestLimits } from './processes-controller.ts';
 import { requestContext } from './request-context.ts';
 import type { PathIds } from './route-steps.ts';
@@ -60,8 +59,6 @@ function sendSummary(res: Response, summary: SessionSummary): void {
 function sendDetail(res: Response, detail: SessionDetail): void {
   const { session, isInfoTruncated, attributes, transactions, sources } = detail;
   const { language } = requestContext(res);
-  const wordOf = (source: 'available' | Sentence): string =>
-    source === 'available' ? source : source[language];
   const missing = 'en-us' in attributes ? attributes : undefined;
   const shown = 'en-us' in attributes ? undefined : Object.fromEntries(attributes);
   sendJson(res, 200, {
@@ -73,26 +70,10 @@ function sendDetail(res: Response, detail: SessionDetail): void {
     blocks: detail.blocks.map(waitBody),
     ...(detail.areTruncated && { truncated: true }),
     sources: {
-      transaction: wordOf(transactions.source),
-      connection_attributes: wordOf(missing ?? 'available'),
-      row: wordOf(sources.row),
-      metadata: wordOf(sources.metadata),
+      transaction: sourceBody(transactions.source, language),
+      connection_attributes: sourceBody(missing ?? 'available', language),
+      row: sourceBody(sources.row, language),
+      metadata: sourceBody(sources.metadata, language),
     },
   });
-}
-
-/** Returns a row of `waits`. A field that the node does not show is missing. */
-function waitBody({
-  id,
-  waitsFor,
-  kind,
-  seconds,
-  db,
-  table,
-  index,
-  mode,
-  data,
-  name,
-}: Wait): object {
-  return { id, waits_for: waitsFor, kind, seconds, db, table, index, mode, data, name };
 }

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { stringify } from 'lossless-json';
 import type { Audit } from '../domain/termination.ts';
-import type { LockSource, TransactionReading } from '../domain/locks.ts';
+import type { LockSource, LockTransaction, TransactionReading } from '../domain/locks.ts';
 import type { Capabilities, SourceFacts } from '../domain/node.ts';
 import type { Session } from '../domain/session.ts';
 import type { SessionPage } from '../domain/session-service.ts';
@@ -160,12 +160,14 @@ export function transactionField(
   id: bigint,
 ): { readonly transaction?: object | null } {
   if (source !== 'available') return {};
-  const found = bySession.get(id);
-  if (found === undefined) return { transaction: null };
-  const { state, seconds, rowsLocked, rowsModified } = found;
-  return {
-    transaction: { state, seconds, rows_locked: rowsLocked, rows_modified: rowsModified },
-  };
+  return { transaction: transactionBody(bySession.get(id)) };
+}
+
+/** Returns a transaction; null for none. */
+export function transactionBody(transaction: LockTransaction | undefined): object | null {
+  if (transaction === undefined) return null;
+  const { state, seconds, rowsLocked, rowsModified } = transaction;
+  return { state, seconds, rows_locked: rowsLocked, rows_modified: rowsModified };
 }
 
 /** Returns the field `sources`, which says why transactions are missing. Returns no field if the node shows them. */
