@@ -6,8 +6,11 @@ import { liveIds, nodeOn, servers } from '../support/server.ts';
 import { createService, type Answer } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-const NODE_LIMIT_MS = 400;
-const REQUEST_LIMIT_MS = 1500;
+/** The limits where a test waits until they are reached. */
+const SHORT = { nodeMs: 400, requestMs: 1500 };
+/** The limits where no test reaches them, also on a busy machine. */
+const LONG = { nodeMs: 10_000, requestMs: 30_000 };
+type Limits = typeof SHORT;
 /** The time that an answer may take beyond the limit. */
 const GRACE_MS = 100;
 
@@ -109,13 +112,9 @@ describe.each(servers)('a fault between the service and $flavour $version:', (se
   afterAll(() => {
     bystander.close();
   });
-  beforeEach(async () => {
-    proxy = await TcpProxy.start(server.host, server.port);
-    nodes = new MysqlNodes();
-  });
+  beforeEach(startProxy);
   afterEach(async () => {
-    nodes.close();
-    await proxy.close();
+    await closeProxy();
     for (const session of opened.splice(0)) session.close();
   });
 
@@ -123,20 +122,20 @@ describe.each(servers)('a fault between the service and $flavour $version:', (se
     '$fault at $phase has the result $result (warm connection: $isWarm)',
     async (row) => {
       const ids = await open(3);
-      const hit = FAULTS[row.fault] ?? { fault: { kind: 'cut' } };
-      const plan = (): void => PHASES[row.phase]?.(proxy, hit, `KILL CONNECTION ${String(ids[1])}`);
-      if (row.phase !== 'idle') plan();
-      if (row.isWarm) await nodes.warm([node()]);
-      expect(proxy.open).toBe(row.isWarm ? 1 : 0);
-      if (row.phase === 'idle') plan();
-
-      const answer = await killInTime(ids);
-
+      let limits = row.result.includes('silent') ? SHORT : LONG;
+      let answer = await killWith(row, ids, limits);
+      // A busy machine can reach a short limit before the phase. Then nothing was killed.
+      while (proxy.struck === 0 && limits.nodeMs < LONG.nodeMs) {
+        limits = { nodeMs: limits.nodeMs * 3, requestMs: limits.requestMs * 3 };
+        await closeProxy();
+        await startProxy();
+        answer = await killWith(row, ids, limits);
+      }
       expect(proxy.struck).toBe(1);
       // Deliver the bytes that the fault held back.
       proxy.heal({ flush: true });
       await expectCorrectOutcomes(answer, ids);
-      expect([answer.status, answer.body]).toEqual(expectedAnswer(row.result, ids));
+      expect([answer.status, answer.body]).toEqual(expectedAnswer(row.result, ids, limits));
     },
   );
 
@@ -152,7 +151,7 @@ describe.each(servers)('a fault between the service and $flavour $version:', (se
     // The service sends a KILL for each of a few sessions one at a time.
     const ids = await open(8);
     await until('a connection is there', async () => {
-      await nodes.warm([node()]);
+      await nodes.warm([node(SHORT)]);
       return proxy.open > 0;
     });
     // The delay applies to new connections, too: after a timeout, the service would otherwise end the rest at once.
@@ -163,28 +162,53 @@ describe.each(servers)('a fault between the service and $flavour $version:', (se
     await expectCorrectOutcomes(answer, ids);
   });
 
+  async function startProxy(): Promise<void> {
+    proxy = await TcpProxy.start(server.host, server.port);
+    nodes = new MysqlNodes();
+  }
+
+  async function closeProxy(): Promise<void> {
+    nodes.close();
+    await proxy.close();
+  }
+
+  /** Sends a kill of these sessions, with the fault in its way. */
+  async function killWith(
+    row: (typeof CASES)[number],
+    ids: readonly bigint[],
+    limits: Limits,
+  ): Promise<Answer> {
+    const hit = FAULTS[row.fault] ?? { fault: { kind: 'cut' } };
+    const plan = (): void => PHASES[row.phase]?.(proxy, hit, `KILL CONNECTION ${String(ids[1])}`);
+    if (row.phase !== 'idle') plan();
+    if (row.isWarm) await nodes.warm([node(limits)]);
+    expect(proxy.open).toBe(row.isWarm ? 1 : 0);
+    if (row.phase === 'idle') plan();
+    return killInTime(ids, limits);
+  }
+
   async function open(count: number): Promise<bigint[]> {
     opened.push(...(await Promise.all(Array.from({ length: count }, () => openSession(server)))));
     return opened.map(({ id }) => id);
   }
 
-  function node() {
+  function node(limits: Limits) {
     return nodeOn(server, {
       host: '127.0.0.1',
       port: proxy.port,
       // The proxy can find a text only without TLS.
       tls: 'disabled',
-      connectTimeoutMs: NODE_LIMIT_MS,
-      listTimeoutMs: NODE_LIMIT_MS,
-      killTimeoutMs: NODE_LIMIT_MS,
+      connectTimeoutMs: limits.nodeMs,
+      listTimeoutMs: limits.nodeMs,
+      killTimeoutMs: limits.nodeMs,
     });
   }
 
-  async function killInTime(ids: readonly bigint[]): Promise<Answer> {
-    const requestTimeoutMs = REQUEST_LIMIT_MS;
-    const service = createService({ registry: [node()], nodes, requestTimeoutMs });
+  async function killInTime(ids: readonly bigint[], limits = SHORT): Promise<Answer> {
+    const requestTimeoutMs = limits.requestMs;
+    const service = createService({ registry: [node(limits)], nodes, requestTimeoutMs });
     const { result, ms } = await timed(() => service.kill(ids));
-    expect(ms).toBeLessThan(REQUEST_LIMIT_MS + GRACE_MS);
+    expect(ms).toBeLessThan(requestTimeoutMs + GRACE_MS);
     return result;
   }
 
@@ -207,13 +231,17 @@ describe.each(servers)('a fault between the service and $flavour $version:', (se
 });
 
 /** Returns the status and the whole body for a cell of the table. */
-function expectedAnswer(cell: string, [first, second, third]: readonly bigint[]): [number, object] {
+function expectedAnswer(
+  cell: string,
+  [first, second, third]: readonly bigint[],
+  { nodeMs }: Limits,
+): [number, object] {
   const [why, isSecond] = cell.split('-').reverse();
   const done = { processes_killed: [first, third], processes_not_found: [] };
   if (why === 'all') return [200, { ...done, processes_killed: [first, second, third] }];
   const sentence =
     why === 'silent'
-      ? `The node did not answer within ${NODE_LIMIT_MS} ms.`
+      ? `The node did not answer within ${nodeMs} ms.`
       : 'The connection to the node was lost.';
   const error = { error_code: 'DBS.200005', error_msg: `Server failure. ${sentence}` };
   if (isSecond === undefined) return [500, error];
