@@ -5,7 +5,7 @@ import { logCount, type EventLog } from './request-log.ts';
 import { sendOverloaded } from './wire.ts';
 
 const LONGEST_WAIT_MS = 1000;
-/** The most requests that wait: half of the 8,192 connections can have one. Further requests are refused at once. */
+/** The most requests that wait for a place: half of the default limit of 8,192 connections. Further requests are refused at once. */
 const MAX_WAITING = 4096;
 /** The interval at which waiting requests are admitted or refused. */
 const REBALANCE_MS = 50;
@@ -26,17 +26,17 @@ export interface Admission {
   readonly most: number;
   /** The usual limit on requests in progress. Beyond it, requests wait. */
   readonly places: number;
-  /** The limit while the processor is busy: more requests at once would slow all of them. */
+  /** The limit while the processor is busy: more concurrent requests would slow all of them. */
   readonly mostWhenBusy: number;
   readonly requestTimeoutMs: number;
   readonly log: EventLog;
 }
 
 /**
- * Returns a listener that admits as many requests at once as keep the processor busy. Other requests wait at most one second for a place.
- * A request that gets no place is refused with 503, before Express, which costs less. The wait slows down clients that retry.
- * A request takes no place while its client is slow to send it or to read the response. A client that takes longer than `requestTimeoutMs`
- * to read the response is disconnected.
+ * Returns a listener that admits as many concurrent requests as keep the processor busy. Other requests wait at most one second for a
+ * place. A request that gets no place is refused with 503. The refusal bypasses Express, which would cost more time. The wait slows down
+ * clients that retry. A request takes no place while its client is slow to send it or to read the response. A client that takes longer
+ * than `requestTimeoutMs` to read the response is disconnected.
  */
 export function limitConcurrency(
   app: RequestListener,
@@ -44,7 +44,10 @@ export function limitConcurrency(
 ): RequestListener {
   const longestWaitMs = Math.min(LONGEST_WAIT_MS, requestTimeoutMs / 2);
   const inProgress = new Set<ServerResponse>();
-  /** Responses without a place, each with the time when that began: to probes, and to clients that still send or read. */
+  /**
+   * Responses that take no place, each with the time when it was added here: responses to probes, and to clients that still send the
+   * request or read the response.
+   */
   const idle = new Map<ServerResponse, number>();
   const waiting = new Set<ServerResponse>();
   const countRefusal = logCount(log, 'requests refused');

@@ -7,7 +7,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Returns a handler that reads the body as raw bytes of any media type: a signature covers these bytes. Throws `body_too_large` as soon as
- * the body exceeds `maxBytes`. A client that asks before it sends (RFC 9110 section 10.1.1) gets no 100 (Continue) for a body that is too large.
+ * the body exceeds `maxBytes`. A client that sends `Expect: 100-continue` (RFC 9110 section 10.1.1) gets no 100 if its Content-Length
+ * is too large.
  */
 export function readBody(maxBytes: number): RequestHandler {
   return (req, res, next) => {

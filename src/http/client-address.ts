@@ -8,7 +8,10 @@ const MAX_PROXIES = 100;
 /** Returns true if the proxy with this address is trusted. `distance` is the number of proxies between that proxy and the service. */
 export type TrustsProxy = (address: string, distance: number) => boolean;
 
-/** Returns the address of the client: the nearest address that belongs to no trusted proxy. Stops before a text that is not an address. */
+/**
+ * Returns the address of the client: the nearest address that belongs to no trusted proxy. Reads `X-Forwarded-For` from its end, and stops
+ * at a text that is not an address.
+ */
 export function clientAddress(req: IncomingMessage, trusts: TrustsProxy): string {
   let address = peerAddress(req.socket);
   const forwarded = String(req.headers['x-forwarded-for'] ?? '');

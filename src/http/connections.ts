@@ -4,7 +4,7 @@ import type { Response } from 'express';
 import { networkOf, peerAddress } from './client-address.ts';
 import type { RequestContext } from './request-context.ts';
 
-/** The most connections that may be open at once. */
+/** The limits on concurrent connections. */
 export interface ConnectionBounds {
   readonly all: number;
   /** The limit of one IPv4 address, or of one /56 of IPv6. */
@@ -13,7 +13,7 @@ export interface ConnectionBounds {
 
 /**
  * Bounds the connections of a server. Beyond a bound, a new connection replaces the oldest connection that has not sent a whole request. If
- * there is none, it replaces the oldest connection without a caller, then the oldest connection with a caller. A connection with a whole,
+ * there is none, the new connection replaces the oldest one without a caller, or else one with a caller. A connection with a whole,
  * unanswered request is never replaced. If every connection has one, the new connection is closed. Emits `drop` on the server for each
  * connection that this function closes. Returns the sockets of all connections.
  */
@@ -114,7 +114,7 @@ class Connection {
   }
 }
 
-/** Connections that share a bound, in three kinds, each in order of arrival. */
+/** Connections that share a bound, in three kinds: without a whole request, without a caller, and with a caller. */
 class Group {
   readonly #most: number;
   readonly #silent = new Set<Connection>();
@@ -167,7 +167,7 @@ class Group {
   }
 }
 
-// A connection over TLS has two sockets with the same addresses.
+// A connection over TLS has two sockets with the same addresses, so the addresses identify the connection.
 function peerOf({ remoteAddress, remotePort, localAddress }: Socket): string {
   return `${String(remoteAddress)} ${String(remotePort)} ${String(localAddress)}`;
 }

@@ -7,14 +7,14 @@ export interface ExpressPrototypes {
   readonly ServerResponse: typeof ServerResponse;
 }
 
-/** A request listener for any server. A server that uses these classes saves time on each request. */
+/** A request listener for any server. A server that is created with `expressPrototypes` saves time on each request. */
 export interface App extends RequestListener {
   readonly expressPrototypes: ExpressPrototypes;
 }
 
 /**
- * Creates classes whose objects the Express app accepts as they are. Express gives every other object a new prototype, which discards what V8
- * has learnt about the object's shape (docs/performance.md).
+ * Creates classes whose objects the Express app accepts as they are. Express gives every other object a new prototype, and V8 then
+ * discards what it has learnt about the object's shape (docs/performance.md).
  */
 export function createExpressPrototypes(app: Express): ExpressPrototypes {
   class ApiRequest extends IncomingMessage {}

@@ -5,7 +5,7 @@ import type { Caller } from '../domain/caller.ts';
 import type { Scope } from '../domain/termination.ts';
 import { ownerOf, requestContext } from './request-context.ts';
 
-/** The most requests that wait at once for sessions to leave. Each holds one of the places for requests: most places stay free. */
+/** The most requests that may wait for sessions to leave. Each of them takes a place for requests, and most places must stay free. */
 const MAX_WAITS = 256;
 
 /** The preferences of a caller (RFC 7240) that this service supports. */
@@ -21,7 +21,7 @@ const VALUE = /^(?:[^\s"]*|"(?:[^"\\]|\\.)*")$/;
 const PARTS = /(?:"(?:[^"\\]|\\.?)*"?|[^,"])+/g;
 const FIRST = /^(?:"(?:[^"\\]|\\.?)*"?|[^;"])*/;
 
-/** Returns true if the request asks for a dry run, which ends no session. */
+/** Returns true if the request is a dry run, which ends no session. */
 export function isDryRunWanted(req: Pick<Request, 'url' | 'query'>): boolean {
   // Each read of `req.query` parses the query string: most requests have none.
   return req.url.includes('?') && req.query['dry_run'] === 'true';

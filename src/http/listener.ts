@@ -11,7 +11,7 @@ import { MAX_HEADERS } from './strict-http.ts';
 
 const MAX_HEADER_BYTES = 65_536;
 const HANDSHAKE_TIMEOUT_MS = 5000;
-/** The default limit on connections, each of which can have a request that waits. */
+/** The default limit on connections. Each connection can have one request that waits for a place. */
 const MAX_CONNECTIONS = 8192;
 const MAX_CONNECTIONS_PER_ADDRESS = 1024;
 
@@ -31,13 +31,13 @@ export interface ListenerSettings {
   readonly keepAliveTimeoutMs?: number;
   readonly log: EventLog;
   readonly tls?: ListenerTls | undefined;
-  /** The most connections at once; 8,192 by default. */
+  /** The most concurrent connections; 8,192 by default. */
   readonly maxConnections?: number;
-  /** The most connections of one address; 1,024 by default. */
+  /** The most concurrent connections of one address; 1,024 by default. */
   readonly maxConnectionsPerAddress?: number;
 }
 
-/** Creates the HTTP server around the app. A request that Node's parser rejects gets a response in the contract's format, too. */
+/** Creates the HTTP server around the app. A request that Node's parser rejects also gets a response in the format of the API. */
 export function createListener(
   app: RequestListener & Partial<App>,
   {
@@ -66,7 +66,7 @@ export function createListener(
           { ...options, ...secure(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
           app,
         );
-  // `readBody` answers `Expect: 100-continue`, so that a body that is too large gets no 100.
+  // `readBody` handles `Expect: 100-continue`, because Node.js would also send a 100 for a body that is too large.
   server.on('checkContinue', (req, res) => server.emit('request', req, res));
   // An unknown expectation is ignored: by default, Node.js answers it with 417.
   server.on('checkExpectation', (req, res) => server.emit('request', req, res));
@@ -99,7 +99,7 @@ export function createListener(
     else if (isTimeout(error)) refuseIfStillSlow(socket, error);
     else refuse(socket, error);
   });
-  // No client may open a tunnel. Node.js has removed its listeners from the socket: an error without a listener ends the process.
+  // No client may open a tunnel. Node.js has removed its listeners from the socket, and an error without a listener would end the process.
   server.on('connect', (_req, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
     refuse(socket, 'method_not_allowed');
@@ -145,5 +145,5 @@ function secure({ cert, key, ca }: ListenerTls) {
   return { cert, key, minVersion: 'TLSv1.2' as const, ...clients };
 }
 
-/** The sockets of each server, including those on which no byte has come. */
+/** The sockets of each server, including sockets that have received no byte. */
 const SOCKETS = new WeakMap<Server, Iterable<Socket>>();

@@ -10,7 +10,7 @@ import type { PathIds } from './route-steps.ts';
 import { nodeKey } from './validators.ts';
 import { sendJson, sessionBody, transactionBody } from './wire.ts';
 
-/** The handlers of a node's locks. Each runs once everything about its request is valid. */
+/** The handlers of a node's locks. Each handler runs after its request has passed all checks. */
 export interface LocksController {
   /** Answers GET …/process/lock-wait with the reason why a session waits. */
   readonly lockWait: RequestHandler<PathIds>;

@@ -8,13 +8,13 @@ import { requestContext } from './request-context.ts';
 import type { ProjectPathIds } from './route-steps.ts';
 import { sendJson } from './wire.ts';
 
-/** The handlers of a project's nodes. Each runs once everything about its request is valid. */
+/** The handlers of a project's nodes. Each handler runs after its request has passed all checks. */
 export interface NodesController {
   /** Answers GET …/nodes with one page of nodes, the caller's actions and the limits of the service. */
   readonly list: RequestHandler<ProjectPathIds>;
 }
 
-/** Creates the handlers. */
+/** Creates the handlers of a project's nodes. */
 export function createNodesController(
   sessions: SessionService,
   { isReasonRequired, isAudited, requestsPerMinute }: RequestLimits,
@@ -36,7 +36,7 @@ export function createNodesController(
   };
 }
 
-// Key by key: a caller learns nothing of hosts, ports and accounts.
+// Each key is listed, so that callers never see hosts, ports or accounts.
 function nodeBody({ instanceId, nodeId, name }: Node): object {
   return { instance_id: instanceId, node_id: nodeId, ...(name !== undefined && { name }) };
 }

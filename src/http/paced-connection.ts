@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { networkOf, peerAddress } from './client-address.ts';
 import { hasCertainEnd, RequestFraming } from './strict-http.ts';
 
-/** The most lines of a chunked body that are parsed at once: a chunk of one byte takes as long as any other. */
+/** The most lines of a chunked body in one piece of work. A chunk of one byte takes as long as any other. */
 const MAX_LINES = 512;
 const NOTHING = Buffer.alloc(0);
 
@@ -15,7 +15,7 @@ export interface Exchange {
 
 /** The parts that all connections of a server share. */
 export interface Shared {
-  /** Runs a piece of work when the turn of its network comes. Returns true if that was at once. */
+  /** Runs a piece of work when the turn of its network comes. Returns true if the work ran at once. */
   readonly turns: { take(network: string, work: () => void): boolean };
   /** Notes the number of bytes of incomplete requests that a connection holds. */
   readonly held: { note(connection: PacedConnection, bytes: number): void };
@@ -23,7 +23,7 @@ export interface Shared {
   readonly refuse: (socket: Socket) => void;
 }
 
-/** Passes bytes of a socket to Node's parser, one request at a time. By itself, the parser starts all requests of a read at once. */
+/** Passes bytes of a socket to Node's parser, one request at a time. The parser alone would start all requests of a read together. */
 export class PacedConnection {
   readonly #socket: Socket;
   readonly #parse: (bytes: Buffer) => void;
@@ -92,7 +92,10 @@ export class PacedConnection {
     });
   }
 
-  /** Returns a function that is true until the current request, or the next one if there is none, is completely received. */
+  /**
+   * Returns a function that returns true until the current request is received completely. If no request is being received, the function
+   * watches the next one.
+   */
   watchReceipt(): () => boolean {
     const isReceiving = (): boolean => this.#exchange?.req.complete === false;
     const number = isReceiving() ? this.#requestCount : this.#requestCount + 1;

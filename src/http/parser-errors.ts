@@ -19,12 +19,12 @@ import { errorBody } from './wire.ts';
 
 const LINGER_MS = 1000;
 
-/** Ends a connection with the response to this error of Node's parser, or to this error code. */
+/** Ends a connection with the response for this error of Node's parser, or for this error code. */
 export type Refuse = (socket: Duplex, why: Error | ErrorCode) => void;
 
 /**
- * Returns a function that ends a connection on which bytes came that are no request. A whole request before them may have killed sessions:
- * if its response is not sent yet, the connection ends with that response instead.
+ * Returns a function that ends a connection after bytes that the server does not accept as a request. An earlier, whole request may have
+ * killed sessions. If the response to that request is not sent yet, the connection ends with that response instead.
  */
 export function createRefuser(
   exchangeOn: (socket: Duplex) => Exchange | undefined,
@@ -44,7 +44,7 @@ export function createRefuser(
         finish(socket);
       });
     }
-    // The request was refused before its body came: its response has begun.
+    // The request was refused before its body was complete, and its response has begun.
     else if (res?.headersSent === true) finish(socket);
     else {
       const language = languageOf(req?.headers ?? {});

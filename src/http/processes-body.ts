@@ -16,7 +16,7 @@ export interface ProcessesBody {
 
 /**
  * Returns a check of the body of DELETE: `processes` with 1 to `maxIds` different session ids, optionally `expected`, and no other field.
- * Only a request that ends statements may expect their `info`.
+ * An entry of `expected` may have `info` only if the request ends statements.
  */
 export function processesBody(maxIds: number): Check {
   const problemOf = (fields: object, req: unknown): ServiceError | undefined =>

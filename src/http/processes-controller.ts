@@ -30,9 +30,9 @@ import { sendCapabilities, sendSessions } from './wire.ts';
 
 /** The limits of one request. */
 export interface RequestLimits {
-  /** The time limit of a request in milliseconds, without the wait that its caller asks for. */
+  /** The time limit of a request in milliseconds, without the wait that its caller requests. */
   readonly requestTimeoutMs: number;
-  /** The longest wait that a caller may ask for. */
+  /** The longest wait that a caller may request. */
   readonly maxWaitSeconds: number;
   /** The most ids in one DELETE. */
   readonly maxProcesses: number;
@@ -41,11 +41,11 @@ export interface RequestLimits {
   readonly isReasonRequired: boolean;
   /** True if an audit file records the kills. */
   readonly isAudited: boolean;
-  /** The most reads, and the most kills, of one caller. An address may send ten times as many of each. */
+  /** The most reads of one caller per minute, and the most kills. An address may send ten times as many of each. */
   readonly requestsPerMinute: number;
 }
 
-/** The handlers of a node's processes. Each runs once everything about its request is valid. */
+/** The handlers of a node's processes. Each handler runs after its request has passed all checks. */
 export interface ProcessesController {
   /** Answers GET …/processes with one page of sessions. */
   readonly list: RequestHandler<PathIds>;
@@ -80,7 +80,7 @@ export function createProcessesController(
       requestContext(res).isDryRun = isDryRun;
       const preferences = preferencesOf(req, res, isDryRun);
       const waitMs = (preferences.waitSeconds ?? 0) * 1000;
-      // The domain checks the effect of each KILL only if the caller asked for it. It checks once if `waitMs` is 0.
+      // The domain checks the effect of each KILL only if the caller requested that. If `waitMs` is 0, it checks once.
       const isEffectWanted =
         preferences.waitSeconds !== undefined || preferences.isRepresentationWanted;
       // The route's steps have checked the body and parsed its ids. `matchedData` would take longer than all checks.
@@ -117,8 +117,8 @@ export function createProcessesController(
   }
 
   /**
-   * Runs the batch. If the same request came before, returns the response to the earlier request instead, or undefined if there is none
-   * within `limitMs` milliseconds of arrival.
+   * Runs the batch. If the same request came before, returns the response to the earlier request instead. Returns undefined if the earlier
+   * request was interrupted, or has no response within `limitMs` milliseconds of the arrival of this request.
    */
   async function terminateOnce(
     req: KillRequest,

@@ -31,7 +31,7 @@ const PAGE = `<!doctype html>
 </html>
 `;
 
-// The page sends no request to the API, so it asks for no credentials. The default validator is another company's server.
+// The page sends no request to the API, so it has no button for credentials. The default validator is a server of another company.
 const START = `SwaggerUIBundle({
   url: 'openapi.yaml',
   dom_id: '#page',
@@ -150,7 +150,7 @@ function onePerTurn(): () => Promise<void> {
     });
 }
 
-/** Removes `upgrade-insecure-requests` if there is no TLS: the browser would request the page's files over TLS. */
+/** Removes `upgrade-insecure-requests` if there is no TLS. With it, the browser would request the page's files over TLS. */
 function allowPlainHttp(res: Response): void {
   if (res.req.secure) return;
   const policy = String(res.getHeader('Content-Security-Policy'));

@@ -10,7 +10,7 @@ import type { PathIds } from './route-steps.ts';
 import { nodeKey } from './validators.ts';
 import { sendJson, sessionBody, sourcesField, transactionField } from './wire.ts';
 
-/** The handlers of calls that show more of sessions than the list. Each runs once everything about its request is valid. */
+/** The handlers of calls that show more about sessions than the list. Each handler runs after its request has passed all checks. */
 export interface ReadsController {
   /** Answers GET …/processes/{process_id} with everything about one session. */
   readonly session: RequestHandler<PathIds>;
@@ -18,7 +18,7 @@ export interface ReadsController {
   readonly summary: RequestHandler<PathIds>;
 }
 
-/** Creates the handlers of calls that show more of sessions than the list. */
+/** Creates the handlers of calls that show more about sessions than the list. */
 export function createReadsController(
   sessions: SessionService,
   { requestTimeoutMs }: Pick<RequestLimits, 'requestTimeoutMs'>,

@@ -35,7 +35,7 @@ export interface RequestContext {
   counts?: Readonly<Record<string, number>>;
 }
 
-/** Returns the status of the response; 499, as web servers log it, if the client disconnected before the response began. */
+/** Returns the status of the response, or 499 (as nginx logs it) if the client disconnected before the response began. */
 export function statusOf(res: Response): number {
   if (res.headersSent) return res.statusCode;
   const { error } = requestContext(res);
@@ -66,7 +66,7 @@ export function newRequestId(): string {
   return randomUUID().replaceAll('-', '');
 }
 
-/** Returns the language that the header X-Language asks for, or its alias x_language, which the PHP SDK sends. */
+/** Returns the language that the header X-Language names. The PHP SDK sends the alias x_language. */
 export function languageOf(headers: IncomingHttpHeaders): Language {
   const wanted = headers['x-language'] ?? headers['x_language'];
   return String(wanted).toLowerCase() === 'zh-cn' ? 'zh-cn' : 'en-us';

@@ -2,11 +2,11 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PacedConnection } from './paced-connection.ts';
 
-/** The pieces of work in one turn of the event loop. Few, because Node.js accepts only one new connection in each turn. */
+/** The pieces of work in one turn of the event loop. The number is small, because Node.js accepts only one new connection in each turn. */
 const PIECES_A_TURN = 4;
-/** Two of the largest bodies that can be configured. Memory can hold these bytes twice: as they came, and in the buffer of a body. */
+/** Twice the largest body that the configuration allows. Memory can hold these bytes twice: as received, and in the buffer of a body. */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
-/** The bytes of each request that do not count. A kill is seldom larger, and a smaller request is never refused for the budget. */
+/** The first bytes of each request do not count. A kill is seldom larger, and the budget never refuses a smaller request. */
 const FREE_BYTES = 16 * 1024;
 
 /**
@@ -75,12 +75,12 @@ export interface Holder {
 }
 
 /**
- * One budget for the bytes of all incomplete requests. Beyond the budget, the oldest incomplete requests are refused.
+ * One budget for the bytes of all incomplete requests. Beyond the budget, the requests whose bytes have counted for longest are refused.
  * A complete request does not count: its caller must get a response, and the limit on requests in progress bounds complete requests.
  */
 export class HeldBytes {
   #total = 0;
-  /** In the order in which the requests began. */
+  /** The counted bytes of each holder, in the order in which these bytes began to count. */
   readonly #held = new Map<Holder, number>();
 
   /** Notes the number of bytes of an incomplete request that `holder` holds; 0 if it holds none. */

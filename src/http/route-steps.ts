@@ -92,7 +92,7 @@ export function refuseContradictoryOverride<Params>(req: Request<Params>, res: R
   refuseOverride(req, res, ALL_METHODS);
 }
 
-/** Throws the same on a path that has GET and HEAD only. */
+/** Throws the same error as `refuseContradictoryOverride`, for a path that has GET and HEAD only. */
 export function refuseOverrideOfGet<Params>(req: Request<Params>, res: Response): void {
   refuseOverride(req, res, READ_METHODS);
 }

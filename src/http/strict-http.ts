@@ -8,7 +8,7 @@ const HOST = /^(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(:\d{1,5})?$/;
 /** The most headers of a request. */
 export const MAX_HEADERS = 200;
 
-/** Returns false if a proxy in front could see another end of the request. No later request on that connection can be trusted. */
+/** Returns false if a proxy could see the end of the request elsewhere. Then no later request on the connection can be trusted. */
 export function hasCertainEnd(req: IncomingMessage): boolean {
   return isVersionKnown(req) && !hasTooManyHeaders(req) && isCodingKnown(req);
 }
@@ -45,15 +45,15 @@ export function requireStrictHttp(req: Request): void {
 }
 
 /**
- * Returns a listener that replaces an unreadable URL, or a URL with a fragment, with a path of no API. The original URL can hold a secret,
- * and stays out of the log.
+ * Returns a listener that replaces an unreadable URL, or a URL with a fragment, with a path that no route has. The original URL can hold a
+ * secret, and stays out of the log.
  */
 export function withReadableUrl(listener: RequestListener): RequestListener {
   return (req, res) => {
     const url = req.url ?? '';
     const isReadable =
       url.startsWith('/') || (/^https?:\/\/[^/@]+\//i.test(url) && URL.canParse(url));
-    // Express would ignore the text behind #, which could restrict the request, such as to a dry run.
+    // Express would ignore the text after #, which could restrict the request, such as to a dry run.
     if (!isReadable || url.includes('#')) req.url = '/(unreadable)';
     listener(req, res);
   };
@@ -100,7 +100,7 @@ function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
   return rawHeaders.length > 2 * MAX_HEADERS;
 }
 
-// RFC 9112 section 6.1: HTTP/1.0 has no transfer codings, and a proxy could see another end of the body.
+// RFC 9112 section 6.1: HTTP/1.0 has no transfer codings, and a proxy could see the end of the body elsewhere.
 function isCodingKnown({ headers, httpVersion }: IncomingMessage): boolean {
   const coding = headers['transfer-encoding']?.toLowerCase();
   return coding === undefined || (coding === 'chunked' && httpVersion === '1.1');
@@ -111,7 +111,7 @@ function malformed(en: string, zh: string): ServiceError {
   return new ServiceError('malformed_http', detail);
 }
 
-/** Returns the offset behind the first empty line, or behind `maxLines` lines. An empty line ends the head of a request and a chunked body. */
+/** Returns the offset after the first empty line, or after `maxLines` lines. An empty line ends the head of a request and a chunked body. */
 function endOfEmptyLine(bytes: Buffer, maxLines = Infinity): number {
   let start = 0;
   // The empty line can begin in an earlier piece.

@@ -6,13 +6,13 @@ import { requestContext } from './request-context.ts';
 import { preferenceApplied, type Preferences } from './extensions.ts';
 import { errorBody, sendJson } from './wire.ts';
 
-/** The response to a DELETE as the store remembers it: the outcome of each id, the wait in seconds, and a sentence on what failed. */
+/** The response to a DELETE as the store remembers it: the outcome of each id, the wait in seconds, and a sentence about the failure. */
 export interface RememberedTermination extends Pick<Termination, 'entries' | 'isDryRun'> {
   readonly trouble: Sentence | undefined;
   readonly waitSeconds?: number | bigint | undefined;
 }
 
-/** Returns the response as text for the store. The text holds no more than a response shows, so no statement. */
+/** Returns the response as text for the store. The text holds only what a response shows, and no statement. */
 export function remember(
   { entries, isDryRun, trouble }: Termination,
   { isRepresentationWanted, waitSeconds }: Preferences,
@@ -62,7 +62,7 @@ export function allUnknown(ids: readonly bigint[], isDryRun: boolean): Remembere
   };
 }
 
-/** Answers DELETE with 200 if every id was (in a dry run, would be) killed or not found. Otherwise answers 500 with all four outcomes. */
+/** Sends 200 if every id was killed or not found, or would be in a dry run. Otherwise sends 500 with all four outcomes. */
 export function sendTermination(
   res: Response,
   termination: RememberedTermination,

@@ -9,11 +9,11 @@ const WINDOW_MS = 60_000;
 /** The limit of an address as a multiple of a caller's limit: several callers can share an address. */
 const CALLERS_PER_ADDRESS = 10;
 
-/** The words for what a limit counts. */
+/** The names of the things that a limit counts. */
 const REQUESTS: Sentence = { 'en-us': 'requests', 'zh-cn': '请求' };
 const KILLS: Sentence = { 'en-us': 'kills', 'zh-cn': '终止请求' };
 
-/** The most keys that are counted at once. Beyond that, the least recently used key is dropped. */
+/** The most keys that have a count. Beyond that, the least recently used key is dropped. */
 const MAX_KEYS = 65_536;
 
 /** The counters of one limiter. */
@@ -38,7 +38,7 @@ export function limitCaller(requestsPerMinute: number, makeCounters?: MakeCounte
   return limitApart(requestsPerMinute, 'caller', ownerOf, makeCounters);
 }
 
-/** Applies the limit to reads and to kills, each with its own counters: a caller that looks too often can still kill. */
+/** Applies the limit to reads and to kills, each with its own counters: a caller that reads too often can still kill. */
 function limitApart(
   limit: number,
   name: string,

@@ -27,7 +27,7 @@ export function sendJson(res: Response, status: number, body: object): void {
   const text = stringify(body) ?? '';
   res.statusCode = status;
   res.setHeader('Content-Type', 'application/json; charset=utf-8');
-  // Not res.send(): it can answer a conditional request with 304, although no response here has a tag or a date.
+  // `res.send()` would answer some conditional requests with 304, although no response here has a tag or a date.
   res.setHeader('Content-Length', Buffer.byteLength(text));
   res.end(text);
 }
@@ -64,7 +64,7 @@ export function sendOverloaded(res: ServerResponse): void {
     .end(body);
 }
 
-/** Answers GET with all eight fields of each session, none of them null, and with its transaction if that was asked for. */
+/** Answers GET with all eight fields of each session, none of them null. Adds the transaction of each if the caller requested it. */
 export function sendSessions(res: Response, { sessions, total, transactions }: SessionPage): void {
   const { language } = requestContext(res);
   const bodyOf = (session: Session): object => ({
@@ -118,8 +118,8 @@ export const noSuchApi: RequestHandler = () => {
 };
 
 /**
- * Returns a handler that answers errors by the table. An unexpected error becomes `internal`, and only the log holds its cause. The audit
- * records each response with 401 or 403.
+ * Returns a handler that answers errors as `ERROR_TABLE` defines. An unexpected error becomes `internal`, and only the log holds its cause.
+ * The audit records each response with 401 or 403.
  */
 export function answerError(audit: Audit): ErrorRequestHandler {
   return (thrown: unknown, req, res, next) => {
@@ -146,7 +146,7 @@ export function answerError(audit: Audit): ErrorRequestHandler {
       next(thrown);
       return;
     }
-    // The rate limiter has set a more precise time.
+    // The rate limiter sets a more precise time.
     if (retryAfter !== undefined && !res.hasHeader('Retry-After')) {
       res.set('Retry-After', retryAfter.toString());
     }
@@ -170,7 +170,7 @@ export function transactionBody(transaction: LockTransaction | undefined): objec
   return { state, seconds, rows_locked: rowsLocked, rows_modified: rowsModified };
 }
 
-/** Returns the field `sources`, which says why transactions are missing. Returns no field if the node shows them. */
+/** Returns the field `sources`, which holds the reason why transactions are missing. Returns no field if the node shows them. */
 export function sourcesField(
   { source }: Pick<TransactionReading, 'source'>,
   language: Language,
