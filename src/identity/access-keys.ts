@@ -22,7 +22,7 @@ export interface AccessKey extends SigningKey {
   readonly actions: readonly GrantedAction[];
 }
 
-/** The most that X-Sdk-Date may differ from our clock, in milliseconds. */
+/** The largest allowed difference between X-Sdk-Date and our clock, in milliseconds. */
 const WINDOW_MS = 15 * 60_000;
 
 /** The callers that sign their requests with a secret key (AK/SK), using either algorithm of the official SDKs. */
@@ -36,8 +36,8 @@ export class AccessKeys {
   readonly #started: { readonly at: number; readonly monotonic: number };
 
   /**
-   * `remembersAll`: a store outside this process keeps the answers from before its start. `now` is in milliseconds since 1970; only X-Sdk-Date
-   * is compared with it. `monotonic` is in milliseconds too.
+   * `remembersAll` is true if a store outside this process keeps the answers from before the start of this process. `now` is in
+   * milliseconds since 1970, and only X-Sdk-Date is compared with it. `monotonic` is in milliseconds too.
    */
   constructor(
     keys: readonly AccessKey[],
@@ -87,7 +87,7 @@ export class AccessKeys {
 
   /** Throws `unauthenticated` if a request with this date is too old, or can be a replay. */
   #requireRecent(request: RequestOnWire, at: number): void {
-    // A replay can only be recognised by its stored answer. Without it, a request that may change something is refused.
+    // Only the stored answer to the first request reveals a replay. If that answer may be lost, a request other than a read is refused.
     const isUnknownPast =
       changesSomething(request) && (at < this.#rememberedFrom() || this.#forgotten.has(at));
     if (Math.abs(this.#now() - at) > WINDOW_MS || isUnknownPast) {
@@ -95,7 +95,10 @@ export class AccessKeys {
     }
   }
 
-  /** Returns the second in which this process began, by the present setting of the wall clock, in milliseconds since 1970. */
+  /**
+   * Returns the first date from which all answers are stored, in milliseconds since 1970: the second in which this process began, by the
+   * present setting of the wall clock. Returns 0 if `remembersAll` is true.
+   */
   #rememberedFrom(): number {
     if (this.#remembersAll) return 0;
     const { at, monotonic } = this.#started;

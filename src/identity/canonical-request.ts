@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { RequestOnWire } from '../domain/caller.ts';
 
-/** Headers that carry a credential. Their values never appear in an answer. */
+/** Headers that carry a credential. Their values never appear in a response. */
 const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([
   'authorization',
   'proxy-authorization',

@@ -17,7 +17,7 @@ export interface KeystoneSettings {
   readonly cacheSeconds: number;
   /** The time limit of one lookup, a retry included, in milliseconds. */
   readonly timeoutMs: number;
-  /** The service's own token. Without it each token validates itself. */
+  /** The service's own token. Without it, each request to IAM carries the caller's token as its credential. */
   readonly serviceToken: string | undefined;
   readonly roleActions: Readonly<Record<string, readonly GrantedAction[]>>;
 }
@@ -26,7 +26,7 @@ type Answer =
   | { readonly caller: Caller; readonly expiresAt: Deadline }
   | { readonly caller: undefined; readonly reason: string };
 
-/** The token to validate, and the IAM to ask. */
+/** The token to validate, and the settings of the IAM that validates it. */
 type Asked = readonly [string, KeystoneSettings];
 
 const MAX_TOKENS = 10_000;
@@ -83,7 +83,7 @@ export class KeystoneTokens {
     const answer = await this.#answers
       .forceFetch(hash, { context: [token, settings] })
       .catch((cause: unknown) => {
-        // The full cache evicted the lookup while it was in progress.
+        // An error other than a `ServiceError` means that the full cache evicted the lookup in progress.
         throw asServiceError(cause, 'iam_unavailable');
       });
     if (answer.caller === undefined) throw unauthenticated(answer.reason);
@@ -121,7 +121,10 @@ function answerOf(status: number, text: string, settings: KeystoneSettings, now:
   throw new ServiceError('service_token_refused');
 }
 
-/** Returns the time by IAM's clock, whose date has whole seconds, or by our own clock without a date. In milliseconds since 1970. */
+/**
+ * Returns the time of IAM in milliseconds since 1970. The date in IAM's response has whole seconds, and our own clock refines it. Without a
+ * date, returns our own time.
+ */
 function clockOf(date: string | null): number {
   const [own, second] = [Date.now(), Date.parse(date ?? '')];
   return Number.isNaN(second) ? own : Math.min(Math.max(own, second), second + 999);

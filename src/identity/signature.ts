@@ -15,7 +15,7 @@ const MAX_SIGNED_HEADERS = 64;
 export interface SigningKey {
   readonly access: string;
   readonly secret: string;
-  /** Each request carries it in X-Security-Token, signed or not. */
+  /** Each request carries this token in X-Security-Token, signed or not. */
   readonly securityToken?: string | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface SignedDate {
   readonly at: number;
 }
 
-/** Returns the parts of the Authorization header. Throws `unauthenticated` if there is not exactly one such header, or it is malformed. */
+/** Returns the parts of the Authorization header. Throws `unauthenticated` if the header is missing, repeated or malformed. */
 export function parseAuthorization(request: RequestOnWire): Authorization {
   const [header = '', ...others] = headerValues(request, 'authorization');
   if (!/^(SDK|V11)-HMAC-SHA256 /.test(header)) {
@@ -66,7 +66,7 @@ export function parseAuthorization(request: RequestOnWire): Authorization {
   };
 }
 
-/** Returns the date of a request. Throws `unauthenticated` if there is not exactly one X-Sdk-Date, or it is malformed or not signed. */
+/** Returns the date of a request. Throws `unauthenticated` if X-Sdk-Date is missing, repeated, malformed or not signed. */
 export function signedDate(request: RequestOnWire, signedHeaders: string): SignedDate {
   const [text = '', ...others] = headerValues(request, 'x-sdk-date');
   const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text)?.slice(1);
@@ -80,7 +80,7 @@ export function signedDate(request: RequestOnWire, signedHeaders: string): Signe
   return { text, at: Date.UTC(year, month - 1, day, hour, minute, second) };
 }
 
-/** Returns true if the signature was made with this key, and the body and the security token are right. */
+/** Returns true if the signature was made with this key, and the hash of the body, the security token and the scope's date match. */
 export function isSigned(
   request: RequestOnWire,
   { algorithm, scope, signedHeaders, signature }: Authorization,
@@ -122,7 +122,7 @@ function hasSecurityToken(request: RequestOnWire, key: SigningKey): boolean {
   return timingSafeEqual(came, wanted) && others.length === 0;
 }
 
-/** Returns the error for a wrong signature. It shows the canonical request, so that the caller can compare. */
+/** Returns the error for a wrong signature. It shows the canonical request, so that the caller can compare it. */
 export function badSignature(request: RequestOnWire, signedHeaders: string): Error {
   let shown = '';
   try {
@@ -139,7 +139,7 @@ export function badSignature(request: RequestOnWire, signedHeaders: string): Err
  */
 export class ForgottenDates {
   readonly #monotonic: () => number;
-  /** Each date is later than the one before, so there is at most one for each second of `REMEMBERED_MS`. */
+  /** Each date is later than the one before, and has whole seconds, so the list stays short. */
   readonly #remembered: { readonly date: number; readonly acceptedAt: number }[] = [];
   #latest = -Infinity;
 
