@@ -36,7 +36,7 @@ export class FileRegistry implements NodeRegistry {
   }
 }
 
-// Both ids have a fixed length.
+// Both ids have a fixed length, so the joined text sorts like the pair.
 function sortKey({ instanceId, nodeId }: NodeKey): string {
   return instanceId + nodeId;
 }
