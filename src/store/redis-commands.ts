@@ -23,7 +23,7 @@ export const TOO_MUCH = 'too much';
 
 const ANSWER_PREFIX = 'session-control:answer:';
 const OWNER_PREFIX = 'session-control:owner:';
-/** The bytes of an owner are counted for each minute of reservation. Such a count is kept until its last entry has expired. */
+/** The bytes of an owner are counted by the minute of the reservation. A count is kept until the last entry of its minute has expired. */
 const COUNTED_MS = REMEMBERED_MS + 60_000;
 
 // Redis runs each script as one step. The age is computed from the remaining time to live: no clocks of hosts are compared.
@@ -75,7 +75,10 @@ const RELEASE = `
   ${COUNT}
   return false`;
 
-/** Returns the command that makes a reservation. The ticket identifies it among reservations of one key. The reply is for `remembered`, or `TOO_MUCH`. */
+/**
+ * Returns the command that makes a reservation. The ticket identifies it among reservations of one key. The reply is `TOO_MUCH`, or an
+ * input of `remembered`.
+ */
 export function reserving(
   reservation: Reservation,
   ticket: string,
@@ -116,7 +119,10 @@ export function remembered(reply: RedisReply): Remembered | undefined {
   };
 }
 
-/** The commands to repeat once Redis is back. Drops the oldest beyond 1,000 commands or 16 MiB; their reservations end by their time limits. */
+/**
+ * The commands to repeat once Redis is back. Beyond 1,000 commands or 16 MiB, the oldest ones are dropped. The reservations of dropped
+ * commands end by their time limits.
+ */
 export class RedisRetryQueue {
   readonly #commands = new Set<RedisCommand>();
   #bytes = 0;

@@ -15,7 +15,7 @@ export interface RedisSettings {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   readonly database?: number | undefined;
-  /** TLS with a verified certificate: against the authority in this PEM, or else the list of Node.js. */
+  /** TLS with a verified certificate. `ca` is the trusted authority in PEM. By default, the authorities of Node.js are trusted. */
   readonly tls?: { readonly ca?: string | undefined } | undefined;
   /** The time limit of a command, and of each step of connecting, in milliseconds. */
   readonly timeoutMs?: number | undefined;
