@@ -9,14 +9,14 @@ export const STAGES = ['queue', 'auth', 'connect', 'list', 'audit', 'kill', 'wai
 /** Records the duration of a stage, in milliseconds. */
 export type Stages = Readonly<Record<(typeof STAGES)[number], (milliseconds: number) => void>>;
 
-/** Returns the identity with a clock: records the time until the caller is known. */
+/** Returns an identity that also records the time until the caller is known. */
 export function instrumentIdentity(identity: Identity, { auth }: Stages): Identity {
   const prove = async (credentials: Credentials): Promise<Caller> =>
     identity.authenticate(credentials);
   return { authenticate: (credentials) => timed(auth, prove(credentials)) };
 }
 
-/** Returns the audit with a clock: records the time until an intent is on disk. */
+/** Returns an audit that also records the time until an intent is on disk. */
 export function instrumentAudit(audit: Audit, stages: Stages): Audit {
   return {
     intend: (intent, deadline) => timed(stages.audit, audit.intend(intent, deadline)),
@@ -29,7 +29,7 @@ export function instrumentAudit(audit: Audit, stages: Stages): Audit {
   };
 }
 
-/** Returns the nodes with a clock: records the time until a connection is ready, and the time of each list and KILL. */
+/** Returns nodes that also record the time until a connection is ready, and the duration of each list and KILL. */
 export function instrumentNodes(nodes: Nodes, stages: Stages): Nodes {
   return {
     probe: (node, deadline) => nodes.probe(node, deadline),

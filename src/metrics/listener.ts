@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 
 const REQUEST_LIMIT_MS = 5000;
-/** Few programs read metrics, and their sockets must not use up those of the service. */
+/** Few programs read metrics, and their sockets must not use up the sockets of the service. */
 const MAX_CONNECTIONS = 64;
 
 /** The content that the listener serves. */

@@ -33,7 +33,7 @@ export interface GaugeSources {
   readonly isAuditWritable: (() => Promise<boolean>) | undefined;
 }
 
-/** Gauges whose names look like counters. nodejs_active_resources has the same values. */
+/** Gauges whose names look like counters. Each holds the sum of the gauge without `_total`, which has a series for each type. */
 const MISNAMED = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
