@@ -11,7 +11,7 @@ const GATHER_MS = 10;
 const FULL_PIPE_MS = 20;
 const STDOUT = 1;
 
-/** Writes bytes from this offset on to a file descriptor. Resolves to the number of bytes that it wrote. */
+/** Writes the bytes that begin at this offset to a file descriptor. Resolves to the number of written bytes. */
 export type WriteTo = (
   fd: number,
   bytes: Buffer,
