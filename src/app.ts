@@ -21,9 +21,9 @@ import { parseQuery } from './http/validators.ts';
 import { answerError, noSuchApi } from './http/wire.ts';
 
 const MAX_AT_ONCE = 1024;
-/** The limit at the start: a hundred concurrent callers do not wait for each other. */
+/** The limit at the start. It lets a hundred concurrent callers work without waiting for each other. */
 const PLACES = 192;
-/** Measured (docs/scale.md): at 32 or 128 requests in progress, fewer complete per second. */
+/** With 32 or 128 requests in progress, fewer requests complete per second (measured in docs/scale.md). */
 const MAX_WHEN_BUSY = 64;
 
 /** The dependencies of the app. */
@@ -39,7 +39,7 @@ export interface AppDependencies {
   readonly makeCounters?: MakeCounters | undefined;
   /** Records each request in the metrics. */
   readonly meter?: RequestMeter | undefined;
-  /** Which proxies may name the client's address, as Express's `trust proxy` takes it. */
+  /** The proxies that may name the client's address, in the format of Express's setting `trust proxy`. */
   readonly trustProxy: boolean | number | string;
 }
 
@@ -67,21 +67,21 @@ export function createApp({
   app.enable('strict routing');
   const health = healthRoutes(readiness);
   const begin = beginRequest(log);
-  // Express derives this function from its setting.
+  // Express derives this function from the setting `trust proxy`.
   const trustsProxy = app.get('trust proxy fn') as TrustsProxy;
   const open = openContext(securityHeaders(), trustsProxy);
   const limit = limitAddress(limits.requestsPerMinute, makeCounters);
   // One handler instead of three: a further Express handler would cost as much time as its own work.
   app.use((req, res, next) => {
     open(req, res);
-    // Before the request log: a probe arrives every second and gets no line.
+    // Probes are handled before the request log begins: a probe arrives every second, and gets no log line.
     health(req, res, (error?: unknown) => {
       if (error !== undefined) {
         next(error);
         return;
       }
       begin(req, res);
-      // Before the body is read, and also for paths without a route.
+      // The limit applies before the body is read, and also to paths without a route.
       limit(req, res).then(() => {
         next();
       }, next);

@@ -95,7 +95,7 @@ export function reload(parts: ServiceParts, next: Configuration | Problems): voi
   parts.accessKeys.replace(accessKeysOf(next.config));
   parts.keystone.replace(keystoneOf(next.config));
   const { tls } = next.config.server;
-  // The listener cannot change whether it asks clients for a certificate.
+  // A running listener cannot change whether it requires client certificates.
   if (tls !== undefined && (tls.ca === undefined) === (config.server.tls?.ca === undefined)) {
     replaceTls(listener, tls);
   }
