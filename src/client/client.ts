@@ -19,9 +19,9 @@ export interface ClientOptions {
   /** The language of error messages from the service. */
   readonly language?: 'en-us' | 'zh-cn' | undefined;
   readonly tls?: TlsOptions | undefined;
-  /** The timeout of one request in milliseconds, 35,000 by default. `waitSeconds` comes on top. */
+  /** The timeout of one request in milliseconds, 35,000 by default. The time of `waitSeconds` is added to it. */
   readonly timeoutMs?: number | undefined;
-  /** How often a request that is safe to repeat is sent again, 2 by default. */
+  /** The maximum number of retries of a request that is safe to repeat; 2 by default. */
   readonly retries?: number | undefined;
   readonly transport?: Transport | undefined;
 }
@@ -38,9 +38,9 @@ export interface ListOptions {
 /** The options of a kill. */
 export interface KillOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Sends no KILL. The result has the ids that a kill would end, and in `failed` those that the node would refuse. */
+  /** Sends no KILL. In the result, `killed` has the ids that a kill would end, and `failed` the ids that the node would refuse. */
   readonly isDryRun?: boolean | undefined;
-  /** `statement` ends only the statement that each session runs; the session and its transaction live. By default the session ends. */
+  /** `statement` ends only the statement that each session runs; the session and its transaction stay. By default, the session ends. */
   readonly scope?: 'session' | 'statement' | undefined;
   /** Waits at most this time until the sessions have left the node. The service may wait less: see `waitedSeconds`. */
   readonly waitSeconds?: number | undefined;
@@ -99,8 +99,8 @@ export class SessionControlClient {
   }
 
   /**
-   * Reads all nodes of a project, by instance id and node id, and what the caller may do. A node that stays during the read is in the
-   * result exactly once. Rejects like `list`.
+   * Reads all nodes of a project, sorted by instance id and node id, and the facts about the caller. A node that stays during the read is
+   * in the result exactly once. Rejects like `list`.
    */
   async nodes(projectId: string, { signal, onProgress }: ListOptions = {}): Promise<ProjectNodes> {
     let first: NodePage | undefined = await this.nodesPage(projectId, { signal });
@@ -140,17 +140,17 @@ export class SessionControlClient {
     return this.#get(node, `processes/${id}`, detailOf, signal);
   }
 
-  /** Returns what the service can do on the node. Rejects like `list`. */
+  /** Returns the capabilities of the service on the node. Rejects like `list`. */
   async capabilities(node: NodeAddress, signal?: AbortSignal): Promise<Capabilities> {
     return this.#get(node, 'capabilities', capabilitiesOf, signal);
   }
 
-  /** Returns which sessions of the node block which. Rejects like `list`. */
+  /** Returns the blockers of the node, and the waits for them. Rejects like `list`. */
   async blockers(node: NodeAddress, signal?: AbortSignal): Promise<Blockers> {
     return this.#get(node, 'blockers', blockersOf, signal);
   }
 
-  /** Returns why a session waits for a lock, or undefined if it waits for nobody. Rejects like `list`, also if no user session has the id. */
+  /** Returns the cause of a session's lock wait, or undefined if there is none. Rejects like `list`, also if no user session has the id. */
   async lockWait(
     node: NodeAddress,
     id: bigint,
@@ -253,7 +253,7 @@ function pathOf({ projectId, instanceId, nodeId }: NodeAddress): string {
   return `/v3/${project}/instances/${instance}/nodes/${node}`;
 }
 
-// A session from `list` has the statement that it ran then. With the scope `session`, its end does not depend on that.
+// A session from `list` holds the statement of that time. With the scope `session`, the kill must not depend on the statement.
 function asTarget(target: bigint | Target, scope: KillOptions['scope']): Target {
   if (typeof target === 'bigint') return { id: target };
   return scope === 'statement' ? target : { ...target, info: undefined };

@@ -7,24 +7,24 @@ import { transactionOf, type Fields } from './wire.ts';
 export interface Blocker {
   /** Undefined for an internal thread, and for a prepared transaction. */
   readonly id: bigint | undefined;
-  /** Undefined if the id is, or if the session has left the list while it is rolled back. */
+  /** Undefined if `id` is undefined, or if the session has left the list during its rollback. */
   readonly session: Session | undefined;
-  /** Undefined if the node shows none. */
+  /** Undefined if the node shows no transaction. */
   readonly transaction: Transaction | undefined;
   /** True for a prepared XA transaction: no KILL ends it. */
   readonly isPrepared: boolean;
-  /** True if it waits for nobody, or is in a cycle. */
+  /** True if the blocker waits for nobody, or only for members of its own cycle. */
   readonly isRoot: boolean;
-  /** The number of user sessions that wait for it, directly or not. */
+  /** The number of user sessions that wait for the blocker, directly or not. */
   readonly waiters: number;
   readonly directWaiters: number;
-  /** False if `kill` cannot end it, as far as the node shows that beforehand. */
+  /** True for a user session. The node can still refuse to end the session. */
   readonly canBeKilled: boolean;
 }
 
 /** A lock that a session waits for. A field that the node does not show is undefined. */
 export interface WantedLock {
-  /** The time of the wait, in seconds. */
+  /** The time of the wait, in seconds. For a metadata lock, the age of the statement. */
   readonly seconds: number | undefined;
   readonly db: string | undefined;
   readonly table: string | undefined;
@@ -44,15 +44,15 @@ export interface Wait extends WantedLock {
   readonly name: string | undefined;
 }
 
-/** Which sessions of a node block which. */
+/** The blockers of a node, and the waits for them. */
 export interface Blockers {
   /** Roots first, then by `waiters`, then by id. To free the waiters, end the roots that can be killed. */
   readonly blockers: readonly Blocker[];
   /** At most 1,000. */
   readonly waits: readonly Wait[];
-  /** True if the node has more waits. The counts of the blockers are right all the same. */
+  /** True if the node has more waits. The counts of the blockers include these waits. */
   readonly isTruncated: boolean;
-  /** `available`, or a sentence that says why the node does not show these locks. */
+  /** `available`, or a sentence with the reason why the node does not show these locks. */
   readonly sources: { readonly row: string; readonly metadata: string };
 }
 
@@ -62,15 +62,15 @@ export interface LockCause {
   /** The statement that waits. */
   readonly info: string;
   readonly lock: WantedLock;
-  /** Each field that the node does not show is undefined. All are, if the blocker is an internal thread. */
+  /** A field that the node does not show is undefined. If the blocker is an internal thread, all fields are undefined. */
   readonly root: {
     readonly id: bigint | undefined;
     readonly host: string | undefined;
     readonly command: string | undefined;
-    /** The statement that it runs; empty if it runs none. */
+    /** The statement that the blocker runs; empty if it runs none. */
     readonly info: string | undefined;
     readonly transaction: Transaction | undefined;
-    /** The id of its thread in `performance_schema`. */
+    /** The id of the blocker's thread in `performance_schema`. */
     readonly threadId: bigint | undefined;
   };
 }
@@ -158,7 +158,7 @@ export function waitOf(answer: HttpAnswer, fields: Fields): Wait {
   };
 }
 
-/** Returns functions that read a field which can be absent or null; then they return undefined. */
+/** Returns functions that read a field by its name. Each function returns undefined if the field is absent or null. */
 function readers(answer: HttpAnswer, fields: Fields) {
   const optional =
     <T>(read: (answer: HttpAnswer, value: unknown) => T) =>

@@ -33,7 +33,7 @@ export interface Call<T> {
 }
 
 const FIRST_PAUSE_MS = 200;
-/** If the service asks for a longer pause, the call fails at once. */
+/** If the service requires a longer pause, the call fails at once. */
 const LONGEST_PAUSE_MS = 5000;
 
 /** Makes a call, and repeats it if that is safe and may help. Rejects with a `SessionControlError`, or with the signal's reason. */
@@ -83,7 +83,7 @@ function pauseBefore(error: unknown, tries: number): number | undefined {
   return pauseMs <= LONGEST_PAUSE_MS ? pauseMs : undefined;
 }
 
-/** An error with a code of the service proves that no session was ended. Any other error after the request was sent proves nothing. */
+/** Returns true if the failed request may have ended sessions. An error with a code of the service proves that it ended none. */
 function mayHaveRun(error: unknown): boolean {
   if (!(error instanceof SessionControlError)) return true;
   return error.mayHaveArrived && error.code === undefined;

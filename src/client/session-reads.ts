@@ -4,15 +4,15 @@ import type { HttpAnswer } from './transport.ts';
 import { flag, integer, list, missingTransactionsOf, okFieldsOf, record } from './wire.ts';
 import { sessionOf, text, texts, type Fields } from './wire.ts';
 
-/** Everything that the service shows of one session. */
+/** Everything that the service shows about one session. */
 export interface SessionDetail extends Session {
   /** True if the node may have cut the statement. */
   readonly isInfoTruncated: boolean;
-  /** What the client's program reported of itself at the login; undefined if the node does not show it. */
+  /** The attributes that the client's program reported at the login; undefined if the node does not show them. */
   readonly connectionAttributes: Readonly<Record<string, string>> | undefined;
   readonly waitsFor: readonly Wait[];
   readonly blocks: readonly Wait[];
-  /** True if there are more waits. */
+  /** True if there are more waits than `waitsFor` and `blocks` show. */
   readonly areWaitsTruncated: boolean;
   /** For `transaction`, `connection_attributes`, `row` and `metadata`: `available`, or the reason why it is missing. */
   readonly sources: Readonly<Record<string, string>>;

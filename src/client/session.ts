@@ -11,7 +11,7 @@ export interface Session {
   readonly state: string;
   /** The statement, or an empty string. */
   readonly info: string;
-  /** Null if none was seen; undefined if the caller did not ask for it, or if the node does not show it. */
+  /** Null if no transaction was seen; undefined if the caller did not request it, or if the node does not show it. */
   readonly transaction?: Transaction | null | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface Session {
 export interface Transaction {
   /** `RUNNING`, `LOCK WAIT`, `ROLLING BACK` or `COMMITTING`. */
   readonly state: string;
-  /** Its age in seconds, by the clock of the node. */
+  /** The age of the transaction in seconds, by the clock of the node. */
   readonly seconds: number;
   readonly rowsLocked: bigint;
   /** The number of changes that a kill rolls back. */
@@ -47,12 +47,12 @@ export interface SessionSummary {
 /** Sessions that share account, client, database and command. */
 export interface SessionGroup {
   readonly user: string;
-  /** Without its port. */
+  /** The client's address without its port. */
   readonly host: string;
   readonly db: string;
   readonly command: string;
   readonly count: number;
-  /** The longest time of them, in seconds. */
+  /** The longest time of these sessions, in seconds. */
   readonly maxTime: number;
 }
 
@@ -113,7 +113,7 @@ export interface Termination {
   readonly requestIds: readonly string[];
 }
 
-/** What the service can do on a node. */
+/** The capabilities of the service on a node. */
 export interface Capabilities {
   /** True if a port is open, or the warm connection answers. */
   readonly reachable: boolean;
@@ -128,10 +128,10 @@ export interface Capabilities {
   readonly missingGrants: readonly string[] | undefined;
   readonly rollbackView: boolean | undefined;
   readonly secondOpinion: boolean | undefined;
-  /** The number of sessions whose host the node has cut off: the service neither lists nor ends them. */
+  /** The number of sessions whose host the node has truncated. The service neither lists nor ends these sessions. */
   readonly cutHosts: number | undefined;
   /** For `transaction`, `connection_attributes`, `row` and `metadata`: `available`, or the reason why the service cannot read it. */
   readonly sources: Readonly<Record<string, string>> | undefined;
-  /** What to GRANT the control account for more of these sources. */
+  /** The privileges to GRANT to the control account for more of these sources. */
   readonly optionalGrants: readonly string[] | undefined;
 }

@@ -11,7 +11,7 @@ export interface AccessKey {
 export interface Signable {
   readonly method: string;
   readonly url: URL;
-  /** All of them are signed. */
+  /** All headers are signed. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
 }

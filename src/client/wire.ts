@@ -8,7 +8,7 @@ import type { HttpAnswer } from './transport.ts';
 export interface SessionPage {
   readonly sessions: readonly Session[];
   readonly total: number;
-  /** The reason why transactions are missing; undefined if they are not, or if the caller did not ask for them. */
+  /** The reason why transactions are missing; undefined if they are there, or if the caller did not request them. */
   readonly missingTransactions?: string | undefined;
 }
 
@@ -97,7 +97,7 @@ export function fieldsOf(answer: HttpAnswer): Fields {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return value as Fields;
   } catch {
-    // The lines below cover this case: an error page of a proxy is no JSON.
+    // The code below handles this case: an error page of a proxy is no JSON.
   }
   if (answer.status !== 200) return {};
   throw malformed(answer, 'it is no JSON object');
@@ -129,7 +129,7 @@ function kindOf(status: number): ErrorKind {
   return status >= 400 ? 'refused' : 'malformed';
 }
 
-/** Returns the reason why an answer has no transactions; undefined if it has them, or if the caller did not ask for them. */
+/** Returns the reason why an answer has no transactions; undefined if it has them, or if the caller did not request them. */
 export function missingTransactionsOf(answer: HttpAnswer, { sources }: Fields): string | undefined {
   const { transaction } = sources === undefined ? {} : record(answer, sources);
   return transaction === undefined ? undefined : text(answer, transaction);
