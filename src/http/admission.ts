@@ -45,8 +45,8 @@ export function limitConcurrency(
   const longestWaitMs = Math.min(LONGEST_WAIT_MS, requestTimeoutMs / 2);
   const inProgress = new Set<ServerResponse>();
   /**
-   * Responses that take no place, each with the time when it was added here: responses to probes, and to clients that still send the
-   * request or read the response.
+   * Responses that take no place, each with the time when it was added here. Their clients are probes, or still send the request or read
+   * the response.
    */
   const idle = new Map<ServerResponse, number>();
   const waiting = new Set<ServerResponse>();

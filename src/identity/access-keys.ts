@@ -96,8 +96,8 @@ export class AccessKeys {
   }
 
   /**
-   * Returns the first date from which all answers are stored, in milliseconds since 1970: the second in which this process began, by the
-   * present setting of the wall clock. Returns 0 if `remembersAll` is true.
+   * Returns the first date from which all answers are stored, in milliseconds since 1970. This is 0 if `remembersAll` is true. Otherwise,
+   * it is the second in which this process began, by the present setting of the wall clock.
    */
   #rememberedFrom(): number {
     if (this.#remembersAll) return 0;

@@ -34,7 +34,7 @@ type Client = ReturnType<typeof newClient>;
 
 /**
  * A connection to Redis that reconnects whenever it is lost, without a limit. A command without a connection fails at once.
- * node-redis limits the time until a command is sent, but not the time until its reply: here a late reply breaks the connection.
+ * node-redis limits the time until a command is sent, but not the time until its reply. Here, a late reply breaks the connection.
  */
 export class RedisConnection {
   readonly #settings: RedisSettings;
