@@ -11,7 +11,7 @@ import { createTransport, type HttpAnswer } from './transport.ts';
 import type { TlsOptions, Transport } from './transport.ts';
 import { capabilitiesOf, pageOf, terminationOf, type SessionPage } from './wire.ts';
 
-/** The service, the credentials of the caller, and how requests are sent. */
+/** The service, the credentials of the caller, and the settings of the requests. */
 export interface ClientOptions {
   /** The URL of the service, such as `https://sessions.example.com`. */
   readonly endpoint: string;

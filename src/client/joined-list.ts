@@ -1,6 +1,6 @@
 /** The maximum size of a page of the API. */
 const PAGE_SIZE = 100;
-/** Without a limit, the read of a list that shrinks faster than the read would never end. */
+/** Without this limit, the read of a list that shrinks fast would never end. */
 const MAX_STEPS_BACK = 20;
 
 /** A page of a list, with the total number of items. */

@@ -83,7 +83,7 @@ function pauseBefore(error: unknown, tries: number): number | undefined {
   return pauseMs <= LONGEST_PAUSE_MS ? pauseMs : undefined;
 }
 
-/** Returns true if the failed request may have ended sessions. An error with a code of the service proves that it ended none. */
+/** Returns true if the failed request may have ended sessions. An error with a code of the service proves the opposite. */
 function mayHaveRun(error: unknown): boolean {
   if (!(error instanceof SessionControlError)) return true;
   return error.mayHaveArrived && error.code === undefined;

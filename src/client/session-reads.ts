@@ -6,7 +6,7 @@ import { sessionOf, text, texts, type Fields } from './wire.ts';
 
 /** Everything that the service shows about one session. */
 export interface SessionDetail extends Session {
-  /** True if the node may have cut the statement. */
+  /** True if the node may have truncated the statement. */
   readonly isInfoTruncated: boolean;
   /** The attributes that the client's program reported at the login; undefined if the node does not show them. */
   readonly connectionAttributes: Readonly<Record<string, string>> | undefined;
