@@ -30,7 +30,7 @@ export interface Remembered {
 
 /**
  * Keeps the answers to requests that end sessions, for `REMEMBERED_MS` from the reservation. `MemoryAnswers` and `RedisAnswers` in
- * src/store fill it.
+ * src/store implement it.
  * Every method throws `store_unavailable` if the store fails.
  */
 export interface AnswerStore {

@@ -97,7 +97,7 @@ export class BatchOutcomes {
     this.#request.record({ outcome, trouble, node: this.#node, session });
   }
 
-  /** Sets the outcome of an id unless it has one. Returns its session if this set the outcome. */
+  /** Sets the outcome of an id that has none, and returns the session of the id. Returns undefined if the id had an outcome. */
   conclude(id: bigint, outcome: Outcome): Session | undefined {
     const known = this.#outcomes.get(id);
     if (known === undefined || known.outcome !== undefined) return undefined;

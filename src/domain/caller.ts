@@ -33,7 +33,7 @@ export interface Caller {
   readonly user: string;
   readonly projectId: string;
   readonly actions: readonly Action[];
-  /** The kind of credentials, for the audit: `token`, `IAM token of` the user's id, `access key AK…`, or two of them. */
+  /** The kind of credentials, for the audit: `token`, `IAM token of` with the user's id, `access key` with the key, or two of these. */
   readonly proof: string;
   /** The access key and the signature of a signed request. Only a repetition of that request has the same value. */
   readonly signature?: string | undefined;
@@ -57,7 +57,7 @@ export interface Credentials {
   readonly request: RequestOnWire;
 }
 
-/** Finds the caller of a request. `Authenticator` in `identity/authenticator.ts` fills it. */
+/** Finds the caller of a request. `Authenticator` in `identity/authenticator.ts` implements it. */
 export interface Identity {
   /**
    * Returns the caller that the credentials prove; a promise only if IAM must validate a token. Throws `unauthenticated` if they prove no
@@ -84,7 +84,10 @@ export function authorize(caller: Caller, projectId: string, action: Action): vo
   }
 }
 
-/** Returns the error for credentials that prove no caller. Its message is the gateway's, the same in both languages. */
+/**
+ * Returns the error for credentials that prove no caller. The reason is its message in both languages, as at the gateway of the published
+ * API.
+ */
 export function unauthenticated(reason: string): ServiceError {
   return new ServiceError('unauthenticated', { 'en-us': reason, 'zh-cn': reason });
 }

@@ -29,7 +29,10 @@ export interface ClientFilter {
   readonly requireClientPort: boolean;
   /** Ids, in decimal, of threads that earlier lists of this incarnation proved internal. They can show an ordinary account now. */
   readonly knownInternal?: ReadonlySet<string> | undefined;
-  /** Ids, in decimal, of sessions whose own account is internal. Inside a routine of another account they show that account. */
+  /**
+   * Ids, in decimal, of sessions whose own account is internal. Inside a routine of another account, such a session shows the other
+   * account.
+   */
   readonly ofInternalUsers?: ReadonlySet<string> | undefined;
 }
 

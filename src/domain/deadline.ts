@@ -14,12 +14,12 @@ export function limitReached(): ServiceError {
   });
 }
 
-/** Returns the time until the deadline for a timer, in milliseconds. */
+/** Returns the time until the deadline, in milliseconds, at least 0 and at most the longest delay of a timer. */
 export function leftUntil(deadline: Deadline): number {
   return Math.min(Math.max(deadline - performance.now(), 0), LONGEST_MS);
 }
 
-/** Returns the result of the work, or throws `late()` at the deadline. The work itself goes on. */
+/** Returns the result of the work, or throws `late()` at the deadline. The work continues after the deadline. */
 export function withDeadline<T>(
   deadline: Deadline,
   work: Promise<T>,

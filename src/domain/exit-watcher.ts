@@ -82,7 +82,7 @@ export class ExitWatcher {
     const { connection } = snapshot;
     await snapshot.readAgain(deadline);
     const { bySession, source } = await connection.transactions(deadline);
-    // TiDB keeps what is not committed in memory: there is nothing to roll back.
+    // TiDB keeps uncommitted changes in memory, so there is nothing to roll back.
     const isUnknown = source !== 'available' && !connection.listsTheDying;
     const rows = new Map(snapshot.list.rows.map((row) => [row.id, row]));
     for (const [id, exit] of this.#exits) {

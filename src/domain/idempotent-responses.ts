@@ -64,7 +64,7 @@ export class IdempotentResponses {
           await this.#release(made);
           continue;
         }
-        // The reservations in `made` stay, and count as dead later: so each key gets the same answer.
+        // The reservations in `made` stay, and count as dead later: so a repetition under any of the keys gets the same answer.
         if (first === 'died') return undefined;
         answer = first?.answer ?? (await work());
       } catch (error) {
@@ -118,7 +118,9 @@ export class IdempotentResponses {
     return withDeadline(performance.now() + deadline - this.#now(), work);
   }
 
-  /** Reserves the other keys of a repeated request: a new signature beside an old key must not do the work alone later. */
+  /**
+   * Reserves the other keys of a repeated request. Otherwise its new signature, sent later without the old key, would do the work again.
+   */
   async #reserveFree(reservations: readonly Reservation[], made: Reservation[]): Promise<void> {
     for (const reservation of reservations) {
       try {

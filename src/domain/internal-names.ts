@@ -141,7 +141,7 @@ export function isReplicating({ state, info, thread }: ProcessListRow): boolean 
   return REPLICA_STATE.test(shown) && !PLAYS_BINLOG.test(info ?? '');
 }
 
-/** Returns true if a row is in such a state and surely runs no BINLOG of a client, which comments can push behind the cut. */
+/** Returns true if a row has such a state and surely runs no BINLOG of a client. Comments can push the word BINLOG behind the cut. */
 export function isProvenReplicating(row: ProcessListRow): boolean {
   if (!isReplicating(row)) return false;
   const info = row.info ?? '';

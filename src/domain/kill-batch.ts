@@ -122,7 +122,7 @@ export class KillBatch {
 
   /** Kills the pending sessions. Returns false if the connection can do no more: then the next connection resolves unanswered KILLs. */
   async #kill(snapshot: SessionSnapshot): Promise<boolean> {
-    // The list by which the last attempt sent no KILL ahead: another attempt needs a newer list, which `kill` can read.
+    // The list of the last attempt that sent no KILL ahead. Another attempt needs a newer list, which `kill` can read.
     let unsentBy: ProcessList | undefined;
     for (let session = this.#pending[0]; session !== undefined; session = this.#pending[0]) {
       if (this.#isLate()) {
@@ -137,7 +137,7 @@ export class KillBatch {
         if (this.#pending.length < before) continue;
         unsentBy = snapshot.list;
       }
-      // Promise 1: kills only if a list of at most 2 s still shows the same session.
+      // Promise 1: kills only if a list that is at most 2 s old still shows the same session.
       const result = await snapshot.kill(session, this.#request.deadline);
       if (result.outcome === 'not_sent') {
         this.#outcomes.note(result.trouble);
@@ -161,7 +161,7 @@ export class KillBatch {
     this.#pending.push(...unsent);
   }
 
-  /** Concludes a session whose KILL was sent, or which has left. A KILL without an answer is to be resolved later. */
+  /** Concludes a session whose KILL was sent, or which has left. Keeps a KILL without an answer, to resolve it later. */
   #processResult(
     session: Session,
     { outcome, trouble }: KillResult,

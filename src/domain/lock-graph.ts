@@ -17,7 +17,7 @@ export class LockGraph {
   /** The vertices of the roots. */
   readonly #roots = new Set<number>();
   readonly #counts: readonly number[];
-  /** By the vertex of a set of holders: the user sessions that wait for them. */
+  /** The number of user sessions that wait for a set of holders, by the vertex of the set. */
   readonly #countOfSet = new Map<number, number>();
 
   constructor(reading: LockReading, owners: LockOwners) {
@@ -48,12 +48,12 @@ export class LockGraph {
     return this.#roots.has(this.#vertexOf.get(owner) ?? -1);
   }
 
-  /** Returns the number of user sessions that wait for it, directly or not. */
+  /** Returns the number of user sessions that wait for the owner, directly or not. */
   waitersOf(owner: LockOwner): number {
     return this.#counts[this.#vertexOf.get(owner) ?? -1] ?? 0;
   }
 
-  /** Returns the number of user sessions that wait for it directly. */
+  /** Returns the number of user sessions that wait for the owner directly. */
   directWaitersOf(owner: LockOwner): number {
     const sets = this.#graph.waiters[this.#vertexOf.get(owner) ?? -1] ?? [];
     const [first = -1] = sets;
@@ -73,7 +73,9 @@ export class LockGraph {
     return count;
   }
 
-  /** Returns the roots at the ends of the chains of a waiter; of one in a cycle of roots, those that it waits for directly. */
+  /**
+   * Returns the roots at the ends of a waiter's chains. For a waiter in a cycle of roots, returns the owners that it waits for directly.
+   */
   rootsOf({ waiter, holders }: LockWait): LockOwner[] {
     if (this.isRoot(waiter)) return holders.flatMap((owners) => [...owners]);
     const reachable = this.#graph.reachableFrom(this.#vertexOf.get(waiter) ?? -1);

@@ -2,15 +2,18 @@ import { isLockWaitState } from './locks.ts';
 import type { LockOwner, LockReading, LockTransaction } from './locks.ts';
 import type { ProcessListRow, Session } from './session.ts';
 
-/** The process list beside which a reading is interpreted. `UserSessions` fills it. */
+/** The process list beside which a reading is interpreted. `UserSessions` implements it. */
 export interface ListedSessions {
   /** Returns the user session with this id. */
   get(id: bigint): Session | undefined;
-  /** What else the list shows: internal threads. */
+  /** The other rows of the list: internal threads. */
   readonly others: readonly ProcessListRow[];
 }
 
-/** What an owner is. `leaving`: a session that has left the list while it is rolled back. `unknown`: none that the list explains. */
+/**
+ * The kind of an owner. `leaving`: a session that has left the list while it is rolled back. `unknown`: neither the list nor the reading
+ * explains it.
+ */
 export type OwnerKind = 'client' | 'internal' | 'prepared' | 'leaving' | 'unknown';
 
 /** The owners of locks, as a process list and the transactions of the reading show them. */
@@ -34,7 +37,7 @@ export class LockOwners {
     return this.transactionOf(owner)?.state === 'ROLLING BACK' ? 'leaving' : 'unknown';
   }
 
-  /** Returns the user session. */
+  /** Returns the user session; undefined for any other owner. */
   sessionOf(owner: LockOwner): Session | undefined {
     if (owner.kind !== 'session') return undefined;
     const { id } = owner;
@@ -47,7 +50,7 @@ export class LockOwners {
     return owner.kind === 'session' ? this.#reading.transactions?.get(owner.id) : undefined;
   }
 
-  /** Returns the time in its present statement, in seconds. */
+  /** Returns the age of the owner's present statement, in seconds. */
   secondsOf(owner: LockOwner): number {
     return Number(this.#rowOf(owner)?.time ?? 0);
   }
@@ -57,7 +60,7 @@ export class LockOwners {
     return isLockWaitState(this.#rowOf(owner)?.state ?? '');
   }
 
-  /** Returns true if its transaction waits for a row lock. */
+  /** Returns true if the transaction of the owner waits for a row lock. */
   waitsForRow(owner: LockOwner): boolean {
     return this.transactionOf(owner)?.waitSeconds !== undefined;
   }

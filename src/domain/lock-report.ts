@@ -30,7 +30,7 @@ export interface Blocker {
 /** The lock that a user session waits for. Fields that the node does not show are undefined. */
 export interface RequestedLock {
   readonly kind: LockWait['kind'];
-  /** Of a metadata lock the age of the statement, in whole seconds. */
+  /** The time that the request has waited, in whole seconds; for a metadata lock or a lock of GET_LOCK, the age of the statement. */
   readonly seconds: bigint | undefined;
   readonly db: string | undefined;
   readonly table: string | undefined;
@@ -83,7 +83,7 @@ export interface WaitsOfSession {
   readonly sources: LockReading['sources'];
 }
 
-/** Returns the waits of a user session, and the waits of others for it: the rows that an unlimited report would have. */
+/** Returns the waits of a user session, and the waits of others for it. Includes waits that `lockReport` cuts off. */
 export function waitsOf(id: bigint, reading: LockReading, listed: ListedSessions): WaitsOfSession {
   const owners = new LockOwners(reading, listed);
   const graph = new LockGraph(reading, owners);
@@ -98,8 +98,9 @@ export function waitsOf(id: bigint, reading: LockReading, listed: ListedSessions
 }
 
 /**
- * Returns the lock that a user session waits for, with the root at the end of its chain: of several the one with the oldest transaction, in
- * a cycle the next one. The root is undefined if the node does not show it. Returns undefined if the session waits for nobody.
+ * Returns the lock that a user session waits for, with the root at the end of its chain. Of several roots, it is the one with the oldest
+ * transaction. For a session in a cycle of roots, it is one that the session waits for directly. The root is undefined if the node does not
+ * show it. Returns undefined if the session waits for nobody.
  */
 export function rootCauseOf(
   id: bigint,
@@ -131,7 +132,7 @@ function blockerOf(
   return {
     id,
     session: owners.sessionOf(owner),
-    // Callers learn nothing of internal threads.
+    // Callers learn nothing about internal threads.
     transaction: kind === 'internal' ? undefined : owners.transactionOf(owner),
     isPrepared: kind === 'prepared',
     isRoot: graph.isRoot(owner),
@@ -154,7 +155,7 @@ function compareBlockers(one: Blocker, other: Blocker): number {
   return one.id < other.id ? -1 : 1;
 }
 
-/** Returns the wanted rows, one for each waiter, kind and blocker; more than `MAX_WAITS` if there are more. */
+/** Returns the wanted rows, one for each waiter, kind and blocker. Stops once it has more than `MAX_WAITS`. */
 function distinctWaits(
   graph: LockGraph,
   owners: LockOwners,
@@ -170,7 +171,7 @@ function distinctWaits(
   return [...waits.values()];
 }
 
-/** Yields one row for each holder that the process list explains. */
+/** Yields one row for each holder of a known kind. */
 function* rowsOf(wait: LockWait, owners: LockOwners): Iterable<Wait> {
   const { waiter, holders } = wait;
   if (waiter.kind !== 'session') return;

@@ -1,11 +1,11 @@
 import type { LockOwner, LockReading, MetadataLock, RowLock, RowWait } from './locks.ts';
 import { conflictsOf, RAISED_MODES } from './metadata-lock-modes.ts';
 
-/** A request for a lock, and those that it waits for. Equal owners are one object. */
+/** A request for a lock, and the owners that it waits for. Equal owners are one object. */
 export interface LockWait {
   readonly waiter: LockOwner;
   readonly kind: 'row' | 'metadata' | 'user';
-  /** Sets of owners, none of which has the waiter. Requests for the same lock share them. Empty if no holder is known. */
+  /** Sets of owners; no set contains the waiter. Requests for the same lock share sets. Empty if no holder is known. */
   readonly holders: readonly ReadonlySet<LockOwner>[];
   /** The requested lock. */
   readonly lock: RowLock | MetadataLock;
@@ -47,8 +47,8 @@ function rowWaitOf(
 }
 
 /**
- * A request waits for each owner of a conflicting lock; if none is listed, for the nearest conflicting request; else for the owner of a
- * lock that may have been raised.
+ * A request waits for each owner of a conflicting lock. If none is listed, it waits for the nearest conflicting request. If there is none
+ * either, it waits for the owners of locks that may have been raised.
  */
 function waitsForObject(locks: readonly MetadataLock[], secondsOf: SecondsOf): LockWait[] {
   const pending = locks.filter(({ isGranted }) => !isGranted);
@@ -69,7 +69,10 @@ function waitsForObject(locks: readonly MetadataLock[], secondsOf: SecondsOf): L
   });
 }
 
-/** Returns the owner whose wait began last before the waiter's. If none waited as long, returns the first. */
+/**
+ * Returns the owner whose wait began last before the wait of the waiter. If no owner has waited as long, returns the first by
+ * `compareOwners`.
+ */
 function nearestTo(
   waiter: LockOwner,
   ahead: readonly LockOwner[],
@@ -83,7 +86,7 @@ function nearestTo(
   let nearest: LockOwner | undefined;
   for (const owner of ahead) {
     const order = nearest === undefined ? -1 : distance(owner) - distance(nearest);
-    // Infinity less itself is no number.
+    // Infinity minus Infinity is NaN, and two such distances count as equal.
     if (order < 0 || (!(order > 0) && nearest && compareOwners(owner, nearest) < 0))
       nearest = owner;
   }
@@ -116,7 +119,7 @@ function ownersByMode(locks: readonly MetadataLock[]): Map<string, Set<LockOwner
   );
 }
 
-/** Below 0, 0 or above: an order of owners that does not depend on the order of the reading. */
+/** Compares two owners, independently of their order in the reading. Returns a number below 0, 0, or above 0. */
 export function compareOwners(one: LockOwner, other: LockOwner): number {
   if (one.kind === 'session' && other.kind === 'session') {
     return one.id < other.id ? -1 : Number(one.id > other.id);

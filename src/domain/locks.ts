@@ -1,6 +1,6 @@
 import type { Sentence } from '../errors.ts';
 
-/** What waits for or holds a lock. */
+/** A session, a thread or a transaction that waits for a lock or holds one. */
 export type LockOwner =
   /** A session of the process list, a client's or an internal one. */
   | { readonly kind: 'session'; readonly id: bigint }
@@ -69,7 +69,7 @@ export interface TransactionReading {
   readonly source: LockSource;
 }
 
-/** What the node showed of its locks. The parts are not of one moment, nor of the moment of a process list. */
+/** The locks that the node showed. The parts of a reading are of different moments, and none is of the moment of a process list. */
 export interface LockReading {
   readonly rowWaits: readonly RowWait[];
   /** All locks, granted or pending, on the objects that have a pending lock. */

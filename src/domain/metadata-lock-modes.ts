@@ -34,9 +34,9 @@ const MODES: Readonly<Record<string, string>> = {
 };
 
 /**
- * What each mode waits for, from the matrices in `sql/mdl.cc` of MySQL 8.0 and MariaDB 10.5 and newer: first granted locks, then pending
- * requests. The tables for objects, such as TABLE, and for scopes, such as GLOBAL, SCHEMA, COMMIT and BACKUP LOCK, agree where they share
- * modes, so the mode alone decides. Only MariaDB's BACKUP has the modes from S0 on. SWLP is MySQL's alone.
+ * The modes that each mode waits for: first granted locks, then pending requests. Source: the matrices in `sql/mdl.cc` of MySQL 8.0 and
+ * MariaDB 10.5 and newer. The tables for objects, such as TABLE, and for scopes, such as GLOBAL, SCHEMA, COMMIT and BACKUP LOCK, agree
+ * where they share modes. So the mode alone decides. Only MariaDB's BACKUP has the modes from S0 on. SWLP is MySQL's alone.
  */
 const WAITS_FOR: Readonly<Record<string, readonly [granted: string, pending: string]>> = {
   IX: ['S X', 'S X'],
@@ -81,8 +81,8 @@ export function conflictsOf(mode: string): Conflicts {
 }
 
 /**
- * The modes that a statement raises while it runs. MariaDB shows the first mode of such a lock to its end (10.11, measured). A request that
- * conflicts with no other lock waits for its owner.
+ * The modes that a statement raises while it runs. MariaDB shows the first mode of such a lock until the lock ends (10.11, measured). A
+ * request that conflicts with no other lock waits for the owner of such a lock.
  */
 export const RAISED_MODES: readonly string[] = namesOf('SU SNW SNRW F1 S0 S1 S2 S3');
 

@@ -40,7 +40,7 @@ export interface Node extends NodeKey {
 export type NodeTls =
   'offered' | 'disabled' | { readonly ca: string; readonly serverName: string | undefined };
 
-/** The nodes that exist, and how to reach them. `FileRegistry` in `registry/node-registry.ts` fills it. */
+/** The nodes that exist, and how to reach them. `FileRegistry` in `registry/node-registry.ts` implements it. */
 export interface NodeRegistry {
   /** Returns the node. Throws `instance_not_found` if the project has no such instance, else `node_not_found`. */
   find(key: NodeKey): Node;
@@ -48,7 +48,7 @@ export interface NodeRegistry {
   list(projectId: string): readonly Node[];
 }
 
-/** Gives requests control connections to nodes. `MysqlNodes` in `mysql/mysql-nodes.ts` fills it. */
+/** Gives requests control connections to nodes. `MysqlNodes` in `mysql/mysql-nodes.ts` implements it. */
 export interface Nodes {
   /**
    * Runs `work` with a control connection, which other requests may use at the same time. Runs `work` again with a new connection if an open
@@ -61,7 +61,7 @@ export interface Nodes {
     deadline: Deadline,
     work: (connection: ControlConnection) => Promise<T>,
   ): Promise<T>;
-  /** Opens a new connection to each port of the node, and returns what the control account can do over them. Never throws. */
+  /** Opens a new connection to each port of the node, and returns the state of the ports and of the control account. Never throws. */
   probe(node: Node, deadline: Deadline): Promise<Capabilities>;
 }
 
@@ -73,9 +73,9 @@ export interface OwnSessions {
 }
 
 /**
- * A connection of the control account to one incarnation of a node; it never reconnects. `LeasedConnection` in `mysql/control-connection.ts`
- * fills it. Each statement has the timeout of the node's settings, or the time until the deadline if that is less. A statement without an
- * answer in time breaks the connection.
+ * A connection of the control account to one incarnation of a node; it never reconnects. `LeasedConnection` in
+ * `mysql/control-connection.ts` implements it. Each statement has the timeout of the node's settings, or the time until the deadline if
+ * that is less. A statement without an answer in time breaks the connection.
  */
 export interface ControlConnection {
   /** Its own session id on the node. */
@@ -94,8 +94,8 @@ export interface ControlConnection {
    */
   list(deadline: Deadline, wanted?: readonly bigint[]): Promise<ProcessList>;
   /**
-   * Sends KILL for a listed session, or for the statement that it was seen to run, and returns the outcome. A statement that has ended is
-   * `not_found` where KILL takes its id. Never throws.
+   * Sends KILL for a listed session, or for the statement that it was seen to run, and returns the outcome. If the KILL takes the
+   * statement's id, a statement that has ended is `not_found`. Never throws.
    */
   kill(session: Session, limits: KillLimits, statement?: RunningStatement): Promise<KillResult>;
   /**
@@ -109,7 +109,7 @@ export interface ControlConnection {
   ): Promise<readonly Session[]>;
   /**
    * Returns the sessions whose KILL the node is known to refuse, with the reason. Sends no KILL. The node can refuse others too.
-   * With `areStatements` it is about the statements of the sessions. Throws `node_unavailable`.
+   * With `areStatements`, the KILLs are for the statements of the sessions. Throws `node_unavailable`.
    */
   predictRefusals(
     sessions: readonly Session[],
@@ -118,13 +118,14 @@ export interface ControlConnection {
   ): Promise<ReadonlyMap<bigint, ServiceError>>;
   /** Reads the statements that these listed sessions run. Throws `node_unavailable`. */
   statements(sessions: readonly Session[], deadline: Deadline): Promise<StatementLook>;
-  /** Returns what a listed session runs, with the whole statement; undefined if it has left. Throws `node_unavailable`. */
+  /** Returns a listed session with its whole statement; undefined if the session has left. Throws `node_unavailable`. */
   describe(session: Session, deadline: Deadline): Promise<SessionDescription | undefined>;
   /** Returns the open transactions. Throws `node_unavailable`. */
   transactions(deadline: Deadline): Promise<TransactionReading>;
   /**
-   * Returns the locks that sessions wait for, as the node showed them at most 2 s ago. Of a kind of lock that nobody on the list waits for,
-   * nothing is read. What the node does not show is missing, and `sources` says why. Throws `node_unavailable`.
+   * Returns the locks that sessions wait for, as the node showed them at most 2 s ago. Reads a kind of lock only if a session waits for
+   * one; on TiDB always reads row locks. Locks that the node does not show are missing, and `sources` has the reason. Throws
+   * `node_unavailable`.
    */
   locks(list: ProcessList, deadline: Deadline): Promise<LockReading>;
 }
@@ -134,7 +135,7 @@ export interface SessionDescription {
   readonly session: Session;
   /** True if the node may have cut the statement. */
   readonly isInfoTruncated: boolean;
-  /** What the client's program reported of itself at the login, by name; or the sentence that says why the node does not show it. */
+  /** The attributes that the client's program sent at the login, by name; or the sentence that says why the node does not show them. */
   readonly attributes: ReadonlyMap<string, string> | Sentence;
 }
 
@@ -162,9 +163,9 @@ export interface KillResult {
 }
 
 /**
- * `killed`: the node accepted the KILL. `not_found`: the session has left. `refused`: the node does not end it.
+ * `killed`: the node accepted the KILL. `not_found`: the session has left, or its statement has ended. `refused`: the node does not end it.
  * `not_sent`: the node did not get the KILL, or denied it for a reason that a new connection can change. The KILL had no effect.
- * `unknown`: the KILL was sent, and no answer came.
+ * `unknown`: the KILL was sent, and no answer shows whether it ran.
  */
 export type KillOutcome = 'killed' | 'not_found' | 'refused' | 'not_sent' | 'unknown';
 
@@ -210,7 +211,7 @@ export interface ServerFacts {
   readonly sources: SourceFacts;
 }
 
-/** What the control account can read beside the process list: `available`, or why not and what would help. */
+/** The sources besides the process list. Each is `available`, or the sentence that says why the control account cannot read it. */
 export interface SourceFacts {
   readonly transaction: LockSource;
   readonly row: LockSource;

@@ -6,7 +6,7 @@ import type { NodeKey, SessionDescription } from './node.ts';
 import type { Looked, SessionService } from './session-service.ts';
 import { reasonOf, readTransactions } from './transactions.ts';
 
-/** What the service shows of one session. */
+/** A session with the details that the service shows. */
 export interface SessionDetail extends SessionDescription, WaitsOfSession {
   readonly transactions: TransactionReading;
   readonly sources: { readonly row: LockSource; readonly metadata: LockSource };
@@ -14,7 +14,7 @@ export interface SessionDetail extends SessionDescription, WaitsOfSession {
 
 /**
  * Returns the details of a user session. Throws `session_not_found` if the node has no user session with this id, also for an internal
- * thread: both are decided by the same list, and nothing else is read for either. Throws as `SessionService.look` does.
+ * thread. The same list decides both cases, and nothing else is read for either. Throws as `SessionService.look` does.
  */
 export async function readDetail(
   sessions: SessionService,

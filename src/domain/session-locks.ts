@@ -33,7 +33,7 @@ export interface LockCause {
   readonly root: Blocker | undefined;
 }
 
-/** Finds out which user sessions of nodes wait for which. What it returns is at most 2 s old. */
+/** Reports which user sessions of a node wait, and for which blockers. Its results are at most 2 s old. */
 export class SessionLocks {
   readonly #parts: SessionLocksParts;
 
@@ -56,7 +56,7 @@ export class SessionLocks {
 
   /**
    * Returns why a session waits, or undefined if it waits for nobody.
-   * Throws `session_not_found` if the id is that of no user session, and what `blockers` throws.
+   * Throws `session_not_found` if no user session has this id. Otherwise throws as `blockers` does.
    */
   async causeOf(key: NodeKey, id: bigint, deadline: Deadline): Promise<LockCause | undefined> {
     return this.#read(key, deadline, (reading, sessions) => {
@@ -106,7 +106,10 @@ async function withRefusals(
   );
 }
 
-/** A source is read only if somebody waits: without a user session that waits, its trouble would show that an internal thread does. */
+/**
+ * Hides the trouble of a source for which no user session waits. A source is read only if a session waits, so its trouble would show that
+ * an internal thread waits.
+ */
 function sourcesFor(
   { row, metadata }: LockReport['sources'],
   { transactions }: LockReading,

@@ -16,18 +16,18 @@ export interface SessionPage {
   readonly sessions: readonly Session[];
   /** The number of user sessions that the node has in all. */
   readonly total: number;
-  /** The transactions of the node; undefined unless the caller asked for them. */
+  /** The transactions of the node; undefined unless the caller requested them. */
   readonly transactions?: TransactionReading | undefined;
 }
 
-/** Which page of the user sessions a caller asks for. */
+/** The page of the user sessions that a caller requests. */
 export interface PageRequest {
   readonly offset: bigint;
   readonly limit: number;
   readonly withTransactions?: boolean;
 }
 
-/** What a process list shows, and the connection that read it. */
+/** A process list with its user sessions, and the connection that read it. */
 export interface Looked {
   readonly connection: ControlConnection;
   readonly list: ProcessList;
@@ -120,7 +120,7 @@ export class SessionService {
   }
 
   /**
-   * Returns what `work` makes of a list that is read after this call.
+   * Runs `work` with a list that is read after this call, and returns the result of `work`.
    * Throws `instance_not_found`, `node_not_found`, `stopping`, `node_unavailable`.
    */
   async look<T>(
@@ -136,7 +136,7 @@ export class SessionService {
     return this.#parts.nodes.probe(this.#find(key), deadline);
   }
 
-  /** Returns at most `limit` nodes of the project by instance id and node id, from the `offset`th on. Throws `stopping`. */
+  /** Returns at most `limit` nodes of the project by instance id and node id, after the first `offset` ones. Throws `stopping`. */
   nodes(
     projectId: string,
     { offset, limit }: { readonly offset: bigint; readonly limit: number },

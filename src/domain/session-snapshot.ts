@@ -6,7 +6,7 @@ import type { OwnSessions, ProcessList } from './node.ts';
 import { InternalThreadHistory } from './internal-thread-history.ts';
 import { isSameSession, type ProcessListRow, type Session } from './session.ts';
 
-/** Promise 1: a KILL needs a process list of at most this age that shows its session, in milliseconds. */
+/** Promise 1: a KILL needs a process list that shows its session and is at most this old, in milliseconds. */
 export const MAX_LIST_AGE_MS = 2000;
 
 /** The parts that a snapshot needs besides the connection. */
@@ -19,7 +19,7 @@ export interface SnapshotParts {
   readonly senderOver?: ((connection: ControlConnection) => KillSender) | undefined;
 }
 
-/** Sends the KILLs of one request, as `ControlConnection` says. */
+/** Sends the KILLs of one request. Its methods keep the contract of `ControlConnection`. */
 export type KillSender = {
   kill(session: Session, limits: KillLimits): Promise<KillResult>;
 } & Pick<ControlConnection, 'killAhead'>;
@@ -85,8 +85,9 @@ export class SessionSnapshot {
   }
 
   /**
-   * Sends KILL for a session if a list of at most 2 s still shows the session, and returns the outcome. Reads the list again whenever it is
-   * too old. Returns `not_sent` if no list can be read, such as after the deadline or over a broken connection. Never throws.
+   * Sends KILL for a session if a list that is at most 2 s old still shows the session, and returns the outcome. Reads the list again
+   * whenever the list is too old. Returns `not_sent` if no list can be read, such as after the deadline or over a broken connection. Never
+   * throws.
    */
   async kill(session: Session, deadline: Deadline): Promise<KillResult> {
     for (let isFresh = !this.#isStale(); ; isFresh = false) {
@@ -141,7 +142,7 @@ export class SessionSelector {
   readonly #rules: SessionRules;
   readonly #onSharedAccount: (node: NodeKey) => void;
   readonly #history = new InternalThreadHistory();
-  /** The last selection: requests that share a list get the same one, which is reported once. */
+  /** The last selection. Requests that share a list get the same selection, and `onSharedAccount` is called once for it. */
   #last: UserSessions | undefined;
 
   /** Calls `onSharedAccount` for each list that shows a session of the control account which is not ours. */

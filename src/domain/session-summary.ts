@@ -13,12 +13,12 @@ const LONGEST = 5;
 /** Sessions that share account, client, database and command. */
 export interface SessionGroup {
   readonly user: string;
-  /** Without its port. */
+  /** The host of the client, without its port. */
   readonly host: string;
   readonly db: string;
   readonly command: string;
   readonly count: number;
-  /** The longest time of them in the present state, in whole seconds. */
+  /** The longest time that one of these sessions has been in its present state, in whole seconds. */
   readonly maxTime: bigint;
 }
 
@@ -31,9 +31,12 @@ export interface SessionSummary {
   readonly groups: readonly SessionGroup[];
   /** The number of sessions in all other groups. */
   readonly other: number;
-  /** The five sessions with the longest time: first those that run something, then idle ones. */
+  /** The five sessions with the longest time: first the sessions that run something, then the idle ones. */
   readonly longest: readonly Session[];
-  /** The next two are undefined if the node does not show its transactions; `source` says why. */
+  /**
+   * The number of sessions that wait for a lock. This field and the next are undefined if the node does not show its transactions; `source`
+   * has the reason.
+   */
   readonly blocked: number | undefined;
   readonly transactions: { readonly open: number; readonly longestSeconds: bigint } | undefined;
   readonly source: TransactionReading['source'];

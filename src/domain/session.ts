@@ -56,8 +56,8 @@ export function sessionOf(row: ProcessListRow & { readonly id: string }): Sessio
 
 /** Returns the port of a row's host, or undefined if the host is not surely the `address:port` of a client. */
 export function clientPort(host: string): number | undefined {
-  // An event worker or an applier with the account u@'fd00::a:5' shows that host without a port. It looks like port 5 of
-  // fd00::a. A host with a zone is the address of a client: no account has a zone.
+  // An event worker or an applier of the account u@'fd00::a:5' shows the host `fd00::a:5`, which looks like port 5 of fd00::a. A host with
+  // a zone is the address of a client: no account has a zone.
   const first = host.indexOf(':');
   const afterFirst = portFrom(host, first + 1);
   if (first > 0 && afterFirst !== undefined) return afterFirst;
@@ -116,7 +116,7 @@ export interface Incarnation {
   readonly server: string;
   /** The start, in whole seconds of the node's own clock, which can step. */
   readonly startedAt: number;
-  /** The same number for connections that are proven to have reached the same run. */
+  /** The number of the run. All connections that are proven to have reached the same run share the number. */
   readonly run: number;
   /** The latest time at which the run can have begun, in milliseconds of `performance.now()`. */
   readonly begunBy: number;
@@ -137,9 +137,9 @@ export interface UsedConnection extends Reached {
 }
 
 /**
- * Returns true if `later` surely reaches the incarnation that `earlier` reached, still at its `usedAt`.
- * A connection to the same run has a higher id, or is from before `usedAt`. No connection outlasts its server process, and a server has one
- * process at a time.
+ * Returns true if `later` surely reaches the incarnation that `earlier` still reached at its `usedAt`.
+ * A `later` connection that opened after `earlier` to the same run has a higher id. One that was identified before `usedAt` needs no higher
+ * id: no connection outlasts its server process, and a server has one process at a time.
  */
 export function isSameIncarnation(earlier: UsedConnection, later: Reached): boolean {
   const isOfIt = later.id > earlier.id || later.incarnation.seenAt < earlier.usedAt;

@@ -10,14 +10,14 @@ import type { Outcome, Termination, TerminationRequest } from './termination.ts'
 
 /** A KILL follows a look of at most this age, in milliseconds. */
 const MAX_LOOK_AGE_MS = 200;
-/** The same if the look compares texts and the KILL does not take an id: any other statement may begin meanwhile. */
+/** A look without ids is reused for at most this time, in milliseconds: its KILL would also end a statement that began since. */
 const MAX_TEXT_AGE_MS = 5;
 /** At most three KILLs are sent within these looks. If all miss, the session probably runs a routine. */
 const MAX_LOOKS = 6;
-/** A marked statement ends at its next check, within this time as a rule. */
+/** A marked statement ends at its next check, usually within this time in milliseconds. */
 const RESOLVE_MS = 1000;
 const POLL_MS = 50;
-/** InnoDB's list of transactions can be this old. */
+/** InnoDB's list of transactions can be this old, in milliseconds. */
 const STALE_MS = 150;
 
 interface Target extends SeenStatement {
@@ -61,7 +61,7 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
   senderOver(connection: ControlConnection): KillSender {
     return {
       kill: (session, limits) => this.#kill(connection, session, limits),
-      // A look comes before each KILL.
+      // Sends no KILL ahead: a look must come before each.
       killAhead: (sessions) => Promise.resolve(sessions),
     };
   }
@@ -96,7 +96,10 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
     return { outcome: 'refused', trouble: new ServiceError('node_unavailable', CHANGED) };
   }
 
-  /** Returns the last look after the first while it is young. On MySQL with ids, which finds one session quickly, each KILL has a look of its own. */
+  /**
+   * Returns a new look, or the last one while it is young and `isMissed` is false. `choose` keeps no last look. Where the node shows ids
+   * that KILL does not take, each KILL has a look of its own: such a node finds one session quickly.
+   */
   async #look(
     connection: ControlConnection,
     { session, statement: { id, isKilledById } }: Target,

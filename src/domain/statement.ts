@@ -2,7 +2,7 @@
 export interface RunningStatement {
   /** The node's number of the statement; undefined if the node shows none. No two statements of a session have the same. */
   readonly id: bigint | undefined;
-  /** True if `id` stays the same while a routine runs statements of its own: MySQL. On MariaDB each of these has an id. */
+  /** True if `id` stays the same while a routine runs statements of its own: MySQL. On MariaDB each of these statements has its own id. */
   readonly isClientsId: boolean;
   /** True if KILL takes `id`, so that it ends no other statement: MariaDB. */
   readonly isKilledById: boolean;
@@ -10,7 +10,7 @@ export interface RunningStatement {
   readonly isEnding: boolean;
   /** The text, as far as the node shows it. */
   readonly info: string;
-  /** A time that the statement has surely run, in milliseconds; 0 if the node shows none. */
+  /** The statement has run at least this time, in milliseconds; 0 if the node shows no time. */
   readonly ranMs: number;
 }
 
@@ -29,20 +29,23 @@ export interface SeenStatement {
   readonly askedAt: number;
 }
 
-/** A routine must be older than the first look by this time, in milliseconds: a torn look shows short times too. */
+/** A routine must have begun at least this time before the first look, in milliseconds. A shorter time can come from a torn look. */
 const OLD_MS = 1000;
 
 /**
- * Compares a statement with the one that a later look shows for the same session. `same`: it is that statement. `routine`: it is another
- * statement of a routine that runs since before the first look, unless the look is torn: a node can show the time of one statement beside
- * the id of the next. `other`: the first statement has ended. `unclear`: it has ended, or is a routine that runs another statement.
+ * Compares a statement with the one that a later look shows for the same session. A look is torn if it shows the time of one statement
+ * beside the id of the next.
+ * - `same`: it is that statement.
+ * - `routine`: it is another statement of a routine that began before the first look, unless the look is torn.
+ * - `other`: the first statement has ended.
+ * - `unclear`: the first statement has ended, or is a routine that runs another statement.
  */
 export function compareStatements(
   { statement: seen, askedAt }: SeenStatement,
   found: RunningStatement,
   answeredAt: number,
 ): 'same' | 'routine' | 'other' | 'unclear' {
-  // A torn first look shows another text, or a longer time, than a second one.
+  // If the first look was torn, the later look shows another text or a shorter time.
   const isLike = seen.info === found.info && seen.ranMs <= found.ranMs;
   if (seen.id === found.id && isLike) return 'same';
   if (seen.isClientsId && found.isClientsId) return 'other';

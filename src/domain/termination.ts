@@ -35,7 +35,7 @@ export interface TerminationRequest {
   readonly scope?: Scope | undefined;
   /** True if no KILL is to be sent. */
   readonly isDryRun: boolean;
-  /** The time to wait for the sessions to leave, in milliseconds; undefined if their states are not asked for. */
+  /** The time to wait for the sessions to leave, in milliseconds; undefined if their states are not requested. */
   readonly waitMs: number | undefined;
   /** The time at which the request came in, in milliseconds of `performance.now()`. */
   readonly receivedAt: number;
@@ -69,7 +69,7 @@ export interface Entry {
   readonly outcome: Outcome;
   /** The user session that was seen, if there was one. */
   readonly session: Session | undefined;
-  /** The state of a killed session, if it was asked for. */
+  /** The state of a killed session, if it was requested. */
   readonly fate: ExitState | undefined;
   /** True if the session ran no statement to end. */
   readonly isIdle?: boolean;
@@ -93,7 +93,7 @@ export interface Intent {
   readonly node: NodeKey;
   readonly sessions: readonly Session[];
   readonly scope?: Scope | undefined;
-  /** True for a control connection of ours that may still hold a KILL, in place of clients' sessions. */
+  /** True if the sessions are control connections of ours that may still hold a KILL. */
   readonly areOurs?: boolean;
 }
 
@@ -119,13 +119,13 @@ export interface Denial {
   readonly proof: string | undefined;
 }
 
-/** The record of kills. `FileAudit` in `audit/file-audit.ts` fills it. */
+/** The record of kills. `FileAudit` in `audit/file-audit.ts` implements it. */
 export interface Audit {
   /** Resolves once the intent is on disk. Throws `audit_unavailable` if that fails by the deadline: then no KILL may be sent. */
   intend(intent: Intent, deadline: Deadline): Promise<void>;
-  /** Writes the outcomes soon. Never throws. */
+  /** Writes the outcomes after it returns. Never throws. */
   conclude(conclusion: Conclusion): void;
-  /** Writes the denial soon. Never throws. */
+  /** Writes the denial after it returns. Never throws. */
   deny(denial: Denial): void;
 }
 
@@ -137,8 +137,8 @@ export const NO_AUDIT: Audit = {
 };
 
 /**
- * Returns true if a session is still the one that the caller saw. A host with a port decides alone: it stays while the user can change. A
- * host without a port is compared with the part before the last colon.
+ * Returns true if a session is still the one that the caller saw. A host with a port decides alone, because the user of a session can
+ * change. A host without a port is compared with the part of the session's host before the last colon.
  */
 export function isExpected(session: Session, { host, user }: Expectation): boolean {
   if (host !== undefined && clientPort(host) !== undefined) return session.host === host;

@@ -13,7 +13,7 @@ export async function readTransactions(
   });
 }
 
-/** Returns the sentence of an error for the caller. Throws the error if it has none. */
+/** Returns the sentence of an error for the caller. Throws the error if it is not `node_unavailable`, or has no sentence. */
 export function reasonOf(error: unknown): Sentence {
   const { code, detail } = asServiceError(error);
   if (code !== 'node_unavailable' || detail === undefined) throw error;

@@ -11,7 +11,7 @@ import type { ListedRow } from './user-sessions.ts';
 export interface UnansweredKill {
   readonly session: Session;
   readonly sentOver: Pick<ControlConnection, 'id'>;
-  /** A list that this connection read, so that the list shows the connection too. */
+  /** A list that the connection `sentOver` read. It shows that connection too. */
   readonly list: ProcessList;
 }
 

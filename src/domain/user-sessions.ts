@@ -40,7 +40,7 @@ export class UserSessions {
 /** The user sessions that a reader gets pages of. */
 export interface PagedSessions {
   readonly ascending: readonly ListedRow[];
-  /** Undefined if the reader did not ask for them. */
+  /** Undefined if the reader did not request them. */
   readonly transactions: TransactionReading | undefined;
 }
 
@@ -58,7 +58,7 @@ export class PageCache {
   get(reader: string, now: number): PagedSessions | undefined {
     this.#forgetOld(now);
     const cached = this.#cached.get(reader);
-    // A list that took long to read can be old and still stand behind newer lists.
+    // An old list that took long to read can stand behind newer lists, where #forgetOld does not reach it.
     return cached !== undefined && now - cached.askedAt <= MAX_PAGE_AGE_MS
       ? cached.listed
       : undefined;

@@ -1,11 +1,11 @@
 /**
- * A graph of vertices that wait for each other, numbered from 0. Everything here takes time in proportion to the edges, apart from the
- * counts, and no function calls itself: a queue can be a chain of ten thousand.
+ * A graph of vertices that wait for each other, numbered from 0. All functions except `countWaiters` take time in proportion to the edges.
+ * No function calls itself: a queue can be a chain of ten thousand.
  */
 export class WaitGraph {
-  /** By vertex: those that it waits for. */
+  /** By vertex: the vertices that it waits for. */
   readonly holders: number[][] = [];
-  /** By vertex: those that wait for it. */
+  /** By vertex: the vertices that wait for it. */
   readonly waiters: number[][] = [];
 
   /** Adds a vertex, and returns its number. */
@@ -19,7 +19,7 @@ export class WaitGraph {
     this.waiters[holder]?.push(waiter);
   }
 
-  /** Returns all vertices that this one waits for, directly or not. It is one of them if it is in a cycle. */
+  /** Returns all vertices that this one waits for, directly or not. They include the vertex itself if it is in a cycle. */
   reachableFrom(vertex: number): ReadonlySet<number> {
     const found = new Set<number>(this.holders[vertex]);
     // A set yields what is added during the iteration.
@@ -28,7 +28,7 @@ export class WaitGraph {
   }
 
   /**
-   * Returns the groups of vertices that wait for each other; most are of one. A group comes before all that wait for it
+   * Returns the groups of vertices that wait for each other; most groups have one vertex. A group comes before all groups that wait for it
    * (Tarjan's algorithm).
    */
   components(): readonly (readonly number[])[] {
@@ -67,7 +67,7 @@ export class WaitGraph {
     return components;
   }
 
-  /** Returns for each vertex how many of the counted ones wait for it, directly or not; itself never. */
+  /** Returns for each vertex the number of counted vertices that wait for it, directly or not. No vertex counts for itself. */
   countWaiters(
     components: readonly (readonly number[])[],
     isCounted: (vertex: number) => boolean,
