@@ -43,7 +43,7 @@ function matchesWildcards(pattern: string, host: string): boolean {
   return lengths.has(text.length);
 }
 
-/** True for an IPv4 address in `10.0.0.0/255.0.0.0` or `10.0.0.0/8`: MySQL knows no other networks. */
+/** Returns true for an IPv4 address in `10.0.0.0/255.0.0.0` or `10.0.0.0/8`: MySQL knows no other networks. */
 function isInNetwork(address: string, network: string): boolean {
   const [base = '', mask = ''] = network.split('/');
   const isMask = isIPv4(mask);

@@ -76,7 +76,7 @@ export class LeasedConnection implements ControlConnection {
     return list;
   }
 
-  /** See ControlConnection. A KILL that the node denied is `not_sent` if a new connection may send it: it had no effect. */
+  /** See ControlConnection. A KILL that the node denied had no effect. It is `not_sent` if the node may accept it over a new connection. */
   async kill(
     session: Session,
     limits: KillLimits,

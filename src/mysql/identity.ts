@@ -29,7 +29,7 @@ type Row = readonly (string | null)[];
 type AskRow = (sql: string) => Promise<Row>;
 
 /**
- * Reads the identity of the server. Throws `node_unavailable` if the answer is not one of MySQL, MariaDB or TiDB.
+ * Reads the identity of the server. Throws `node_unavailable` if the server does not answer as MySQL, MariaDB or TiDB do.
  * The session id comes from CONNECTION_ID(): the greeting holds 32 bits, and TiDB's ids have 64.
  */
 export async function identify(
@@ -62,7 +62,7 @@ export async function identify(
     incarnation: {
       server: (uuid ?? address).toLowerCase(),
       startedAt: Math.floor(Number(now)) - seconds,
-      // The server cuts Uptime to whole seconds, so the start can be up to a second later.
+      // On MySQL and MariaDB, Uptime is the difference of two clock readings in whole seconds, so the start can be up to a second later.
       begunBy: Math.min(seenAt, seenAt - seconds * 1000 + 1000),
       seenAt,
       // NodeIdentity numbers the runs.

@@ -12,8 +12,8 @@ interface Pair {
 }
 
 /**
- * Reads the row waits of MariaDB, and of MySQL before 8.0, from `information_schema.INNODB_LOCK_WAITS`. It has a pair for each request ahead
- * of another; a filter in SQL takes three times as long as reading all (MariaDB 10.11, measured).
+ * Reads the row waits of MariaDB, and of MySQL before 8.0, from `information_schema.INNODB_LOCK_WAITS`. The table has a pair for each
+ * request ahead of another. A filter in SQL takes three times as long as a read of all pairs (MariaDB 10.11, measured).
  * Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
 export async function readInnodbLockWaits(
@@ -67,8 +67,9 @@ function rowWaitsOf(
 }
 
 /**
- * MariaDB gives no number to a transaction that has changed nothing, such as one of SELECT … LOCK IN SHARE MODE. Returns those that can
- * have the lock if there are no more of them than owners; else nobody knows which of them have it.
+ * Returns the owners of a lock that have no transaction number. MariaDB gives no number to a transaction that has changed nothing, such as
+ * one of SELECT … LOCK IN SHARE MODE. If the transactions that can have the lock are not as many as its owners, returns the unknown owner
+ * alone.
  */
 function ownersWithoutNumber(
   { blockingLockId }: Pair,

@@ -58,7 +58,7 @@ export class KillRefusals {
     }
   }
 
-  /** Returns the result with the reason of a refusal; `not_sent` if a new connection may send that KILL. Never throws. */
+  /** Returns the result with the reason of a refusal; `not_sent` if the node may accept the KILL over a new connection. Never throws. */
   async explain(result: KillResult, deadline: Deadline): Promise<KillResult> {
     if (!isDenial(result, this.#node)) return result;
     const cause = result.trouble?.cause;

@@ -13,7 +13,7 @@ export interface LockTarget {
   readonly deadline: Deadline;
 }
 
-/** A query of the lock tables takes at most this time, in milliseconds: while they are read, an old server lets nobody lock. */
+/** A query of the lock tables takes at most this time, in milliseconds: while an old server reads them, no session can take a lock. */
 export const LOCK_QUERY_MS = 1500;
 
 type Rows = readonly (readonly unknown[])[];
@@ -29,7 +29,8 @@ export async function askIfAllowed(target: LockTarget, sql: string): Promise<Row
 }
 
 /**
- * Returns the rows of a query of the lock tables, or the sentence that says why there are none. The server ends the query after 1.5 s.
+ * Returns the rows of a query of the lock tables, or the sentence that says why there are none. The server ends the query after 1.5 s;
+ * MySQL before 5.7 does not.
  * Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
 export async function askForLocks(

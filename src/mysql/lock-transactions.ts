@@ -17,7 +17,7 @@ export interface TransactionRow {
 export type TransactionRows = readonly TransactionRow[] | Sentence;
 
 /**
- * Reads the transactions of InnoDB. The ages are compared on the node, whose time zone `trx_started` has.
+ * Reads the transactions of InnoDB. The node computes the ages, because `trx_started` is in its time zone.
  * Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
 export async function readTransactionRows(target: LockTarget): Promise<TransactionRows> {
@@ -73,7 +73,7 @@ function rowOf(values: readonly unknown[]): TransactionRow {
   };
 }
 
-// A prepared transaction has no session any more. Without a session the server itself rolls back only what a crash left.
+// A transaction without a session is prepared, unless the server itself rolls it back after a crash.
 function ownerOf(trxId: string, session: bigint, state: string): LockOwner {
   if (session !== 0n) return { kind: 'session', id: session };
   const kind = state === 'ROLLING BACK' ? 'thread' : 'prepared';

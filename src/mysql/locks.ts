@@ -10,8 +10,8 @@ import { readMysqlRowWaits, type RowReading } from './mysql-row-locks.ts';
 import { readTidbRowWaits } from './tidb-row-locks.ts';
 
 /**
- * Reads the locks of a node. The lock tables of a kind are read only if a transaction, or a session of the list, waits for such a lock:
- * on older servers nobody can take a lock meanwhile.
+ * Reads the locks of a node. Reads the lock tables of a kind only if a transaction, or a session of the list, waits for such a lock. On
+ * older servers no session can take a lock during such a read. On TiDB, which shows no transactions, always reads row locks.
  * Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
 export async function readLocks(

@@ -56,8 +56,8 @@ function ownerOf(thread: string, session: bigint | undefined, hasThread: boolean
 }
 
 /**
- * Returns prepared transactions by the decimal id of the thread that began them: MySQL keeps their metadata locks under it, also after the
- * session has ended.
+ * Returns prepared transactions by the decimal id of the thread that began them. MySQL keeps the metadata locks of a prepared transaction
+ * under that thread, also after its session has ended.
  */
 async function threadsOfPrepared(
   target: LockTarget,
@@ -85,7 +85,7 @@ async function whyNone(target: LockTarget): Promise<LockReading['sources']['meta
   return flavour === 'mysql' && version >= 800 ? 'available' : NO_INSTRUMENT;
 }
 
-/** Returns undefined for NULL. */
+/** Returns an id as a bigint; undefined for NULL. */
 export function idOf(value: unknown): bigint | undefined {
   return typeof value === 'string' || typeof value === 'number' ? BigInt(value) : undefined;
 }

@@ -61,7 +61,7 @@ export class MysqlNodes implements Nodes {
     await Promise.all(Array.from({ length: WARMED_AT_ONCE }, warmNext));
   }
 
-  /** Keeps the connections of these nodes, and closes those of all others. A node with changed settings counts as another. */
+  /** Keeps the connections of these nodes, and closes those of all others. A node with changed settings counts as another node. */
   retain(nodes: readonly Node[]): void {
     this.#retained = new Map(nodes.map((node) => [node.nodeId, node]));
     for (const nodeId of this.#known.keys()) {

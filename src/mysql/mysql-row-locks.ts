@@ -12,7 +12,10 @@ export type RowReading = Pick<LockReading, 'rowWaits' | 'threadIds'> & {
 const MANY = 64;
 /** The tables and the data of at most this many requests are read. */
 const MAX_DETAILS = 1000;
-/** Reads of the lock tables block all row locks before 8.0.40, 8.4.3 and 9.1. Above this number they are skipped there. */
+/**
+ * In MySQL before 8.0.40, 8.4.3 and 9.1, a read of the lock tables blocks all row locks. With more row locks than this, the lock tables of
+ * these versions are not read.
+ */
 const MAX_ROW_LOCKS = 1_000_000n;
 
 /**
@@ -30,7 +33,7 @@ export async function readMysqlRowWaits(
   const waiting = transactions.filter(isWaiting);
   const others = transactions.filter((row) => !isWaiting(row));
   const running = others.length > MANY ? others.filter((row) => mayHold(row, 0n)) : others;
-  // One of its row locks is the requested one.
+  // One row lock of a waiting transaction is the requested one.
   const holding = waiting.filter((row) => mayHold(row, 1n));
   const pairs: (readonly unknown[])[] = [];
   let source: RowReading['source'] = 'available';
@@ -64,7 +67,10 @@ function isWaiting({ requestedLockId }: TransactionRow): boolean {
   return requestedLockId !== undefined;
 }
 
-/** A changed row is locked, but is counted only once somebody else wants it. */
+/**
+ * Returns true if a transaction may have more row locks than it requests. A changed row is locked, but is counted only once another
+ * transaction wants it.
+ */
 function mayHold({ transaction }: TransactionRow, requested: bigint): boolean {
   return transaction.rowsLocked > requested || transaction.rowsModified > 0n;
 }

@@ -19,20 +19,24 @@ const SIDE_BY_SIDE_MS = 1000;
 
 /**
  * The server behind one node, as its connections have proven it. The main port decides which server is the node. The spare port, and
- * connections from before a failover or a change of the name, must agree with what the main port proved last.
+ * connections from before a failover or a change of the name, must lead to the server that the main port proved last.
  */
 export class NodeIdentity {
   /** The incarnation that the main port reached last. */
   #main: Incarnation | undefined;
-  /** The last two runs that any port reached, the last one first. Two, because a failover can return to the server from before. */
+  /** The last two runs that any port reached, the last one first: a failover can return to the server from before. */
   #runs: readonly KnownRun[] = [];
-  /** The session ids that agreed with their greetings since a proxy greeted; undefined if none did. */
+  /**
+   * The session ids that agreed with their greetings since a proxy greeted. Undefined if no proxy has greeted, or once enough ids agreed.
+   */
   #agreed: Set<bigint> | undefined;
 
   /**
-   * Returns the identity with the number of its run, and with the start time that the run was first given. Throws `node_unavailable` if a
-   * proxy greets, if the server is not the one that `server_uuid` or `server_identity` pins, or if nothing proves that the spare port leads
-   * to the server of the main port.
+   * Returns the identity with the number of its run, and with the `begunBy` that the run got first.
+   * Throws `node_unavailable` in three cases:
+   * - A proxy greets.
+   * - The server is not the one that `server_uuid` or `server_identity` pins.
+   * - Nothing proves that the spare port leads to the server of the main port.
    */
   accept(identity: ServerIdentity, port: Port, node: Node): ServerIdentity {
     this.#requireNoProxy(identity);
@@ -112,9 +116,9 @@ function isPinned({ uuid, address }: ServerIdentity, node: Node): boolean {
 }
 
 /**
- * Returns true if a connection surely reached this run. The server must report the same start, must have begun before the run was seen last,
- * and must have given higher ids since. The start alone proves nothing: a server that starts twice in a second reports the same start, and
- * so does one whose clock stands still while it is off.
+ * Returns true if a connection surely reached this run. The server must report the same start, must have begun before the run was seen
+ * last, and must have given higher ids since. The start alone proves nothing. A server that starts twice in a second reports the same
+ * start. So does a server whose clock stands still while it is off.
  */
 function isProvenSame(
   { incarnation, ownId }: KnownRun,
@@ -129,7 +133,8 @@ function isProvenSame(
 
 /**
  * Returns true if a connection reached the server that the main port reached. A `server_uuid`, which has no colon, is unique. Two servers
- * can share hostname, port and server_id: then another run is of another server if it began, by its own uptime, before the main port was last seen.
+ * can share hostname, port and server_id. Then a run that began, by its own uptime, before the main port was last seen is of another
+ * server, unless it is the same run.
  */
 function isSameServer(main: Incarnation, other: Incarnation, begunBy: number): boolean {
   if (main.server !== other.server) return false;

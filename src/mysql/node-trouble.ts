@@ -26,7 +26,7 @@ export function isEndpointUnavailable(found: unknown): boolean {
   );
 }
 
-/** Returns true if the node has no connection left. */
+/** Returns true if the node has no connection left for the control account, or is in offline mode. */
 export function isFull(error: unknown): boolean {
   return ['full', 'offline'].includes(meaningOf(mainPortError(error)) ?? '');
 }

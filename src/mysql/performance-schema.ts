@@ -17,7 +17,7 @@ const MAX_STALE = 1000;
 const LONG_LIST = 500;
 /** A read of one id takes as long as a list of this many rows (MySQL 9.7, measured). */
 const ROWS_AN_ID = 16;
-/** The pause after a failed read, in milliseconds. Then a GRANT can have made the table readable: it holds on open connections too. */
+/** The pause after a failed read, in milliseconds. In this time a GRANT can have made the table readable, also on open connections. */
 const RETRY_AFTER_MS = 60_000;
 
 /**
@@ -103,8 +103,9 @@ export class PerformanceSchema {
   }
 
   /**
-   * Returns the rows of the process list with these ids and our own, each with its thread. Returns undefined if the node does not show them,
-   * or not for each whether it is a client: then the whole list decides. Throws the driver's error if the connection breaks.
+   * Returns the rows of the process list with these ids and our own, each with its thread. Returns undefined if the node does not show each
+   * of them, or does not show for each whether it is a client. Then the whole list decides. Throws the driver's error if the connection
+   * breaks.
    */
   async readPart(ids: ReadonlySet<bigint>): Promise<ProcessList | undefined> {
     const askedAt = performance.now();

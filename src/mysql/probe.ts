@@ -38,7 +38,7 @@ export async function probe(
     enter(node, node, deadline, known),
     node.admin && enter(node, node.admin, deadline, known),
   ]);
-  // The main port comes first: the spare port must agree with what it proved.
+  // The main port comes first: the spare port must lead to the server that the main port proved.
   const mainTrouble = main.trouble ?? troubleWith(main, 'main', node, known);
   const adminTrouble = admin && (admin.trouble ?? troubleWith(admin, 'spare', node, known));
   const server = mainTrouble === undefined ? main.server : undefined;

@@ -54,7 +54,7 @@ export class SharedProcessList {
     return this.#begin();
   }
 
-  /** Waits for a turn of the event loop without a further request: those that arrive together share a list. */
+  /** Waits until a turn of the event loop brings no further request, at most 10 ms. Requests that arrive together share a list. */
   async #gather(): Promise<void> {
     const until = performance.now() + MAX_GATHER_MS;
     for (let before = 0; before < this.#waiting && performance.now() < until;) {
@@ -84,7 +84,7 @@ export class SharedProcessList {
     const list = await readProcessList(connection, identity.ownId, node);
     await this.#schema.addThreads(list.rows);
     this.#rows = list.rows.length;
-    // Without PROCESS a server lists the account's own sessions alone. A role can lose it while the connection is open.
+    // Without PROCESS a server lists the account's own sessions alone. A role can lose that privilege while the connection is open.
     if (list.rows.every((row) => isUnder(node.user, row)))
       await requireGrants(connection, identity, node, Infinity);
     return list;
@@ -97,7 +97,7 @@ function isUnder(account: string, { user }: ProcessListRow): boolean {
 
 /**
  * Returns the process list as this connection sees it. Throws `node_unavailable` if the answer is no process list, or does not show this
- * connection: then a proxy answered, and the ids mean nothing (promise 1).
+ * connection. In the second case a proxy can have answered, so the ids cannot be trusted (promise 1).
  * The statement is SHOW PROCESSLIST without FULL: every server and version answers it, and the node cuts long statements.
  */
 export async function readProcessList(

@@ -6,7 +6,10 @@ interface ServerError {
   readonly number: number;
   /** Undefined if the message only gives the number, or if the meaning depends on the statement. */
   readonly meaning?: keyof typeof MEANINGS;
-  /** True if the error ended our connection or the KILL itself: the KILL may have run. After every other error, it has not. */
+  /**
+   * True if the error ended our connection or the KILL itself: the KILL may have run. After every other error of the server, the KILL has
+   * not run.
+   */
   readonly mayKillHaveRun?: true;
 }
 
@@ -51,7 +54,7 @@ const SERVER_ERRORS = {
   ER_ACCOUNT_HAS_BEEN_LOCKED: { number: 3118, meaning: 'refused' },
   ER_SECURE_TRANSPORT_REQUIRED: { number: 3159, meaning: 'refused' },
   ER_TABLEACCESS_DENIED_ERROR: { number: 1142, meaning: 'privilege' },
-  // TiDB also answers it to a KILL without the privilege.
+  // TiDB also returns this error for a KILL without the privilege.
   ER_SPECIFIC_ACCESS_DENIED_ERROR: { number: 1227, meaning: 'privilege' },
   ER_SERVER_SHUTDOWN: { number: 1053, meaning: 'lost', mayKillHaveRun: true },
   ER_ABORTING_CONNECTION: { number: 1152, meaning: 'lost', mayKillHaveRun: true },
@@ -100,7 +103,9 @@ export function isServerError(error: unknown, ...symbols: readonly ServerErrorSy
   return symbols.some((symbol) => SERVER_ERRORS[symbol].number === number);
 }
 
-/** Returns the answer; undefined if the server answered with an error, as to an account that may not read. Throws other errors. */
+/**
+ * Returns the answer; undefined if the server returned an error, such as for a table that the account may not read. Throws other errors.
+ */
 export async function ifAllowed<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;

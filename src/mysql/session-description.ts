@@ -5,16 +5,16 @@ import { ask, askForLocks, askIfAllowed, type LockTarget } from './lock-statemen
 
 /** A server keeps at most this many bytes of a statement in `information_schema.PROCESSLIST` (measured on MySQL 9.7 and MariaDB 10.11). */
 const LONGEST_STATEMENT = 65_535;
-/** The same of `performance_schema.threads`. */
+/** The same limit of `performance_schema.threads`. */
 const LONGEST_IN_THREADS = 1024;
-/** The same of SHOW PROCESSLIST. */
+/** The same limit of SHOW PROCESSLIST. */
 const LONGEST_IN_LIST = 100;
 /** A server that cuts within a character drops at most this many bytes of it. */
 const DROPPED = 3;
 
 /**
- * Returns what a listed session runs, with the whole statement, and the attributes of its connection; undefined if it has left. If the server
- * shows no more, `session` is returned as it was listed.
+ * Returns a listed session with its whole statement and the attributes of its connection; undefined if the session has left. If the server
+ * shows no more than the list, `session` is returned as it was listed.
  * Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
 export async function readDescription(

@@ -64,7 +64,7 @@ export class SharedControlConnection {
     }
   }
 
-  /** Returns true if it works, and reaches the server that the node's main port reached last. */
+  /** Returns true if the connection works, and reaches the server that the node's main port reached last. */
   isUsable(): boolean {
     const { nodeIdentity, connection, identity } = this.#opened;
     return (
@@ -77,13 +77,13 @@ export class SharedControlConnection {
     return this.connection.busyMs();
   }
 
-  /** Resolves its host name again. From then on it is unusable if the name has other addresses. */
+  /** Resolves the host name again. From then on the connection is unusable if the name no longer has its address. */
   async recheckAddress(addressesOf: AddressesOf): Promise<void> {
     const { host } = this.#address;
     const { remoteAddress } = this.connection;
     if (isIP(host) !== 0 || remoteAddress === undefined) return;
     const addresses = await addressesOf(host);
-    // A name server that does not answer moves no node.
+    // If no name server answers, the address of the node counts as unchanged.
     if (addresses.length > 0) this.#hasMoved = !addresses.includes(remoteAddress);
   }
 
@@ -93,7 +93,7 @@ export class SharedControlConnection {
   }
 }
 
-/** A node can list a closed connection for this time. */
+/** A node can list a closed connection for this time, in milliseconds. */
 const LINGER_MS = 10_000;
 
 /** The session ids of this process's control connections, by node. */
@@ -128,7 +128,10 @@ export class ControlConnectionIds {
     }, LINGER_MS).unref();
   }
 
-  /** Returns the ids of connections to this incarnation, open or closed at most 10 s ago. Another incarnation gives the ids to other sessions. */
+  /**
+   * Returns the ids of connections to this incarnation, open or closed at most 10 s ago. In another incarnation, other sessions have these
+   * ids.
+   */
   of(nodeId: string, incarnation: Incarnation): OwnSessions {
     const ids = new Set<bigint>();
     for (const identity of this.#found.get(nodeId)?.values() ?? []) {

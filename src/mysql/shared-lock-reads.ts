@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isSameRun, type Incarnation } from '../domain/session.ts';
 
-/** The server renews its copy of `innodb_trx` only if nobody has read it for 100 ms. */
+/** The server renews its copy of `innodb_trx` only if nobody has read it for 100 ms. The rest is a margin. */
 const MIN_PAUSE_MS = 150;
 /** The lock tables are read at most once in this time. */
 const MAX_AGE_MS = 2000;
@@ -13,14 +13,17 @@ interface Shared<T> {
   until: number;
 }
 
-/** Lets all requests to one node share what they read of its locks. */
+/** Lets all requests to one node share the reads of its locks. */
 export class SharedLockReads<T, L> {
   /** The read that has not started yet. New callers share it. */
   #next: Shared<T> | undefined;
   #sentAt = -Infinity;
   #locks: Shared<L> | undefined;
 
-  /** Returns the answer of `read`, or of another caller's that is sent after this call; at most one in 150 ms. Throws its error. */
+  /**
+   * Returns the answer of `read`, or of another caller's read that is sent after this call. Sends at most one read in 150 ms. Throws the
+   * error of the read.
+   */
   transactions(incarnation: Incarnation, read: () => Promise<T>): Promise<T> {
     const next = this.#next;
     if (next !== undefined && isSameRun(next.incarnation, incarnation)) return next.answer;
@@ -30,7 +33,7 @@ export class SharedLockReads<T, L> {
     return shared.answer;
   }
 
-  /** Returns the answer of `read`, or of another caller's that is at most 2 s old or under way. Throws its error. */
+  /** Returns the answer of `read`, or of another caller's read that is under way or ended at most 2 s ago. Throws the error of the read. */
   locks(incarnation: Incarnation, read: () => Promise<L>): Promise<L> {
     const last = this.#locks;
     if (last !== undefined && performance.now() < last.until) {

@@ -52,7 +52,7 @@ export async function readSources(
   };
 }
 
-/** A server checks the privilege, and with LIMIT 0 it reads nothing. */
+/** Returns the state of a table. With LIMIT 0, a server checks the privilege and reads no row. */
 async function stateOf(target: LockTarget, table: string): Promise<State> {
   try {
     await ask(target, `SELECT 1 FROM ${table} LIMIT 0`);

@@ -97,7 +97,7 @@ function ofList({ rows }: ProcessList, ids: readonly bigint[]): Running {
   const running: Running = new Map();
   for (const { id, command, time, info } of rows) {
     if (id === null || !wanted.has(id)) continue;
-    // The list shows the difference of two clock readings in whole seconds.
+    // The list shows the difference of two clock readings in whole seconds, which can be up to 1 s too long.
     const ranMs = Math.max(0, Number(time ?? 0) - 1) * 1000;
     const numbers = { id: undefined, isClientsId: false, isKilledById: false };
     const statement = { ...numbers, isEnding: false, info: info ?? '', ranMs };

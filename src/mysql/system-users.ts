@@ -18,8 +18,8 @@ interface Accounts {
 }
 
 /**
- * Returns the sessions whose account has MySQL's SYSTEM_USER, as the grant tables show; none if the control account cannot read them.
- * A session keeps what its account had at the login, so a later GRANT or REVOKE can make the answer wrong.
+ * Returns the sessions whose account has MySQL's SYSTEM_USER, as the grant tables show; none if the control account cannot read them. A
+ * session keeps the privilege from its login, so a later GRANT or REVOKE can make the result wrong.
  * Throws the driver's error if the connection breaks.
  */
 export async function sessionsOfSystemUsers(
@@ -32,7 +32,7 @@ export async function sessionsOfSystemUsers(
     (await ifAllowed(connection.query(sql, node.listTimeoutMs, deadline)))?.rows;
   const known = await readAccounts(ask);
   if (known === undefined) return [];
-  // MySQL accepts a KILL of a session that is Killed already, whatever its account has.
+  // MySQL accepts a KILL of a session that is Killed already, whatever privileges its account has.
   const living = sessions.filter(({ command }) => command.toLowerCase() !== 'killed');
   const found = living.filter((session) => hasSystemUser(session, known));
   const active = found.filter((session) => !isAsleep(session));
@@ -76,7 +76,10 @@ async function readAccounts(ask: Ask): Promise<Accounts | undefined> {
 
 const HOLDERS = "SELECT USER, HOST FROM mysql.global_grants WHERE PRIV = 'SYSTEM_USER'";
 
-/** In order of the tables that they need: with roles that a login activates; without roles; only the accounts that have the privilege. */
+/**
+ * Queries for the accounts, from the one that needs the most tables. The first includes roles that a login activates. The second includes
+ * no roles. The last has only the accounts with the privilege.
+ */
 const SOURCES = [
   {
     sql: `WITH RECURSIVE holders (user, host) AS (${HOLDERS} UNION

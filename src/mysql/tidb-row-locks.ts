@@ -5,8 +5,8 @@ import { idOf } from './metadata-locks.ts';
 import { UNKNOWN, type RowReading } from './mysql-row-locks.ts';
 
 /**
- * Reads the row waits of the whole TiDB cluster. The process list shows the sessions of one instance: one of another instance is a holder
- * that the list does not explain. Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
+ * Reads the row waits of the whole TiDB cluster. The process list shows the sessions of one TiDB instance: it does not explain a holder on
+ * another instance. Throws `node_unavailable` past the deadline, or the driver's error if the connection breaks.
  */
 export async function readTidbRowWaits(target: LockTarget): Promise<RowReading> {
   const threadIds = new Map<bigint, bigint>();

@@ -100,7 +100,7 @@ export class CertificateError extends Error {
   }
 }
 
-/** The error of a node that asks for the password without TLS. The password is not sent. */
+/** The error of a node that requests the password without TLS. The password is not sent. */
 export class KeylessError extends Error {
   constructor() {
     super('The password would go to the node without TLS, under a key that nothing verifies');

@@ -30,8 +30,8 @@ export function nameIn({ buffer, offset }: PacketBytes): string {
 }
 
 /**
- * A row that decodes at once only the columns that every request reads, and the others when they are read. Of ten thousand rows, a request
- * shows a hundred or kills one.
+ * A row that decodes at once only the columns that every request reads. It decodes each other column when a request reads it. Of ten
+ * thousand rows, a request shows a hundred or kills one.
  */
 class Row implements ListedThread {
   declare thread?: ServerThread | undefined;
@@ -90,7 +90,7 @@ class Row implements ListedThread {
 const AT_ONCE = ['id', 'user', 'host', 'command'];
 /** The columns that mostly repeat the previous row: then both rows share one text. */
 const REPEATED = ['user', 'command'];
-/** V8 copies shorter slices of a text. A slice of this length keeps the whole text in memory. */
+/** V8 copies slices that are shorter than this. A longer slice, or one of this length, keeps the whole text in memory. */
 const SHORTEST_CUT = 13;
 
 /** Returns a function that reads the rows of a list with these columns. */
@@ -154,7 +154,7 @@ function headAt(bytes: string, at: number): number {
   return first === TWO_BYTES ? 3 : 4;
 }
 
-/** Returns the text from its UTF-8 bytes, of which each is one character of `bytes`. */
+/** Returns the text of these UTF-8 bytes. Each character of `bytes` is one byte. */
 function textOf(bytes: string): string {
   for (let index = 0; index < bytes.length; index += 1) {
     if (bytes.charCodeAt(index) > 127) return Buffer.from(bytes, 'latin1').toString();

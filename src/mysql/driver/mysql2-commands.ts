@@ -33,7 +33,7 @@ export function streamOf(connection: Connection): Socket {
   return internalsOf(connection).stream;
 }
 
-/** At most this many statements are unanswered at once, so a broken connection leaves at most this many outcomes unknown. */
+/** At most this many statements are unanswered at the same time, so a broken connection leaves at most this many outcomes unknown. */
 const WINDOW = 64;
 const OK = 0;
 
@@ -46,9 +46,9 @@ export interface Pipelined {
 }
 
 /**
- * Sends statements without waiting for earlier answers. Servers read them one by one, and answer each, also after an error. mysql2 has no
- * such command, so this one goes into its queue. Resolves when every statement sent has its answer. Throws the driver's error if the
- * connection breaks before.
+ * Sends statements without waiting for earlier answers. A server reads the statements one by one, and answers each, also after an error.
+ * mysql2 has no such command, so this one goes into the queue of mysql2. Resolves when every statement sent has its answer. Throws the
+ * driver's error if the connection breaks before.
  */
 export function pipeline(connection: Connection, { next, answered }: Pipelined): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -93,8 +93,9 @@ function answerIn(packet: Packet, driver: Mysql2Internals): Error | undefined {
 }
 
 /**
- * Reads the rows of a process list. mysql2 would build an array for each row first. For ten thousand sessions that takes longer than the node
- * does, so this command goes into its queue instead. Throws the error of the server, or the driver's error if the connection breaks.
+ * Reads the rows of a process list. mysql2 would build an array for each row first. For ten thousand sessions that takes longer than the
+ * node takes, so this command goes into the queue of mysql2 instead. Throws the error of the server, or the driver's error if the
+ * connection breaks.
  */
 export function readList(connection: Connection, sql: string): Promise<List> {
   return new Promise((resolve, reject) => {

@@ -33,7 +33,7 @@ export async function openConnection(
 }
 
 /**
- * Replaces every inherited default that changes what the service reads, in one statement for all servers.
+ * Replaces every inherited default that could change the answers, or end the connection or a KILL. One statement serves all servers.
  * - NAMES: account names must arrive in UTF-8, also after an `init_connect`.
  * - sql_mode: ANSI_QUOTES and ORACLE change how SHOW GRANTS quotes.
  * - sql_select_limit, sql_big_selects (which lifts max_join_size): both cut or refuse lists.

@@ -6,7 +6,9 @@ interface Waiting {
   readonly rejectUnsent: (why: NotSentError) => void;
 }
 
-/** Gives the statements of a connection their turns, in their order and one at a time. What waits here has surely not been sent. */
+/**
+ * Gives the statements of a connection their turns, in their order and one at a time. A statement that waits here has surely not been sent.
+ */
 export class StatementQueue {
   readonly #isBroken: () => boolean;
   readonly #waiting = new Set<Waiting>();

@@ -100,7 +100,7 @@ export class ConnectionPool {
     this.retain(shared)();
   }
 
-  /** Closes the unused connections, and each other one after its last user. */
+  /** Closes the unused connections now, and each other connection after its last user. */
   close(): void {
     this.#isClosed = true;
     for (const shared of this.#connections.keys()) this.#closeIfUnneeded(shared);

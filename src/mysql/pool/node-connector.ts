@@ -16,7 +16,7 @@ const FULL_PAUSE_MS = 50;
 const SHORTEST_REOPEN_MS = 500;
 const LONGEST_REOPEN_MS = 60_000;
 
-/** Opens the connections of one node's pool, one at a time: for a request, beforehand, and after the last one broke. */
+/** Opens the connections of one node's pool, one at a time: for a request, beforehand, and after the last connection broke. */
 export class NodeConnector {
   readonly breaker = new CircuitBreaker();
   readonly #node: Node;
@@ -80,7 +80,7 @@ export class NodeConnector {
     ).unref();
   }
 
-  /** Opens no more connections without a request. */
+  /** Stops opening connections without a request. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#reopening);
@@ -135,7 +135,10 @@ async function connectWithFallback(
   }
 }
 
-/** Returns an error if the spare port must not be used; undefined if there is no spare port, or if it is unavailable too. */
+/**
+ * Returns a connection over the spare port, or an error if the spare port must not be used. Returns undefined if there is no spare port, or
+ * if it is unavailable too.
+ */
 async function openSpare(
   node: Node,
   deadline: Deadline,

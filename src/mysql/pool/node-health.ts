@@ -5,7 +5,7 @@ import { ServiceError } from '../../errors.ts';
 /** The breaker opens after this number of failed attempts in a row. */
 const FAILURES = 3;
 const FIRST_PAUSE_MS = 500;
-/** The longest pause between two attempts. A request reaches a node that is back at most this time later. */
+/** The longest pause between two attempts. Once a node is back, a request reaches it after at most this time. */
 const LONGEST_PAUSE_MS = 5000;
 
 /** Refuses requests to a node for at most 5 s after the third failed attempt in a row. Then the next request tries again. */
@@ -69,7 +69,7 @@ export interface NodeEvents {
 const MAX_USERS = 512;
 /** At most this many requests wait for all slow nodes together: about half of the requests that the service admits. */
 const MAX_AT_SLOW_NODES = 512;
-/** At most this many requests count for one slow node. It can have more, from before it became slow. */
+/** At most this many requests count for one slow node. A node can have more requests from before it became slow. */
 const MAX_AT_ONE = 256;
 
 /** The time between two counts over all nodes in use. Between two counts, each new request adds one. */
@@ -99,7 +99,10 @@ export class SlowNodeBulkhead {
     this.#busy.delete(node);
   }
 
-  /** Throws `overloaded` if this node has 512 requests; or if it is slow, and it or all slow nodes together have as many requests as they may. */
+  /**
+   * Throws `overloaded` if this node has 512 requests. Also throws it for a slow node, if that has 256 requests or all slow nodes together
+   * have 512.
+   */
   requireRoom(node: BulkheadMember): void {
     if (node.users >= MAX_USERS) throw new ServiceError('overloaded', QUEUE_FULL);
     if (!node.isSlow()) return;
@@ -127,7 +130,7 @@ const TOO_MANY = {
   'zh-cn': '节点响应缓慢，且等待此类节点的请求过多。',
 };
 
-/** Counts over all nodes together, so that more nodes do not mean more counts. */
+/** Counts over all nodes together, so that their number does not grow with the number of nodes. */
 export interface NodeCounts {
   readonly connections: Record<'opening' | 'idle' | 'in_use' | 'spare', number>;
   /** The circuit breakers of the nodes that were used. */

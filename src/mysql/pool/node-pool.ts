@@ -99,7 +99,8 @@ export class NodePool implements BulkheadMember {
         try {
           return await work(connection);
         } catch (error) {
-          // A warm connection can be broken unnoticed, or reach another server. Before its first list it sent no KILL, so another may try.
+          // A warm connection can be broken unnoticed, or reach another server. Before its first list it sent no KILL, so another
+          // connection may try.
           if (!wasWarm || connection.hasListed || shared.isUsable()) throw error;
         } finally {
           this.#pool.leave(shared);
@@ -126,7 +127,7 @@ export class NodePool implements BulkheadMember {
     return this.#connector.warm();
   }
 
-  /** Closes the unused connections, and each other one after its last user. */
+  /** Closes the unused connections now, and each other connection after its last user. */
   close(): void {
     this.#connector.close();
     this.#pool.close();
