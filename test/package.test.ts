@@ -9,7 +9,7 @@ import { until } from './support/until.ts';
 
 const [server] = servers as [Server];
 /** Limits in bytes of the packed package, with and without the files of swagger-ui-dist. */
-const [MAX_BYTES, MAX_OWN_BYTES] = [800_000, 300_000];
+const [MAX_BYTES, MAX_OWN_BYTES] = [900_000, 400_000];
 /** The files that `npm run build` copies from swagger-ui-dist. */
 const PAGE = [
   'LICENSE',
