@@ -22,7 +22,10 @@ const ARROWS = {
     packages: '^(?!node:|\\.|mysql2(/|$))',
   },
   'src/registry/**': { local: '^\\.\\./(?!domain/|errors\\.ts$)', packages: '^(?!\\.)' },
-  'src/config/**': { local: '^\\.\\./(?!domain/)', packages: '^(?!node:|\\.|(yaml|zod)$)' },
+  'src/config/**': {
+    local: '^\\.\\./(?!domain/|did-you-mean\\.ts$)',
+    packages: '^(?!node:|\\.|(yaml|zod)$)',
+  },
   'src/logging/**': {
     local: '^\\.\\./(?!escape-control-characters\\.ts$)',
     packages: '^(?!node:|\\.|winston$)',
@@ -48,7 +51,7 @@ const ARROWS = {
   },
   // Each command imports only the parts of the service that it needs, and no other command.
   'src/commands/{command-line,init}.ts': {
-    local: '^\\.(\\./|/(check|health))',
+    local: '^\\.(\\./(?!did-you-mean\\.ts$)|/(check|health))',
     packages: '^(?!node:|\\.)',
   },
   'src/commands/audit.ts': {
@@ -83,7 +86,7 @@ const ARROWS = {
       '^\\./(?!config/service-file\\.ts$|configuration\\.ts$|warnings\\.ts$|(audit|http|identity|logging|metrics|mysql|registry|store)/)',
     packages: '^(?!node:|\\.)',
   },
-  'src/escape-control-characters.ts': { local: '^\\.', packages: '.' },
+  'src/{did-you-mean,escape-control-characters}.ts': { local: '^\\.', packages: '.' },
   'src/errors.ts': { local: '^\\.', packages: '.' },
 };
 

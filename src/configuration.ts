@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { nodeDefaults, nodesFile } from './config/nodes-file.ts';
 import { serviceFile, type Config } from './config/service-file.ts';
 import { readYamlFile, relativeTo, type Environment } from './config/yaml-file.ts';
@@ -24,12 +25,22 @@ export function readConfiguration(
   path: string,
   environment: Environment,
 ): Configuration | Problems {
-  const service = readYamlFile(path, serviceFile(path), environment);
+  const service = readYamlFile(
+    path,
+    serviceFile(path),
+    environment,
+    `\`session-control init ${dirname(path)}\` writes a configuration; --config FILE or the variable CONFIG_FILE names another file`,
+  );
   const registryFile = service.value?.registry.file ?? writtenRegistryFile(service.written);
   if (registryFile === undefined) return service;
   const nodesPath = relativeTo(path, registryFile);
   const defaults = service.value?.node_defaults ?? nodeDefaults.parse(undefined);
-  const nodes = readYamlFile(nodesPath, nodesFile(nodesPath, defaults), environment);
+  const nodes = readYamlFile(
+    nodesPath,
+    nodesFile(nodesPath, defaults),
+    environment,
+    `the key registry.file of ${path} names it`,
+  );
   if (service.value === undefined || nodes.value === undefined) {
     return { problems: [...service.problems, ...nodes.problems] };
   }

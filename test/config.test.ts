@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createPrivateKey } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,22 @@ afterEach(() => {
 });
 
 const own = await selfSigned('own');
+const other = await selfSigned('other');
+const encrypted = createPrivateKey(own.key).export({
+  type: 'pkcs8',
+  format: 'pem',
+  cipher: 'aes-256-cbc',
+  passphrase: 'x',
+});
+/** The contents of PEM files, by name. */
+const PEM = {
+  'own.pem': own.cert,
+  'own.key': own.key,
+  'other.key': other.key,
+  'chain.pem': `${own.cert}\n${other.cert}`,
+  'wrong-order.pem': `${other.cert}\n${own.cert}`,
+  'encrypted.key': encrypted,
+};
 const HASH = 'ab'.repeat(32);
 const TOKEN = `{ sha256: ${HASH}, user: ops, project_id: ${nodeKey.projectId}, actions: ["*"] }`;
 const SERVICE = `
@@ -50,7 +67,9 @@ function readNodes(text: string, environment: Environment = {}) {
 }
 
 function withoutFolder<T extends { readonly problems: readonly string[] }>(read: T): T {
-  const problems = read.problems.map((problem) => problem.replaceAll(`${folder}/`, ''));
+  const problems = read.problems.map((problem) =>
+    problem.replaceAll(`${folder}/`, '').replaceAll(folder, 'FOLDER'),
+  );
   return { ...read, problems };
 }
 
@@ -130,18 +149,18 @@ identity:
       'service.yaml:7:35: node_defaults.kill_timeout_ms needs the variable TIMEOUT, which is not set',
       'service.yaml:3:9: server.port must be an integer from 0 to 65535',
       'service.yaml:5:16: server.trust_proxy must be true, false, a number of proxies, or their addresses or networks in one text, separated by commas',
-      'service.yaml:4:9: server.hots is not a known key',
+      'service.yaml:4:9: server.hots is not a known key; did you mean host?',
       'service.yaml:8:15: log.level must be one of error, warn, info, debug',
       'service.yaml:6:27: limits.max_body_bytes must be an integer from 64 to 16777216',
       'service.yaml:6:37: limits.store must be a URL such as redis://127.0.0.1:6379',
       'service.yaml:7:66: node_defaults.list_timeout_ms must be an integer from 1 to 600000',
       'service.yaml:9:11: registry.file is required',
-      'service.yaml:13:17: identity.tokens[0].sha256 must be a SHA-256 of 64 hex digits',
+      'service.yaml:13:17: identity.tokens[0].sha256 must be a SHA-256 of 64 hex digits; `printf %s "$token" | sha256sum` prints one',
       'service.yaml:13:31: identity.tokens[0].user must be a text (in quotes if it looks like a number)',
-      'service.yaml:13:46: identity.tokens[0].project_id must be 32 letters and digits (in quotes if it looks like a number)',
+      'service.yaml:13:46: identity.tokens[0].project_id must be 32 letters and digits (in quotes if it looks like a number); `openssl rand -hex 16` prints one',
       'service.yaml:13:89: identity.tokens[0].actions must not be empty',
       'service.yaml:15:17: identity.tokens[2].sha256 is the same as in entry [1]',
-      'service.yaml:10:16: audit.file must be in a folder that exists and can be written to',
+      'service.yaml:10:16: audit.file must be in a folder that exists and can be written to, not nowhere (ENOENT: no such file or directory)',
       'service.yaml:10:53: audit.require_reason must be true or false',
       'service.yaml:10:66: audit.path is not a known key',
     ]);
@@ -267,7 +286,103 @@ identity:
 
   it('that cannot be read is reported', () => {
     const { problems } = readYamlFile(join(folder, 'none.yaml'), serviceFile(''), {});
-    expect(problems).toEqual([`${folder}/none.yaml: cannot be read (ENOENT)`]);
+    expect(problems).toEqual([
+      `${folder}/none.yaml: cannot be read (ENOENT: no such file or directory)`,
+    ]);
+  });
+
+  it.each([
+    [
+      'server:\n\tport: 1\nlog:\n\tlevel: info',
+      '2:1',
+      'a tab indents the line: indent with spaces',
+    ],
+    ['server:\n  port: 1\n \thost: a', '3:1', 'a tab indents the line: indent with spaces'],
+    ['a:\n  - b\n\t- c\nd: [', '3:1', 'a tab indents the line: indent with spaces'],
+    ['a: @b\nc: @d', '1:4', 'a text that begins with %, @ or ` needs quotes'],
+    [
+      'a: 1\n b: 2\nc: d: e',
+      '1:4',
+      'a key on the line of another key: give it a line of its own, or quote a text that holds a colon and a space',
+    ],
+    ['a: 1\na: 2\na: 3', '2:1', 'duplicate key'],
+  ])('that is not YAML is reported once, with the remedy: %j', (text, place, reason) => {
+    expect(readService(text).problems).toEqual([
+      `service.yaml:${place}: is not valid YAML (${reason})`,
+    ]);
+  });
+
+  it.each([
+    ['sever', 'server'],
+    ['Identity', 'identity'],
+    ['registries', 'registry'],
+    ['metric', 'metrics'],
+  ])('with the unknown key %s suggests %s', (given, meant) => {
+    const { problems } = readService(`${SERVICE}${given}: { a: 1 }\n`);
+    expect(problems.at(-1)).toMatch(
+      new RegExp(`: ${given} is not a known key; did you mean ${meant}\\?$`),
+    );
+  });
+
+  it.each(['colour', 'x', '__proto__', 'constructor'])(
+    'with the unknown key %s, which resembles none, suggests nothing',
+    (given) => {
+      expect(readService(`${SERVICE}${given}: 1\n`).problems).toEqual([
+        `service.yaml:7:${given.length + 3}: ${given} is not a known key`,
+      ]);
+    },
+  );
+});
+
+describe.each([
+  {
+    file: 'service.yaml',
+    group: 'server.tls',
+    read: (files: string) => readService(SERVICE.replace('8080', `8080, tls: { ${files} }`)),
+  },
+])('a certificate in $file', ({ group, read }) => {
+  beforeEach(() => {
+    for (const [name, text] of Object.entries(PEM)) writeFileSync(join(folder, name), text);
+  });
+
+  it.each([
+    ['own.pem', 'own.key'],
+    ['chain.pem', 'own.key'],
+  ])('%s is accepted with its key %s', (cert, key) => {
+    expect(read(`cert_file: ${cert}, key_file: ${key}`).problems).toEqual([]);
+  });
+
+  it.each([
+    [
+      'none.pem',
+      'own.key',
+      'cert_file names none.pem, which cannot be read (ENOENT: no such file or directory)',
+    ],
+    [
+      'own.pem',
+      'none/own.key',
+      'key_file names none/own.key, which cannot be read (ENOENT: no such file or directory)',
+    ],
+    ['own.key', 'own.key', 'cert_file names own.key, which holds no certificate in PEM'],
+    ['own.pem', 'own.pem', 'key_file names own.pem, which holds no private key in PEM'],
+    [
+      'own.pem',
+      'encrypted.key',
+      'key_file names encrypted.key, which is encrypted: remove its passphrase with `openssl pkey -in FILE -out NEW_FILE`',
+    ],
+    [
+      'own.pem',
+      'other.key',
+      'key_file names other.key, which does not belong to the first certificate in own.pem',
+    ],
+    [
+      'wrong-order.pem',
+      'own.key',
+      'key_file names own.key, which does not belong to the first certificate in wrong-order.pem',
+    ],
+  ])('%s with the key %s is refused with the path and the reason', (cert, key, problem) => {
+    const { problems } = read(`cert_file: ${cert}, key_file: ${key}`);
+    expect(problems.map((line) => line.replace(/^\S+ /, ''))).toEqual([`${group}.${problem}`]);
   });
 });
 
@@ -414,13 +529,13 @@ nodes:
 `);
     expect(problems).toEqual([
       'nodes.yaml:15:15: nodes[1].password needs the variable PASSWORD, which is not set',
-      'nodes.yaml:3:14: nodes[0].node_id must be 36 letters and digits that end in no07',
+      "nodes.yaml:3:14: nodes[0].node_id must be 36 letters and digits that end in no07; `openssl rand -hex 16 | sed 's/$/no07/'` prints one",
       'nodes.yaml:3:5: nodes[0].project_id is required',
       'nodes.yaml:6:11: nodes[0].port must be an integer from 1 to 65535',
       'nodes.yaml:7:11: nodes[0].user must not be empty',
       'nodes.yaml:8:15: nodes[0].password must be a text (in quotes if it looks like a number)',
       'nodes.yaml:9:10: nodes[0].tls must not be disabled unless host and admin_host are on loopback: the password would cross the network in the clear',
-      'nodes.yaml:16:21: nodes[1].tls.ca_file must name a readable file with a PEM certificate',
+      'nodes.yaml:16:21: nodes[1].tls.ca_file names none.pem, which cannot be read (ENOENT: no such file or directory)',
       'nodes.yaml:18:18: nodes[1].server_uuid must be a UUID',
       'nodes.yaml:17:16: nodes[1].kill_with must be one of kill, rds_kill',
     ]);
@@ -433,13 +548,19 @@ nodes:
     ],
     [
       'tls: { ca_file: none.pem }',
-      'nodes[0].tls.ca_file must name a readable file with a PEM certificate',
+      'nodes[0].tls.ca_file names none.pem, which cannot be read (ENOENT: no such file or directory)',
+    ],
+    [
+      'tls: { ca_file: . }',
+      'nodes[0].tls.ca_file names FOLDER, which cannot be read (EISDIR: illegal operation on a directory)',
     ],
     [
       'tls: { ca_file: nodes.yaml }',
-      'nodes[0].tls.ca_file must name a readable file with a PEM certificate',
+      'nodes[0].tls.ca_file names nodes.yaml, which holds no certificate in PEM',
     ],
-    ['tls: off', 'nodes[0].tls must be disabled, or a group of the keys ca_file and server_name'],
+    ['tls: off', 'nodes[0].tls must be disabled, or a group with the key ca_file'],
+    ['tls: [disabled]', 'nodes[0].tls must be disabled, or a group with the key ca_file'],
+    ['tls: {}', 'nodes[0].tls.ca_file is required'],
   ])('refuses %s for a node on another host', (line, expected) => {
     const { problems } = readNodes(`${NODE.replace('127.0.0.1', 'db.example.com')}    ${line}\n`);
     expect(problems.map((problem) => problem.replace(/^\S+ /, ''))).toEqual([expected]);

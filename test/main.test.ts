@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { openSession, runUnwatched, type ClientSession } from './support/client-session.ts';
@@ -187,7 +187,7 @@ describe('the process', () => {
     expect(await service.ended()).toBe(78);
     expect(service.output).toBe(
       `Invalid configuration:
-  ${service.folder}/service.yaml:4:16: audit.file must be in a folder that exists and can be written to
+  ${service.folder}/service.yaml:4:16: audit.file must be in a folder that exists and can be written to, not ${service.folder}/nowhere (ENOENT: no such file or directory)
   ${service.folder}/nodes.yaml:9:15: nodes[0].password needs the variable NODE_PASSWORD, which is not set
 `,
     );
@@ -259,11 +259,29 @@ describe('the process', () => {
     ]);
   });
 
-  it('prints which file is missing, and exits with 78', async () => {
+  it('prints which file is missing and how to make one, and exits with 78', async () => {
+    const missing = 'cannot be read (ENOENT: no such file or directory)';
+    const file = `${service.folder}/service.yaml`;
     service.start();
     expect(await service.ended()).toBe(78);
     expect(service.output).toBe(
-      `Invalid configuration:\n  ${service.folder}/service.yaml: cannot be read (ENOENT)\n`,
+      `Invalid configuration:\n  ${file}: ${missing}: \`session-control init ${service.folder}\` writes a configuration; --config FILE or the variable CONFIG_FILE names another file\n`,
+    );
+
+    configure(TOKEN);
+    rmSync(`${service.folder}/nodes.yaml`);
+    service.start();
+    expect(await service.ended()).toBe(78);
+    expect(service.output).toBe(
+      `Invalid configuration:\n  ${service.folder}/nodes.yaml: ${missing}: the key registry.file of ${file} names it\n`,
+    );
+  });
+
+  it('does not suggest to write a configuration if it cannot read the file', async () => {
+    service.start({ CONFIG_FILE: service.folder });
+    expect(await service.ended()).toBe(78);
+    expect(service.output).toBe(
+      `Invalid configuration:\n  ${service.folder}: cannot be read (EISDIR: illegal operation on a directory)\n`,
     );
   });
 

@@ -1,12 +1,11 @@
-import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { isLoopback, type Node, type NodeTls } from '../domain/node.ts';
-import { relativeTo } from './yaml-file.ts';
+import { PemFiles } from './pem-files.ts';
 import {
   distinct,
   EVEN_IF_WRONG,
   host,
+  id,
   integer,
   keys,
   list,
@@ -28,9 +27,9 @@ type NodeDefaults = z.output<typeof nodeDefaults>;
 /** Returns the schema of the node file at `path`. Its output is the nodes. */
 export function nodesFile(path: string, defaults: NodeDefaults) {
   const entry = keys({
-    node_id: textLike(/^[A-Za-z0-9]{32}no07$/, '36 letters and digits that end in no07'),
-    instance_id: textLike(/^[A-Za-z0-9]{32}in07$/, '36 letters and digits that end in in07'),
-    project_id: textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits'),
+    node_id: id('no07'),
+    instance_id: id('in07'),
+    project_id: id(''),
     name: textLike(
       /^(?!\s)[^\p{C}\p{Zl}\p{Zp}]{1,64}(?<!\s)$/u,
       '1 to 64 characters, without control characters and without a space at either end',
@@ -41,12 +40,7 @@ export function nodesFile(path: string, defaults: NodeDefaults) {
     admin_host: host().optional(),
     user: text(),
     password: text(0),
-    tls: z
-      .union([z.literal('disabled'), keys({ ca_file: text(), server_name: text().optional() })], {
-        error: 'must be disabled, or a group of the keys ca_file and server_name',
-      })
-      .transform((tls, context) => withAuthority(tls, path, context))
-      .default('offered'),
+    tls: tls(path).default('offered'),
     server_uuid: textLike(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'a UUID').optional(),
     server_identity: textLike(/^[^:\s]+:\d{1,5}:\d{1,10}$/, 'hostname:port:server_id').optional(),
     internal_users: list(text()).default([]),
@@ -103,22 +97,27 @@ function nodeOf(entry: Entry): Node {
   };
 }
 
-/** Reads the certificate of the authority. Reports an issue of the key `ca_file` if there is none. */
-function withAuthority(
-  tls: 'disabled' | { readonly ca_file: string; readonly server_name?: string | undefined },
-  path: string,
-  context: z.RefinementCtx,
-): NodeTls {
-  if (tls === 'disabled') return tls;
-  try {
-    const ca = readFileSync(relativeTo(path, tls.ca_file), 'utf8');
-    new X509Certificate(ca);
-    return { ca, serverName: tls.server_name };
-  } catch {
-    const message = 'must name a readable file with a PEM certificate';
-    context.addIssue({ code: 'custom', path: ['ca_file'], message });
-    return z.NEVER;
-  }
+function tls(path: string) {
+  const names = keys({
+    ca_file: text(),
+    server_name: text().optional(),
+  });
+  return z
+    .union([z.literal('disabled'), names], {
+      error: 'must be disabled, or a group with the key ca_file',
+    })
+    .transform((tls, context) => (tls === 'disabled' ? tls : readTls(tls, path, context)));
+}
+
+interface TlsNames {
+  readonly ca_file: string;
+  readonly server_name?: string | undefined;
+}
+
+function readTls(names: TlsNames, path: string, context: z.RefinementCtx): NodeTls {
+  const files = new PemFiles(path, names, context);
+  const ca = files.certificate('ca_file');
+  return ca === undefined ? z.NEVER : { ca, serverName: names.server_name };
 }
 
 function refuseCleartext(entry: Partial<Entry>, context: z.RefinementCtx): void {

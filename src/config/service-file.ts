@@ -1,14 +1,15 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { createSecureContext } from 'node:tls';
+import { accessSync, constants } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { GRANTABLE_ACTIONS, type GrantedAction } from '../domain/caller.ts';
 import { nodeDefaults } from './nodes-file.ts';
-import { relativeTo } from './yaml-file.ts';
+import { PemFiles } from './pem-files.ts';
+import { reasonOf, relativeTo } from './yaml-file.ts';
 import {
   distinct,
   flag,
   host,
+  id,
   integer,
   keys,
   list,
@@ -28,12 +29,16 @@ const actions = list(oneOf(GRANTABLE_ACTIONS), 1);
 /** The keys that describe the caller of a token or an access key. */
 const callerKeys = {
   user: text(),
-  project_id: textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits'),
+  project_id: id(''),
   actions,
 };
 
 const token = keys({
-  sha256: textLike(/^[0-9a-f]{64}$/i, 'a SHA-256 of 64 hex digits'),
+  sha256: textLike(
+    /^[0-9a-f]{64}$/i,
+    'a SHA-256 of 64 hex digits',
+    'printf %s "$token" | sha256sum',
+  ),
   ...callerKeys,
 });
 
@@ -129,7 +134,7 @@ function audit(path: string) {
   return keys({
     file: text()
       .transform((file) => relativeTo(path, file))
-      .refine(isInWritableFolder, 'must be in a folder that exists and can be written to'),
+      .superRefine(requireWritableFolder),
     require_reason: flag().default(false),
   });
 }
@@ -144,35 +149,22 @@ export interface TlsFiles {
 
 function tlsFiles(path: string) {
   return keys({ cert_file: text(), key_file: text(), client_ca_file: text().optional() }).transform(
-    (files, context): TlsFiles => {
-      const read = (key: 'cert_file' | 'key_file' | 'client_ca_file'): string => {
-        try {
-          return readFileSync(relativeTo(path, files[key] ?? ''), 'utf8');
-        } catch {
-          context.addIssue({ code: 'custom', path: [key], message: 'must name a readable file' });
-          return '';
-        }
-      };
-      const [cert, key] = [read('cert_file'), read('key_file')];
-      const ca = files.client_ca_file === undefined ? undefined : read('client_ca_file');
-      try {
-        createSecureContext({ cert, key, ca });
-      } catch {
-        context.addIssue({
-          code: 'custom',
-          message: 'must be a certificate and its key, both PEM',
-        });
-      }
-      return { cert, key, ca };
+    (names, context): TlsFiles => {
+      const files = new PemFiles(path, names, context);
+      const pair = files.pair('cert_file', 'key_file') ?? { cert: '', key: '' };
+      const { client_ca_file: ca } = names;
+      return { ...pair, ca: ca === undefined ? undefined : files.certificate('client_ca_file') };
     },
   );
 }
 
-function isInWritableFolder(file: string): boolean {
+/** Reports an issue if the folder of the file cannot be written to. */
+function requireWritableFolder(file: string, context: z.RefinementCtx): void {
+  const folder = resolve(dirname(file));
   try {
-    accessSync(dirname(file), constants.W_OK);
-    return true;
-  } catch {
-    return false;
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    const message = `must be in a folder that exists and can be written to, not ${folder} (${reasonOf(error)})`;
+    context.addIssue({ code: 'custom', message });
   }
 }

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import { isAlias, isNode, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
+import { getSystemErrorMap } from 'node:util';
+import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
+import { didYouMean } from '../did-you-mean.ts';
 import { Variable } from './yaml-keys.ts';
+import { syntaxProblem } from './yaml-syntax.ts';
 
 /** Environment variables, by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,34 +20,30 @@ export interface YamlFile<T> {
 
 /**
  * Reads a YAML file, replaces each `${NAME}` by the variable and `$$` by a dollar sign, and checks the result against the schema.
- * No problem contains a value of the file, which could be a secret.
+ * No problem contains a value of the file, which could be a secret. `advice` follows the problem of a missing file.
  */
 export function readYamlFile<S extends z.ZodType>(
   path: string,
   schema: S,
   environment: Environment,
+  advice = '',
 ): YamlFile<z.output<S>> {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    return {
-      value: undefined,
-      written: undefined,
-      problems: [`${path}: cannot be read (${code})`],
-    };
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const rest = isMissing && advice !== '' ? `: ${advice}` : '';
+    const problem = `${path}: cannot be read (${reasonOf(error)})${rest}`;
+    return { value: undefined, written: undefined, problems: [problem] };
   }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const at = (keys: readonly PropertyKey[]): string =>
     `${path}${position(document, lines, keys)}: `;
-  if (document.errors.length > 0) {
-    const problems = document.errors.map(({ linePos, code }) => {
-      const [start] = linePos ?? [];
-      return `${path}:${String(start?.line ?? 1)}:${String(start?.col ?? 1)}: is not valid YAML (${code.toLowerCase().replaceAll('_', ' ')})`;
-    });
-    return { value: undefined, written: undefined, problems };
+  const invalid = syntaxProblem(document, lines, text);
+  if (invalid !== undefined) {
+    return { value: undefined, written: undefined, problems: [`${path}${invalid}`] };
   }
   const problems = new Map<string, string>();
   const report: Report = (keys, what) => {
@@ -52,10 +51,6 @@ export function readYamlFile<S extends z.ZodType>(
     // Reports only the first problem of a key, which usually causes the others.
     if (!problems.has(name)) problems.set(name, `${at(keys)}${name} ${what}`);
   };
-  const wrongAlias = aliasProblem(document, lines);
-  if (wrongAlias !== undefined) {
-    return { value: undefined, written: undefined, problems: [`${path}${wrongAlias}`] };
-  }
   // No limit: an alias repeats an object, and `expand` copies each object once.
   const parsed = document.toJS({ maxAliasCount: -1 }) as unknown;
   const written = expand(parsed, [], { environment, report, expanded: new Map() });
@@ -73,30 +68,13 @@ export function relativeTo(file: string, path: string): string {
   return isAbsolute(path) ? path : join(dirname(file), path);
 }
 
-type Report = (keys: readonly PropertyKey[], what: string) => void;
-
-/** Returns the position and the problem of the first alias that stands for nothing or for itself, or undefined. */
-function aliasProblem(document: Document, lines: LineCounter): string | undefined {
-  const anchors = new Map<string, Node>();
-  let problem: string | undefined;
-  visit(document, (_key, node, ancestors) => {
-    if (!isAlias(node)) {
-      if (isNode(node) && node.anchor !== undefined) anchors.set(node.anchor, node);
-      return undefined;
-    }
-    const repeated = anchors.get(node.source);
-    const isOfItself = repeated !== undefined && ancestors.includes(repeated);
-    if (repeated !== undefined && !isOfItself) return undefined;
-    const { line, col } = lines.linePos(node.range?.[0] ?? 0);
-    // Without its name: YAML reads an unquoted password that begins with * as an alias.
-    const reason = isOfItself
-      ? 'the alias here stands for a value that holds it'
-      : 'the alias here stands for nothing: quote a text that begins with *, or define the anchor before';
-    problem = `:${line}:${col}: ${reason}`;
-    return visit.BREAK;
-  });
-  return problem;
+/** Returns the symbol and the meaning of a system error, such as `ENOENT: no such file or directory`. */
+export function reasonOf(error: unknown): string {
+  const { errno = 0, code = 'unknown error' } = error as NodeJS.ErrnoException;
+  return getSystemErrorMap().get(errno)?.join(': ') ?? code;
 }
+
+type Report = (keys: readonly PropertyKey[], what: string) => void;
 
 /** The other inputs of `expand`. */
 interface Expansion {
@@ -135,12 +113,27 @@ function expandText(
   return /^\$\{\w+\}$/.test(value) ? new Variable(expanded) : expanded;
 }
 
-function reportIssue(issue: z.core.$ZodIssue, report: Report): void {
-  if (issue.code !== 'unrecognized_keys') {
-    report(issue.path, issue.message);
+function reportIssue(
+  issue: z.core.$ZodIssue,
+  report: Report,
+  above: readonly PropertyKey[] = [],
+): void {
+  const path = [...above, ...issue.path];
+  if (issue.code === 'unrecognized_keys') {
+    const known = issue.message.split(' ');
+    for (const key of issue.keys) {
+      report([...path, key], `is not a known key${didYouMean(key, known)}`);
+    }
     return;
   }
-  for (const key of issue.keys) report([...issue.path, key], 'is not a known key');
+  const within = issue.code === 'invalid_union' ? issue.errors.find(isAboutKeys) : undefined;
+  if (within === undefined) report(path, issue.message);
+  else for (const inner of within) reportIssue(inner, report, path);
+}
+
+/** Returns true for the problems of a group's keys. They describe the value better than the problem of a union does. */
+function isAboutKeys(issues: readonly z.core.$ZodIssue[]): boolean {
+  return issues.every(({ code, path }) => code === 'unrecognized_keys' || path.length > 0);
 }
 
 function nameOf(path: readonly PropertyKey[]): string {

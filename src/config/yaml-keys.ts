@@ -10,14 +10,28 @@ export const text = (minimum = 1) =>
       .min(minimum, 'must not be empty'),
   );
 
-/** A text of this form. `rule` completes the sentence "must be …". */
-export const textLike = (form: RegExp, rule: string) =>
-  z.preprocess(
+/** A text of this form. `rule` completes the sentence "must be …", and `command` prints such a text. */
+export const textLike = (form: RegExp, rule: string, command?: string) => {
+  const remedy = command === undefined ? '' : `; \`${command}\` prints one`;
+  return z.preprocess(
     asText,
     z
-      .string({ error: wants(`must be ${rule} (in quotes if it looks like a number)`) })
-      .regex(form, `must be ${rule}`),
+      .string({ error: wants(`must be ${rule} (in quotes if it looks like a number)${remedy}`) })
+      .regex(form, `must be ${rule}${remedy}`),
   );
+};
+
+/** An id of the URL: 32 letters and digits, and this suffix. */
+export const id = (suffix: '' | 'in07' | 'no07') => {
+  const command = 'openssl rand -hex 16';
+  return suffix === ''
+    ? textLike(/^[A-Za-z0-9]{32}$/, '32 letters and digits', command)
+    : textLike(
+        new RegExp(`^[A-Za-z0-9]{32}${suffix}$`),
+        `36 letters and digits that end in ${suffix}`,
+        `${command} | sed 's/$/${suffix}/'`,
+      );
+};
 
 /** A host name or an IP address. Removes the square brackets around an IPv6 address. */
 export const host = () =>
@@ -102,9 +116,14 @@ function isNetwork(address: string): boolean {
 export const oneOf = <const W extends readonly [string, ...string[]]>(words: W) =>
   z.preprocess(asText, z.enum(words, { error: wants(`must be one of ${words.join(', ')}`) }));
 
-/** A group of these keys. Any other key is an error. */
+/** A group of these keys. Any other key is an error, whose message lists the keys of the group, separated by spaces. */
 export const keys = <S extends z.core.$ZodLooseShape>(shape: S) =>
-  z.strictObject(shape, { error: wants('must be a group of keys') });
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? Object.keys(shape).join(' ')
+        : wants('must be a group of keys')(issue),
+  });
 
 /** A list of at least `minimum` entries. */
 export const list = <S extends z.ZodType>(entry: S, minimum = 0) =>
@@ -167,8 +186,6 @@ function asBoolean(value: unknown): unknown {
 }
 
 function wants(rule: string) {
-  return (issue: { readonly code: string; readonly input?: unknown }): string | undefined => {
-    if (issue.code === 'unrecognized_keys') return undefined;
-    return issue.input === undefined ? 'is required' : rule;
-  };
+  return (issue: { readonly input?: unknown }): string =>
+    issue.input === undefined ? 'is required' : rule;
 }

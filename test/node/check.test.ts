@@ -233,7 +233,7 @@ describe('check', () => {
       code: 78,
       output: '',
       messages: `Invalid configuration:
-  ${file}:4:16: audit.file must be in a folder that exists and can be written to
+  ${file}:4:16: audit.file must be in a folder that exists and can be written to, not ${folder}/no (ENOENT: no such file or directory)
   ${folder}/nodes.yaml:9:13: nodes[0].colour is not a known key
 `,
     });
