@@ -340,6 +340,11 @@ describe.each([
     group: 'server.tls',
     read: (files: string) => readService(SERVICE.replace('8080', `8080, tls: { ${files} }`)),
   },
+  {
+    file: 'nodes.yaml',
+    group: 'nodes[0].tls',
+    read: (files: string) => readNodes(`${NODE}    tls: { ca_file: own.pem, ${files} }\n`),
+  },
 ])('a certificate in $file', ({ group, read }) => {
   beforeEach(() => {
     for (const [name, text] of Object.entries(PEM)) writeFileSync(join(folder, name), text);
@@ -405,6 +410,26 @@ describe('nodes.yaml', () => {
         killTimeoutMs: 3,
         killWith: 'kill',
       },
+    ]);
+  });
+
+  it('accepts a certificate of the service and its key, and refuses one without the other', () => {
+    for (const [name, text] of Object.entries(PEM)) writeFileSync(join(folder, name), text);
+    const withTls = (tls: string) => readNodes(`${NODE}    tls: { ca_file: own.pem, ${tls} }\n`);
+    expect(withTls('cert_file: own.pem, key_file: own.key').value?.nodes[0]?.tls).toEqual({
+      ca: own.cert,
+      client: own,
+      serverName: undefined,
+    });
+    const rest = 'is required: cert_file and key_file belong together';
+    expect(withTls('cert_file: own.pem').problems).toEqual([
+      `nodes.yaml:9:10: nodes[0].tls.key_file ${rest}`,
+    ]);
+    expect(withTls('key_file: own.key').problems).toEqual([
+      `nodes.yaml:9:10: nodes[0].tls.cert_file ${rest}`,
+    ]);
+    expect(withTls('key-file: own.key').problems).toEqual([
+      'nodes.yaml:9:40: nodes[0].tls.key-file is not a known key; did you mean key_file?',
     ]);
   });
 

@@ -100,6 +100,8 @@ function nodeOf(entry: Entry): Node {
 function tls(path: string) {
   const names = keys({
     ca_file: text(),
+    cert_file: text().optional(),
+    key_file: text().optional(),
     server_name: text().optional(),
   });
   return z
@@ -111,13 +113,21 @@ function tls(path: string) {
 
 interface TlsNames {
   readonly ca_file: string;
+  readonly cert_file?: string | undefined;
+  readonly key_file?: string | undefined;
   readonly server_name?: string | undefined;
 }
 
 function readTls(names: TlsNames, path: string, context: z.RefinementCtx): NodeTls {
   const files = new PemFiles(path, names, context);
   const ca = files.certificate('ca_file');
-  return ca === undefined ? z.NEVER : { ca, serverName: names.server_name };
+  const [missing, ...others] = (['cert_file', 'key_file'] as const).filter((key) => !names[key]);
+  if (missing !== undefined && others.length === 0) {
+    const message = 'is required: cert_file and key_file belong together';
+    context.addIssue({ code: 'custom', path: [missing], message });
+  }
+  const client = missing === undefined ? files.pair('cert_file', 'key_file') : undefined;
+  return ca === undefined ? z.NEVER : { ca, client, serverName: names.server_name };
 }
 
 function refuseCleartext(entry: Partial<Entry>, context: z.RefinementCtx): void {

@@ -37,8 +37,17 @@ export interface Node extends NodeKey {
 }
 
 /** `offered`: TLS without verification, if the node offers TLS. `disabled`: no TLS. Otherwise always TLS, verified against this authority. */
-export type NodeTls =
-  'offered' | 'disabled' | { readonly ca: string; readonly serverName: string | undefined };
+export type NodeTls = 'offered' | 'disabled' | VerifiedTls;
+
+/** TLS with verification. The certificates and keys are in PEM. */
+export interface VerifiedTls {
+  /** The authority that must have signed the node's certificate. */
+  readonly ca: string;
+  /** The name in the node's certificate; undefined for the host of the node. */
+  readonly serverName: string | undefined;
+  /** The certificate that the service shows to the node, and its key; undefined for none. */
+  readonly client?: { readonly cert: string; readonly key: string } | undefined;
+}
 
 /** The nodes that exist, and how to reach them. `FileRegistry` in `registry/node-registry.ts` implements it. */
 export interface NodeRegistry {

@@ -22,6 +22,7 @@ export function isEndpointUnavailable(found: unknown): boolean {
   return (
     !(error instanceof CertificateError) &&
     codeOf(error) !== 'HANDSHAKE_NO_SSL_SUPPORT' &&
+    !isClientCertificateRefused(error) &&
     !isPluginTrouble(error)
   );
 }
@@ -64,6 +65,11 @@ const SENTENCES = {
     'en-us': "The node's TLS certificate cannot be verified.",
     'zh-cn': '无法验证节点的TLS证书。',
   },
+  clientCertificate: {
+    'en-us':
+      'The node refuses the client certificate of the service. Give the service a certificate that has not expired and that an authority of the node (ssl_ca) signed.',
+    'zh-cn': '节点拒绝服务的客户端证书。请为服务配置未过期且由节点的CA（ssl_ca）签发的证书。',
+  },
 } satisfies Record<string, Sentence>;
 
 function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
@@ -77,6 +83,7 @@ function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
   if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return SENTENCES.plaintext;
   if (error instanceof CertificateError) return SENTENCES.certificate;
   if (error instanceof KeylessError) return SENTENCES.keyless;
+  if (isClientCertificateRefused(error)) return SENTENCES.clientCertificate;
   if (isPluginTrouble(error)) return SENTENCES.plugin;
   if (code === 'PROTOCOL_CONNECTION_LOST' || code === 'ECONNRESET' || code === 'EPIPE') {
     return LOST;
@@ -88,6 +95,11 @@ function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
 function isPluginTrouble(error: unknown): boolean {
   const code = codeOf(error) ?? '';
   return ['AUTH_SWITCH_PLUGIN_ERROR', 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED'].includes(code);
+}
+
+/** Returns true if the node ended the TLS handshake because of the client certificate. OpenSSL names the alert in its code. */
+function isClientCertificateRefused(error: unknown): boolean {
+  return /^ERR_SSL_\w+_ALERT_(UNKNOWN_CA|\w*CERTIFICATE\w*)$/.test(codeOf(error) ?? '');
 }
 
 function answeredWith(number: number): Sentence {

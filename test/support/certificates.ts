@@ -14,9 +14,13 @@ export async function selfSigned(name: string): Promise<Certificate> {
   ]);
 }
 
-/** Makes a certificate for one host name, signed by an authority. */
-export async function signedBy(authority: Certificate, name: string): Promise<Certificate> {
-  return make(name, false, [{ type: 2, value: name }], authority);
+/** Makes a certificate for one host name, signed by an authority. It is valid for a year, or until the given date. */
+export async function signedBy(
+  authority: Certificate,
+  name: string,
+  until?: Date,
+): Promise<Certificate> {
+  return make(name, false, [{ type: 2, value: name }], authority, until);
 }
 
 async function make(
@@ -24,6 +28,7 @@ async function make(
   cA: boolean,
   altNames: SubjectAltNameEntry[],
   ca?: Certificate,
+  until?: Date,
 ): Promise<Certificate> {
   const pems = await generate([{ name: 'commonName', value: name }], {
     keyType: 'ec',
@@ -33,6 +38,7 @@ async function make(
       { name: 'subjectAltName', altNames },
     ],
     ...(ca && { ca }),
+    ...(until && { notBeforeDate: new Date(0), notAfterDate: until }),
   });
   return { cert: pems.cert, key: pems.private };
 }

@@ -2,13 +2,15 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startServer } from '../../tools/own-server.ts';
-import { selfSigned, signedBy } from './certificates.ts';
+import { selfSigned, signedBy, type Certificate } from './certificates.ts';
 import { createAccounts, type Server } from './server.ts';
 
 /** A throw-away server that offers TLS and has a spare port. */
 export interface NodeWithCertificate {
   readonly server: Server;
   readonly adminPort: number;
+  /** The authority that signed the server's certificate, and whose certificates the server accepts from clients. */
+  readonly authority: Certificate;
   /** The path of the certificate of the authority that signed the server's certificate. */
   readonly caFile: string;
   /** The host name in the server's certificate. */
@@ -34,6 +36,7 @@ export async function startNodeWithCertificate(
   return {
     server: await createAccounts(own),
     adminPort: own.adminPort ?? 0,
+    authority: ca,
     caFile: join(folder, 'ca.pem'),
     name,
     stop: async () => {

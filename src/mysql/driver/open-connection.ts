@@ -2,7 +2,7 @@ import { connect as connectSocket, isIP, type LookupFunction } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { authPlugins, createConnection, type AuthPlugin, type SslOptions } from 'mysql2';
 import { limitReached, type Deadline } from '../../domain/deadline.ts';
-import { isLoopback, type Node } from '../../domain/node.ts';
+import { isLoopback, type Node, type VerifiedTls } from '../../domain/node.ts';
 import { CertificateError, codeOf, KeylessError } from './driver-connection.ts';
 import type { DriverConnection } from './driver-connection.ts';
 import { streamOf } from './mysql2-commands.ts';
@@ -50,7 +50,7 @@ const SESSION_SETTINGS = [
 async function logIn(to: Target): Promise<DriverConnection> {
   const { node, address } = to;
   if (node.tls === 'disabled') return connect(to, undefined);
-  if (node.tls !== 'offered') return connect(to, verifying(to, node.tls.ca));
+  if (node.tls !== 'offered') return connect(to, verifying(to, node.tls));
   try {
     return await connect(to, { rejectUnauthorized: false });
   } catch (error) {
@@ -67,8 +67,9 @@ interface Target {
 }
 
 // mysql2 compares a certificate only with a host name. For an IP address, the check of the authority must suffice.
-function verifying(to: Target, ca: string): SslOptions {
-  return { ca, rejectUnauthorized: true, verifyIdentity: isIP(certificateName(to)) === 0 };
+function verifying(to: Target, { ca, client }: VerifiedTls): SslOptions {
+  const verifyIdentity = isIP(certificateName(to)) === 0;
+  return { ca, ...client, rejectUnauthorized: true, verifyIdentity };
 }
 
 function certificateName({ node, address }: Target): string {
