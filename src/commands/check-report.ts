@@ -129,7 +129,7 @@ export function nodeTroubles(
   const cutHosts = server?.cutHosts ?? 0;
   return [
     main !== undefined &&
-      `The main port, ${addressOf(node)}: ${main['en-us']}${isAccountRefused(main) ? WHY_REFUSED : ''}${causeOf(mainCause)}`,
+      `The main port, ${addressOf(node)}: ${main['en-us']}${isAccountRefused(main) ? whyRefused(node) : ''}${causeOf(mainCause)}`,
     admin !== undefined &&
       admin !== 'none' &&
       `The spare port, ${addressOf(node.admin ?? node)}: ${admin['en-us']}${grants(adminGrants)}${causeOf(adminCause)}`,
@@ -146,9 +146,14 @@ function causeOf(cause: string | undefined): string {
   return cause === undefined ? '' : ` (${cause})`;
 }
 
-/** The usual causes of a refused login, which the node does not name. */
-const WHY_REFUSED =
-  ' Is the password right? May the account log in from this host? If the account has REQUIRE SSL, does the node offer TLS?';
+/** Returns the usual causes of a refused login, which the node does not name. */
+function whyRefused({ tls }: Node): string {
+  const usual = ' Is the password right? May the account log in from this host?';
+  const hasCertificate = typeof tls === 'object' && tls.client !== undefined;
+  return hasCertificate
+    ? `${usual} If the account has REQUIRE SUBJECT or ISSUER, does the certificate in cert_file match?`
+    : `${usual} If the account has REQUIRE X509, set cert_file and key_file in nodes.yaml.`;
+}
 
 function addressOf({ host, port }: { readonly host: string; readonly port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -1,6 +1,6 @@
 import { ServiceError, type Sentence } from '../errors.ts';
 import { CertificateError, codeOf, DeadlineError } from './driver/driver-connection.ts';
-import { KeylessError, LOST, NotSentError } from './driver/driver-connection.ts';
+import { KeylessError, LOST, NotSentError, withoutTls } from './driver/driver-connection.ts';
 import { MEANINGS, meaningOf, serverErrorNumber } from './server-errors.ts';
 
 /** Returns the error for the caller, with the original error as its cause. `connectTimeoutMs` is the timeout for connecting. */
@@ -39,7 +39,8 @@ function mainPortError(error: unknown): unknown {
 
 /** Returns true if the node refused the login of the control account. */
 export function isAccountRefused(trouble: Sentence): boolean {
-  return trouble === MEANINGS.refused;
+  const { offered, disabled } = WITHOUT_TLS;
+  return [MEANINGS.refused, offered.refused, disabled.refused].includes(trouble);
 }
 
 const SENTENCES = {
@@ -49,11 +50,6 @@ const SENTENCES = {
       'The node offers no TLS. Without TLS the service sends the password of the control account over the loopback interface only, and only if the configuration does not ask for TLS. Give the node TLS.',
     'zh-cn':
       '节点不支持TLS。没有TLS时，控制账号的密码仅在本机回环接口上且配置未要求TLS时才会发送。请为节点启用TLS。',
-  },
-  keyless: {
-    'en-us':
-      'The node asks for the password of the control account, but the service sends no password without TLS. Give the node TLS.',
-    'zh-cn': '节点要求提供控制账号的密码，而没有TLS时不会发送密码：请为节点启用TLS。',
   },
   plugin: {
     'en-us':
@@ -72,17 +68,50 @@ const SENTENCES = {
   },
 } satisfies Record<string, Sentence>;
 
+/** The sentences for a login without TLS, by the node's setting of `tls`. */
+const WITHOUT_TLS = {
+  offered: {
+    refused: {
+      'en-us':
+        'The node refuses the control account, and offers no TLS. If the account has REQUIRE SSL, give the node TLS.',
+      'zh-cn':
+        '节点拒绝控制账号登录，且不支持TLS。如果该账号要求TLS（REQUIRE SSL），请为节点启用TLS。',
+    },
+    keyless: {
+      'en-us':
+        'The node offers no TLS and asks for the password of the control account, but the service sends no password without TLS. Give the node TLS.',
+      'zh-cn':
+        '节点不支持TLS，却要求提供控制账号的密码，而没有TLS时不会发送密码：请为节点启用TLS。',
+    },
+  },
+  disabled: {
+    refused: {
+      'en-us':
+        'The node refuses the control account on a connection without TLS. If the account has REQUIRE SSL, remove tls: disabled from the configuration.',
+      'zh-cn':
+        '节点拒绝控制账号登录，该连接未使用TLS。如果该账号要求TLS（REQUIRE SSL），请从配置中删除tls: disabled。',
+    },
+    keyless: {
+      'en-us':
+        'The node asks for the password of the control account, but the service sends no password without TLS. Remove tls: disabled from the configuration.',
+      'zh-cn': '节点要求提供控制账号的密码，而没有TLS时不会发送密码：请从配置中删除tls: disabled。',
+    },
+  },
+} satisfies Record<string, Record<string, Sentence>>;
+
 function sentenceFor(error: unknown, connectTimeoutMs: number): Sentence {
   if (error instanceof DeadlineError) return noAnswerWithin(error.timeoutMs);
   const number = serverErrorNumber(error);
   const meaning = meaningOf(error);
+  const plain = WITHOUT_TLS[withoutTls(error) ?? 'disabled'];
+  if (meaning === 'refused' && withoutTls(error) !== undefined) return plain.refused;
   if (meaning !== undefined) return MEANINGS[meaning];
   if (number !== undefined) return answeredWith(number);
   const code = codeOf(error) ?? '';
   if (code === 'ETIMEDOUT') return noAnswerWithin(connectTimeoutMs);
   if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return SENTENCES.plaintext;
   if (error instanceof CertificateError) return SENTENCES.certificate;
-  if (error instanceof KeylessError) return SENTENCES.keyless;
+  if (error instanceof KeylessError) return plain.keyless;
   if (isClientCertificateRefused(error)) return SENTENCES.clientCertificate;
   if (isPluginTrouble(error)) return SENTENCES.plugin;
   if (code === 'PROTOCOL_CONNECTION_LOST' || code === 'ECONNRESET' || code === 'EPIPE') {

@@ -113,11 +113,15 @@ describe.each(servers)('check on $flavour $version', (server) => {
 
   it('reports a wrong password', async () => {
     const account = { ...server.control, password: 'wrong' };
+    const hint =
+      line === 'encrypted'
+        ? '.'
+        : ', and offers no TLS. If the account has REQUIRE SSL, give the node TLS.';
     expect(await checkOne(server, { account })).toMatchObject([
       1,
       {
         troubles: [
-          `The main port, ${server.host}:${server.port}: The node refuses the control account. Is the password right? May the account log in from this host? If the account has REQUIRE SSL, does the node offer TLS?`,
+          `The main port, ${server.host}:${server.port}: The node refuses the control account${hint} Is the password right? May the account log in from this host? If the account has REQUIRE X509, set cert_file and key_file in nodes.yaml.`,
         ],
       },
     ]);

@@ -4,16 +4,26 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import request from 'supertest';
 import type { Node, NodeTls } from '../../src/domain/node.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { selfSigned, signedBy, type Certificate } from '../support/certificates.ts';
 import { openSession } from '../support/client-session.ts';
+import { processesPath } from '../support/ids.ts';
 import { asRoot, createAccounts, nodeOn, pinOf, servers, type Server } from '../support/server.ts';
-import { createService } from '../support/service.ts';
+import { createService, TOKEN } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
 const NAME = 'db1.internal';
 const UNVERIFIED = "The node's TLS certificate cannot be verified.";
+
+/** The sentence for an account that requires TLS on a node that offers none. MySQL asks for the password first. */
+const OFFERS_NONE = {
+  mariadb:
+    'The node refuses the control account, and offers no TLS. If the account has REQUIRE SSL, give the node TLS.',
+  mysql:
+    'The node offers no TLS and asks for the password of the control account, but the service sends no password without TLS. Give the node TLS.',
+};
 
 for (const { flavour, version, canHavePair } of servers) {
   (canHavePair ? describe : describe.skip)(`a ${flavour} ${version} with a certificate`, () => {
@@ -148,6 +158,37 @@ function testCertificates(flavour: Server['flavour']): void {
     expect(await kill('disabled', { ...account, port })).toBe('killed');
     listener.close();
   });
+}
+
+for (const { flavour, version, canHavePair } of servers) {
+  (canHavePair ? it : it.skip)(
+    `a ${flavour} ${version} without TLS is named as the cause if the account may require TLS`,
+    async () => {
+      const own = await startServer(flavour, { arguments: ['--tls-version='] });
+      try {
+        const control = { user: 'secured', password: 'a secret' };
+        const root = { user: own.rootUser, password: own.rootPassword };
+        const server: Server = { ...own, root, control, app: control };
+        await asRoot(server, (root) =>
+          root.query(`CREATE USER secured@'%' IDENTIFIED BY 'a secret' REQUIRE SSL`),
+        );
+        const list = async (tls: NodeTls, language: string): Promise<string> => {
+          const { app } = createService({ registry: [nodeOn(server, { tls })] });
+          const headers = { 'X-Auth-Token': TOKEN, 'X-Language': language };
+          const { text } = await request(app).get(processesPath()).set(headers);
+          return (JSON.parse(text) as { error_msg: string }).error_msg;
+        };
+        expect(await list('offered', 'en-us')).toBe(`Server failure. ${OFFERS_NONE[flavour]}`);
+        expect(await list('offered', 'zh-cn')).toMatch(/不支持TLS.*请为节点启用TLS。$/);
+        expect(await list('disabled', 'en-us')).toMatch(
+          / without TLS\. .*emove tls: disabled from the configuration\.$/,
+        );
+      } finally {
+        await own.stop();
+      }
+    },
+    120_000,
+  );
 }
 
 for (const server of servers.filter(({ flavour }) => flavour === 'mariadb')) {

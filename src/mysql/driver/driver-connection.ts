@@ -107,6 +107,13 @@ export class KeylessError extends Error {
   }
 }
 
+/** Returns the node's setting of `tls` if the error is of a login without TLS, else undefined. With `offered`, the node offers no TLS. */
+export function withoutTls(error: unknown): 'offered' | 'disabled' | undefined {
+  return isNativeError(error) && 'withoutTls' in error
+    ? (error.withoutTls as 'offered' | 'disabled')
+    : undefined;
+}
+
 /** The error of a statement that was surely not sent, with the reason. */
 export class NotSentError extends Error {
   readonly trouble: ServiceError;

@@ -1,5 +1,6 @@
 import { connect as connectSocket, isIP, type LookupFunction } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { isNativeError } from 'node:util/types';
 import { authPlugins, createConnection, type AuthPlugin, type SslOptions } from 'mysql2';
 import { limitReached, type Deadline } from '../../domain/deadline.ts';
 import { isLoopback, type Node, type VerifiedTls } from '../../domain/node.ts';
@@ -13,7 +14,7 @@ import { Mysql2Connection } from './mysql2-connection.ts';
 export type Address = Pick<Node, 'host' | 'port'>;
 
 /**
- * Connects to a node, logs in and sets the session variables that the service relies on. Throws the driver's error.
+ * Connects to a node, logs in and sets the session variables that the service relies on. Throws the driver's error, which `withoutTls` describes.
  * If the node's TLS is `offered`, a connection without TLS is made only to loopback, and only if the node offers none.
  */
 export async function openConnection(
@@ -122,7 +123,9 @@ async function connect(to: Target, ssl: SslOptions | undefined): Promise<DriverC
     stream.destroy();
     // mysql2 replaces the code of the certificate's error with its own.
     const isUnverified = stream instanceof TLSSocket && Boolean(stream.authorizationError);
-    throw isUnverified && typeof node.tls === 'object' ? new CertificateError(error) : error;
+    if (isUnverified && typeof node.tls === 'object') throw new CertificateError(error);
+    if (ssl === undefined && isNativeError(error)) Object.assign(error, { withoutTls: node.tls });
+    throw error;
   }
   return new Mysql2Connection(connection);
 }
