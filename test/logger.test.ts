@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { asServiceError, ServiceError } from '../src/errors.ts';
 import { createLogger, type LogSettings } from '../src/logging/logger.ts';
 
 function logged(settings: LogSettings, message: string, fields: object): string {
@@ -32,6 +33,34 @@ describe('the log', () => {
   it('as text omits undefined fields', () => {
     const line = logged({ level: 'info', format: 'text' }, 'kill', { a: undefined, b: 1 });
     expect(line).toMatch(/ INFO kill b=1\n$/);
+  });
+
+  it('as text has the messages of an error and its causes, without stacks', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED ::1:9'), {
+      code: 'ECONNREFUSED',
+    });
+    const error = new ServiceError(
+      'node_unavailable',
+      { 'en-us': 'The node cannot be reached.', 'zh-cn': '无法连接节点。' },
+      { cause: refused },
+    );
+    const line = logged({ level: 'info', format: 'text' }, 'node unreachable', { error });
+    expect(line).toMatch(
+      / INFO node unreachable error="The node cannot be reached. \(connect ECONNREFUSED ::1:9\)"\n$/,
+    );
+  });
+
+  it.each([
+    new TypeError('x is not a function'),
+    Object.assign(new TypeError('The "size" argument must be a number'), {
+      code: 'ERR_INVALID_ARG_TYPE',
+    }),
+    asServiceError(new Error('x')),
+    new ServiceError('node_unavailable', undefined, { cause: new Error('x') }),
+  ])('as text has the stack of an error that is a fault of the program: %s', (error) => {
+    const line = logged({ level: 'info', format: 'text' }, 'request', { error });
+    expect(line).toMatch(/\\n +at .*logger\.test\.ts/);
+    expect(line.trimEnd()).not.toContain('\n');
   });
 
   it('as text escapes terminal control sequences', () => {

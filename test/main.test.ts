@@ -305,6 +305,32 @@ describe('the process', () => {
     }
   });
 
+  it.each(['server', 'metrics'])(
+    'reports a taken port of %s as text in one line without a stack',
+    async (which) => {
+      const other = createServer().listen(0, '127.0.0.1');
+      await once(other, 'listening');
+      const { port } = other.address() as AddressInfo;
+      try {
+        configure(TOKEN, `log: { format: text }\nmetrics: { port: 0 }`);
+        const file = readFileSync(`${service.folder}/service.yaml`, 'utf8');
+        const taken = new RegExp(`(?<=${which}: \\{ port: )0`);
+        service.write('service.yaml', file.replace(taken, String(port)));
+        service.start({ NODE_PASSWORD: 'x' });
+        expect(await service.ended()).toBe(1);
+        const lines = service.output.split('\n').filter((line) => line.includes('EADDRINUSE'));
+        expect(lines).toEqual([
+          expect.stringMatching(
+            `ERROR cannot listen host=127.0.0.1 port=${port} error="listen EADDRINUSE: address already in use 127.0.0.1:${port}"$`,
+          ),
+        ]);
+        expect(service.output).not.toMatch(/\bat /);
+      } finally {
+        other.close();
+      }
+    },
+  );
+
   it('exits although its store is connected if its port is taken', async () => {
     const store = createServer((socket) => {
       socket.on('error', () => undefined).on('data', () => socket.write('+OK\r\n'));

@@ -71,7 +71,19 @@ function serializable(_key: string, value: unknown): unknown {
 function textOf(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'string' && /^[!#-<>-~]+$/.test(value)) return value;
-  return JSON.stringify(value, serializable);
+  return JSON.stringify(sentenceOf(value) ?? value, serializable);
+}
+
+/** Returns the messages of an error and its causes; undefined if one is a fault of the program, whose stack is needed. */
+function sentenceOf(value: unknown): string | undefined {
+  if (!isNativeError(value) || !('code' in value)) return undefined;
+  if (value.code === 'internal' || /^(Type|Range|Reference|Syntax)Error$/.test(value.name)) {
+    return undefined;
+  }
+  const own = value.message || String(value.code);
+  if (value.cause === undefined) return own;
+  const cause = sentenceOf(value.cause);
+  return cause && `${own} (${cause})`;
 }
 
 const escapeLine = winston.format((info) => {

@@ -102,6 +102,8 @@ export class CertificateError extends Error {
 
 /** The error of a node that requests the password without TLS. The password is not sent. */
 export class KeylessError extends Error {
+  readonly code = 'KEYLESS';
+
   constructor() {
     super('The password would go to the node without TLS, under a key that nothing verifies');
   }
