@@ -62,7 +62,7 @@ export function bytesOf({ key, fingerprint, owner }: Reservation): number {
 export function ownerHasTooMuch(): ServiceError {
   return new ServiceError('too_many_requests', {
     'en-us':
-      'The service keeps too many answers for this caller. Each expires after 30 minutes: retry later.',
-    'zh-cn': '为该调用方保存的响应过多，每个响应保存30分钟，请稍后重试。',
+      'The service keeps too many answers for this caller. Retry later, when the oldest have expired.',
+    'zh-cn': '为该调用方保存的响应过多，请在最早的响应过期后重试。',
   });
 }

@@ -13,14 +13,12 @@ export class CircuitBreaker {
   #failures = 0;
   #openUntil = 0;
 
-  /** Throws `overloaded` while the breaker is open. */
+  /** Throws `overloaded` while the breaker is open. The message names no time: the response has `Retry-After`. */
   requireClosed(): void {
-    const leftMs = this.leftMs();
-    if (this.#failures < FAILURES || leftMs <= 0) return;
-    const seconds = Math.ceil(leftMs / 1000);
+    if (this.state !== 'open') return;
     throw new ServiceError('overloaded', {
-      'en-us': `The node could not be reached ${this.#failures} times in a row. The service tries again in ${seconds} s.`,
-      'zh-cn': `节点连续${this.#failures}次无法连接，将在${seconds}秒后重试。`,
+      'en-us': `The node could not be reached ${this.#failures} times in a row, so the service pauses before the next attempt.`,
+      'zh-cn': `节点连续${this.#failures}次无法连接，服务将在下次尝试前暂停片刻。`,
     });
   }
 
