@@ -85,6 +85,7 @@ export function startService(
       processId,
       logAuditTrouble(config.audit.file, log),
       () => log.info('audit writable again'),
+      { recordsStatements: config.audit.statements },
     );
   if (audit === undefined) {
     log.warn('no audit configured', { effect: 'kills are recorded in this log only' });

@@ -12,24 +12,36 @@ const SLOW_MS = 5000;
 /** After a failure a kill waits for the disk for at most this time, in milliseconds. */
 const SHORT_WAIT_MS = 1000;
 
+/** Optional parts of the record. */
+export interface FileAuditOptions {
+  /** True to record the statement of each session, as the process list shows it. */
+  readonly recordsStatements?: boolean;
+}
+
 /** The record of kills as a file of JSON lines, one record per line. */
 export class FileAudit implements Audit {
   readonly #file: LineFile;
   readonly #onTrouble: (error: unknown) => void;
   readonly #onBack: () => void;
+  readonly #recordsStatements: boolean;
   #trouble: string | undefined;
   readonly #unwritten: object[] = [];
   #probe: Promise<void> | undefined;
   #spaceCheck: Promise<boolean> | undefined;
 
-  /** Records `pid`. Calls `onTrouble` with the first error of an outage of the file, and `onBack` when a record is written again. */
+  /**
+   * Records `pid`. Calls `onTrouble` with the first error of an outage of the file, and `onBack` when a record is written again.
+   * Records the statements of sessions if `recordsStatements` is true.
+   */
   constructor(
     file: LineFile,
     pid: number,
     onTrouble: (error: unknown) => void,
     onBack: () => void = () => undefined,
+    { recordsStatements = false }: FileAuditOptions = {},
   ) {
     [this.#file, this.#onTrouble, this.#onBack] = [file, onTrouble, onBack];
+    this.#recordsStatements = recordsStatements;
     this.#probe = this.#try({ record: 'started', time: now(), pid });
   }
 
@@ -38,7 +50,7 @@ export class FileAudit implements Audit {
     try {
       await withDeadline(
         Math.min(deadline, performance.now() + waitMs),
-        this.#append(intentRecord(intent)),
+        this.#append(intentRecord(intent, this.#recordsStatements)),
         tooSlow,
       );
     } catch (cause) {

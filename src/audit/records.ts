@@ -3,8 +3,17 @@ import type { NodeKey } from '../domain/node.ts';
 import type { Conclusion, Denial, Intent } from '../domain/termination.ts';
 import { escapeControlCharacters } from '../escape-control-characters.ts';
 
-/** Returns the record of sessions that are about to be killed. */
-export function intentRecord({ origin, node, sessions, scope, areOurs = false }: Intent): object {
+/** Returns the record of sessions that are about to be killed, with their statements if these are to be recorded. */
+export function intentRecord(
+  {
+    origin,
+    node,
+    sessions,
+    scope = 'session',
+    areOurs = false,
+  }: Omit<Intent, 'scope'> & { readonly scope?: Intent['scope'] | 'session' },
+  recordsStatements = false,
+): object {
   const { requestId, traceId, caller, proof, address, reason } = origin;
   return {
     record: 'intent',
@@ -15,8 +24,9 @@ export function intentRecord({ origin, node, sessions, scope, areOurs = false }:
     ...nodeFields(node),
     reason,
     scope,
-    sessions: sessions.map(({ id, user, host, db, command, time }) => ({
-      ...{ id, user, host, db, command, time },
+    sessions: sessions.map(({ id, user, host, db, command, time, state, info }) => ({
+      ...{ id, user, host, db, command, time, state },
+      ...(recordsStatements && { info }),
       ...(areOurs && { control_connection: true }),
     })),
   };

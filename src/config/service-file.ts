@@ -136,6 +136,7 @@ function audit(path: string) {
       .transform((file) => relativeTo(path, file))
       .superRefine(requireWritableFolder),
     require_reason: flag().default(false),
+    statements: flag().default(false),
   });
 }
 

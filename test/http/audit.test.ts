@@ -97,7 +97,7 @@ describe('the audit', () => {
 
     const res = await send([b, 5n, internal, a], { 'X-Kill-Reason': 'runaway report' }).expect(200);
 
-    const session = { user: 'app', db: 'shop', command: 'Sleep', time: 12 };
+    const session = { user: 'app', db: 'shop', command: 'Sleep', time: 12, state: '' };
     const requestId = res.headers['x-request-id'];
     expect(seenAtKill).toEqual([1, 1]);
     expect(await records()).toEqual([
@@ -110,6 +110,7 @@ describe('the audit', () => {
         address: '127.0.0.1',
         ...NODE,
         reason: 'runaway report',
+        scope: 'session',
         sessions: [
           { id: Number(b), host: '10.0.0.4:51001', ...session },
           { id: Number(a), host: '10.0.0.4:51000', ...session },
@@ -127,6 +128,25 @@ describe('the audit', () => {
       },
     ]);
     expect(readFileSync(path, 'utf8')).not.toContain('secret');
+  });
+
+  it('records the statements only if that is configured', async () => {
+    const { nodes, send } = start();
+    await send([nodes.connect({ info: 'SELECT first', state: 'Sending data' })]).expect(200);
+    await audit.close();
+    audit = new FileAudit(new LineFile(path), 4711, () => undefined, undefined, {
+      recordsStatements: true,
+    });
+    const recording = start();
+    await recording
+      .send([recording.nodes.connect({ info: 'SELECT second', state: 'Sending data' })])
+      .expect(200);
+    const intents = (await records()).filter(({ record }) => record === 'intent');
+    expect(intents).toMatchObject([
+      { sessions: [{ state: 'Sending data' }] },
+      { sessions: [{ state: 'Sending data', info: 'SELECT second' }] },
+    ]);
+    expect(readFileSync(path, 'utf8')).not.toContain('first');
   });
 
   it('records ids exactly that no double can hold', async () => {
