@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { SessionControlError } from './errors.ts';
 import { signedHeaders, type AccessKey } from './signing.ts';
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
@@ -47,9 +46,7 @@ export async function perform<T>(settings: RequestSettings, call: Call<T>): Prom
       if (mayHaveRun(error)) call.onMayHaveRun?.();
       const pauseMs = pauseBefore(error, tries);
       if (!call.isRepeatable || tries > settings.retries || pauseMs === undefined) throw error;
-      await delay(pauseMs, undefined, { signal: call.signal }).catch(() => {
-        call.signal?.throwIfAborted();
-      });
+      await pause(pauseMs, call.signal);
     }
   }
 }
@@ -72,6 +69,19 @@ async function prepare(settings: RequestSettings, call: Call<unknown>): Promise<
 
 async function tokenOf(token: string | (() => Promise<string>)): Promise<string> {
   return typeof token === 'string' ? token : token();
+}
+
+/** Resolves after a time in milliseconds, or once the signal aborts. */
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener('abort', end);
+  });
 }
 
 /** Returns the pause before the next attempt in milliseconds, or undefined if no attempt can help. */

@@ -54,7 +54,7 @@ export function batches(
   const parts: Target[][] = [];
   let bytes = 0;
   for (const target of new Map(targets.map((entry) => [entry.id, entry])).values()) {
-    const size = Buffer.byteLength(bodyText([target]));
+    const size = new TextEncoder().encode(bodyText([target])).length;
     const part = parts.at(-1);
     if (part === undefined || part.length >= maxIds || bytes + size > maxBytes) {
       parts.push([target]);
