@@ -1,7 +1,8 @@
+import type { Matches } from '../client/index.ts';
 import { parseDuration } from './durations.ts';
 import { usageError } from './failures.ts';
 import type { ListedSession } from './listing.ts';
-import { readPatterns, type Matches } from './patterns.ts';
+import { readPatterns } from './patterns.ts';
 
 /** The filters from the command line. Filters of different kinds must all match. */
 export interface FilterOptions {

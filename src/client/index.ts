@@ -4,10 +4,12 @@ export {
   type KillOptions,
   type ListOptions,
 } from './client.ts';
+export { formatDuration, parseDuration } from './durations.ts';
 export { SessionControlError, type ErrorFacts, type ErrorKind } from './errors.ts';
 export { requestToken, type IssuedToken, type PasswordLogin } from './keystone.ts';
 export type { Blocker, Blockers, LockCause, Wait, WantedLock } from './locks.ts';
 export type { CallerFacts, NodeEntry, NodePage, ProjectNodes } from './nodes.ts';
+export { matchesOf, PatternError, type Matches } from './patterns.ts';
 export type { Credentials } from './requests.ts';
 export type {
   Capabilities,
@@ -30,4 +32,5 @@ export {
   type TlsOptions,
   type Transport,
 } from './transport.ts';
+export { escaped, visible } from './visible.ts';
 export type { SessionPage } from './wire.ts';

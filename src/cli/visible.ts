@@ -1,0 +1,1 @@
+export { escaped, visible } from '../client/index.ts';
