@@ -49,6 +49,12 @@ const ARROWS = {
     packages:
       '^(?!node:|\\.|(commander|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
   },
+  // The page, in browsers: only the client library.
+  'src/console/**': {
+    local: '^\\.\\./(?!client/index\\.ts$)',
+    packages:
+      '^(?!\\.|react$|react-dom/client$|@tanstack/react-(query|table|virtual)$|@ariakit/react$)',
+  },
   // Each command imports only the parts of the service that it needs, and no other command.
   'src/commands/{command-line,init}.ts': {
     local: '^\\.(\\./(?!did-you-mean\\.ts$)|/(check|health))',
@@ -156,4 +162,5 @@ export default tseslint.config(
       ],
     },
   })),
+  { files: ['src/console/vite.config.ts'], rules: { 'no-restricted-imports': 'off' } },
 );

@@ -6,6 +6,7 @@ import type { IdempotentResponses } from './domain/idempotent-responses.ts';
 import type { Identity } from './domain/caller.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { limitConcurrency } from './http/admission.ts';
+import { consoleRoutes } from './http/console-routes.ts';
 import { clientAddress, networkOf, type TrustsProxy } from './http/client-address.ts';
 import { meterAdmitted, meterRequests, type RequestMeter } from './http/metering.ts';
 import { createExpressPrototypes, type App } from './http/express-prototypes.ts';
@@ -35,6 +36,8 @@ export interface AppDependencies {
   readonly idempotentResponses: IdempotentResponses;
   readonly audit: Audit;
   readonly readiness: () => Promise<Readiness>;
+  /** The folder of the page for people; undefined if the page is switched off. */
+  readonly consoleFolder?: URL | undefined;
   /** Creates the counters of the request limits; in memory by default. */
   readonly makeCounters?: MakeCounters | undefined;
   /** Records each request in the metrics. */
@@ -52,6 +55,7 @@ export function createApp({
   idempotentResponses,
   audit,
   readiness,
+  consoleFolder,
   makeCounters,
   meter,
   trustProxy,
@@ -89,6 +93,7 @@ export function createApp({
   });
   addApiRoutes(app, sessions, identity, limits, log, idempotentResponses, makeCounters);
   app.use(docsRoutes());
+  if (consoleFolder !== undefined) app.use(consoleRoutes(consoleFolder));
   app.use(noSuchApi);
   app.use(answerError(audit));
   const { requestTimeoutMs } = limits;

@@ -61,10 +61,13 @@ export function fixedPart({
   audit,
   metrics,
   registry,
+  console: hasConsole,
 }: Config): string {
   const { tls, ...listener } = server;
   const tlsMode = [tls !== undefined, tls?.ca !== undefined];
-  return JSON.stringify([listener, log, limits, sessions, tlsMode, audit, metrics, registry.warm]);
+  const { warm } = registry;
+  const parts = [listener, log, limits, sessions, tlsMode, audit, metrics, warm, hasConsole];
+  return JSON.stringify(parts);
 }
 
 /** Returns the configured tokens with their callers. */

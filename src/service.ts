@@ -136,6 +136,8 @@ export function startService(
         },
       };
     },
+    // Beside dist/service.js as well as beside src/.
+    consoleFolder: config.console ? new URL('../dist/console/', import.meta.url) : undefined,
     makeCounters: redis && ((name) => new RedisCounters(redis, name)),
     limits: requestLimitsOf(config),
     meter: metrics?.requests,

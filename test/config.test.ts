@@ -99,6 +99,7 @@ describe('service.yaml', () => {
       identity: {
         tokens: [{ sha256: HASH, user: 'ops', project_id: nodeKey.projectId, actions: ['*'] }],
       },
+      console: true,
     });
   });
 

@@ -126,6 +126,7 @@ export function serviceFile(path: string) {
     registry: keys({ file: text(), warm: oneOf(['all', 'on_demand']).default('on_demand') }),
     identity,
     audit: audit(path).optional(),
+    console: flag().default(true),
     metrics: keys({ host: host().default('127.0.0.1'), port: integer(0, 65_535) }).optional(),
   });
 }

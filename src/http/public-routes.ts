@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
-import { pipeline, Readable } from 'node:stream';
 import { Router, type RequestHandler, type Response } from 'express';
+import { fromMemory, onePerTurn } from './memory-files.ts';
 import { methodOnlyGet } from './route-steps.ts';
 import { sendJson } from './wire.ts';
 
-const PIECE_BYTES = 16_384;
 /** The files of swagger-ui-dist that the page loads. */
 const ASSETS = ['swagger-ui.css', 'swagger-ui-bundle.js'];
 /** The folder to which `npm run build` copies these files: the installed package does not depend on swagger-ui-dist. */
@@ -111,43 +110,6 @@ async function readAsset(name: string): Promise<Buffer> {
     // Without a build, the file comes from the development dependency.
     return await readFile(createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`));
   }
-}
-
-/** Returns a handler that sends a file from memory. Sent from the disk, a file would stay open until its client has read it. */
-function fromMemory(
-  type: string,
-  read: () => Promise<Buffer>,
-  turn: () => Promise<void>,
-): RequestHandler {
-  let bytes: Buffer | undefined;
-  return async (_req, res) => {
-    bytes ??= await read();
-    res.type(type).set('Content-Length', bytes.length.toString());
-    // The pipeline adds six listeners to those of every response: Node.js would warn of a leak.
-    res.setMaxListeners(20);
-    // TLS copies the bytes that it sends. Without pieces, each client that does not read would hold a copy of the whole file.
-    pipeline(Readable.from(piecesOf(bytes, turn)), res, () => undefined);
-  };
-}
-
-async function* piecesOf(bytes: Buffer, turn: () => Promise<void>): AsyncIterable<Buffer> {
-  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-    await turn();
-    yield bytes.subarray(at, at + PIECE_BYTES);
-  }
-}
-
-/** Returns a function whose promise resolves for one caller in each turn of the event loop, so that downloads do not delay kills. */
-function onePerTurn(): () => Promise<void> {
-  const waiting: (() => void)[] = [];
-  const next = (): void => {
-    waiting.shift()?.();
-    if (waiting.length > 0) setImmediate(next);
-  };
-  return () =>
-    new Promise((resolve) => {
-      if (waiting.push(resolve) === 1) setImmediate(next);
-    });
 }
 
 /** Removes `upgrade-insecure-requests` if there is no TLS. With it, the browser would request the page's files over TLS. */

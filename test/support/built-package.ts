@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Build } from '../../tools/lib/build.ts';
+import { buildConsole } from '../../tools/lib/console.ts';
 
 /** The folder of the package that is built once for all test files. */
 export const PACKAGE = process.env['TEST_PACKAGE'] ?? '';
@@ -10,6 +11,7 @@ export const PROGRAM = ['--enable-source-maps', join(PACKAGE, 'dist/main.js')];
 export async function buildPackage(): Promise<() => Promise<void>> {
   const build = new Build();
   await build.make(undefined, ['--noCheck', '--declaration']);
+  await buildConsole(join(build.dist, 'console'));
   process.env['TEST_PACKAGE'] = build.folder;
   return () => build.remove();
 }

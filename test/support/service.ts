@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parse } from 'lossless-json';
 import request from 'supertest';
 import { createApp } from '../../src/app.ts';
@@ -15,6 +17,7 @@ import type { KeystoneTokens } from '../../src/identity/keystone-tokens.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { FileRegistry } from '../../src/registry/node-registry.ts';
 import { MemoryAnswers } from '../../src/store/memory-answers.ts';
+import { PACKAGE } from './built-package.ts';
 import { nodeKey, processesPath } from './ids.ts';
 import { watched } from './openapi.ts';
 
@@ -126,6 +129,7 @@ export function createService(settings: ServiceSettings): TestService {
       ),
       audit,
       readiness: () => Promise.resolve({ isReady: true, parts: {} }),
+      consoleFolder: pathToFileURL(join(PACKAGE, 'dist/console/')),
       trustProxy: settings.trustProxy ?? false,
     }),
   );

@@ -1,0 +1,55 @@
+import type { Page } from 'playwright-core';
+import { TestBrowser, type Tab } from './browser.ts';
+import { nodeKey } from './ids.ts';
+import type { Server } from './server.ts';
+import { ServiceProcess } from './service-process.ts';
+import { sha256 } from './service.ts';
+
+/** The name of the node on the page. */
+export const NODE_NAME = 'orders-primary';
+/** The tokens of a caller with all actions, and of one that may only list. */
+export const [OPS, READER] = ['token-of-ops', 'token-of-a-reader'];
+
+/** The service as a process with one node, and a browser. */
+export class ConsoleStage {
+  readonly service = new ServiceProcess();
+  readonly browser = new TestBrowser();
+  origin = '';
+
+  /** Starts the service with this server as its node, and more settings if given. */
+  async start(server: Server, more: { server?: string; service?: string } = {}): Promise<void> {
+    const { projectId } = nodeKey;
+    this.service.configure(server, OPS, {
+      ...more,
+      identity: `    - { sha256: ${sha256(READER)}, user: looker, project_id: ${projectId}, actions: [gaussdbformysql:instance:listProcesses] }`,
+      node: `name: ${NODE_NAME}`,
+    });
+    this.service.start({ NODE_PASSWORD: server.control.password });
+    this.origin = await this.service.url();
+  }
+
+  /** Opens the page without signing in. */
+  async open(options: Parameters<TestBrowser['open']>[1] = {}): Promise<Tab> {
+    return this.browser.open(`${this.origin}/console`, options);
+  }
+
+  /** Opens the page, signs in, and waits for the numbers of the node. */
+  async enter(token = OPS, options: Parameters<TestBrowser['open']>[1] = {}): Promise<Tab> {
+    const tab = await this.open(options);
+    await signIn(tab.page, token);
+    await tab.page.getByRole('heading', { name: NODE_NAME }).waitFor();
+    return tab;
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    this.service.remove();
+  }
+}
+
+/** Fills and sends the form of the sign-in. */
+export async function signIn(page: Page, token: string): Promise<void> {
+  await page.getByLabel('Project ID').fill(nodeKey.projectId);
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
