@@ -45,7 +45,7 @@ const ARROWS = {
   // A client of the HTTP API, and a library for others' programs: nothing of the service, not even its errors.
   'src/client/**': { local: '^\\.\\./', packages: '^(?!node:|\\.|lossless-json$)' },
   'src/cli/**': {
-    local: '^\\.\\./(?!client/index\\.ts$)',
+    local: '^\\.\\./(?!(client/index|require-node)\\.ts$)',
     packages:
       '^(?!node:|\\.|(commander|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
   },
@@ -125,7 +125,7 @@ export default tseslint.config(
   { files: ['*.js'], extends: [tseslint.configs.disableTypeChecked] },
   {
     files: ['src/**'],
-    ignores: ['src/main.ts', 'src/cli/main.ts'],
+    ignores: ['src/main.ts', 'src/cli/main.ts', 'src/require-node.ts'],
     rules: NO_PROCESS,
   },
   {

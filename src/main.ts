@@ -1,7 +1,9 @@
 #!/usr/bin/env node
+import './require-node.ts';
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { EXIT, HELP, readCommandLine } from './commands/command-line.ts';
+
+const { EXIT, HELP, readCommandLine } = await import('./commands/command-line.ts');
 
 // Each command imports only its own code, which keeps health probes fast.
 const line = readCommandLine(process.argv.slice(2));

@@ -1,10 +1,12 @@
 #!/usr/bin/env node
+import '../require-node.ts';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { EXIT } from './exit-codes.ts';
-import { Interrupted } from './failures.ts';
-import { run } from './program.ts';
-import { createScreen } from './cli-context.ts';
+
+const { EXIT } = await import('./exit-codes.ts');
+const { Interrupted } = await import('./failures.ts');
+const { run } = await import('./program.ts');
+const { createScreen } = await import('./cli-context.ts');
 
 const interrupt = new AbortController();
 process.on('SIGINT', () => {
