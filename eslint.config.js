@@ -122,7 +122,7 @@ export default tseslint.config(
       '@typescript-eslint/no-misused-spread': 'off',
     },
   },
-  { files: ['*.js'], extends: [tseslint.configs.disableTypeChecked] },
+  { files: ['*.js', 'tools/*.js'], extends: [tseslint.configs.disableTypeChecked] },
   {
     files: ['src/**'],
     ignores: ['src/main.ts', 'src/cli/main.ts', 'src/require-node.ts'],
