@@ -4,6 +4,7 @@ import helmet from 'helmet';
 import type { Audit } from './domain/termination.ts';
 import type { IdempotentResponses } from './domain/idempotent-responses.ts';
 import type { Identity } from './domain/caller.ts';
+import type { KillHistory } from './domain/kill-history.ts';
 import type { SessionService } from './domain/session-service.ts';
 import { limitConcurrency } from './http/admission.ts';
 import { consoleRoutes } from './http/console-routes.ts';
@@ -35,6 +36,8 @@ export interface AppDependencies {
   readonly log: EventLog;
   readonly idempotentResponses: IdempotentResponses;
   readonly audit: Audit;
+  /** The history of kills; undefined if there is no audit. */
+  readonly history?: KillHistory | undefined;
   readonly readiness: () => Promise<Readiness>;
   /** The folder of the page for people; undefined if the page is switched off. */
   readonly consoleFolder?: URL | undefined;
@@ -54,6 +57,7 @@ export function createApp({
   log: events,
   idempotentResponses,
   audit,
+  history,
   readiness,
   consoleFolder,
   makeCounters,
@@ -91,7 +95,7 @@ export function createApp({
       }, next);
     });
   });
-  addApiRoutes(app, sessions, identity, limits, log, idempotentResponses, makeCounters);
+  addApiRoutes(app, sessions, identity, limits, log, idempotentResponses, makeCounters, history);
   app.use(docsRoutes());
   if (consoleFolder !== undefined) app.use(consoleRoutes(consoleFolder));
   app.use(noSuchApi);

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'instance_not_found'
   | 'node_not_found'
   | 'session_not_found'
+  | 'history_not_found'
   | 'api_not_found'
   | 'method_not_allowed'
   | 'body_too_large'

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { createApp } from './app.ts';
+import { AuditHistory } from './audit/audit-history.ts';
 import { FileAudit } from './audit/file-audit.ts';
 import { LineFile } from './audit/line-file.ts';
 import {
@@ -87,6 +88,14 @@ export function startService(
       () => log.info('audit writable again'),
       { recordsStatements: config.audit.statements },
     );
+  const history =
+    config.audit &&
+    new AuditHistory(config.audit.file, (file, error) => {
+      log.warn('audit file not readable', {
+        ...{ file, error },
+        effect: 'kills are missing in the history',
+      });
+    });
   if (audit === undefined) {
     log.warn('no audit configured', { effect: 'kills are recorded in this log only' });
   }
@@ -125,6 +134,7 @@ export function startService(
       }),
     ),
     audit: record,
+    history,
     readiness: async () => {
       const trouble = await audit?.trouble();
       return {

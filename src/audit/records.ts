@@ -91,12 +91,25 @@ export interface AuditReport {
   readonly withoutIntent: readonly { readonly line: number; readonly id: bigint }[];
 }
 
-interface AuditRecord {
+type Unchecked<Name extends string> = Readonly<Partial<Record<Name, unknown>>>;
+
+/** A session in a record. Another version of the service can have written it, so texts can be missing. */
+export interface RecordedSession extends Unchecked<
+  'user' | 'host' | 'db' | 'command' | 'time' | 'state' | 'info' | 'control_connection'
+> {
+  readonly id: bigint;
+  readonly outcome?: string;
+}
+
+/** A line of the audit. Another version of the service can have written it, so fields can be missing. */
+export interface AuditRecord extends Unchecked<
+  'project_id' | 'instance_id' | 'caller' | 'reason' | 'scope' | 'task_id'
+> {
   readonly record: string;
   readonly time: string;
   readonly request_id?: string;
   readonly node_id?: string;
-  readonly sessions?: readonly { readonly id: bigint; readonly outcome?: string }[];
+  readonly sessions?: readonly RecordedSession[];
 }
 
 /** Reads an audit file line by line. After a rotation, a file can hold outcomes whose intents are in the file before. */
@@ -134,7 +147,8 @@ export async function verify(lines: AsyncIterable<string>): Promise<AuditReport>
   return { records, torn, withoutOutcome: [...open.values()], withoutIntent };
 }
 
-function recordIn(text: string): AuditRecord | undefined {
+/** Returns the record in a line, with integers as bigints; undefined if the line is torn. */
+export function recordIn(text: string): AuditRecord | undefined {
   try {
     const value = parse(text, undefined, { parseNumber: (digits) => BigInt(digits) });
     const isRecord = typeof value === 'object' && value !== null && 'record' in value;

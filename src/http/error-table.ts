@@ -80,6 +80,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
     'Resource not found. The node has no user session with this id. List its sessions again.',
     '资源不存在。节点上没有该ID的用户会话。请重新查询会话列表。',
   ),
+  history_not_found: row(404, 'DBS.290013', 'Resource not found.', '资源不存在。'),
   api_not_found: noSuchApi(404),
   method_not_allowed: noSuchApi(405),
   body_too_large: row(413, 'APIGW.0201', 'Request entity too large.', '请求体过大。'),

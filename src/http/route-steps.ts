@@ -18,6 +18,9 @@ export interface PathIds {
 /** The id in a project's path. */
 export type ProjectPathIds = Pick<PathIds, 'project_id'>;
 
+/** The ids in an instance's path. */
+export type InstancePathIds = Pick<PathIds, 'project_id' | 'instance_id'>;
+
 /** One step of handling a request. Throws a `ServiceError` if the request is refused. */
 export type Step<Params = PathIds> = (req: Request<Params>, res: Response) => void | Promise<void>;
 

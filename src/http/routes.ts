@@ -2,10 +2,13 @@ import type { IRouter, Request } from 'express';
 import { authorize, type Action, type Identity } from '../domain/caller.ts';
 import { withDeadline } from '../domain/deadline.ts';
 import type { IdempotentResponses } from '../domain/idempotent-responses.ts';
+import type { KillHistory } from '../domain/kill-history.ts';
 import type { SessionService } from '../domain/session-service.ts';
 import { ServiceError } from '../errors.ts';
 import { readBody, requireJsonObject } from './body.ts';
 import { keepHash } from './extensions.ts';
+import { createHistoryController } from './history-controller.ts';
+import { historyQuery } from './history-query.ts';
 import { createLocksController } from './locks-controller.ts';
 import { createNodesController } from './nodes-controller.ts';
 import { processesBody } from './processes-body.ts';
@@ -20,11 +23,12 @@ import {
   refuseContradictoryOverride,
   refuseOverrideOfGet,
   validate,
+  type InstancePathIds,
   type ProjectPathIds,
   type Step,
 } from './route-steps.ts';
 import { limitCaller, type MakeCounters } from './throttle.ts';
-import { extensions, killReason, nodeIds, noQuery, page } from './validators.ts';
+import { extensions, instanceId, killReason, nodeIds, noQuery, page } from './validators.ts';
 import { pageWithTransactions, projectId, sessionId, waitingPid } from './validators.ts';
 
 const NODES = '/v3/:project_id/nodes';
@@ -35,6 +39,7 @@ const SUMMARY = `${NODE}/summary`;
 const CAPABILITIES = `${NODE}/capabilities`;
 const LOCK_WAIT = `${NODE}/process/lock-wait`;
 const BLOCKERS = `${NODE}/blockers`;
+const HISTORY = '/v3/:project_id/instances/:instance_id/process/kill/history';
 const MAX_URI_LENGTH = 8192;
 
 /** Adds the routes of the API. The steps of a route run in the order of its line. */
@@ -46,6 +51,7 @@ export function addApiRoutes(
   log: EventLog,
   idempotentResponses: IdempotentResponses,
   makeCounters?: MakeCounters,
+  history?: KillHistory,
 ): void {
   const readWhole = readBody(limits.maxBodyBytes);
   const readable = [chain(refuseContradictoryOverride, limitUri), readWhole];
@@ -62,6 +68,10 @@ export function addApiRoutes(
   const mayListNodes = may('gaussdbformysql:instance:listProcesses');
   const mayList = [...mayListNodes, validate(...nodeIds)];
   const mayKill = [...may('gaussdbformysql:instance:deleteProcesses'), validate(...nodeIds)];
+  const mayGet: Step<InstancePathIds>[] = [
+    ...may('gaussdbformysql:instance:get'),
+    validate<InstancePathIds>(instanceId),
+  ];
   const validKill = validate(
     processesBody(limits.maxProcesses),
     ...extensions,
@@ -71,6 +81,7 @@ export function addApiRoutes(
   const controller = createProcessesController(sessions, limits, log, idempotentResponses);
   const nodesController = createNodesController(sessions, limits);
   const locks = createLocksController(sessions.locks, limits);
+  const historyController = createHistoryController(history, limits);
 
   router
     .route(PROCESSES)
@@ -100,6 +111,10 @@ export function addApiRoutes(
   router
     .route(BLOCKERS)
     .get(...readableGet, chain(...mayList, validate(noQuery)), locks.blockers)
+    .all(methodOnlyGet);
+  router
+    .route(HISTORY)
+    .get(...readableGet, chain(...mayGet, validate(...historyQuery)), historyController.list)
     .all(methodOnlyGet);
 }
 

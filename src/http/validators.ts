@@ -26,17 +26,20 @@ export const projectId = pathId(
   ),
 );
 
+/** Checks the instance id. */
+export const instanceId = pathId(
+  'instance_id',
+  /^[A-Za-z0-9]{32}in07$/,
+  problem(
+    'id_malformed',
+    'instance_id must be exactly 36 letters and digits and end in in07.',
+    'instance_id必须为36位字母和数字，并以in07结尾。',
+  ),
+);
+
 /** Checks the instance id, then the node id. */
 export const nodeIds: readonly Check[] = [
-  pathId(
-    'instance_id',
-    /^[A-Za-z0-9]{32}in07$/,
-    problem(
-      'id_malformed',
-      'instance_id must be exactly 36 letters and digits and end in in07.',
-      'instance_id必须为36位字母和数字，并以in07结尾。',
-    ),
-  ),
+  instanceId,
   pathId(
     'node_id',
     /^[A-Za-z0-9]{32}no07$/,
@@ -228,7 +231,8 @@ function asUtf8(value: unknown): unknown {
   return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : value;
 }
 
-function ofQuery(chain: ValidationChain): Check<ProjectPathIds> {
+/** Returns a check that runs only if there is a query. */
+export function ofQuery(chain: ValidationChain): Check<ProjectPathIds> {
   return { chain, concerns: ({ url }) => url.includes('?') };
 }
 
@@ -236,7 +240,8 @@ function ofHeader(name: string, chain: ValidationChain): Check {
   return { chain, concerns: ({ headers }) => headers[name] !== undefined };
 }
 
-function noOther(known: readonly string[]): ValidationChain {
+/** Returns a check that the query has no parameter besides these. */
+export function noOther(known: readonly string[]): ValidationChain {
   const problemOf = (value: object): ServiceError | undefined =>
     unknownName(value, known, 'query parameter', '查询参数');
   return query()

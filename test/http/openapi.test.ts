@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { isAlias, isNode, parseDocument, visit } from 'yaml';
+import { AuditHistory } from '../../src/audit/audit-history.ts';
 import { ERROR_TABLE } from '../../src/http/error-table.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey } from '../support/ids.ts';
@@ -11,7 +14,8 @@ import { createService, TOKEN } from '../support/service.ts';
 const nodes = new FakeNodes();
 // The id of the examples.
 const shownId = nodes.connect({ id: '2075425' });
-const { app } = createService({ registry: [fakeNode], nodes });
+const history = new AuditHistory(join(tmpdir(), 'no-such-audit.jsonl'), () => undefined);
+const { app } = createService({ registry: [fakeNode], nodes, history });
 const rows = Object.values(ERROR_TABLE);
 
 const operations = Object.entries(openapi.paths).flatMap(([template, item]) => {

@@ -6,6 +6,7 @@ import { parse } from 'lossless-json';
 import request from 'supertest';
 import { createApp } from '../../src/app.ts';
 import { NO_AUDIT, type Audit } from '../../src/domain/termination.ts';
+import type { KillHistory } from '../../src/domain/kill-history.ts';
 import type { AnswerStore } from '../../src/domain/answer-store.ts';
 import type { App } from '../../src/http/express-prototypes.ts';
 import type { Node, NodeKey, Nodes } from '../../src/domain/node.ts';
@@ -73,6 +74,7 @@ export interface ServiceSettings {
   readonly requestsPerMinute?: number;
   readonly answers?: AnswerStore;
   readonly audit?: Audit;
+  readonly history?: KillHistory;
   readonly isReasonRequired?: boolean;
   readonly requestTimeoutMs?: number;
   readonly maxWaitSeconds?: number;
@@ -128,6 +130,7 @@ export function createService(settings: ServiceSettings): TestService {
         },
       ),
       audit,
+      history: settings.history,
       readiness: () => Promise.resolve({ isReady: true, parts: {} }),
       consoleFolder: pathToFileURL(join(PACKAGE, 'dist/console/')),
       trustProxy: settings.trustProxy ?? false,
