@@ -88,9 +88,15 @@ export type Outcome =
   | 'unknown';
 
 /** The entry of one id in a detailed result. */
-export interface TerminatedSession extends Partial<Omit<Session, 'id' | 'info' | 'transaction'>> {
+export interface TerminatedSession extends Partial<Omit<Session, 'id' | 'info'>> {
   readonly id: bigint;
   readonly outcome: Outcome;
+  /** In a dry run, the transaction that the kill would roll back; null if there is none. Undefined if the node does not show it. */
+  readonly transaction?: Transaction | null | undefined;
+  /** The number of changes that a rollback has yet to undo. Undefined if the node does not show it. */
+  readonly rowsLeft?: bigint | undefined;
+  /** An estimate for the rest of a rollback, in seconds. Undefined until the wait has seen it proceed. */
+  readonly secondsLeft?: number | undefined;
   /** With the scope `statement`: true if the session has a transaction afterwards. Undefined if the node does not show it. */
   readonly transactionOpen?: boolean;
 }
@@ -107,6 +113,8 @@ export interface Termination {
   readonly sessions: readonly TerminatedSession[];
   /** The message about the ids in `failed` and `unknown`. */
   readonly trouble: string | undefined;
+  /** The reason why a dry run shows no transactions. */
+  readonly missingTransactions?: string | undefined;
   /** The time limit that the service applied to the wait, in seconds; undefined if it did not wait. */
   readonly waitedSeconds: number | undefined;
   /** The id of each request that was answered. */

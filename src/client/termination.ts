@@ -23,6 +23,7 @@ export function joined(one: Termination, other: Termination): Termination {
     unknown: [...one.unknown, ...other.unknown],
     sessions: [...one.sessions, ...other.sessions],
     trouble: one.trouble ?? other.trouble,
+    missingTransactions: one.missingTransactions ?? other.missingTransactions,
     waitedSeconds: one.waitedSeconds ?? other.waitedSeconds,
     requestIds: [...one.requestIds, ...other.requestIds],
   };

@@ -53,6 +53,7 @@ export function terminationOf(answer: HttpAnswer): Termination {
     unknown: ids('processes_unknown'),
     sessions: list(answer, fields['processes'] ?? []).map((entry) => terminatedOf(answer, entry)),
     trouble: isAccounted ? text(answer, fields['error_msg']) : undefined,
+    missingTransactions: missingTransactionsOf(answer, fields),
     waitedSeconds: applied === undefined ? undefined : Number(applied),
     requestIds: requestId === undefined ? [] : [requestId],
   };
@@ -171,11 +172,18 @@ function terminatedOf(answer: HttpAnswer, entry: unknown): TerminatedSession {
   if (!OUTCOMES.includes(outcome)) throw malformed(answer, 'it has an unknown outcome');
   const id = integer(answer, fields['id']);
   const open = fields['transaction_open'];
-  const more = { ...(open !== undefined && { transactionOpen: flag(answer, open) }) };
+  const [rows, seconds] = [fields['rows_left'], fields['seconds_left']];
+  const more = {
+    ...(open !== undefined && { transactionOpen: flag(answer, open) }),
+    ...(rows !== undefined && { rowsLeft: integer(answer, rows) }),
+    ...(seconds !== undefined && { secondsLeft: Number(integer(answer, seconds)) }),
+  };
   if (fields['user'] === undefined) return { id, outcome: outcome as Outcome, ...more };
   // A DELETE returns no statements.
-  const { user, host, db, command, time, state } = sessionOf(answer, { ...fields, info: '' });
-  return { id, user, host, db, command, time, state, outcome: outcome as Outcome, ...more };
+  const session = sessionOf(answer, { ...fields, info: '' });
+  const { user, host, db, command, time, state, transaction } = session;
+  const shown = { id, user, host, db, command, time, state, outcome: outcome as Outcome };
+  return { ...shown, ...(transaction !== undefined && { transaction }), ...more };
 }
 
 function exact(digits: string): bigint | number {

@@ -1,9 +1,11 @@
 import { asServiceError, type ServiceError } from '../errors.ts';
+import type { TransactionReading } from './locks.ts';
 import type { ControlConnection, KillResult, Node } from './node.ts';
 import type { SessionSnapshot } from './session-snapshot.ts';
 import type { Session } from './session.ts';
 import { isExpected, type Audit, type Entry, type Outcome } from './termination.ts';
 import type { Termination, TerminationRequest } from './termination.ts';
+import { readTransactions } from './transactions.ts';
 
 interface IdOutcome {
   outcome: Outcome | undefined;
@@ -18,6 +20,8 @@ export class BatchOutcomes {
   readonly #outcomes: ReadonlyMap<bigint, IdOutcome>;
   /** The ids of the intent that went to the audit. */
   #recorded: readonly bigint[] = [];
+  /** What a dry run read of the transactions. */
+  #transactions: TransactionReading | undefined;
   /** The first error that kept a session from being killed. */
   #trouble: ServiceError | undefined;
 
@@ -57,12 +61,14 @@ export class BatchOutcomes {
     return kept;
   }
 
-  /** Concludes a dry run: a session fails if the node is known to refuse its KILL. Throws `node_unavailable`. */
+  /** Concludes a dry run: a session fails if the node is known to refuse its KILL. Reads the transactions if the request wants them. Throws `node_unavailable`. */
   async predict(sessions: readonly Session[], connection: ControlConnection): Promise<void> {
     if (sessions.length === 0) return;
     const { deadline, scope } = this.#request;
     const areStatements = scope === 'statement';
     const refusals = await connection.predictRefusals(sessions, deadline, areStatements);
+    if (this.#request.areTransactionsWanted === true)
+      this.#transactions = await readTransactions(connection, deadline);
     for (const { id } of sessions) {
       const trouble = refusals.get(id);
       this.note(trouble);
@@ -111,16 +117,30 @@ export class BatchOutcomes {
     this.log(session, { outcome: 'not_sent', trouble: this.#trouble });
   }
 
-  /** Puts the outcomes on the audit record, and returns them. Calls `stateOf` for each id that was killed. */
-  finish(mayHaveSent: boolean, stateOf: (id: bigint) => Entry['fate']): Termination {
+  /** Puts the outcomes on the audit record, and returns them. Calls `exitOf` for each id that was killed. */
+  finish(
+    mayHaveSent: boolean,
+    exitOf: (id: bigint) => Pick<Entry, 'fate' | 'rollback'> | undefined,
+  ): Termination {
     this.#concludeRecord();
     const entries = [...this.#outcomes].map(([id, { outcome = 'unknown', session }]) => ({
       id,
       outcome,
       session,
-      fate: outcome === 'killed' ? stateOf(id) : undefined,
+      fate: undefined,
+      ...(outcome === 'killed' && exitOf(id)),
+      transaction: outcome === 'not_found' ? undefined : this.#transactionOf(id),
     }));
-    return { entries, isDryRun: this.#request.isDryRun, mayHaveSent, trouble: this.#trouble };
+    const source = this.#transactions?.source ?? 'available';
+    return {
+      ...{ entries, isDryRun: this.#request.isDryRun, mayHaveSent, trouble: this.#trouble },
+      missingTransactions: source === 'available' ? undefined : source,
+    };
+  }
+
+  #transactionOf(id: bigint): Entry['transaction'] {
+    if (this.#transactions?.source !== 'available') return undefined;
+    return this.#transactions.bySession.get(id) ?? null;
   }
 
   #concludeRecord(): void {

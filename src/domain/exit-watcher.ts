@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BatchOutcomes } from './batch-outcomes.ts';
 import type { Deadline } from './deadline.ts';
+import type { LockTransaction } from './locks.ts';
 import type { SessionSnapshot } from './session-snapshot.ts';
 import { isSameEndpoint, type Session } from './session.ts';
-import type { ExitState, TerminationRequest } from './termination.ts';
+import type { Entry, ExitState, Rollback, TerminationRequest } from './termination.ts';
 
 const FIRST_POLL_MS = 20;
 const LAST_POLL_MS = 500;
@@ -17,6 +18,15 @@ interface Exit {
   readonly killedAt: number;
   state: ExitState;
   isWoken: boolean;
+  /** The first look at its rollback. */
+  firstSample?: RollbackSample;
+  rollback?: Rollback | undefined;
+}
+
+/** The number of rows that a rollback had left at a time in milliseconds. */
+interface RollbackSample {
+  readonly rows: bigint;
+  readonly at: number;
 }
 
 /** Watches the sessions that one request killed until they have left. */
@@ -39,8 +49,9 @@ export class ExitWatcher {
   }
 
   /** Returns the last state of a killed session; undefined before the first check. */
-  stateOf(id: bigint): ExitState | undefined {
-    return this.#isWatched ? this.#exits.get(id)?.state : undefined;
+  exitOf(id: bigint): Pick<Entry, 'fate' | 'rollback'> | undefined {
+    const exit = this.#isWatched ? this.#exits.get(id) : undefined;
+    return exit && { fate: exit.state, rollback: exit.rollback };
   }
 
   /**
@@ -90,10 +101,9 @@ export class ExitWatcher {
       const isListed = row !== undefined && isSameEndpoint(row.host ?? '', exit.session.host);
       const isDying = row?.command?.toLowerCase() === 'killed';
       const transaction = bySession.get(id);
-      if (
-        transaction?.state === 'ROLLING BACK' ||
-        (isListed && /rollback/i.test(row.state ?? ''))
-      ) {
+      const isRollingBack = transaction?.state === 'ROLLING BACK';
+      exit.rollback = isRollingBack ? this.#sample(exit, transaction) : undefined;
+      if (isRollingBack || (isListed && /rollback/i.test(row.state ?? ''))) {
         exit.state = 'rolling_back';
       } else if (isListed || isUnknown || transaction !== undefined) {
         exit.state = 'leaving';
@@ -107,6 +117,23 @@ export class ExitWatcher {
       }
     }
   }
+
+  #sample(exit: Exit, { rowsModified: rows }: LockTransaction): Rollback {
+    const sample = { rows, at: this.#now() };
+    exit.firstSample ??= sample;
+    return rollbackAfter(exit.firstSample, sample);
+  }
+}
+
+/** Returns the rest of a rollback. Its mean speed since the first sample gives the estimate. */
+function rollbackAfter(first: RollbackSample, last: RollbackSample): Rollback {
+  const undone = Number(first.rows - last.rows);
+  const isFalling = undone > 0 && last.at > first.at;
+  const seconds = (Number(last.rows) * (last.at - first.at)) / undone / 1000;
+  return {
+    rowsLeft: last.rows,
+    secondsLeft: isFalling ? BigInt(Math.ceil(seconds)) : undefined,
+  };
 }
 
 /** Resolves after a time in milliseconds, or at once when the service stops. */

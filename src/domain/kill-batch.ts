@@ -38,7 +38,7 @@ export class KillBatch {
   readonly #unanswered: UnansweredKill[] = [];
   /** The sender of statement KILLs; undefined if the request ends sessions. */
   readonly #statements: StatementKills | undefined;
-  readonly #exits: Pick<ExitWatcher, 'expect' | 'stateOf' | 'watch'>;
+  readonly #exits: Pick<ExitWatcher, 'expect' | 'exitOf' | 'watch'>;
   /** The connection that read the first list; set once that list is on record. A later one must lead to the same incarnation. */
   #first: UsedConnection | undefined;
   #mayHaveSent = false;
@@ -208,7 +208,7 @@ export class KillBatch {
   #finish(): Termination {
     for (const { session } of this.#unanswered) this.#conclude(session.id, 'unknown');
     for (const session of this.#pending) this.#outcomes.concludeUnsent(session);
-    const result = this.#outcomes.finish(this.#mayHaveSent, (id) => this.#exits.stateOf(id));
+    const result = this.#outcomes.finish(this.#mayHaveSent, (id) => this.#exits.exitOf(id));
     return this.#statements?.describe(result) ?? result;
   }
 }

@@ -25,7 +25,7 @@ interface Target extends SeenStatement {
 }
 
 /** The statements that one request ends. Each is chosen in the first look, and no other statement of its session is ended. */
-export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 'watch'> {
+export class StatementKills implements Pick<ExitWatcher, 'expect' | 'exitOf' | 'watch'> {
   readonly #request: TerminationRequest;
   readonly #now: () => number;
   readonly #targets = new Map<bigint, Target>();
@@ -143,7 +143,7 @@ export class StatementKills implements Pick<ExitWatcher, 'expect' | 'stateOf' | 
   }
 
   /** Always undefined: a statement has no exit state. */
-  stateOf(): undefined {
+  exitOf(): undefined {
     return undefined;
   }
 

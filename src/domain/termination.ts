@@ -1,5 +1,6 @@
-import type { ServiceError } from '../errors.ts';
+import type { Sentence, ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
+import type { LockTransaction } from './locks.ts';
 import type { KillResult, NodeKey } from './node.ts';
 import { clientPort, type Session } from './session.ts';
 
@@ -35,6 +36,8 @@ export interface TerminationRequest {
   readonly scope?: Scope | undefined;
   /** True if no KILL is to be sent. */
   readonly isDryRun: boolean;
+  /** True if a dry run is to show the transactions that the KILLs would roll back. */
+  readonly areTransactionsWanted?: boolean;
   /** The time to wait for the sessions to leave, in milliseconds; undefined if their states are not requested. */
   readonly waitMs: number | undefined;
   /** The time at which the request came in, in milliseconds of `performance.now()`. */
@@ -63,6 +66,13 @@ export type Outcome = 'killed' | 'not_found' | 'failed' | 'unknown';
 /** The state of a killed session: it has left, is leaving, or its transaction rolls back. */
 export type ExitState = 'gone' | 'leaving' | 'rolling_back';
 
+/** The rest of a rollback. */
+export interface Rollback {
+  readonly rowsLeft: bigint;
+  /** An estimate in whole seconds; undefined until the number of rows was seen to fall. */
+  readonly secondsLeft: bigint | undefined;
+}
+
 /** The outcome of one id. */
 export interface Entry {
   readonly id: bigint;
@@ -71,6 +81,10 @@ export interface Entry {
   readonly session: Session | undefined;
   /** The state of a killed session, if it was requested. */
   readonly fate: ExitState | undefined;
+  /** What is left of a rollback; undefined if the node does not show it. */
+  readonly rollback?: Rollback | undefined;
+  /** The transaction that a KILL would roll back, null if the session has none. Undefined if it was not requested, or is not shown. */
+  readonly transaction?: LockTransaction | null | undefined;
   /** True if the session ran no statement to end. */
   readonly isIdle?: boolean;
   /** True if the session has a transaction after the end of its statement; undefined if that is not known. */
@@ -85,6 +99,8 @@ export interface Termination {
   readonly mayHaveSent: boolean;
   /** The first error that kept a session from being killed. */
   readonly trouble: ServiceError | undefined;
+  /** The reason why a dry run does not show the transactions; undefined if it does, or if they were not asked for. */
+  readonly missingTransactions?: Sentence | undefined;
 }
 
 /** Sessions about to be killed. */

@@ -92,6 +92,7 @@ export function createProcessesController(
           expected,
           scope,
           isDryRun,
+          areTransactionsWanted: isDryRun && preferences.isRepresentationWanted,
           waitMs: isEffectWanted && !isDryRun ? waitMs : undefined,
           receivedAt,
           deadline: receivedAt + requestTimeoutMs,

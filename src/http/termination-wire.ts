@@ -4,24 +4,30 @@ import type { Entry, Outcome, Scope, Termination } from '../domain/termination.t
 import { ServiceError, type Language, type Sentence } from '../errors.ts';
 import { requestContext } from './request-context.ts';
 import { preferenceApplied, type Preferences } from './extensions.ts';
-import { errorBody, sendJson } from './wire.ts';
+import { errorBody, sendJson, transactionBody } from './wire.ts';
 
 /** The response to a DELETE as the store remembers it: the outcome of each id, the wait in seconds, and a sentence about the failure. */
-export interface RememberedTermination extends Pick<Termination, 'entries' | 'isDryRun'> {
+export interface RememberedTermination extends Pick<
+  Termination,
+  'entries' | 'isDryRun' | 'missingTransactions'
+> {
   readonly trouble: Sentence | undefined;
   readonly waitSeconds?: number | bigint | undefined;
 }
 
 /** Returns the response as text for the store. The text holds only what a response shows, and no statement. */
 export function remember(
-  { entries, isDryRun, trouble }: Termination,
+  { entries, isDryRun, trouble, missingTransactions }: Termination,
   { isRepresentationWanted, waitSeconds }: Preferences,
 ): string {
   const kept = entries.map(({ session, ...entry }) => ({
     ...entry,
     session: isRepresentationWanted && session ? { ...session, info: '' } : undefined,
   }));
-  return stringify({ entries: kept, isDryRun, trouble: trouble?.detail, waitSeconds }) ?? '';
+  const detail = trouble?.detail;
+  return (
+    stringify({ entries: kept, isDryRun, trouble: detail, waitSeconds, missingTransactions }) ?? ''
+  );
 }
 
 /** Returns true if ids failed and no KILL was sent: a retry can succeed. */
@@ -31,10 +37,10 @@ export function isRetryable({ entries, mayHaveSent }: Termination): boolean {
 
 /** Returns the response to a DELETE that the store does not remember. */
 export function answerOf(
-  { entries, isDryRun, trouble }: Termination,
+  { entries, isDryRun, trouble, missingTransactions }: Termination,
   { waitSeconds }: Preferences,
 ): RememberedTermination {
-  return { entries, isDryRun, trouble: trouble?.detail, waitSeconds };
+  return { entries, isDryRun, trouble: trouble?.detail, waitSeconds, missingTransactions };
 }
 
 /** Parses a response from the text that `remember` returned. Every integer becomes a bigint. */
@@ -87,6 +93,9 @@ export function sendTermination(
     ...(isRepresentationWanted && {
       processes: termination.entries.map(representationOf(termination, scope)),
     }),
+    ...(termination.missingTransactions && {
+      sources: { transaction: termination.missingTransactions[requestContext(res).language] },
+    }),
   };
   if (failed.length === 0 && unknown.length === 0) {
     sendJson(res, 200, { ...done, ...more });
@@ -112,7 +121,7 @@ function representationOf(
   { isDryRun }: RememberedTermination,
   scope: Scope | undefined,
 ): (entry: Entry) => object {
-  return ({ id, outcome, session, fate, isIdle, isInTransaction }) => {
+  return ({ id, outcome, session, fate, rollback, transaction, isIdle, isInTransaction }) => {
     const { user, host, db, command, time, state } = session ?? {};
     const done = scope === 'statement' ? 'stopped' : killedAs(fate);
     const killed = isDryRun ? 'would_kill' : done;
@@ -121,6 +130,8 @@ function representationOf(
       id,
       outcome: outcome === 'killed' ? killed : other,
       ...(session && { user, host, db, command, time, state }),
+      ...(rollback && { rows_left: rollback.rowsLeft, seconds_left: rollback.secondsLeft }),
+      ...(transaction !== undefined && { transaction: transactionBody(transaction) }),
       ...(isInTransaction !== undefined && { transaction_open: isInTransaction }),
     };
   };

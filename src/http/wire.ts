@@ -164,8 +164,8 @@ export function transactionField(
 }
 
 /** Returns a transaction; null for none. */
-export function transactionBody(transaction: LockTransaction | undefined): object | null {
-  if (transaction === undefined) return null;
+export function transactionBody(transaction: LockTransaction | null | undefined): object | null {
+  if (!transaction) return null;
   const { state, seconds, rowsLocked, rowsModified } = transaction;
   return { state, seconds, rows_locked: rowsLocked, rows_modified: rowsModified };
 }

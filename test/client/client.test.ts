@@ -181,6 +181,38 @@ describe('a kill', () => {
     expect(api.came).toHaveLength(1);
   });
 
+  it('shows what a dry run would roll back, or why that is missing', async () => {
+    const entry = '"user":"a","host":"h:1","db":"","command":"Sleep","time":3,"state":""';
+    const transaction = '{"state":"RUNNING","seconds":9,"rows_locked":4,"rows_modified":3}';
+    const processes = `[{"id":7,"outcome":"would_kill",${entry},"transaction":${transaction}},{"id":8,"outcome":"would_kill",${entry},"transaction":null}]`;
+    const ids = '"processes_killed":[7,8],"processes_not_found":[],"dry_run":true';
+    api.acts = [
+      answer(200, `{${ids},"processes":${processes}}`),
+      answer(200, `{${ids},"processes":[],"sources":{"transaction":"GRANT it."}}`),
+    ];
+    const dry = () => client.kill(nodeKey, [7n, 8n], { isDryRun: true, isDetailed: true });
+    const { sessions, missingTransactions } = await dry();
+    expect(sessions.map((session) => session.transaction)).toEqual([
+      { state: 'RUNNING', seconds: 9, rowsLocked: 4n, rowsModified: 3n },
+      null,
+    ]);
+    expect(missingTransactions).toBeUndefined();
+    expect((await dry()).missingTransactions).toBe('GRANT it.');
+  });
+
+  it('shows the rest of a rollback', async () => {
+    const processes =
+      '[{"id":7,"outcome":"rolling_back","rows_left":120000,"seconds_left":41},{"id":8,"outcome":"rolling_back"}]';
+    api.acts = [
+      answer(200, `{"processes_killed":[7,8],"processes_not_found":[],"processes":${processes}}`),
+    ];
+    const { sessions } = await client.kill(nodeKey, [7n, 8n], { waitSeconds: 1 });
+    expect(sessions).toEqual([
+      { id: 7n, outcome: 'rolling_back', rowsLeft: 120_000n, secondsLeft: 41 },
+      { id: 8n, outcome: 'rolling_back' },
+    ]);
+  });
+
   it('that ends statements says so in the query, and reads the outcomes of statements', async () => {
     const processes =
       '[{"id":7,"outcome":"stopped","transaction_open":true},{"id":8,"outcome":"idle","transaction_open":false},{"id":9,"outcome":"not_found"}]';

@@ -11,6 +11,7 @@ import type {
 import { FileRegistry } from '../../src/registry/node-registry.ts';
 import { FakeNodes, type Fault } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey } from '../support/ids.ts';
+import { transaction } from './lock-readings.ts';
 
 const ORIGIN: Origin = {
   requestId: '0'.repeat(32),
@@ -512,6 +513,33 @@ describe('the wait after a kill', () => {
       'rolling_back',
     ]);
     expect(fates(await ask([b], { waitMs: 0 }))).toEqual(['leaving']);
+  });
+
+  it('estimates the rest of a rollback from the fall of its rows', async () => {
+    const { nodes, ask, passTime } = start();
+    const [slow, stuck, unseen] = [nodes.connect(), nodes.connect(), nodes.connect()];
+    for (const id of [stuck, unseen]) nodes.leaving.add(id);
+    let rows = 12_000n;
+    const rollback = (rowsModified: bigint) => transaction({ state: 'ROLLING BACK', rowsModified });
+    nodes.beforeTransactions = () => {
+      rows -= 1000n;
+      nodes.openTransactions.set(slow, rollback(rows));
+      nodes.openTransactions.set(stuck, rollback(7n));
+      passTime(500);
+    };
+    const { entries } = await ask([slow, stuck, unseen], { waitMs: 1200, deadline: Infinity });
+    // 11,000 rows, then 10,000 and 9,000, each half a second later or a little more.
+    expect(entries.map(({ fate, rollback: left }) => [fate, left])).toEqual([
+      ['rolling_back', { rowsLeft: 9000n, secondsLeft: expect.any(BigInt) as unknown }],
+      ['rolling_back', { rowsLeft: 7n, secondsLeft: undefined }],
+      ['leaving', undefined],
+    ]);
+    const seconds = entries[0]?.rollback?.secondsLeft;
+    expect(seconds).toBeGreaterThanOrEqual(5n);
+    const once = await ask([stuck], { waitMs: 0, deadline: Infinity });
+    expect(once.entries.map(({ rollback: left }) => left)).toEqual([
+      { rowsLeft: 7n, secondsLeft: undefined },
+    ]);
   });
 
   it('does not report a session as gone if the node hides rollbacks', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Response } from 'express';
 import request from 'supertest';
+import { transaction } from '../domain/lock-readings.ts';
 import { limitWaits, parsePrefer } from '../../src/http/extensions.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { fakeNode, nodeKey, processesPath } from '../support/ids.ts';
@@ -48,10 +49,66 @@ describe('dry_run', () => {
     const seen =
       '"user":"app","host":"10.0.0.4:50001","db":"shop","command":"Sleep","time":12,"state":""';
     expect(res.text).toBe(
-      `{"processes_killed":[1],"processes_not_found":[2],"dry_run":true,"processes":[{"id":1,"outcome":"would_kill",${seen}},{"id":2,"outcome":"not_found"}]}`,
+      `{"processes_killed":[1],"processes_not_found":[2],"dry_run":true,"processes":[{"id":1,"outcome":"would_kill",${seen},"transaction":null},{"id":2,"outcome":"not_found"}]}`,
     );
     expect(res.headers['preference-applied']).toBe('return=representation');
     expect([nodes.kills, nodes.lists]).toEqual([[], 1]);
+  });
+
+  describe('with return=representation', () => {
+    const prefer = { Prefer: 'return=representation' };
+    const open = transaction({ seconds: 312n, rowsLocked: 4n, rowsModified: 3n });
+
+    it('shows the transactions that the kill would roll back, also of a session that fails', async () => {
+      const { nodes, send } = start();
+      for (const id of ['1', '2', '3']) nodes.connect({ id });
+      nodes.protected.add(2n);
+      for (const id of [1n, 2n, 7n]) nodes.openTransactions.set(id, open);
+      nodes.connect({ id: '7', user: 'system user', host: null });
+      const res = await send('{"processes":[1,2,3,7]}', prefer, '?dry_run=true').expect(500);
+      const shown = { state: 'RUNNING', seconds: 312, rows_locked: 4, rows_modified: 3 };
+      const { processes, sources } = res.body as { processes: unknown[]; sources: unknown };
+      expect(processes).toMatchObject([
+        { id: 1, outcome: 'would_kill', transaction: shown },
+        { id: 2, outcome: 'failed', transaction: shown },
+        { id: 3, outcome: 'would_kill', transaction: null },
+        { id: 7 },
+      ]);
+      expect(processes[3]).toEqual({ id: 7, outcome: 'not_found' });
+      expect(sources).toBeUndefined();
+    });
+
+    it('says why the node shows no transactions', async () => {
+      const { nodes, send } = start();
+      nodes.connect({ id: '1' });
+      nodes.canShowRollbacks = false;
+      const res = await send(ONE, prefer, '?dry_run=true').expect(200);
+      const { processes, sources } = res.body as { processes: object[]; sources: unknown };
+      expect(processes[0]).not.toHaveProperty('transaction');
+      expect(sources).toEqual({ transaction: 'The node does not show transactions.' });
+    });
+
+    it('shows them again to the same request', async () => {
+      const { nodes, send } = start();
+      nodes.connect({ id: '1' });
+      nodes.openTransactions.set(1n, open);
+      const key = { ...prefer, 'Idempotency-Key': 'costs' };
+      const first = await send(ONE, key, '?dry_run=true').expect(200);
+      nodes.openTransactions.clear();
+      expect((await send(ONE, key, '?dry_run=true').expect(200)).text).toBe(first.text);
+      nodes.canShowRollbacks = false;
+      const other = { ...key, 'Idempotency-Key': 'other' };
+      const missing = await send(ONE, other, '?dry_run=true').expect(200);
+      expect(missing.text).toContain('"sources"');
+      expect((await send(ONE, other, '?dry_run=true').expect(200)).text).toBe(missing.text);
+    });
+
+    it('asks for transactions only if they are wanted', async () => {
+      const { nodes, send } = start();
+      nodes.connect({ id: '1' });
+      await send(ONE, {}, '?dry_run=true').expect(200);
+      expect(nodes.reads).toEqual([]);
+    });
   });
 
   it.each([{}, { Prefer: 'return=representation' }])(
@@ -182,7 +239,7 @@ describe('Prefer', () => {
       processes_not_found: [4, 9],
       processes: [
         { id: 4, outcome: 'not_found' },
-        { id: 3, outcome: 'rolling_back', ...seen, host: '10.0.0.4:50003' },
+        { id: 3, outcome: 'rolling_back', ...seen, host: '10.0.0.4:50003', rows_left: 1 },
         { id: 9, outcome: 'not_found' },
         { id: 2, outcome: 'killed', ...seen, host: '10.0.0.4:50002' },
         { id: 1, outcome: 'gone', ...seen, host: '10.0.0.4:50001' },

@@ -38,15 +38,39 @@ describe.each(servers)('a kill on $flavour $version that waits', (server) => {
     return session;
   }
 
-  async function kill(ids: readonly bigint[], prefer: string): Promise<Map<number, string>> {
+  interface Killed {
+    readonly id: number;
+    readonly outcome: string;
+    readonly rows_left?: number;
+    readonly seconds_left?: number;
+  }
+
+  async function send(ids: readonly bigint[], prefer: string, query = ''): Promise<object[]> {
     const res = await request(service.app)
-      .delete(processesPath())
+      .delete(`${processesPath()}${query}`)
       .set({ 'X-Auth-Token': TOKEN, Prefer: prefer })
       .type('application/json')
       .send(`{"processes":[${ids.join(',')}]}`)
       .expect(200);
-    const { processes } = res.body as { processes: { id: number; outcome: string }[] };
+    return (res.body as { processes: object[] }).processes;
+  }
+
+  async function kill(ids: readonly bigint[], prefer: string): Promise<Map<number, string>> {
+    const processes = (await send(ids, prefer)) as readonly Killed[];
     return new Map(processes.map(({ id, outcome }) => [id, outcome]));
+  }
+
+  /** Opens a session with a transaction that has inserted 2^doublings rows. */
+  async function write(table: string, doublings: number): Promise<ClientSession> {
+    const session = await open();
+    await session.connection.query(`DROP TABLE IF EXISTS ${table}`);
+    await session.connection.query(`CREATE TABLE ${table} (n INT, s CHAR(200)) ENGINE=InnoDB`);
+    await session.connection.query('START TRANSACTION');
+    await session.connection.query(`INSERT INTO ${table} VALUES (1, REPEAT('x', 200))`);
+    for (let doubled = 0; doubled < doublings; doubled += 1) {
+      await session.connection.query(`INSERT INTO ${table} SELECT * FROM ${table}`);
+    }
+    return session;
   }
 
   it('returns once the sessions are gone from the node', async () => {
@@ -65,13 +89,7 @@ describe.each(servers)('a kill on $flavour $version that waits', (server) => {
 
   it('returns after the rollback, even if MySQL no longer lists the session', async () => {
     const table = `${server.app.user}.waited_${server.flavour}`;
-    const session = await open();
-    await session.connection.query(`CREATE TABLE ${table} (n INT, s CHAR(200)) ENGINE=InnoDB`);
-    await session.connection.query('START TRANSACTION');
-    await session.connection.query(`INSERT INTO ${table} VALUES (1, REPEAT('x', 200))`);
-    for (let doubled = 0; doubled < 18; doubled += 1) {
-      await session.connection.query(`INSERT INTO ${table} SELECT * FROM ${table}`);
-    }
+    const session = await write(table, 18);
 
     const outcomes = await kill([session.id], 'wait=30, return=representation');
 
@@ -85,15 +103,48 @@ describe.each(servers)('a kill on $flavour $version that waits', (server) => {
     expect(rows).toEqual([{ n: '0' }]);
   });
 
+  it('shows before the kill what is rolled back, and afterwards what is left of it', async () => {
+    const table = `${server.app.user}.left_${server.flavour}`;
+    const idle = await open();
+    const both = 'wait=1, return=representation';
+    // A fast machine rolls back half a million rows within the wait: then it gets more of them.
+    // Another reader of the shared server can keep it from renewing what it shows.
+    let after: Killed | undefined;
+    for (let doublings = 19; after?.seconds_left === undefined; doublings += 1) {
+      const { id } = await write(table, doublings);
+      const rows = 2 ** doublings;
+
+      const look = () => send([id, idle.id], 'return=representation', '?dry_run=true');
+      const before = [
+        { outcome: 'would_kill', transaction: { state: 'RUNNING', rows_modified: rows } },
+        { outcome: 'would_kill', transaction: null },
+      ];
+      const shows = async (): Promise<boolean> =>
+        JSON.stringify(await look()).includes(`"rows_modified":${rows}}`);
+      await until('the node shows all rows', shows, 60_000, 200);
+      expect(await look()).toMatchObject(before);
+
+      [after] = (await send([id], both)) as readonly Killed[];
+
+      if (after?.outcome === 'gone') expect(after).not.toHaveProperty('rows_left');
+      else expect(after?.outcome).toBe('rolling_back');
+      if (after?.rows_left !== undefined) expect(after.rows_left).toBeLessThanOrEqual(rows);
+      await until('it is rolled back', async () => {
+        const client = await open();
+        await client.connection.query('SET SESSION innodb_lock_wait_timeout = 1');
+        const sql = `SELECT COUNT(*) AS n FROM ${table} LOCK IN SHARE MODE`;
+        const found = await client.connection.query(sql).catch(() => undefined);
+        return String((found?.[0] as { n?: string }[] | undefined)?.[0]?.n) === '0';
+      });
+    }
+    expect(after).toMatchObject({ outcome: 'rolling_back' });
+    expect(after.rows_left).toBeGreaterThan(0);
+    expect(after.seconds_left).toBeGreaterThan(0);
+  }, 240_000);
+
   it('returns after the rollback of a statement that was running', async () => {
     const table = `${server.app.user}.running_${server.flavour}`;
-    const session = await open();
-    await session.connection.query(`CREATE TABLE ${table} (n INT, s CHAR(200)) ENGINE=InnoDB`);
-    await session.connection.query('START TRANSACTION');
-    await session.connection.query(`INSERT INTO ${table} VALUES (1, REPEAT('x', 200))`);
-    for (let doubled = 0; doubled < 17; doubled += 1) {
-      await session.connection.query(`INSERT INTO ${table} SELECT * FROM ${table}`);
-    }
+    const session = await write(table, 17);
     runUnwatched(session, `INSERT INTO ${table} SELECT a.* FROM ${table} a, ${table} b`);
     await until('the statement runs', async () =>
       (await processList(server)).some((row) => String(row['Info']).includes('a.* FROM')),
