@@ -43,14 +43,10 @@ export function printReport(report: KillReport, { colors, line }: Screen): void 
   const { results, missing, isDryRun, isNodeShown, troubles } = report;
   const node = (id: string): string => (isNodeShown ? ` on ${id}` : '');
   const print = (outcome: Outcome, what: string, color: (text: string) => string): void => {
-    for (const { session } of results.filter((result) => result.outcome === outcome)) {
-      line(
-        color(
-          visible(
-            `${what}: ${sessionName(session)}${node(session.node)}, ${session.db || 'no database'}, ${formatDuration(session.time)}`,
-          ),
-        ),
-      );
+    for (const result of results.filter((each) => each.outcome === outcome)) {
+      const { session } = result;
+      const text = `${what}: ${sessionName(session)}${node(session.node)}, ${session.db || 'no database'}, ${formatDuration(session.time)}`;
+      line(color(visible(`${text}${restOf(result)}`)));
     }
   };
   line(colors.bold(counts(report)));
@@ -66,6 +62,13 @@ export function printReport(report: KillReport, { colors, line }: Screen): void 
   for (const trouble of new Set(troubles)) line(colors.red(visible(trouble)));
 }
 
+/** Returns what is left of a rollback, or an empty text. */
+function restOf({ outcome, rowsLeft, secondsLeft }: KillResult): string {
+  if (outcome !== 'rolling_back' || rowsLeft === undefined) return '';
+  const time = secondsLeft === undefined ? '' : ` in about ${formatDuration(secondsLeft)}`;
+  return `; ${rowsLeft} changes to undo${time}`;
+}
+
 /** Formats the report as JSON for programs. */
 export function reportAsJson(report: KillReport): string {
   const { results, missing, isDryRun, isInterrupted, troubles, requestIds } = report;
@@ -73,7 +76,14 @@ export function reportAsJson(report: KillReport): string {
     dry_run: isDryRun,
     interrupted: isInterrupted,
     sessions: [
-      ...results.map(({ session, outcome }) => ({ ...recordOf(session), outcome })),
+      ...results.map((result) => ({
+        ...recordOf(result.session),
+        outcome: result.outcome,
+        ...(result.outcome === 'rolling_back' && {
+          rows_left: result.rowsLeft,
+          seconds_left: result.secondsLeft,
+        }),
+      })),
       ...missing.map(({ node, id, why }) => ({
         ...{ node, id },
         outcome: why === 'not_read' ? 'failed' : 'not_found',

@@ -7,6 +7,10 @@ import type { ListedSession } from './listing.ts';
 export interface KillResult {
   readonly session: ListedSession;
   outcome: Outcome;
+  /** What is left of its rollback, if the node shows it. */
+  rowsLeft?: bigint | undefined;
+  /** The estimated rest of its rollback, in seconds. */
+  secondsLeft?: number | undefined;
 }
 
 /** The result of a kill on one node. */
@@ -175,6 +179,14 @@ function setOutcomes(termination: Termination, results: ReadonlyMap<bigint, Kill
     const result = results.get(id);
     if (result !== undefined) result.outcome = outcome;
   }
+  setRollbacks(termination, results);
+}
+
+function setRollbacks({ sessions }: Termination, results: ReadonlyMap<bigint, KillResult>): void {
+  for (const { id, outcome, rowsLeft, secondsLeft } of sessions) {
+    const result = results.get(id);
+    if (outcome === 'rolling_back' && result) Object.assign(result, { rowsLeft, secondsLeft });
+  }
 }
 
 /** Updates the outcomes from a repeated request. A killed session that is not found is gone; no outcome gets less certain. */
@@ -185,6 +197,7 @@ function updateOutcomes(termination: Termination, results: ReadonlyMap<bigint, K
     if (outcome === 'gone' || outcome === 'rolling_back') result.outcome = outcome;
     else if (outcome === 'not_found' && result.outcome === 'killed') result.outcome = 'gone';
   }
+  setRollbacks(termination, results);
 }
 
 function outcomesOf(termination: Termination): ReadonlyMap<bigint, Outcome> {

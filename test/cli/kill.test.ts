@@ -338,6 +338,39 @@ Not killed: 7 on n2, the list of the node could not be read
   });
 });
 
+describe('a rollback that goes on', () => {
+  const rolling = async (rest: string, ...args: string[]) => {
+    onDelete = answer(
+      200,
+      `{"processes_killed":[7],"processes_not_found":[],"processes":[{"id":7,"outcome":"rolling_back"${rest}}]}`,
+      { 'Preference-Applied': 'wait=1, return=representation' },
+    );
+    return home.run(['kill', '--yes', '7', '--wait', '1s', ...args]);
+  };
+
+  it.each([
+    [
+      'what is left of it',
+      ',"rows_left":120000,"seconds_left":65',
+      '; 120000 changes to undo in about 1m05s',
+    ],
+    ['no time that nobody knows', ',"rows_left":120000', '; 120000 changes to undo'],
+    ['nothing that nobody knows', '', ''],
+  ])('shows %s', async (_what, rest, shown) => {
+    const { output } = await rolling(rest);
+    expect(output).toMatch(/Still rolling back: .*/);
+    const [line = ''] = /Still rolling back: .*/.exec(output) ?? [];
+    expect(line.endsWith(`, 12s${shown}`)).toBe(true);
+  });
+
+  it('has the numbers in the JSON too', async () => {
+    const { output } = await rolling(',"rows_left":120000,"seconds_left":65', '-o', 'json');
+    expect(JSON.parse(output)).toMatchObject({
+      sessions: [{ id: 7, outcome: 'rolling_back', rows_left: 120_000, seconds_left: 65 }],
+    });
+  });
+});
+
 describe('the exit code of a kill', () => {
   const report = (outcomes: readonly Outcome[], more: Partial<KillReport> = {}): KillReport => ({
     results: outcomes.map((outcome) => ({ session: listed(), outcome })),
