@@ -4,6 +4,7 @@ import { waitsOf, type WaitsOfSession } from './lock-report.ts';
 import type { LockReading, LockSource, TransactionReading } from './locks.ts';
 import type { NodeKey, SessionDescription } from './node.ts';
 import type { Looked, SessionService } from './session-service.ts';
+import { sourcesFor } from './session-locks.ts';
 import { reasonOf, readTransactions } from './transactions.ts';
 
 /** A session with the details that the service shows. */
@@ -37,12 +38,18 @@ export async function readDetail(
 }
 
 /** Reads the locks. If the node fails to show them, the sources have the reason. */
-async function readLocks({ connection, list }: Looked, deadline: Deadline): Promise<LockReading> {
-  return connection.locks(list, deadline).catch((error: unknown) => {
+async function readLocks(
+  { connection, list, sessions }: Looked,
+  deadline: Deadline,
+): Promise<LockReading> {
+  try {
+    const reading = await connection.locks(list, deadline);
+    return { ...reading, sources: sourcesFor(reading.sources, reading, sessions) };
+  } catch (error) {
     const reason = reasonOf(error);
     return {
       ...{ rowWaits: [], metadataLocks: [], transactions: undefined },
       ...{ prepared: new Map(), threadIds: new Map(), sources: { row: reason, metadata: reason } },
     };
-  });
+  }
 }

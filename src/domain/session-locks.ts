@@ -110,7 +110,7 @@ async function withRefusals(
  * Hides the trouble of a source for which no user session waits. A source is read only if a session waits, so its trouble would show that
  * an internal thread waits.
  */
-function sourcesFor(
+export function sourcesFor(
   { row, metadata }: LockReport['sources'],
   { transactions }: LockReading,
   sessions: UserSessions,

@@ -85,9 +85,23 @@ describe('one session', () => {
     expect([(root['blocks'] as unknown[]).length, root['truncated']]).toEqual([1000, true]);
   });
 
-  it('says what is missing and why', async () => {
+  it('hides the trouble of a source for which only an internal thread waits', async () => {
     const { nodes, service } = start();
     const id = nodes.connect();
+    const why = { 'en-us': 'Not shown.', 'zh-cn': '不显示。' };
+    const state = 'Waiting for table metadata lock';
+    nodes.connect({ id: '5', user: 'system user', host: '', command: 'Connect', state });
+    nodes.lockReading = readingOf({
+      transactions: new Map([[5n, transaction({ state: 'LOCK WAIT', waitSeconds: 3n })]]),
+      sources: { row: why, metadata: why },
+    });
+    const { body } = await read(service, `processes/${id}`);
+    expect(body['sources']).toMatchObject({ row: 'available', metadata: 'available' });
+  });
+
+  it('says what is missing and why', async () => {
+    const { nodes, service } = start();
+    const id = nodes.connect({ state: 'Waiting for table metadata lock' });
     const why = { 'en-us': 'Not shown.', 'zh-cn': '不显示。' };
     nodes.description = { attributes: why, isInfoTruncated: true };
     nodes.canShowRollbacks = false;
