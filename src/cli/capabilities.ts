@@ -12,12 +12,13 @@ export async function capabilities(
   cli: CliContext,
 ): Promise<ExitCode> {
   const format = readFormat(options.output ?? 'table', ['table', 'json']);
-  const { client, nodes } = connect(options, cli);
+  const { client, nodes } = await connect(options, cli);
   const { output, messages, signal } = cli;
   const found = await withProgress(messages, 'Trying the ports of the nodes', () =>
     Promise.all(
       nodes.map(async (node) => ({
         node: node.nodeId,
+        name: node.name,
         ...(await client.capabilities(node, signal)),
       })),
     ),
@@ -29,7 +30,7 @@ export async function capabilities(
         renderTable(
           [
             { title: 'NODE', minWidth: 14 },
-            { title: one.node, minWidth: 20 },
+            { title: one.name ?? one.node, minWidth: 20 },
           ],
           rowsOf(one),
           output.columns(),
@@ -57,9 +58,12 @@ function rowsOf(found: Capabilities): string[][] {
   ].map(([name = '', value = '']) => [name, value || 'none']);
 }
 
-function asWire(found: Capabilities & { readonly node: string }): object {
+function asWire(
+  found: Capabilities & { readonly node: string; readonly name: string | undefined },
+): object {
   return {
     node: found.node,
+    node_name: found.name ?? null,
     reachable: found.reachable,
     connected: found.connected ?? null,
     main_port: found.mainPort,

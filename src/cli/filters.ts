@@ -13,6 +13,9 @@ export interface FilterOptions {
   readonly state?: readonly string[];
   readonly info?: readonly string[];
   readonly minTime?: string;
+  readonly inTransaction?: boolean;
+  readonly minTrxTime?: string;
+  readonly waiting?: boolean;
 }
 
 /** Returns true if a session passes. */
@@ -22,11 +25,24 @@ const TEXT_FILTERS = ['user', 'db', 'host', 'command', 'state', 'info'] as const
 /** Fields that are compared with case. */
 const EXACT: ReadonlySet<string> = new Set(['user', 'db', 'host']);
 const MAX_WAIT_SECONDS = 86_400;
-export const SORT_KEYS = ['id', 'user', 'host', 'db', 'command', 'time', 'state'] as const;
+/** The states of sessions that wait for a metadata lock, a table or a lock of GET_LOCK. */
+const LOCK_WAIT_STATE = /^(Waiting for (.* lock|table flush)|User lock)$/;
+export const SORT_KEYS = [
+  ...(['id', 'user', 'host', 'db', 'command', 'time', 'state'] as const),
+  ...(['trx', 'rows'] as const),
+];
+type SortKey = (typeof SORT_KEYS)[number];
 
 /** True if the options hold a filter. */
 export function hasFilter(options: FilterOptions): boolean {
-  return options.minTime !== undefined || TEXT_FILTERS.some((name) => options[name] !== undefined);
+  const names = [...TEXT_FILTERS, 'minTime', 'inTransaction', 'minTrxTime', 'waiting'] as const;
+  return names.some((name) => options[name] !== undefined);
+}
+
+/** Returns the flag of a filter that needs to know the transactions; undefined if there is none. */
+export function transactionFilter(options: FilterOptions): string | undefined {
+  if (options.inTransaction === true) return '--in-transaction';
+  return options.minTrxTime === undefined ? undefined : '--min-trx-time';
 }
 
 /** Reads the filters. Throws a usage error for a bad pattern or duration. */
@@ -41,7 +57,17 @@ export function readFilter(options: FilterOptions): Filter {
     const least = readSeconds('--min-time', options.minTime);
     tests.push(({ time }) => time >= least);
   }
+  if (options.inTransaction === true) tests.push(({ transaction }) => Boolean(transaction));
+  if (options.minTrxTime !== undefined) {
+    const least = readSeconds('--min-trx-time', options.minTrxTime);
+    tests.push(({ transaction }) => (transaction?.seconds ?? -1) >= least);
+  }
+  if (options.waiting === true) tests.push(isWaiting);
   return (session) => tests.every((passes) => passes(session));
+}
+
+function isWaiting({ transaction, state }: ListedSession): boolean {
+  return transaction?.state === 'LOCK WAIT' || LOCK_WAIT_STATE.test(state);
 }
 
 /** Reads a duration in seconds. Throws a usage error. */
@@ -67,15 +93,29 @@ export function readCount(option: string, text: string): number {
   throw usageError(`${option} must be an integer of 1 or more.`);
 }
 
-/** Returns a comparison by a sort key; `-` in front of the key reverses the order. Throws a usage error for an unknown key. */
-export function readOrder(key: string): (one: ListedSession, other: ListedSession) => number {
-  const isDescending = key.startsWith('-');
+/** Compares two sessions for a sorted list. */
+export type Order = (one: ListedSession, other: ListedSession) => number;
+
+/** Returns a comparison by keys that commas separate; `-` in front of a key reverses its order. Throws a usage error for an unknown key. */
+export function readOrder(text: string): Order {
+  const orders = text.split(',').map(readKey);
+  return (one, other) =>
+    orders.reduce((result, order) => result || order(one, other), 0) || compare(one.id, other.id);
+}
+
+function readKey(key: string): Order {
   const name = SORT_KEYS.find((known) => known === key.replace(/^-/, ''));
   if (name === undefined) {
     throw usageError(`--sort ${key} is not known.`, `Keys are ${SORT_KEYS.join(', ')}.`);
   }
-  const sign = isDescending ? -1 : 1;
-  return (one, other) => sign * compare(one[name], other[name]) || compare(one.id, other.id);
+  const sign = key.startsWith('-') ? -1 : 1;
+  return (one, other) => sign * compare(sortValue(one, name), sortValue(other, name));
+}
+
+/** Returns the value to sort by. A session without a transaction comes before those that have one. */
+function sortValue(session: ListedSession, key: SortKey): bigint | number | string {
+  if (key === 'trx') return session.transaction?.seconds ?? -1;
+  return key === 'rows' ? (session.transaction?.rowsModified ?? -1n) : session[key];
 }
 
 function hostTest(matches: Matches): Filter {

@@ -2,10 +2,11 @@ import { stringify as toCsv } from 'csv-stringify/sync';
 import { stringify as toJson } from 'lossless-json';
 import { stringify as toYaml } from 'yaml';
 import { usageError } from './failures.ts';
-import type { ListedSession } from './listing.ts';
+import type { Session, Transaction } from '../client/index.ts';
+import { nodeWord, type ListedSession } from './listing.ts';
 import { escaped, visible } from './visible.ts';
 
-export const LIST_FORMATS = ['table', 'json', 'yaml', 'csv', 'ids'] as const;
+export const LIST_FORMATS = ['table', 'wide', 'json', 'yaml', 'csv', 'ids'] as const;
 export type ListFormat = (typeof LIST_FORMATS)[number];
 
 /** Checks the name of a format. Throws a usage error if the name is not one of the formats. */
@@ -18,26 +19,25 @@ export function readFormat<T extends string>(text: string, formats: readonly T[]
 /** Formats sessions for programs. With `isNodeShown`, the format `ids` prints NODE/ID. */
 export function formatSessions(
   sessions: readonly ListedSession[],
-  format: Exclude<ListFormat, 'table'>,
+  format: Exclude<ListFormat, 'table' | 'wide'>,
   isNodeShown: boolean,
 ): string {
-  const records = sessions.map(recordOf);
   switch (format) {
     case 'json':
-      return formatJson(records);
+      return formatJson(sessions.map(recordOf));
     case 'yaml':
       return escaped(
-        toYaml(records, {
+        toYaml(sessions.map(recordOf), {
           defaultStringType: 'QUOTE_DOUBLE',
           defaultKeyType: 'PLAIN',
           lineWidth: 0,
         }),
       );
     case 'csv':
-      return formatCsv(records);
+      return formatCsv(sessions);
     case 'ids':
       return sessions
-        .map(({ node, id }) => `${isNodeShown ? `${visible(node)}/` : ''}${id}\n`)
+        .map((session) => `${isNodeShown ? `${nodeWord(session)}/` : ''}${session.id}\n`)
         .join('');
   }
 }
@@ -47,30 +47,45 @@ export function formatJson(value: unknown): string {
   return `${escaped(toJson(value, undefined, 2) ?? '')}\n`;
 }
 
-/** Returns the fields of a session in the order of the output. */
-export function recordOf(session: ListedSession): Record<string, bigint | number | string> {
-  const { node, id, user, host, db, command, time, state, info } = session;
-  return { node, id, user, host, db, command, time, state, info };
+/** Returns the fields of a session in the order of the output. `transaction` is missing if it was not asked for or is not known. */
+export function recordOf(session: ListedSession): Record<string, unknown> {
+  const { node, nodeName, transaction } = session;
+  return {
+    node,
+    ...fieldsOf(session),
+    node_name: nodeName ?? null,
+    ...(transaction !== undefined && { transaction: transactionRecord(transaction) }),
+  };
+}
+
+/** Returns the eight fields of a session as the API names them. */
+export function fieldsOf(session: Session): Record<string, bigint | number | string> {
+  const { id, user, host, db, command, time, state, info } = session;
+  return { id, user, host, db, command, time, state, info };
+}
+
+/** Returns a transaction as the API names its fields. */
+export function transactionRecord(transaction: Transaction | null): object | null {
+  if (transaction === null) return null;
+  const { state, seconds, rowsLocked, rowsModified } = transaction;
+  return { state, seconds, rows_locked: rowsLocked, rows_modified: rowsModified };
 }
 
 // escape_formulas: a spreadsheet would run a statement that begins with = as a formula.
-function formatCsv(records: readonly Record<string, bigint | number | string>[]): string {
-  return toCsv(
-    records.map((record) =>
-      Object.values(record).map((value) => (typeof value === 'string' ? visible(value) : value)),
-    ),
-    { header: true, columns: Object.keys(COLUMN_NAMES), escape_formulas: true },
-  );
+function formatCsv(sessions: readonly ListedSession[]): string {
+  const rows = sessions.map((session) => {
+    const { node, nodeName, transaction } = session;
+    const values = [
+      ...[node, ...Object.values(fieldsOf(session)), nodeName ?? ''],
+      ...[transaction?.state, transaction?.seconds],
+      ...[transaction?.rowsLocked, transaction?.rowsModified],
+    ];
+    return values.map((value) => (typeof value === 'string' ? visible(value) : value));
+  });
+  return toCsv([CSV_COLUMNS, ...rows], { escape_formulas: true });
 }
 
-const COLUMN_NAMES: Readonly<Record<keyof Omit<ListedSession, 'transaction'>, true>> = {
-  node: true,
-  id: true,
-  user: true,
-  host: true,
-  db: true,
-  command: true,
-  time: true,
-  state: true,
-  info: true,
-};
+const CSV_COLUMNS = [
+  ...['node', 'id', 'user', 'host', 'db', 'command', 'time', 'state', 'info', 'node_name'],
+  ...['transaction_state', 'transaction_seconds', 'rows_locked', 'rows_modified'],
+];

@@ -29,9 +29,27 @@ Examples:
   sessionctl kill --user app --min-time 5m --dry-run
   sessionctl kill --user report --command Query --yes --reason 'runaway report'
   sessionctl kill --all --max 5000 --instance-wide
-  sessionctl list --state 'Waiting for*' -o ids | sessionctl kill -
+  sessionctl kill --blocker-of 2075425
+  sessionctl kill --query 2075425
 
 Exit codes: 0 all killed, 3 some not found, 4 some failed or unknown, 5 declined, 64 usage, 69 unreachable, 77 denied, 130 interrupted.`;
+
+export const BLOCKERS_HELP = `
+A root blocker waits for nobody: its end frees the sessions below it.
+
+Examples:
+  sessionctl blockers
+  sessionctl blockers --instance-wide -o json`;
+
+export const SHOW_HELP = `
+Examples:
+  sessionctl show 2075425
+  sessionctl show orders-primary/2075425 --instance-wide -o json`;
+
+export const NODES_HELP = `
+Examples:
+  sessionctl nodes
+  sessionctl nodes -o json`;
 
 export const CAPABILITIES_HELP = `
 Examples:

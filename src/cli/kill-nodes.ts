@@ -1,9 +1,11 @@
 import { SessionControlError, type NodeAddress, type Outcome } from '../client/index.ts';
+import { plural } from './durations.ts';
 import { failureOf } from './failures.ts';
 import { killOn, type NodeKill } from './kill-run.ts';
 import type { KillSettings } from './kill-settings.ts';
 import type { Connection, ListedSession } from './listing.ts';
 import { withProgress, type Progress } from './progress.ts';
+import { isRollingBack, RollbackEstimate } from './rollback-estimate.ts';
 import { sessionName } from './session-table.ts';
 import type { CliContext } from './cli-context.ts';
 import { visible } from './visible.ts';
@@ -28,6 +30,7 @@ export async function killAll(
     concerned.map(({ node, sessions: some }) => [node.nodeId, some]),
   );
   const begun = performance.now();
+  const estimate = new RollbackEstimate();
   const killNode = async (
     node: NodeAddress,
     some: readonly ListedSession[],
@@ -38,9 +41,9 @@ export async function killAll(
       signal,
       onLeaving: (listed) => {
         leaving.set(node.nodeId, listed);
-        progress.update(
-          waiting([...leaving.values()].flat(), sessions.length, performance.now() - begun),
-        );
+        const left = [...leaving.values()].flat();
+        const now = performance.now();
+        progress.update(waiting(left, sessions.length, now - begun, estimate.update(left, now)));
       },
     });
     const left = kill.results.filter(({ outcome }) => !HAVE_LEFT.has(outcome));
@@ -50,8 +53,13 @@ export async function killAll(
     );
     return kill;
   };
-  const ended = await withProgress(messages, `Ending ${sessions.length} sessions`, (progress) =>
-    Promise.allSettled(concerned.map(({ node, sessions: some }) => killNode(node, some, progress))),
+  const ended = await withProgress(
+    messages,
+    `Ending ${plural(sessions.length, settings.scope === 'session' ? 'session' : 'statement')}`,
+    (progress) =>
+      Promise.allSettled(
+        concerned.map(({ node, sessions: some }) => killNode(node, some, progress)),
+      ),
   );
   const [firstError] = ended.filter((result) => result.status === 'rejected');
   const haveAllFailed = ended.every(({ status }) => status === 'rejected');
@@ -78,16 +86,21 @@ function notEnded(sessions: readonly ListedSession[], error: unknown): NodeKill 
   };
 }
 
-function waiting(leaving: readonly ListedSession[], all: number, ms: number): string {
-  const names = leaving.map((session) => {
-    const isRollingBack = /rollback/i.test(session.state);
-    return `${sessionName(session)}${isRollingBack ? ' (rolling back)' : ''}`;
-  });
+function waiting(
+  leaving: readonly ListedSession[],
+  all: number,
+  ms: number,
+  rollback: string,
+): string {
+  const names = leaving.map(
+    (session) => `${sessionName(session)}${isRollingBack(session) ? ' (rolling back)' : ''}`,
+  );
   const seconds = Math.round(ms / 1000);
   if (names.length === 0) {
     return `${all} of ${all} sessions have left the list after ${seconds} s. Waiting until their changes are rolled back`;
   }
+  const detail = rollback === '' ? '' : `: ${rollback}`;
   return visible(
-    `${all - leaving.length} of ${all} sessions have left the node after ${seconds} s. Still listed: ${names.join(', ')}`,
+    `${all - leaving.length} of ${all} sessions have left the node after ${seconds} s${detail}. Still listed: ${names.join(', ')}`,
   );
 }

@@ -1,11 +1,12 @@
 import { usageError } from './failures.ts';
 import type { Filter } from './filters.ts';
-import type { ListedSession } from './listing.ts';
+import type { ListedSession, NamedNode } from './listing.ts';
 import type { GivenId } from './session-ids.ts';
+import { visible } from './visible.ts';
 
-/** The nodes of the command, and those whose list could not be read. */
+/** The nodes of the command, and the ids of those whose list could not be read. */
 export interface AskedNodes {
-  readonly all: readonly string[];
+  readonly all: readonly NamedNode[];
   readonly unread: readonly string[];
 }
 
@@ -38,7 +39,7 @@ export function planKill(
   const sessions = new Map<string, ListedSession>();
   const missing = new Map<string, MissingId>();
   for (const given of ids) {
-    const node = nodeOf(given, nodes.all);
+    const node = nodeOf(given, nodes.all).nodeId;
     const key = keyOf({ node, id: given.id });
     const session = byKey.get(key);
     if (session !== undefined && passes(session)) sessions.set(key, session);
@@ -51,36 +52,19 @@ export function planKill(
   return { sessions: [...sessions.values()], missing: [...missing.values()] };
 }
 
-/**
- * Splits the shown sessions by a newer list. A session is the same if the newer list has its id and host, and it still passes the filters.
- * All others count as changed.
- */
-export function compareWithNewer(
-  shown: readonly ListedSession[],
-  newer: readonly ListedSession[],
-  passes: Filter,
-): { readonly same: readonly ListedSession[]; readonly changed: readonly ListedSession[] } {
-  const byKey = new Map(newer.map((session) => [keyOf(session), session]));
-  const isSame = (session: ListedSession): boolean => {
-    const now = byKey.get(keyOf(session));
-    return now !== undefined && now.host === session.host && passes(now);
-  };
-  return {
-    same: shown.filter(isSame),
-    changed: shown.filter((session) => !isSame(session)),
-  };
-}
-
 /** Returns a key that is unique across nodes. */
 function keyOf({ node, id }: Pick<ListedSession, 'node' | 'id'>): string {
   return `${node}/${id}`;
 }
 
-function nodeOf({ node, id }: GivenId, nodes: readonly string[]): string {
+/** Returns the node of an id. Throws a usage error for an id that fits several nodes, or names a node outside the command. */
+export function nodeOf<T extends NamedNode>({ node, id }: GivenId, nodes: readonly T[]): T {
   if (node !== undefined) {
-    if (nodes.includes(node)) return node;
+    const found =
+      nodes.find(({ nodeId }) => nodeId === node) ?? nodes.find(({ name }) => name === node);
+    if (found !== undefined) return found;
     throw usageError(
-      `${node}/${id} is on a node that the command does not include.`,
+      `${visible(node)}/${id} is on a node that the command does not include.`,
       'Add the node with --node.',
     );
   }

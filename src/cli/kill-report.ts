@@ -1,8 +1,9 @@
 import type { Outcome } from '../client/index.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { formatDuration } from './durations.ts';
+import { formatCount, formatDuration } from './durations.ts';
 import { formatJson, recordOf } from './formats.ts';
 import type { MissingId } from './kill-plan.ts';
+import { nodeLabel, type NamedNode } from './listing.ts';
 import type { KillResult } from './kill-run.ts';
 import { sessionName } from './session-table.ts';
 import type { Screen } from './cli-context.ts';
@@ -14,6 +15,8 @@ export interface KillReport {
   readonly missing: readonly MissingId[];
   readonly isDryRun: boolean;
   readonly isNodeShown: boolean;
+  readonly scope: 'session' | 'statement';
+  readonly nodes: readonly NamedNode[];
   readonly isInterrupted: boolean;
   /** True if the list of a node could not be read. */
   readonly isPartial: boolean;
@@ -26,7 +29,13 @@ const REASONS: Readonly<Record<MissingId['why'], string>> = {
   filtered_out: 'the filters exclude it',
   not_read: 'the list of the node could not be read',
 };
-const KILLED: ReadonlySet<Outcome> = new Set(['killed', 'gone', 'rolling_back', 'would_kill']);
+const KILLED: ReadonlySet<Outcome> = new Set([
+  'killed',
+  'gone',
+  'rolling_back',
+  'would_kill',
+  'stopped',
+]);
 
 /** Returns the exit code of a kill. */
 export function exitCodeOf(report: KillReport): ExitCode {
@@ -35,13 +44,17 @@ export function exitCodeOf(report: KillReport): ExitCode {
   if (isInterrupted) return EXIT.interrupted;
   if (isPartial || outcomes.has('failed') || outcomes.has('unknown')) return EXIT.failed;
   if (isDryRun) return EXIT.done;
-  return outcomes.has('not_found') || missing.length > 0 ? EXIT.notFound : EXIT.done;
+  return outcomes.has('not_found') || outcomes.has('idle') || missing.length > 0
+    ? EXIT.notFound
+    : EXIT.done;
 }
 
 /** Prints the report for people: a line with the counts, then a line for each session that was not killed or still rolls back. */
 export function printReport(report: KillReport, { colors, line }: Screen): void {
   const { results, missing, isDryRun, isNodeShown, troubles } = report;
-  const node = (id: string): string => (isNodeShown ? ` on ${id}` : '');
+  const names = new Map(report.nodes.map(({ nodeId, name }) => [nodeId, name]));
+  const node = (id: string): string =>
+    isNodeShown ? ` on ${nodeLabel({ node: id, nodeName: names.get(id) })}` : '';
   const print = (outcome: Outcome, what: string, color: (text: string) => string): void => {
     for (const result of results.filter((each) => each.outcome === outcome)) {
       const { session } = result;
@@ -53,6 +66,7 @@ export function printReport(report: KillReport, { colors, line }: Screen): void 
   print('rolling_back', 'Still rolling back', colors.yellow);
   if (!isDryRun) print('not_found', 'Skipped, because it has ended or changed', colors.yellow);
   else print('not_found', 'Would not be found', colors.yellow);
+  print('idle', 'Ran no statement', colors.yellow);
   print('failed', isDryRun ? 'Would not be killed' : 'Not killed', colors.red);
   print('unknown', 'Outcome unknown', colors.red);
   for (const { id, node: where, why } of missing) {
@@ -65,15 +79,17 @@ export function printReport(report: KillReport, { colors, line }: Screen): void 
 /** Returns what is left of a rollback, or an empty text. */
 function restOf({ outcome, rowsLeft, secondsLeft }: KillResult): string {
   if (outcome !== 'rolling_back' || rowsLeft === undefined) return '';
-  const time = secondsLeft === undefined ? '' : ` in about ${formatDuration(secondsLeft)}`;
-  return `; ${rowsLeft} changes to undo${time}`;
+  const time = secondsLeft === undefined ? '' : `, about ${formatDuration(secondsLeft)}`;
+  return `; ${formatCount(rowsLeft)} rows left${time}`;
 }
 
 /** Formats the report as JSON for programs. */
 export function reportAsJson(report: KillReport): string {
   const { results, missing, isDryRun, isInterrupted, troubles, requestIds } = report;
+  const names = new Map(report.nodes.map(({ nodeId, name }) => [nodeId, name]));
   return formatJson({
     dry_run: isDryRun,
+    scope: report.scope,
     interrupted: isInterrupted,
     sessions: [
       ...results.map((result) => ({
@@ -83,9 +99,13 @@ export function reportAsJson(report: KillReport): string {
           rows_left: result.rowsLeft,
           seconds_left: result.secondsLeft,
         }),
+        ...(result.isTransactionOpen !== undefined && {
+          transaction_open: result.isTransactionOpen,
+        }),
       })),
       ...missing.map(({ node, id, why }) => ({
         ...{ node, id },
+        node_name: names.get(node) ?? null,
         outcome: why === 'not_read' ? 'failed' : 'not_found',
       })),
     ],
@@ -94,7 +114,7 @@ export function reportAsJson(report: KillReport): string {
   });
 }
 
-function counts({ results, missing, isDryRun }: KillReport): string {
+function counts({ results, missing, isDryRun, scope }: KillReport): string {
   const count = (outcome: Outcome): number =>
     results.filter((result) => result.outcome === outcome).length;
   const killed = results.filter(({ outcome }) => KILLED.has(outcome)).length;
@@ -107,7 +127,9 @@ function counts({ results, missing, isDryRun }: KillReport): string {
   const rest = [
     `${count('not_found') + missing.length - unread} not found`,
     ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(count('idle') > 0 ? [`${count('idle')} idle`] : []),
     ...(count('unknown') > 0 ? [`${count('unknown')} unknown`] : []),
   ].join(', ');
-  return `${killed} ${isDryRun ? 'would be killed' : 'killed'}${detail && ` (${detail})`}, ${rest}.`;
+  const done = scope === 'statement' ? 'stopped' : 'killed';
+  return `${killed} ${isDryRun ? `would be ${done}` : done}${detail && ` (${detail})`}, ${rest}.`;
 }

@@ -11,6 +11,8 @@ export interface KillResult {
   rowsLeft?: bigint | undefined;
   /** The estimated rest of its rollback, in seconds. */
   secondsLeft?: number | undefined;
+  /** With the scope `statement`: true if the session has a transaction afterwards; undefined if it is not known. */
+  isTransactionOpen?: boolean | undefined;
 }
 
 /** The result of a kill on one node. */
@@ -25,6 +27,7 @@ export interface KillSettings {
   readonly isDryRun: boolean;
   readonly waitSeconds: number | undefined;
   readonly reason: string | undefined;
+  readonly scope: 'session' | 'statement';
   readonly signal: AbortSignal;
   /** Called with the sessions that the node still lists, after each list that was read. */
   readonly onLeaving: (leaving: readonly ListedSession[]) => void;
@@ -58,7 +61,9 @@ export async function killOn(
   const first = await sendWhileWatching(client, node, sessions, watching, settings.waitSeconds);
   setOutcomes(first, results);
   const requestIds = [...first.requestIds];
-  while (settings.waitSeconds !== undefined && !settings.isDryRun) {
+  // A statement that ends does not leave the list: its session lives on.
+  const canLeave = settings.scope === 'session' && !settings.isDryRun;
+  while (settings.waitSeconds !== undefined && canLeave) {
     const left = Math.ceil((end - performance.now()) / 1000);
     const leaving = [...results.values()].filter(isLeaving);
     if (left <= 0 || leaving.length === 0 || settings.signal.aborted) break;
@@ -116,16 +121,17 @@ async function sendWhileWatching(
 ): Promise<Termination> {
   const answered = new AbortController();
   const watching =
-    waitSeconds === undefined || settings.isDryRun
+    waitSeconds === undefined || settings.isDryRun || settings.scope === 'statement'
       ? undefined
       : watchLeaving(client, node, sessions, settings, answered.signal);
   try {
     return await client.kill(
       node,
-      sessions.map(({ id, host, user }) => ({ id, host, user })),
+      sessions.map(({ id, host, user, info }) => ({ id, host, user, info })),
       {
         signal: settings.signal,
         isDryRun: settings.isDryRun,
+        scope: settings.scope,
         waitSeconds: settings.isDryRun ? undefined : waitSeconds,
         isDetailed: true,
         reason: settings.reason,
@@ -168,7 +174,7 @@ async function listedOf(
   signal: AbortSignal,
 ): Promise<ListedSession[]> {
   const hosts = new Map(sessions.map(({ id, host }) => [id, host]));
-  const listed = await client.list(node, { signal });
+  const listed = await client.list(node, { signal, withTransactions: true });
   return listed
     .filter(({ id, host }) => hosts.get(id) === host)
     .map((session) => ({ ...session, node: node.nodeId }));
@@ -179,13 +185,15 @@ function setOutcomes(termination: Termination, results: ReadonlyMap<bigint, Kill
     const result = results.get(id);
     if (result !== undefined) result.outcome = outcome;
   }
-  setRollbacks(termination, results);
+  setDetails(termination, results);
 }
 
-function setRollbacks({ sessions }: Termination, results: ReadonlyMap<bigint, KillResult>): void {
-  for (const { id, outcome, rowsLeft, secondsLeft } of sessions) {
+function setDetails({ sessions }: Termination, results: ReadonlyMap<bigint, KillResult>): void {
+  for (const { id, outcome, rowsLeft, secondsLeft, transactionOpen } of sessions) {
     const result = results.get(id);
-    if (outcome === 'rolling_back' && result) Object.assign(result, { rowsLeft, secondsLeft });
+    if (result === undefined) continue;
+    if (outcome === 'rolling_back') Object.assign(result, { rowsLeft, secondsLeft });
+    result.isTransactionOpen = transactionOpen;
   }
 }
 
@@ -197,7 +205,7 @@ function updateOutcomes(termination: Termination, results: ReadonlyMap<bigint, K
     if (outcome === 'gone' || outcome === 'rolling_back') result.outcome = outcome;
     else if (outcome === 'not_found' && result.outcome === 'killed') result.outcome = 'gone';
   }
-  setRollbacks(termination, results);
+  setDetails(termination, results);
 }
 
 function outcomesOf(termination: Termination): ReadonlyMap<bigint, Outcome> {

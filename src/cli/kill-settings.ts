@@ -20,6 +20,10 @@ export interface KillOptions extends ConnectionOptions, FilterOptions {
   readonly max?: string;
   readonly wait?: string;
   readonly reason?: string;
+  readonly blockerOf?: readonly string[];
+  readonly query?: boolean;
+  readonly maxRollbackRows?: string;
+  readonly force?: boolean;
   readonly output?: string;
 }
 
@@ -31,20 +35,31 @@ export interface KillSettings {
   readonly isJson: boolean;
   readonly isDryRun: boolean;
   readonly reason: string | undefined;
+  /** The sessions whose root blockers are to end; undefined without --blocker-of. */
+  readonly blockerOf: readonly GivenId[] | undefined;
+  readonly scope: 'session' | 'statement';
+  /** The most rows that a kill may have to undo; undefined with --force. */
+  readonly maxRollbackRows: number | undefined;
 }
 
 const DEFAULT_MAX = '100';
+const DEFAULT_MAX_ROLLBACK_ROWS = '1000000';
 
 /** Reads the options of `kill`. Throws a usage error for a bad option, or if ids, filters and `--all` are all missing. */
 export function readKillSettings(given: readonly string[], options: KillOptions): KillSettings {
   const isFiltered = hasFilter(options);
+  const blockerOf = options.blockerOf === undefined ? undefined : readIds(options.blockerOf);
+  if (blockerOf !== undefined && (given.length > 0 || options.all === true)) {
+    throw usageError('--blocker-of cannot be combined with ids or --all.');
+  }
+  if (blockerOf?.length === 0) throw usageError('--blocker-of is empty.', 'Give a session id.');
   if (options.all === true && (given.length > 0 || isFiltered)) {
     throw usageError('--all cannot be combined with ids or filters.');
   }
-  if (given.length === 0 && !isFiltered && options.all !== true) {
+  if (given.length === 0 && !isFiltered && options.all !== true && blockerOf === undefined) {
     throw usageError(
       'The sessions to end are missing.',
-      'Give ids or filters, or --all to end all user sessions.',
+      'Give ids or filters, or --all to end all user sessions, or --blocker-of.',
     );
   }
   const { reason } = options;
@@ -58,6 +73,12 @@ export function readKillSettings(given: readonly string[], options: KillOptions)
     isJson: readFormat(options.output ?? 'text', ['text', 'json']) === 'json',
     isDryRun: options.dryRun === true,
     reason,
+    blockerOf,
+    scope: options.query === true ? 'statement' : 'session',
+    maxRollbackRows:
+      options.force === true
+        ? undefined
+        : readCount('--max-rollback-rows', options.maxRollbackRows ?? DEFAULT_MAX_ROLLBACK_ROWS),
   };
 }
 

@@ -1,18 +1,24 @@
 import { confirmOnTerminal } from './ask.ts';
+import { formatCount } from './durations.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { usageError } from './failures.ts';
 import { killAll } from './kill-nodes.ts';
-import { compareWithNewer, planKill } from './kill-plan.ts';
+import { costOf, question, summaryOf, type KillCost } from './kill-question.ts';
 import { exitCodeOf, reportAsJson, printReport, type KillReport } from './kill-report.ts';
 import type { KillResult, NodeKill } from './kill-run.ts';
-import { idsOf, readKillSettings, type KillOptions } from './kill-settings.ts';
-import { listFailure, listTrouble } from './list.ts';
-import { listAll, type Connection, type ListedSession } from './listing.ts';
+import { idsOf, readKillSettings, type KillOptions, type KillSettings } from './kill-settings.ts';
+import { listFailure, listTrouble, requireTransactions } from './list.ts';
+import { transactionFilter } from './filters.ts';
+import type { Connection, ListedSession } from './listing.ts';
 import { withProgress } from './progress.ts';
 import { sessionTable } from './session-table.ts';
 import { connect } from './settings.ts';
 import type { CliContext } from './cli-context.ts';
+import { findVictims, findVictimsAgain } from './victims.ts';
 import { visible } from './visible.ts';
+
+/** The question shows at most this number of sessions. */
+const MAX_SHOWN = 10;
 
 /** Shows the sessions, asks, and ends them. Throws a usage error before it ends a session, or the error of a list. */
 export async function kill(
@@ -21,20 +27,25 @@ export async function kill(
   cli: CliContext,
 ): Promise<ExitCode> {
   const settings = readKillSettings(given, options);
+  const flag = transactionFilter(options);
   const ids = await idsOf(given, cli);
-  const connection = connect(options, cli);
+  const connection = await connect(options, cli);
   const { messages, signal } = cli;
-  const { sessions: listed, failures } = await withProgress(
+  checkReason(settings, connection, cli);
+  const { sessions, missing, listing, remarks } = await withProgress(
     messages,
     'Reading the list',
-    (progress) => listAll(connection, signal, progress),
+    (progress) => findVictims(connection, ids, settings, signal, progress),
   );
+  const { failures } = listing;
+  if (flag !== undefined) requireTransactions(flag, listing.noTransactions);
   for (const failure of failures) messages.line(messages.colors.red(listFailure(failure)));
-  const all = connection.nodes.map(({ nodeId }) => nodeId);
-  const unread = failures.map(({ node }) => node);
-  const { sessions, missing } = planKill(listed, { all, unread }, ids, settings.passes);
+  for (const remark of remarks) messages.line(messages.colors.yellow(visible(remark)));
   refuseTooMany(sessions.length, settings.max);
-  const isNodeShown = all.length > 1;
+  const cost = costOf(sessions, listing.noTransactions);
+  refuseTooCostly(cost, settings, cli);
+  const { nodes } = connection;
+  const isNodeShown = nodes.length > 1;
   const end = (kills: readonly NodeKill[], changed: readonly ListedSession[] = []): ExitCode =>
     finish(cli, settings.isJson, {
       results: [
@@ -44,6 +55,8 @@ export async function kill(
       missing,
       isDryRun: settings.isDryRun,
       isNodeShown,
+      scope: settings.scope,
+      nodes,
       isInterrupted: signal.aborted,
       isPartial: failures.length > 0,
       troubles: [
@@ -55,19 +68,23 @@ export async function kill(
     });
   if (sessions.length === 0) {
     if (missing.length === 0) messages.line('No session matches: no session was ended.');
-    return end([]);
+    const code = end([]);
+    return remarks.length > 0 && code === EXIT.done ? EXIT.notFound : code;
   }
-  const table = sessionTable(sessions, messages, isNodeShown);
-  messages.line(table);
+  const shown = settings.isDryRun ? sessions : sessions.slice(0, MAX_SHOWN);
+  const text = [
+    sessionTable(shown, messages, isNodeShown),
+    ...summaryOf(sessions, shown.length, cost, settings.scope),
+  ].join('\n');
+  messages.line(text);
   if (settings.isDryRun || options.yes === true) {
     return end(await killAll(connection, sessions, settings, cli));
   }
-  if (!(await confirmOnTerminal(question(sessions.length, connection), table, cli))) {
+  if (!(await confirmOnTerminal(question(sessions, nodes, settings.scope), text, cli))) {
     messages.line('No session was ended.');
     return EXIT.declined;
   }
-  const newer = await readAgain(connection, sessions, signal);
-  const { same, changed } = compareWithNewer(sessions, newer, settings.passes);
+  const { same, changed } = await findVictimsAgain(connection, sessions, settings, signal);
   return end(await killAll(connection, same, settings, cli), changed);
 }
 
@@ -79,22 +96,35 @@ function refuseTooMany(found: number, max: number): void {
   );
 }
 
-function question(sessions: number, { nodes }: Connection): string {
-  const [only] = nodes;
-  const where = nodes.length === 1 ? `node ${only?.nodeId ?? ''}` : `${nodes.length} nodes`;
-  return `End ${sessions === 1 ? 'this session' : `these ${sessions} sessions`} on ${visible(where)}?`;
+/** Refuses a kill that has to undo too much. A dry run reports it only. Throws a usage error. */
+function refuseTooCostly(
+  { rows }: KillCost,
+  { maxRollbackRows, isDryRun }: KillSettings,
+  { messages }: CliContext,
+): void {
+  if (maxRollbackRows === undefined || rows === undefined || rows <= maxRollbackRows) return;
+  const what = `The kill has to undo ${formatCount(rows)} rows, more than --max-rollback-rows ${maxRollbackRows}`;
+  if (!isDryRun) {
+    throw usageError(
+      `${what}: no session was ended.`,
+      'A rollback holds its locks until it ends. Use --force to end the sessions all the same.',
+    );
+  }
+  messages.line(messages.colors.yellow(`${what}: it needs --force.`));
 }
 
-/** Reads the lists of the nodes of these sessions again. Rejects with the first error. */
-async function readAgain(
-  { client, nodes }: Connection,
-  sessions: readonly ListedSession[],
-  signal: AbortSignal,
-): Promise<readonly ListedSession[]> {
-  const concerned = nodes.filter(({ nodeId }) => sessions.some(({ node }) => node === nodeId));
-  const { sessions: newer, failures } = await listAll({ client, nodes: concerned }, signal);
-  for (const { error } of failures) throw error;
-  return newer;
+/** Throws a usage error if the service requires a reason. Warns if it does not record the reason. */
+function checkReason(
+  { reason, isDryRun }: KillSettings,
+  { caller }: Connection,
+  { messages }: CliContext,
+): void {
+  if (caller?.isReasonRequired && reason === undefined && !isDryRun) {
+    throw usageError('The service requires a reason for each kill.', 'Give it with --reason.');
+  }
+  if (caller?.isAudited === false && reason !== undefined) {
+    messages.line('sessionctl: the service keeps no audit: it does not record --reason');
+  }
 }
 
 function finish({ output }: CliContext, isJson: boolean, report: KillReport): ExitCode {

@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { SORT_KEYS } from './filters.ts';
 
 /** Adds the flags that choose the service, the nodes and the credentials. They may stand before or after the subcommand. */
@@ -9,8 +9,8 @@ export function addConnectionOptions(command: Command): Command {
     .option('--project <id>', 'the project (SESSIONCTL_PROJECT)')
     .option('--instance <id>', 'the instance (SESSIONCTL_INSTANCE)')
     .option(
-      '--node <id>',
-      'a node, can be repeated (SESSIONCTL_NODE, separated by commas)',
+      '--node <node>',
+      'a node by name or id, can be repeated (SESSIONCTL_NODE, separated by commas)',
       collect,
     )
     .option('--instance-wide', 'all nodes of the context')
@@ -46,15 +46,24 @@ export function addFilterOptions(command: Command): Command {
     .option('--command <pattern>', 'sessions in this command, such as Query or Sleep', collect)
     .option('--state <pattern>', 'sessions in this state, such as "Waiting for*"', collect)
     .option('--info <pattern>', 'sessions that run this statement', collect)
-    .option('--min-time <time>', 'sessions at least this long in their state: 90s, 5m, 1h30m');
+    .option('--min-time <time>', 'sessions at least this long in their state: 90s, 5m, 1h30m')
+    .option('--in-transaction', 'sessions with an open transaction')
+    .option('--min-trx-time <time>', 'sessions whose transaction is at least this old')
+    .option('--waiting', 'sessions that wait for a lock');
 }
 
 /** Returns the option for the order of a list. */
 export function sortOption(): Option {
-  const keys = SORT_KEYS.flatMap((key) => [key, `-${key}`]);
-  return new Option('--sort <key>', 'sort by this key; - in front reverses the order').choices(
-    keys,
-  );
+  const option = new Option(
+    '--sort <keys>',
+    'sort by these keys, such as user,-time; - in front reverses the order',
+  ).choices(SORT_KEYS.flatMap((key) => [key, `-${key}`]));
+  // The choices are for completion and the help; a value may have several of them.
+  return option.argParser((text: string) => {
+    const wrong = text.split(',').find((key) => !option.argChoices?.includes(key));
+    if (wrong === undefined) return text;
+    throw new InvalidArgumentError(`Keys are ${SORT_KEYS.join(', ')}.`);
+  });
 }
 
 /** The help text about patterns. */
@@ -63,7 +72,8 @@ A pattern must match the whole text. * is any text, ? is any character.
 /…/ is a regular expression, /…/i ignores case. ! in front excludes.
 One filter given twice means either value. Different filters must all match. User, db and host are case-sensitive.`;
 
-function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+/** Collects the values of a flag that can be repeated. */
+export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
 }
 

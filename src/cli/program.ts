@@ -1,4 +1,5 @@
-import { Argument, Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
+import { blockers } from './blockers.ts';
 import { capabilities } from './capabilities.ts';
 import { completionScript, SHELLS, type Shell } from './completion.ts';
 import {
@@ -10,21 +11,31 @@ import {
 } from './context-commands.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { failureOf, Interrupted } from './failures.ts';
+import { LIST_FORMATS } from './formats.ts';
+import { GROUP_KEYS } from './groups.ts';
 import {
+  BLOCKERS_HELP,
   CAPABILITIES_HELP,
   COMPLETION_HELP,
   CONTEXT_HELP,
   KILL_HELP,
   LIST_HELP,
   LOGIN_HELP,
+  NODES_HELP,
   PROGRAM_HELP,
+  SHOW_HELP,
 } from './help.ts';
 import type { KillOptions } from './kill-settings.ts';
 import { kill } from './kill.ts';
 import { list, type ListOptions } from './list.ts';
-import { addConnectionOptions, addFilterOptions, outputOption, sortOption } from './options.ts';
+import { nodes } from './nodes.ts';
+import { addConnectionOptions, addFilterOptions, collect } from './options.ts';
+import { outputOption, sortOption } from './options.ts';
 import type { ConnectionOptions } from './settings.ts';
+import { show } from './show.ts';
 import type { CliContext } from './cli-context.ts';
+
+type OutputOptions = ConnectionOptions & { readonly output?: string };
 
 /** Runs a command line and returns its exit code. Prints an error as one line on standard error. */
 export async function run(
@@ -102,7 +113,9 @@ function addSessionCommands(
     .addOption(sortOption())
     .option('--limit <count>', 'show at most this number of sessions')
     .option('--watch <time>', 'redraw after each interval, such as 2s, until Ctrl-C')
-    .addOption(outputOption(['table', 'json', 'yaml', 'csv', 'ids']))
+    .option('--blocking', 'sessions that others wait for')
+    .addOption(new Option('--group-by <key>', 'count the sessions by this key').choices(GROUP_KEYS))
+    .addOption(outputOption(LIST_FORMATS))
     .addHelpText('after', LIST_HELP)
     .action(async (_options, command: Command) => {
       end(await list(command.optsWithGlobals<ListOptions>(), cli));
@@ -118,6 +131,10 @@ function addSessionCommands(
     .option('--dry-run', 'end no session; show what a kill would do')
     .option('--max <count>', 'refuse to end more sessions than this (default 100)')
     .option('--wait <time>', 'wait at most this time until the sessions have left the node')
+    .option('--blocker-of <id>', 'the root blockers that this session waits for', collect)
+    .option('--query', 'end only the statement that each session runs; the session stays')
+    .option('--max-rollback-rows <count>', 'refuse to undo more rows than this (default 1000000)')
+    .option('--force', 'end the sessions even if the rollback is larger')
     .option('--reason <text>', 'the reason, for the audit record of the service')
     .addOption(outputOption(['text', 'json']))
     .addHelpText('after', KILL_HELP)
@@ -125,13 +142,37 @@ function addSessionCommands(
       end(await kill(ids, command.optsWithGlobals<KillOptions>(), cli));
     });
   program
+    .command('blockers')
+    .description('show which sessions block others, as a tree')
+    .addOption(outputOption(['tree', 'json']))
+    .addHelpText('after', BLOCKERS_HELP)
+    .action(async (_options, command: Command) => {
+      end(await blockers(command.optsWithGlobals<OutputOptions>(), cli));
+    });
+  program
+    .command('show')
+    .description('show everything about one session')
+    .argument('<id>', 'a session id, as NODE/ID if there are several nodes')
+    .addOption(outputOption(['text', 'json']))
+    .addHelpText('after', SHOW_HELP)
+    .action(async (id: string, _options, command: Command) => {
+      end(await show(id, command.optsWithGlobals<OutputOptions>(), cli));
+    });
+  program
+    .command('nodes')
+    .description('show the nodes of the project, with their names')
+    .addOption(outputOption(['table', 'json']))
+    .addHelpText('after', NODES_HELP)
+    .action(async (_options, command: Command) => {
+      end(await nodes(command.optsWithGlobals<OutputOptions>(), cli));
+    });
+  program
     .command('capabilities')
     .description('show what the service can do on nodes: it tries each port')
     .addOption(outputOption(['table', 'json']))
     .addHelpText('after', CAPABILITIES_HELP)
     .action(async (_options, command: Command) => {
-      const options = command.optsWithGlobals<ConnectionOptions & { output?: string }>();
-      end(await capabilities(options, cli));
+      end(await capabilities(command.optsWithGlobals<OutputOptions>(), cli));
     });
 }
 

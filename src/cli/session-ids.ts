@@ -13,7 +13,7 @@ const MAX_ID = 2n ** 63n - 1n;
 export function readIds(texts: readonly string[]): GivenId[] {
   const words = texts.flatMap((text) => text.split(/[\s,]+/)).filter((word) => word !== '');
   return words.map((word) => {
-    const [, node, digits] = /^(?:([A-Za-z0-9]+)\/)?([1-9]\d{0,18})$/.exec(word) ?? [];
+    const [, node, digits] = /^(?:(.+)\/)?([1-9]\d{0,18})$/.exec(word) ?? [];
     const id = digits === undefined ? 0n : BigInt(digits);
     if (id > 0n && id <= MAX_ID) return { node, id };
     throw usageError(

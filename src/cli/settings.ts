@@ -9,6 +9,7 @@ import { EXIT } from './exit-codes.ts';
 import { CommandError, usageError } from './failures.ts';
 import { readWait } from './filters.ts';
 import type { Connection } from './listing.ts';
+import { findNodes } from './node-names.ts';
 import type { CliContext } from './cli-context.ts';
 
 /** The flags that every command accepts. */
@@ -36,11 +37,26 @@ const NEVER_EMPTY = [
   ...(['accessKey', 'secretKey', 'securityToken'] as const),
 ];
 
+/** A client, and what the settings say of the project and its nodes. */
+interface Reach {
+  readonly client: SessionControlClient;
+  readonly projectId: string;
+  readonly instanceId: string | undefined;
+  readonly context: Context;
+}
+
 /**
  * Creates the client and finds the nodes. Each setting comes from the flags, else the environment, else the context.
- * Throws a usage error if a setting is missing or wrong. Sends nothing.
+ * Rejects with a usage error if a setting is missing or wrong, before a request is sent; else rejects like `findNodes`.
  */
-export function connect(options: ConnectionOptions, cli: CliContext): Connection {
+export async function connect(options: ConnectionOptions, cli: CliContext): Promise<Connection> {
+  const { client, projectId, instanceId, context } = reach(options, cli);
+  const names = nodesOf(options, cli.environment['SESSIONCTL_NODE'], context.nodes ?? []);
+  return findNodes(client, { projectId, instanceId, names }, cli.signal);
+}
+
+/** Creates the client from the settings. Throws a usage error if a setting is missing or wrong. Sends nothing. */
+export function reach(options: ConnectionOptions, cli: CliContext): Reach {
   requireNoneEmpty(options);
   const { environment, messages } = cli;
   const named = contextOf(options, cli);
@@ -55,12 +71,8 @@ export function connect(options: ConnectionOptions, cli: CliContext): Connection
     options.project ?? environment['SESSIONCTL_PROJECT'],
     context.project,
   );
-  const instanceId = required(
-    'instance',
-    options.instance ?? environment['SESSIONCTL_INSTANCE'],
-    context.instance,
-  );
-  const nodes = nodesOf(options, environment['SESSIONCTL_NODE'], context.nodes ?? []);
+  const instanceId =
+    (options.instance ?? environment['SESSIONCTL_INSTANCE']) || context.instance || undefined;
   const url = readEndpoint(endpoint);
   if (url.protocol === 'http:' && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)) {
     messages.line(`sessionctl: the connection to ${url.origin} is not encrypted: use https`);
@@ -78,7 +90,7 @@ export function connect(options: ConnectionOptions, cli: CliContext): Connection
       timeoutMs: readWait('--timeout', options.timeout) * 1000,
     }),
   });
-  return { client, nodes: nodes.map((nodeId) => ({ projectId, instanceId, nodeId })) };
+  return { client, projectId, instanceId, context };
 }
 
 /** Returns the named context, else the current one, else an empty one. Throws a usage error if the named context does not exist. */

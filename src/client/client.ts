@@ -30,6 +30,8 @@ export interface ClientOptions {
 export interface ListOptions {
   /** Fills `transaction` of each session. */
   readonly withTransactions?: boolean | undefined;
+  /** Called with the reason if the caller asked for transactions and the node does not show them. */
+  readonly onNoTransactions?: ((reason: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called after each page with the number of entries read and the total that the service reports. */
   readonly onProgress?: ((read: number, total: number) => void) | undefined;
@@ -80,10 +82,11 @@ export class SessionControlClient {
    * Rejects with a `SessionControlError`, or with the signal's reason.
    */
   async list(node: NodeAddress, options: ListOptions = {}): Promise<Session[]> {
-    const { signal, onProgress, withTransactions } = options;
+    const { signal, onProgress, onNoTransactions, withTransactions } = options;
     const read = async (offset: number, limit: number) => {
       const page = { offset, limit, signal, withTransactions };
-      const { sessions, total } = await this.listPage(node, page);
+      const { sessions, total, missingTransactions } = await this.listPage(node, page);
+      if (missingTransactions !== undefined) onNoTransactions?.(missingTransactions);
       return { items: sessions, total };
     };
     return joinPages(read, ({ id }) => id, onProgress);

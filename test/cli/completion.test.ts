@@ -23,7 +23,7 @@ describe('the completion script for bash', () => {
     [['list', '--sort', '-t'], ['-time']],
     [
       ['list', '-o', ''],
-      ['table', 'json', 'yaml', 'csv', 'ids'],
+      ['table', 'wide', 'json', 'yaml', 'csv', 'ids'],
     ],
     [
       ['kill', '12', '--output', ''],
@@ -70,7 +70,7 @@ describe('the completion script for another shell', () => {
     expect(lines).toContainEqual(expect.stringMatching(/from kill' .*-l dry-run -d/));
     expect(lines).toContainEqual(expect.stringMatching(/from add' .*-l ca-file -r -F -d/));
     expect(lines).toContainEqual(
-      expect.stringMatching(/from list' .*-s o -l output -x -a 'table json/),
+      expect.stringMatching(/from list' .*-s o -l output -x -a 'table wide json/),
     );
   });
 });

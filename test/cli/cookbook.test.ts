@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { stringify } from 'lossless-json';
 import { documents } from '../support/documents.ts';
 import { nodeKey } from '../support/ids.ts';
-import { answer, ScriptedApi } from '../support/scripted-api.ts';
+import { answer, NO_NODES, ScriptedApi } from '../support/scripted-api.ts';
 import { Sessionctl } from '../support/sessionctl.ts';
 import { listed } from './sessions.ts';
 import { Home } from './home.ts';
@@ -56,6 +56,7 @@ beforeAll(async () => {
       answer(200, text ?? '')(res, request);
     },
   ];
+  api.nodes = NO_NODES;
   await api.start();
   sessionctl = new Sessionctl();
   const nodes = `${nodeKey.nodeId}, ${'1'.repeat(32)}no07`;

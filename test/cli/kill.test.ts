@@ -5,7 +5,7 @@ import { Interrupted } from '../../src/cli/failures.ts';
 import { exitCodeOf, type KillReport } from '../../src/cli/kill-report.ts';
 import { planKill } from '../../src/cli/kill-plan.ts';
 import type { Outcome } from '../../src/client/index.ts';
-import { answer, ScriptedApi, type Came } from '../support/scripted-api.ts';
+import { answer, NO_NODES, ScriptedApi, type Came } from '../support/scripted-api.ts';
 import { until } from '../support/until.ts';
 import { listed } from './sessions.ts';
 import { Home } from './home.ts';
@@ -20,6 +20,7 @@ const SESSIONS = [
 
 let onDelete: (res: ServerResponse, request: Came) => void;
 beforeAll(async () => {
+  api.nodes = NO_NODES;
   await api.start();
   home.environment = {
     SESSIONCTL_ENDPOINT: api.endpoint,
@@ -352,9 +353,9 @@ describe('a rollback that goes on', () => {
     [
       'what is left of it',
       ',"rows_left":120000,"seconds_left":65',
-      '; 120000 changes to undo in about 1m05s',
+      '; 120 K rows left, about 1m05s',
     ],
-    ['no time that nobody knows', ',"rows_left":120000', '; 120000 changes to undo'],
+    ['no time that nobody knows', ',"rows_left":120000', '; 120 K rows left'],
     ['nothing that nobody knows', '', ''],
   ])('shows %s', async (_what, rest, shown) => {
     const { output } = await rolling(rest);
@@ -377,6 +378,8 @@ describe('the exit code of a kill', () => {
     missing: [],
     isDryRun: false,
     isNodeShown: false,
+    scope: 'session',
+    nodes: [],
     isInterrupted: false,
     isPartial: false,
     troubles: [],
@@ -412,7 +415,8 @@ describe('the plan of a kill', () => {
       { node: undefined, id: 7n },
       { node: 'no1', id: 7n },
     ];
-    const plan = planKill([listed({ id: 7n })], { all: ['no1'], unread: [] }, ids, () => true);
+    const all = [{ projectId: 'p', instanceId: 'i', nodeId: 'no1' }];
+    const plan = planKill([listed({ id: 7n })], { all, unread: [] }, ids, () => true);
     expect(plan).toEqual({ sessions: [listed({ id: 7n })], missing: [] });
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Interrupted } from '../../src/cli/failures.ts';
-import { answer, ScriptedApi } from '../support/scripted-api.ts';
+import { answer, NO_NODES, ScriptedApi } from '../support/scripted-api.ts';
 import { until } from '../support/until.ts';
 import { Home } from './home.ts';
 
@@ -10,6 +10,7 @@ const EMPTY = answer(200, '{"processes":[],"total_count":0}');
 const BROKEN = answer(500, '{"error_code":"DBS.200005","error_msg":"The node is restarting."}');
 
 beforeAll(async () => {
+  api.nodes = NO_NODES;
   await api.start();
   home.environment = {
     SESSIONCTL_ENDPOINT: api.endpoint,

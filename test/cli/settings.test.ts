@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { answer, ScriptedApi, type Came } from '../support/scripted-api.ts';
+import { answer, NO_NODES, ScriptedApi, type Came } from '../support/scripted-api.ts';
 import { Home } from './home.ts';
 
 const [iam, api] = [new ScriptedApi(), new ScriptedApi()];
 let home: Home;
 beforeAll(async () => {
+  api.nodes = NO_NODES;
   await Promise.all([iam.start(), api.start()]);
 });
 beforeEach(() => {

@@ -52,10 +52,32 @@ describe('a table of sessions', () => {
   });
 
   it('never cuts an id or a time, and shows the other columns', () => {
-    const table = sessionTable(sessions, screen(100), false);
+    const table = sessionTable(sessions, screen(190), false);
     expect(table).toContain('9223372036854775807');
     expect(table).toContain('3m20s');
     expect(table.split('\n')[0]).toMatch(/ID +USER +HOST +DB +COMMAND +TIME +STATE +STATEMENT/);
+  });
+
+  it('leaves out the port and the command first on a narrow screen, and then shows the command as the state', () => {
+    const idle = listed({ command: 'Sleep', state: '', info: '' });
+    const running = listed({ info: `SELECT ${'x, '.repeat(20)}` });
+    const head = (columns: number): string =>
+      sessionTable([idle, running], screen(columns), false).split('\n').slice(0, 2).join('\n');
+    expect(head(91)).toMatch(/COMMAND.*\n.* 10\.0\.0\.4:51234 .* Sleep /);
+    expect(head(86)).toMatch(/COMMAND.*\n.* 10\.0\.0\.4 .* Sleep /);
+    expect(head(80)).toMatch(/TIME +STATE +STATEMENT\n.* 10\.0\.0\.4 .* 12s +Sleep$/);
+  });
+
+  it('has the transactions if any is known', () => {
+    const transaction = { state: 'RUNNING', seconds: 61, rowsLocked: 9n, rowsModified: 1_234_567n };
+    const [head, one, other] = sessionTable(
+      [listed({ transaction }), listed({ transaction: undefined })],
+      screen(120),
+      false,
+    ).split('\n');
+    expect(head).toMatch(/TIME +TRX +ROWS +STATE/);
+    expect(one).toMatch(/ 12s +1m01s +1\.2 M +Sending data/);
+    expect(other).toMatch(/ 12s +\? +\? +Sending data/);
   });
 
   it('cuts no cell without a terminal', () => {
@@ -94,12 +116,16 @@ describe('sessions for programs', () => {
     expect(json).toContain('"id": 9007199254740993');
     expect((JSON.parse(json) as { info: string }[])[0]?.info).toBe(session.info);
     const yaml = formatSessions([session], 'yaml', false);
-    expect(parseYaml(yaml, { intAsBigInt: true })).toEqual([{ ...session, time: 12n }]);
+    expect(parseYaml(yaml, { intAsBigInt: true })).toEqual([
+      { ...session, time: 12n, node_name: null },
+    ]);
   });
 
   it('escape formulas as CSV', () => {
     const [head, row] = formatSessions([session], 'csv', false).split('\n');
-    expect(head).toBe('node,id,user,host,db,command,time,state,info');
+    expect(head).toBe(
+      'node,id,user,host,db,command,time,state,info,node_name,transaction_state,transaction_seconds,rows_locked,rows_modified',
+    );
     expect(row).toMatch(/^no1,9007199254740993,app,.*,"'=1\+1 ""quoted"", /);
   });
 

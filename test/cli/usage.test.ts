@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { nodeKey } from '../support/ids.ts';
-import { answer, ScriptedApi } from '../support/scripted-api.ts';
+import { answer, NO_NODES, ScriptedApi } from '../support/scripted-api.ts';
 import { Home } from './home.ts';
 
 const api = new ScriptedApi();
 const home = new Home();
 beforeAll(async () => {
+  api.nodes = NO_NODES;
   await api.start();
   api.acts = [answer(200, '{"processes":[],"total_count":0}')];
   home.environment = {
@@ -36,6 +37,12 @@ describe('a usage error', () => {
     [['kill', '9223372036854775808'], 'is not a session id'],
     [['kill', '-'], 'Standard input holds no session ids'],
     [['kill', '12', '--max', '0'], '--max must be an integer of 1 or more'],
+    [['kill', '12', '--blocker-of', '13'], '--blocker-of cannot be combined with ids'],
+    [['kill', '--blocker-of', 'x'], '"x" is not a session id'],
+    [['kill', '--blocker-of', ''], '--blocker-of is empty'],
+    [['kill', '12', '--max-rollback-rows', 'all'], '--max-rollback-rows must be an integer'],
+    [['show', 'x'], '"x" is not a session id'],
+    [['show', '1,2'], 'Give one session id'],
     [['kill', '12', '--wait', 'long'], '--wait long is not a duration'],
     [['kill', '12', '--reason', 'two\nlines'], '--reason must be 1 to 256 visible characters'],
     [['kill', '12', '-o', 'csv'], "argument 'csv' is invalid"],
@@ -85,6 +92,9 @@ describe('the help', () => {
     [],
     ['list'],
     ['kill'],
+    ['blockers'],
+    ['show'],
+    ['nodes'],
     ['capabilities'],
     ['context'],
     ['context', 'add'],

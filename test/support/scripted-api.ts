@@ -18,6 +18,8 @@ export class ScriptedApi {
   readonly came: Came[] = [];
   /** The reactions, one per request in order. The last one repeats. */
   acts: Act[] = [];
+  /** The reaction to a request for the nodes of a project, which `came` does not record then. */
+  nodes: Act | undefined;
   readonly #server: Server = createServer((req, res) => {
     void this.#answer(req, res);
   });
@@ -39,6 +41,10 @@ export class ScriptedApi {
     let body = '';
     for await (const chunk of req.setEncoding('utf8') as AsyncIterable<string>) body += chunk;
     const request = { method: req.method ?? '', url: req.url ?? '', headers: req.headers, body };
+    if (this.nodes !== undefined && /^\/v3\/[^/]+\/nodes\?/.test(request.url)) {
+      this.nodes(res, request);
+      return;
+    }
     this.came.push(request);
     const act = this.acts.length > 1 ? this.acts.shift() : this.acts[0];
     act?.(res, request);
@@ -56,6 +62,9 @@ export function answer(
     res.end(body);
   };
 }
+
+/** The reaction of a service that does not list nodes. */
+export const NO_NODES = answer(404, '{"error_code":"APIGW.0101","error_msg":"No such API."}');
 
 /** A reaction that closes the connection without an answer. */
 export const cutOff: Act = (res) => {
