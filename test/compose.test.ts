@@ -10,6 +10,7 @@ interface Compose {
 
 interface Service {
   readonly environment: Readonly<Record<string, string>>;
+  readonly mem_limit?: string;
   readonly healthcheck?: { readonly test: string | readonly string[] };
 }
 
@@ -17,6 +18,10 @@ const { services } = parseYaml(readFileSync('docker-compose.yml', 'utf8')) as Co
 const databases = ['mysql', 'mariadb'].map((name) => {
   const service = services[name];
   return { name, service, check: String(service?.healthcheck?.test) };
+});
+
+it.each(Object.entries(services))('docker compose limits the memory of %s', (_name, service) => {
+  expect(service.mem_limit).toBe('1g');
 });
 
 describe('the health check of docker compose', () => {

@@ -66,6 +66,11 @@ describe('the image', () => {
   });
 });
 
+it('no install script runs while the image is built', () => {
+  const installs = dockerfile.match(/^RUN .*npm (ci|i|install)\b.*$/gm);
+  expect(installs).toEqual(['RUN npm ci --ignore-scripts']);
+});
+
 describe('a container of the image', () => {
   const made = new Image();
   let service: ServiceProcess;

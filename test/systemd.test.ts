@@ -66,6 +66,10 @@ describe('the unit for systemd', () => {
     expect([status, table]).toEqual([0, expect.stringContaining('Overall exposure level')]);
   });
 
+  it('limits the memory', () => {
+    expect(values('MemoryMax')).toEqual(['1G']);
+  });
+
   it('has a stop timeout that exceeds the request timeout of the example', () => {
     const [, limitMs] =
       /request_timeout_ms: (\d+)/.exec(readFileSync('config/service.yaml', 'utf8')) ?? [];
