@@ -55,6 +55,7 @@ describe('the package', () => {
       'deploy/account/rds-kill.sql',
       'deploy/account/tidb.sql',
       'deploy/grafana/session-control.json',
+      'deploy/kubernetes/session-control.yaml',
       'deploy/logrotate/session-control',
       'deploy/prometheus/rules.yaml',
       'deploy/prometheus/scrape.yaml',

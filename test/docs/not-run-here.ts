@@ -1,6 +1,7 @@
 /** The commands of the documents that their test skips, and why. */
 export const ELSEWHERE: readonly { readonly which: RegExp; readonly why: string }[] = [
   { which: /^docker /, why: 'It needs a container engine.' },
+  { which: /^kubectl /, why: 'It needs a cluster. test/kubernetes.test.ts reads the manifests.' },
   {
     which: /^npm ci( && npm (test|run demo|run build))?$/,
     why: '.ci/run runs it, from a clean checkout.',
