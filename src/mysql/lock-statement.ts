@@ -16,7 +16,8 @@ export interface LockTarget {
 /** A query of the lock tables takes at most this time, in milliseconds: while an old server reads them, no session can take a lock. */
 export const LOCK_QUERY_MS = 1500;
 
-type Rows = readonly (readonly unknown[])[];
+/** The rows of an answer. */
+export type Rows = readonly (readonly unknown[])[];
 
 /** Returns the rows; undefined if the server refuses the statement. Throws `node_unavailable` past the deadline, or the driver's error. */
 export async function askIfAllowed(target: LockTarget, sql: string): Promise<Rows | undefined> {

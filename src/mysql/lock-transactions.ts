@@ -92,8 +92,8 @@ const NO_TRANSACTIONS: Sentence = {
   'zh-cn': '控制账号无权读取information_schema.innodb_trx：请对控制账号执行GRANT PROCESS ON *.*。',
 };
 
-// MySQL 9.7 converts each running statement to utf8mb3, and fails the whole query if one has a character of four bytes (measured).
-const NOT_CONVERTIBLE: Sentence = {
+/** The reason of MySQL 9.7, which converts each running statement to utf8mb3, and fails the whole query if one has a character of four bytes (measured). */
+export const NOT_CONVERTIBLE: Sentence = {
   'en-us':
     'MySQL cannot show its transactions while one of them runs a statement with an emoji or another character of four bytes. Ask again once that statement has ended.',
   'zh-cn':

@@ -3,10 +3,11 @@ import type { LockReading, LockSource, LockTransaction } from '../domain/locks.t
 import type { ProcessListRow } from '../domain/session.ts';
 import { readInnodbLockWaits } from './innodb-lock-waits.ts';
 import type { LockTarget } from './lock-statement.ts';
-import { areShown, bySession, type TransactionRow } from './lock-transactions.ts';
+import { areShown, bySession, NOT_CONVERTIBLE, type TransactionRow } from './lock-transactions.ts';
 import type { TransactionRows } from './lock-transactions.ts';
 import { readMetadataLocks } from './metadata-locks.ts';
 import { readMysqlRowWaits, type RowReading } from './mysql-row-locks.ts';
+import { readRowWaitsByThread } from './row-locks-by-thread.ts';
 import { readTidbRowWaits } from './tidb-row-locks.ts';
 
 /**
@@ -44,10 +45,15 @@ async function readRowWaits(
   const none = { rowWaits: [], threadIds: new Map<bigint, bigint>() };
   const { flavour, version } = target.identity;
   if (flavour === 'tidb') return readTidbRowWaits(target);
-  if (!areShown(transactions)) return { ...none, source: transactions };
+  const isModern = flavour === 'mysql' && version >= 800;
+  if (!areShown(transactions)) {
+    const isReadable = isModern && transactions === NOT_CONVERTIBLE;
+    return isReadable
+      ? readRowWaitsByThread(target, transactions)
+      : { ...none, source: transactions };
+  }
   const waits = transactions.some(({ requestedLockId }) => requestedLockId !== undefined);
   if (!waits) return { ...none, source: 'available' };
-  const isModern = flavour === 'mysql' && version >= 800;
   return isModern
     ? readMysqlRowWaits(target, transactions)
     : readInnodbLockWaits(target, transactions);

@@ -51,11 +51,12 @@ export async function readMysqlRowWaits(
     if (Array.isArray(rows)) pairs.push(...(rows as unknown[][]));
     else source = rows as Exclude<RowReading['source'], 'available'>;
   }
-  return { ...(await describe(target, transactions, pairs)), source };
+  return { ...(await rowWaitsOf(target, transactions, pairs)), source };
 }
 
-const PAIRS = `SELECT REQUESTING_ENGINE_TRANSACTION_ID, REQUESTING_THREAD_ID, REQUESTING_ENGINE_LOCK_ID,
-  BLOCKING_ENGINE_TRANSACTION_ID, BLOCKING_THREAD_ID FROM performance_schema.data_lock_waits WHERE`;
+/** Selects pairs of a request and a lock; the condition is missing. */
+export const PAIRS = `SELECT REQUESTING_ENGINE_TRANSACTION_ID, REQUESTING_ENGINE_LOCK_ID, BLOCKING_ENGINE_TRANSACTION_ID
+  FROM performance_schema.data_lock_waits WHERE`;
 
 /** The tables that the control account must be able to read. */
 export const GRANTED_TABLES = [
@@ -81,23 +82,21 @@ function ofBlockers(blockers: readonly TransactionRow[], more = ''): string | un
   return `BLOCKING_ENGINE_TRANSACTION_ID IN (${ids})${more === '' ? '' : ` AND ${more}`}`;
 }
 
-async function describe(
+/** Returns the row waits of pairs, with what these transactions and the lock tables show of them. */
+export async function rowWaitsOf(
   target: LockTarget,
   transactions: readonly TransactionRow[],
   pairs: readonly (readonly unknown[])[],
 ): Promise<Pick<RowReading, 'rowWaits' | 'threadIds'>> {
   const byTrxId = new Map(transactions.map((row) => [row.trxId, row]));
-  const lockIds = [...new Set(pairs.map((pair) => String(pair[2])))].sort().slice(0, MAX_DETAILS);
+  const lockIds = [...new Set(pairs.map((pair) => String(pair[1])))].sort().slice(0, MAX_DETAILS);
   const locks = await readLocks(target, lockIds);
-  const threadIds = new Map<bigint, bigint>();
   const rowWaits = pairs.flatMap((pair): RowWait[] => {
-    const [waiterTrx, waiterThread, lockId, holderTrx, holderThread] = pair.map(String);
+    const [waiterTrx, lockId, holderTrx] = pair.map(String);
     const waiter = byTrxId.get(waiterTrx ?? '');
     const holder = byTrxId.get(holderTrx ?? '');
     // A waiter that is not in the transaction list is skipped. A holder that is not in it is `unknown`.
     if (waiter?.owner.kind !== 'session') return [];
-    threadIds.set(waiter.owner.id, BigInt(waiterThread ?? 0));
-    if (holder?.owner.kind === 'session') threadIds.set(holder.owner.id, BigInt(holderThread ?? 0));
     const lock = {
       ...(locks.get(lockId ?? '') ?? UNKNOWN),
       seconds: waiter.transaction.waitSeconds,
@@ -105,7 +104,22 @@ async function describe(
     const owner = holder?.owner ?? { kind: 'unknown' as const };
     return [{ waiter: waiter.owner.id, holder: owner, isGranted: true, lock }];
   });
-  return { rowWaits, threadIds };
+  return { rowWaits, threadIds: await readThreadIds(target, rowWaits) };
+}
+
+/** The lock tables can show the thread of a waiter in place of its holder's (MySQL 9.7, measured). */
+async function readThreadIds(
+  target: LockTarget,
+  rowWaits: readonly RowWait[],
+): Promise<ReadonlyMap<bigint, bigint>> {
+  const holders = rowWaits.flatMap(({ holder }) => (holder.kind === 'session' ? [holder.id] : []));
+  if (holders.length === 0) return new Map();
+  const ids = [...new Set(holders)].join(', ');
+  const rows = await askIfAllowed(
+    target,
+    `SELECT PROCESSLIST_ID, THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID IN (${ids})`,
+  );
+  return new Map((rows ?? []).map(([id, thread]) => [BigInt(String(id)), BigInt(String(thread))]));
 }
 
 async function readLocks(

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { RowDataPacket } from 'mysql2/promise';
 import type { Node } from '../../src/domain/node.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { LockStage, SCENES } from '../support/lock-scenes.ts';
@@ -230,6 +231,66 @@ describe.each(kinds)('the locks of %s', (kind) => {
       await asRoot(server, (root) => root.query("XA ROLLBACK 'prepared'"));
     }
     expect((await allEnded()).filter((error) => error !== undefined)).toEqual([]);
+  });
+
+  it('are shown beside a statement with an emoji, for which MySQL shows no transactions', async () => {
+    await set();
+    const holder = await stage.hold('BEGIN', 'INSERT INTO t VALUES (50, 0)');
+    const first = await stage.hold();
+    stage.start("UPDATE t SET v = 1 WHERE id = 50 AND '😀' <> ''", first);
+    const second = await stage.hold();
+    stage.start('UPDATE t SET v = 2 WHERE id = 50', second);
+
+    await withService(node, async (service) => {
+      let found = await blockersOf(service);
+      await until(
+        'both wait',
+        async () => {
+          found = await blockersOf(service);
+          return found.waits.length === 2;
+        },
+        60_000,
+        500,
+      );
+      const { blockers, waits, sources } = found;
+      expect(sources).toEqual({ row: 'available', metadata: 'available' });
+      expect(blockers).toMatchObject([{ id: holder.id, is_root: true, waiters: 2n }]);
+      expect(blockers[0]?.['transaction']).toEqual(
+        kind === 'mysql' ? undefined : expect.objectContaining({ state: 'RUNNING' }),
+      );
+      const lock = { waits_for: holder.id, kind: 'row', db: server.app.user, table: 't' };
+      expect(waits).toMatchObject(
+        [first, second].map(({ id }) => ({ id, ...lock, index: 'PRIMARY', data: '50' })),
+      );
+      expect((await service.kill([holder.id])).body).toMatchObject({
+        processes_killed: [holder.id],
+      });
+    });
+    expect((await allEnded()).filter((error) => error !== undefined)).toEqual([]);
+  });
+
+  it('name the thread of the blocker, not of the waiter that made its lock explicit', async () => {
+    await set();
+    const holder = await stage.hold('BEGIN', 'INSERT INTO t VALUES (50, 0)');
+    const waiter = await stage.wait('UPDATE t SET v = 1 WHERE id = 50');
+    const thread = await asRoot(server, async (root) => {
+      const [[row]] = await root.query<RowDataPacket[]>(
+        `SELECT THREAD_ID AS id FROM performance_schema.threads WHERE PROCESSLIST_ID = ${holder.id}`,
+      );
+      return BigInt(String(row?.['id']));
+    });
+    await withService(node, async (service) => {
+      const { body } = await lockWaitOf(service, waiter.id);
+      // MariaDB shows no threads of row locks.
+      expect(body).toMatchObject({
+        abnormal_root_cause: {
+          lock_root_cause: {
+            blocker_pid: holder.id,
+            ...(kind === 'mysql' && { blocker_thread_id: thread }),
+          },
+        },
+      });
+    });
   });
 
   it('have the next blocker as their root once the first is gone', async () => {
