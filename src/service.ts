@@ -29,6 +29,7 @@ import { createMetrics } from './metrics/metrics.ts';
 import { MysqlNodes } from './mysql/mysql-nodes.ts';
 import { FileRegistry } from './registry/node-registry.ts';
 import { MemoryAnswers } from './store/memory-answers.ts';
+import { RedisAuditStream } from './store/redis-audit-stream.ts';
 import { RedisAnswers, RedisCounters } from './store/redis-stores.ts';
 import { RedisConnection } from './store/redis-connection.ts';
 import {
@@ -79,6 +80,7 @@ export function startService(
   const stopping = new AbortController();
   // Each waiting request adds a listener: Node.js need not warn about their number.
   setMaxListeners(0, stopping.signal);
+  const shared = redis && new RedisAuditStream(redis);
   const audit =
     config.audit &&
     new FileAudit(
@@ -86,16 +88,25 @@ export function startService(
       processId,
       logAuditTrouble(config.audit.file, log),
       () => log.info('audit writable again'),
-      { recordsStatements: config.audit.statements },
+      {
+        recordsStatements: config.audit.statements,
+        onWritten: (line, time) => shared?.share(line, time),
+      },
     );
   const history =
     config.audit &&
-    new AuditHistory(config.audit.file, (file, error) => {
-      log.warn('audit file not readable', {
-        ...{ file, error },
-        effect: 'kills are missing in the history',
-      });
-    });
+    new AuditHistory(
+      config.audit.file,
+      (file, error) => {
+        log.warn('audit file not readable', {
+          ...{ file, error },
+          effect: 'kills are missing in the history',
+        });
+      },
+      { shared },
+    );
+  // A crash, or a Redis that was down, can have kept the last records from the other replicas.
+  redis?.onReady(() => void history?.shareTail());
   if (audit === undefined) {
     log.warn('no audit configured', { effect: 'kills are recorded in this log only' });
   }

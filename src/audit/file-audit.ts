@@ -3,6 +3,7 @@ import type { Audit, Conclusion, Denial, Intent } from '../domain/termination.ts
 import { withDeadline, type Deadline } from '../domain/deadline.ts';
 import { ServiceError } from '../errors.ts';
 import { deniedRecord, intentRecord, lineOf, now, outcomeRecord } from './records.ts';
+import type { AuditRecord } from './records.ts';
 import { LEAST_FREE_BYTES, LineFile } from './line-file.ts';
 
 /** The most outcomes that wait in memory while the file cannot be written. */
@@ -16,6 +17,8 @@ const SHORT_WAIT_MS = 1000;
 export interface FileAuditOptions {
   /** True to record the statement of each session, as the process list shows it. */
   readonly recordsStatements?: boolean;
+  /** Called with each line about kills once it is in the file, and its time in milliseconds since 1970. Must not throw. */
+  readonly onWritten?: ((line: string, time: number) => void) | undefined;
 }
 
 /** The record of kills as a file of JSON lines, one record per line. */
@@ -24,6 +27,7 @@ export class FileAudit implements Audit {
   readonly #onTrouble: (error: unknown) => void;
   readonly #onBack: () => void;
   readonly #recordsStatements: boolean;
+  readonly #onWritten: FileAuditOptions['onWritten'];
   #trouble: string | undefined;
   readonly #unwritten: object[] = [];
   #probe: Promise<void> | undefined;
@@ -38,10 +42,10 @@ export class FileAudit implements Audit {
     pid: number,
     onTrouble: (error: unknown) => void,
     onBack: () => void = () => undefined,
-    { recordsStatements = false }: FileAuditOptions = {},
+    { recordsStatements = false, onWritten }: FileAuditOptions = {},
   ) {
     [this.#file, this.#onTrouble, this.#onBack] = [file, onTrouble, onBack];
-    this.#recordsStatements = recordsStatements;
+    [this.#recordsStatements, this.#onWritten] = [recordsStatements, onWritten];
     this.#probe = this.#try({ record: 'started', time: now(), pid });
   }
 
@@ -127,7 +131,9 @@ export class FileAudit implements Audit {
       this.#fail(new Error(`The disk wrote nothing within ${SLOW_MS} ms.`));
     }, SLOW_MS).unref();
     try {
-      await this.#file.append(lineOf(record), { hasTime });
+      const line = lineOf(record);
+      await this.#file.append(line, { hasTime });
+      if ('sessions' in record) this.#onWritten?.(line, Date.parse((record as AuditRecord).time));
       if (this.#trouble !== undefined) this.#onBack();
       this.#trouble = undefined;
     } catch (error) {
