@@ -56,6 +56,13 @@ Examples:
   sessionctl capabilities
   sessionctl capabilities --instance-wide -o json`;
 
+export const CONSOLE_HELP = `
+The address names the project and, if there is one, the node. It never holds a token: the page asks for one.
+
+Examples:
+  sessionctl console
+  sessionctl console --context lab`;
+
 export const CONTEXT_HELP = `
 Examples:
   sessionctl context add prod --endpoint https://sessions.example.com --project … --instance … --node … --token-command 'pass show prod'

@@ -17,6 +17,7 @@ import {
   BLOCKERS_HELP,
   CAPABILITIES_HELP,
   COMPLETION_HELP,
+  CONSOLE_HELP,
   CONTEXT_HELP,
   KILL_HELP,
   LIST_HELP,
@@ -31,6 +32,7 @@ import { list, type ListOptions } from './list.ts';
 import { nodes } from './nodes.ts';
 import { addConnectionOptions, addFilterOptions, collect } from './options.ts';
 import { outputOption, sortOption } from './options.ts';
+import { openConsole } from './console.ts';
 import type { ConnectionOptions } from './settings.ts';
 import { show } from './show.ts';
 import type { CliContext } from './cli-context.ts';
@@ -84,6 +86,7 @@ function createProgram(version: string, cli: CliContext, end: (code: ExitCode) =
     .addHelpText('after', PROGRAM_HELP);
   addConnectionOptions(program);
   addSessionCommands(program, cli, end);
+  addConsoleCommand(program, cli, end);
   addContextCommands(program, cli, end);
   program
     .command('version')
@@ -173,6 +176,16 @@ function addSessionCommands(
     .addHelpText('after', CAPABILITIES_HELP)
     .action(async (_options, command: Command) => {
       end(await capabilities(command.optsWithGlobals<OutputOptions>(), cli));
+    });
+}
+
+function addConsoleCommand(program: Command, cli: CliContext, end: (code: ExitCode) => void): void {
+  program
+    .command('console')
+    .description('open the page of the service in the browser, or print its address')
+    .addHelpText('after', CONSOLE_HELP)
+    .action((_options, command: Command) => {
+      end(openConsole(command.optsWithGlobals<ConnectionOptions>(), cli));
     });
 }
 

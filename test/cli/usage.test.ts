@@ -96,6 +96,7 @@ describe('the help', () => {
     ['show'],
     ['nodes'],
     ['capabilities'],
+    ['console'],
     ['context'],
     ['context', 'add'],
     ['context', 'use'],

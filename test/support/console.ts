@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { TestBrowser, type Tab } from './browser.ts';
 import { nodeKey } from './ids.ts';
 import type { Server } from './server.ts';
@@ -52,4 +52,9 @@ export async function signIn(page: Page, token: string): Promise<void> {
   await page.getByLabel('Project ID').fill(nodeKey.projectId);
   await page.getByLabel('Token').fill(token);
   await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+/** Returns the tick box of a session. */
+export function tickFor(page: Page, id: bigint): Locator {
+  return page.getByRole('checkbox', { name: `Select session ${id}`, exact: true });
 }
