@@ -1,5 +1,6 @@
 import type { Connection } from 'mysql2/promise';
 import { findNode, type DatabaseNode } from '../database-node.ts';
+import { buildMissingConsole } from '../lib/console.ts';
 import { Api } from './api.ts';
 import { makeAccounts, type Accounts } from './accounts.ts';
 import type { Cleanup } from './cleanup.ts';
@@ -43,6 +44,7 @@ export async function setUp(
   screen.step('The service');
   const service = new Service(node, accounts.control, cleanup);
   screen.code(service.command);
+  await buildMissingConsole();
   await service.launch();
   screen.say(
     `It listens on ${service.origin}. Its two files hold no secret: they have the SHA-256 of the caller's token, and the name of the variable with the password.`,

@@ -2,7 +2,7 @@ import type { HttpRequest } from '../../src/client/index.ts';
 import { curlOf } from './api.ts';
 import type { Scene } from './scene.ts';
 import type { Screen } from './screen.ts';
-import type { LogEvent } from './service.ts';
+import { NODE, type LogEvent } from './service.ts';
 
 /** Shows commands to try. Then shows each log line of the service and each client that loses its session, until the returned function is called. */
 export function invite(
@@ -25,6 +25,9 @@ export function invite(
   screen.code(
     `${program} --host=${node.host} --port=${node.port} --user=${user} --password=${password} ${database}`,
   );
+  screen.say('Or look at the sessions in a browser. The page asks for the project id and a token:');
+  screen.code(`${service.origin}/console#project=${NODE.projectId}`);
+  screen.code(service.token);
   screen.say('Ctrl-C ends the demonstration and cleans up. Until then, events appear here:');
   service.onEvent = (event) => {
     screen.say(`The service logs: ${summaryOf(event)}`);

@@ -78,7 +78,7 @@ export class Service extends LaunchedService {
     };
     const node = {
       ...{ node_id: NODE.nodeId, instance_id: NODE.instanceId, project_id: NODE.projectId },
-      ...{ host, port, user, password: '${NODE_PASSWORD}' },
+      ...{ name: 'demo', host, port, user, password: '${NODE_PASSWORD}' },
     };
     configure(this, settings, [node]);
   }
