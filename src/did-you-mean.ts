@@ -1,13 +1,13 @@
 /** A word is similar if at most this share of the longer one must change. */
 const MAX_SHARE = 0.4;
 
-/** Returns the sentence part `; did you mean WORD?` for the most similar of the known words, or an empty text if none is similar. */
-export function didYouMean(given: string, known: readonly string[]): string {
+/** Returns the sentence part `; did you mean WORD?` for the most similar of the known words, or an empty text if none is similar. `before` stands before WORD. */
+export function didYouMean(given: string, known: readonly string[], before = ''): string {
   const [best] = known
     .map((word) => ({ word, share: edits(given, word) / Math.max(given.length, word.length) }))
     .filter(({ share }) => share <= MAX_SHARE)
     .sort((one, other) => one.share - other.share);
-  return best === undefined ? '' : `; did you mean ${best.word}?`;
+  return best === undefined ? '' : `; did you mean ${before}${best.word}?`;
 }
 
 /** Returns the number of characters to insert, remove, replace or swap with the next one, in any letter case. */

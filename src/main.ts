@@ -44,7 +44,9 @@ switch (line.command) {
     process.stdout.write(`session-control ${version()}\n`);
     break;
   case 'wrong':
-    process.stderr.write(`session-control: ${line.problem}. See \`session-control --help\`.\n`);
+    process.stderr.write(
+      `session-control: ${line.problem.replace(/[^?]$/, '$&.')} See \`session-control --help\`.\n`,
+    );
     process.exitCode = EXIT.usage;
 }
 

@@ -1,5 +1,6 @@
 import { isNativeError } from 'node:util/types';
 import { parseArgs } from 'node:util';
+import { didYouMean } from '../did-you-mean.ts';
 
 /** The exit codes of the commands; those from 64 on as in sysexits.h. */
 export const EXIT = {
@@ -36,8 +37,9 @@ Usage: session-control [start] [--config FILE]
 
   start    serve the API; SIGHUP reads the configuration again, SIGTERM stops the service
   check    try the configuration on its nodes; ends no session and writes nothing
-  init     write a commented configuration with a new token into FOLDER, and print the SQL for the
-           control account; overwrites no file; FOLDER is by default that of CONFIG_FILE, or config
+  init     write a commented configuration with a new token into FOLDER, make a folder for the audit
+           file there, and print the SQL for the control account; overwrites no file; FOLDER is by
+           default that of CONFIG_FILE, or config
   health   check that the service with this configuration runs on this machine
   audit    verify audit files: count the records, list torn lines and kills without an outcome;
            give rotated files together, in their order
@@ -63,6 +65,13 @@ const COMMANDS: Readonly<Record<string, { readonly options: readonly string[]; w
   audit: { options: [], words: Infinity },
 };
 
+const OPTIONS = {
+  config: { type: 'string', short: 'c' },
+  output: { type: 'string', short: 'o' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'V' },
+} as const;
+
 /** Parses a command line. Without a command it is `start`. */
 export function readCommandLine(words: readonly string[]): CommandLine {
   try {
@@ -71,7 +80,9 @@ export function readCommandLine(words: readonly string[]): CommandLine {
     if (!isNativeError(error) || !('code' in error)) throw error;
     // Drops Node's advice on arguments that begin with a dash: it follows the first sentence.
     const [problem = ''] = error.message.split(/\.(?: |\n|$)/);
-    return { command: 'wrong', problem };
+    const [, unknown] = /^Unknown option '--(.*)'$/.exec(problem) ?? [];
+    const meant = unknown === undefined ? '' : didYouMean(unknown, Object.keys(OPTIONS), '--');
+    return { command: 'wrong', problem: problem + meant };
   }
 }
 
@@ -79,18 +90,15 @@ function parse(words: readonly string[]): CommandLine {
   const { values, positionals } = parseArgs({
     args: [...words],
     allowPositionals: true,
-    options: {
-      config: { type: 'string', short: 'c' },
-      output: { type: 'string', short: 'o' },
-      help: { type: 'boolean', short: 'h' },
-      version: { type: 'boolean', short: 'V' },
-    },
+    options: OPTIONS,
   });
   if (values.help) return { command: 'help' };
   if (values.version) return { command: 'version' };
   const [name = 'start', ...rest] = positionals;
   const known = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (known === undefined) return wrong(`There is no command '${name}'`);
+  if (known === undefined) {
+    return wrong(`There is no command '${name}'${didYouMean(name, Object.keys(COMMANDS))}`);
+  }
   const foreign = Object.keys(values).find((option) => !known.options.includes(option));
   if (foreign !== undefined) return wrong(`'${name}' has no option '--${foreign}'`);
   if (rest.length > known.words) return wrong(`Unexpected argument '${String(rest[known.words])}'`);

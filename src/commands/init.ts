@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   closeSync,
   mkdirSync,
   openSync,
@@ -20,11 +21,14 @@ interface Output {
 const HOME = new URL('../../', import.meta.url);
 /** The files of deploy/account/, in the order of the output. */
 const FLAVOURS = ['mysql', 'mariadb', 'older', 'tidb', 'rds-kill'];
+/** The folder for the audit file, in the folder of the configuration. */
+const AUDIT_FOLDER = 'audit';
+const AUDIT_FOLDER_MODE = 0o750;
 /** Owner and group only: operators write passwords into the files. */
 const MODE = 0o640;
 
 /**
- * Writes service.yaml and nodes.yaml into the folder, and prints the new token, the SQL for the control account and the next steps.
+ * Writes service.yaml and nodes.yaml into the folder, makes a folder for the audit file, and prints the new token, the SQL for the control account and the next steps.
  * `command` starts this program in the printed examples. If a file exists or cannot be written, changes nothing and returns exit code 73.
  */
 export function init(folder: string, command: string, output: Output, messages: Output): ExitCode {
@@ -53,6 +57,9 @@ function serviceYaml(tokenHash: string): string {
       '# Written by `session-control init`, which showed the token once.',
     ],
     [/(?<=sha256: )[0-9a-f]{64}/, tokenHash],
+    ['# audit:\n#   file: /var/log/session-control/', `audit:\n  file: ${AUDIT_FOLDER}/`],
+    ['#   require_reason:', '  # require_reason:'],
+    ['#   statements:', '  # statements:'],
   ]);
 }
 
@@ -91,6 +98,7 @@ function writeAll(folder: string, files: Readonly<Record<string, string>>): void
         closeSync(file);
       }
     }
+    makeAuditFolder(join(folder, AUDIT_FOLDER));
   } catch (error) {
     for (const path of written) unlinkSync(path);
     if (created !== undefined) rmSync(created, { recursive: true });
@@ -98,9 +106,16 @@ function writeAll(folder: string, files: Readonly<Record<string, string>>): void
   }
 }
 
+/** Makes the folder, whatever the umask of the process. A folder that exists keeps its mode. */
+function makeAuditFolder(folder: string): void {
+  if (mkdirSync(folder, { recursive: true }) !== undefined) chmodSync(folder, AUDIT_FOLDER_MODE);
+}
+
 function nextSteps(folder: string, command: string, token: string, password: string): string {
   const file = resolve(folder, 'service.yaml');
   return `Written: ${file} and ${resolve(folder, 'nodes.yaml')}.
+Every kill is on record in ${resolve(folder, AUDIT_FOLDER, 'audit.jsonl')}. The key audit.file
+moves it: a volume of its own is best, and the unit for systemd can write to /var/log/session-control only.
 
 Token for callers of the API. It is shown only once; its SHA-256 is in ${file}:
 

@@ -29,6 +29,8 @@ describe('the command line of session-control', () => {
 
   it.each([
     [['serve'], "There is no command 'serve'"],
+    [['chekc'], "There is no command 'chekc'; did you mean check?"],
+    [['--confg', 'a'], "Unknown option '--confg'; did you mean --config?"],
     [['toString'], "There is no command 'toString'"],
     [['start', 'now'], "Unexpected argument 'now'"],
     [['init', 'one', 'two'], "Unexpected argument 'two'"],
@@ -46,6 +48,9 @@ describe('the command line of session-control', () => {
   it('prints one line and exits with 64 if it is wrong', () => {
     const line = "session-control: There is no command 'serve'. See `session-control --help`.\n";
     expect(run(['serve'])).toEqual([64, '', line]);
+    const meant =
+      "session-control: There is no command 'strat'; did you mean start? See `session-control --help`.\n";
+    expect(run(['strat'])).toEqual([64, '', meant]);
   });
 
   it('prints the help, and the version of the package', () => {

@@ -37,10 +37,36 @@ describe('session-control init', () => {
     const read = readConfiguration(join(folder, 'service.yaml'), environment);
     expect(Object.keys(environment)).toEqual(['NODE_HOST', 'NODE_PASSWORD']);
     expect(read).toMatchObject({
-      config: { server: { host: '127.0.0.1', port: 8080 } },
+      config: {
+        server: { host: '127.0.0.1', port: 8080 },
+        audit: { file: join(folder, 'audit/audit.jsonl'), require_reason: false },
+      },
       nodes: [{ host: '127.0.0.1', password: environment['NODE_PASSWORD'] }],
     });
     expect(output).toContain(`session-control check --config ${folder}/service.yaml`);
+  });
+
+  it.each([0o000, 0o027, 0o077])(
+    'makes a folder with mode 750 for the audit file, with the umask %o',
+    (umask) => {
+      const before = process.umask(umask);
+      try {
+        const { output } = runInit(join(home, 'new'));
+        expect(output).toContain(`Every kill is on record in ${home}/new/audit/audit.jsonl.`);
+      } finally {
+        process.umask(before);
+      }
+      expect(statSync(join(home, 'new/audit')).mode & 0o777).toBe(0o750);
+      expect(readdirSync(join(home, 'new/audit'))).toEqual([]);
+    },
+  );
+
+  it('leaves an audit folder that exists as it is', () => {
+    mkdirSync(join(home, 'audit'), { mode: 0o700 });
+    writeFileSync(join(home, 'audit/audit.jsonl'), 'mine');
+    expect(runInit(home).code).toBe(0);
+    expect(statSync(join(home, 'audit')).mode & 0o777).toBe(0o700);
+    expect(readFileSync(join(home, 'audit/audit.jsonl'), 'utf8')).toBe('mine');
   });
 
   it('makes a new token each time, prints it once, and writes only its hash', () => {
