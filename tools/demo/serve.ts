@@ -19,6 +19,16 @@ export function invite(
   );
   const ids = some.map(({ id }) => id);
   screen.code(curlOf({ ...kill, body: `{"processes":[${ids.join(',')}]}` }));
+  screen.say('Or set these variables and use sessionctl:');
+  screen.code(
+    [
+      `export SESSIONCTL_ENDPOINT=${service.origin} SESSIONCTL_TOKEN=${service.token}`,
+      `export SESSIONCTL_PROJECT=${NODE.projectId}`,
+      `export SESSIONCTL_INSTANCE=${NODE.instanceId}`,
+      `export SESSIONCTL_NODE=${NODE.nodeId}`,
+      'npm run --silent sessionctl -- list',
+    ].join('\n'),
+  );
   screen.say('Open a session of your own, list it, end it, and see the error of your client:');
   const { user, password, database } = accounts.apps.web;
   const program = node.flavour === 'mysql' ? 'mysql' : 'mariadb';
