@@ -61,7 +61,11 @@ describe('the package', () => {
       'deploy/prometheus/scrape.yaml',
       'deploy/systemd/session-control.service',
       'deploy/systemd/session-control.sysusers',
+      'docs/api.md',
+      'docs/cookbook.md',
       'docs/openapi.yaml',
+      'docs/operations.md',
+      'docs/sessionctl.md',
       'package.json',
     ]);
     const built = installed.files.filter((path) => path.startsWith('dist/'));
@@ -69,7 +73,7 @@ describe('the package', () => {
     const page = built.filter((path) => path.startsWith('dist/swagger-ui/'));
     expect(page).toEqual(PAGE.map((name) => `dist/swagger-ui/${name}`));
     const console = built.filter((path) => path.startsWith('dist/console/'));
-    expect(console.map((path) => path.replace(/-[\w-]{8}\./, '-HASH.'))).toEqual([
+    expect(console.map((path) => path.replace(/-[\w-]{8}\./, '-HASH.')).sort()).toEqual([
       'dist/console/console/index-HASH.css',
       'dist/console/console/index-HASH.js',
       'dist/console/console/licences.md',
@@ -85,6 +89,14 @@ describe('the package', () => {
     expect(withoutConsole - bytesOf(page)).toBeLessThan(MAX_OWN_BYTES);
     expect(withoutConsole).toBeLessThan(MAX_BYTES);
     expect(bytesOf(console)).toBeLessThan(MAX_CONSOLE_BYTES);
+  });
+
+  it('holds each document that the cookbook links to, and git ignores its file', () => {
+    const cookbook = readFileSync(join(installed.home, 'docs/cookbook.md'), 'utf8');
+    const linked = [...cookbook.matchAll(/\]\(([\w./-]+)/g)].map(([, path = '']) => path);
+    expect(linked.length).toBeGreaterThan(2);
+    expect(installed.files).toEqual(expect.arrayContaining(linked.map((path) => `docs/${path}`)));
+    expect(readFileSync('.gitignore', 'utf8').split('\n')).toContain('*.tgz');
   });
 
   it('depends on no telemetry and on no install script', () => {
