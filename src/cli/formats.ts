@@ -71,7 +71,6 @@ export function transactionRecord(transaction: Transaction | null): object | nul
   return { state, seconds, rows_locked: rowsLocked, rows_modified: rowsModified };
 }
 
-// escape_formulas: a spreadsheet would run a statement that begins with = as a formula.
 function formatCsv(sessions: readonly ListedSession[]): string {
   const rows = sessions.map((session) => {
     const { node, nodeName, transaction } = session;
@@ -80,9 +79,17 @@ function formatCsv(sessions: readonly ListedSession[]): string {
       ...[transaction?.state, transaction?.seconds],
       ...[transaction?.rowsLocked, transaction?.rowsModified],
     ];
-    return values.map((value) => (typeof value === 'string' ? visible(value) : value));
+    return values;
   });
-  return toCsv([CSV_COLUMNS, ...rows], { escape_formulas: true });
+  return csvOf([CSV_COLUMNS, ...rows]);
+}
+
+/** Formats rows as CSV. Escapes control characters, and formulas: a spreadsheet would run a statement that begins with =. */
+export function csvOf(rows: readonly (readonly unknown[])[]): string {
+  const cells = rows.map((row) =>
+    row.map((value) => (typeof value === 'string' ? visible(value) : value)),
+  );
+  return toCsv(cells, { escape_formulas: true });
 }
 
 const CSV_COLUMNS = [

@@ -51,6 +51,16 @@ Examples:
   sessionctl nodes
   sessionctl nodes -o json`;
 
+export const HISTORY_HELP = `
+history shows the kills of the whole instance. --node takes the id or the name of a node, and then needs no --instance for a name.
+
+Examples:
+  sessionctl history
+  sessionctl history --since 2h --user app --caller ops
+  sessionctl history --node orders-primary --since 2026-11-30T03:00 --until 2026-11-30T04:00 -o csv
+
+Exit codes: 0 shown, 4 the service could not read all of its records, 64 usage, 69 unreachable, 77 denied.`;
+
 export const CAPABILITIES_HELP = `
 Examples:
   sessionctl capabilities

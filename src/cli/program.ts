@@ -19,6 +19,7 @@ import {
   COMPLETION_HELP,
   CONSOLE_HELP,
   CONTEXT_HELP,
+  HISTORY_HELP,
   KILL_HELP,
   LIST_HELP,
   LOGIN_HELP,
@@ -26,6 +27,7 @@ import {
   PROGRAM_HELP,
   SHOW_HELP,
 } from './help.ts';
+import { history, type HistoryCommandOptions } from './history.ts';
 import type { KillOptions } from './kill-settings.ts';
 import { kill } from './kill.ts';
 import { list, type ListOptions } from './list.ts';
@@ -168,6 +170,18 @@ function addSessionCommands(
     .addHelpText('after', NODES_HELP)
     .action(async (_options, command: Command) => {
       end(await nodes(command.optsWithGlobals<OutputOptions>(), cli));
+    });
+  program
+    .command('history')
+    .description('show what was ended, when, and by which caller')
+    .option('--since <time>', 'the beginning: how long ago, or a time (default 24h)')
+    .option('--until <time>', 'the end: how long ago, or a time (default now)')
+    .option('--user <name>', 'only sessions of this user')
+    .option('--caller <name>', 'only kills by this caller of the service')
+    .addOption(outputOption(['table', 'json', 'csv']))
+    .addHelpText('after', HISTORY_HELP)
+    .action(async (_options, command: Command) => {
+      end(await history(command.optsWithGlobals<HistoryCommandOptions>(), cli));
     });
   program
     .command('capabilities')

@@ -38,7 +38,7 @@ const NEVER_EMPTY = [
 ];
 
 /** A client, and what the settings say of the project and its nodes. */
-interface Reach {
+export interface Reach {
   readonly client: SessionControlClient;
   readonly projectId: string;
   readonly instanceId: string | undefined;

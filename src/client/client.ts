@@ -1,4 +1,5 @@
 import { SessionControlError } from './errors.ts';
+import { historyPageOf, readHistory, type HistoryOptions, type KillHistory } from './history.ts';
 import { blockersOf, lockCauseOf, type Blockers, type LockCause } from './locks.ts';
 import { joinPages } from './joined-list.ts';
 import { nodePageOf, type NodeEntry, type NodePage, type ProjectNodes } from './nodes.ts';
@@ -160,6 +161,27 @@ export class SessionControlClient {
     signal?: AbortSignal,
   ): Promise<LockCause | undefined> {
     return this.#get(node, `process/lock-wait?pid=${id}`, lockCauseOf, signal);
+  }
+
+  /**
+   * Reads what was ended on the nodes of an instance, the newest kill first: of the last 24 hours unless `since` is given.
+   * Rejects like `list`, also if the service records no kills.
+   */
+  async history(
+    { projectId, instanceId }: Pick<NodeAddress, 'projectId' | 'instanceId'>,
+    options: HistoryOptions = {},
+  ): Promise<KillHistory> {
+    const [project, instance] = [projectId, instanceId].map(encodeURIComponent);
+    return readHistory(options, (query) =>
+      perform(this.#settings, {
+        method: 'GET',
+        path: `/v3/${project}/instances/${instance}/process/kill/history?${query}`,
+        isRepeatable: true,
+        timeoutMs: this.#timeoutMs,
+        signal: options.signal,
+        read: historyPageOf,
+      }),
+    );
   }
 
   /**

@@ -6,6 +6,7 @@ export {
 } from './client.ts';
 export { formatDuration, parseDuration } from './durations.ts';
 export { SessionControlError, type ErrorFacts, type ErrorKind } from './errors.ts';
+export type { HistoryOptions, KilledSession, KillHistory } from './history.ts';
 export { requestToken, type IssuedToken, type PasswordLogin } from './keystone.ts';
 export type { Blocker, Blockers, LockCause, Wait, WantedLock } from './locks.ts';
 export type { CallerFacts, NodeEntry, NodePage, ProjectNodes } from './nodes.ts';

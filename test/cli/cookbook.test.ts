@@ -51,7 +51,11 @@ beforeAll(async () => {
         request.method === 'DELETE'
           ? `{"processes_killed":${ids},"processes_not_found":[],"processes":[${gone(ids)}]}`
           : stringify(
-              request.url.includes('capabilities') ? capabilities : { processes, total_count: 4 },
+              request.url.includes('capabilities')
+                ? capabilities
+                : request.url.includes('kill/history')
+                  ? { killed_sessions: [], total_count: 0, complete: true }
+                  : { processes, total_count: 4 },
             );
       answer(200, text ?? '')(res, request);
     },

@@ -95,6 +95,7 @@ describe('the help', () => {
     ['blockers'],
     ['show'],
     ['nodes'],
+    ['history'],
     ['capabilities'],
     ['console'],
     ['context'],
