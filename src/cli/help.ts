@@ -29,7 +29,7 @@ Examples:
   sessionctl kill --user app --min-time 5m --dry-run
   sessionctl kill --user report --command Query --yes --reason 'runaway report'
   sessionctl kill --all --max 5000 --instance-wide
-  sessionctl kill --blocker-of 2075425
+  sessionctl kill --blocker-of 2075426
   sessionctl kill --query 2075425
 
 Exit codes: 0 all killed, 3 some not found, 4 some failed or unknown, 5 declined, 64 usage, 69 unreachable, 77 denied, 130 interrupted.`;

@@ -29,11 +29,16 @@ const home = new Home();
 beforeAll(async () => {
   const sessions = [
     listed({ id: 2_075_425n, command: 'Sleep', time: 7200, info: '' }),
+    listed({ id: 2_075_426n }),
     listed({ id: 2n, user: 'report', time: 7200, info: 'SELECT * FROM orders' }),
     listed({ id: 3n, user: 'batch', time: 7200 }),
     listed({ id: 4n, user: 'leaked_account', state: 'Waiting for table metadata lock' }),
   ];
-  const processes = sessions.map((session) => ({ ...session, node: undefined }));
+  const processes = sessions.map((session) => ({
+    ...session,
+    node: undefined,
+    transaction: null,
+  }));
   const capabilities = {
     ...{ reachable: true, main_port: 'open', admin_port: 'open', flavour: 'mysql' },
     ...{
@@ -44,19 +49,24 @@ beforeAll(async () => {
       cut_hosts: 0,
     },
   };
+  const [holder, waiter] = processes;
+  const sources = { row: 'available', metadata: 'available' };
+  const root = { is_root: true, waiters: 1, direct_waiters: 1, can_be_killed: true };
+  const wait = { id: 2_075_426n, waits_for: 2_075_425n, kind: 'row' };
+  const bodies: readonly (readonly [string, object])[] = [
+    ['capabilities', capabilities],
+    ['kill/history', { killed_sessions: [], total_count: 0, complete: true }],
+    ['blockers', { blockers: [{ ...holder, ...root }], waits: [wait], sources }],
+    ['processes/', { ...waiter, waits_for: [], blocks: [], sources }],
+    ['processes', { processes, total_count: processes.length }],
+  ];
   api.acts = [
     (res, request) => {
       const ids = /"processes":(\[[\d,]+\])/.exec(request.body)?.[1] ?? '[]';
       const text =
         request.method === 'DELETE'
           ? `{"processes_killed":${ids},"processes_not_found":[],"processes":[${gone(ids)}]}`
-          : stringify(
-              request.url.includes('capabilities')
-                ? capabilities
-                : request.url.includes('kill/history')
-                  ? { killed_sessions: [], total_count: 0, complete: true }
-                  : { processes, total_count: 4 },
-            );
+          : stringify(bodies.find(([path]) => request.url.includes(path))?.[1]);
       answer(200, text ?? '')(res, request);
     },
   ];
