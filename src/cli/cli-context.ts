@@ -25,6 +25,8 @@ export interface CliContext {
   readonly messages: Screen;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Where the credentials of the command come from, for error messages. Set once they are read. */
+  credentialSource?: string;
 }
 
 const DEFAULT_COLUMNS = 80;

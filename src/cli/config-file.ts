@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isNativeError } from 'node:util/types';
 import { Document, parse, parseDocument } from 'yaml';
@@ -102,9 +111,10 @@ export function changeConfiguration(cli: CliContext, change: (document: Document
   writePrivately(path, document.toString());
 }
 
-/** Replaces a file atomically and sets its mode to 600. */
-export function writePrivately(path: string, content: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+/** Replaces a file atomically and sets its mode to 600. A symbolic link stays: the file that it names is replaced. */
+export function writePrivately(link: string, content: string): void {
+  mkdirSync(dirname(link), { recursive: true, mode: 0o700 });
+  const path = existsSync(link) ? realpathSync(link) : link;
   const draft = `${path}.new`;
   writeFileSync(draft, content, { mode: 0o600 });
   // writeFileSync ignores the mode if the draft already exists.

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { stringify } from 'yaml';
 import { changeConfiguration, readConfiguration, type Context } from './config-file.ts';
 import { configuredPassword, logIn, tokenUse } from './credentials.ts';
 import { askPassword } from './ask.ts';
@@ -8,6 +9,8 @@ import { withProgress } from './progress.ts';
 import { contextOf, readEndpoint, tlsOf, type ConnectionOptions } from './settings.ts';
 import type { CliContext } from './cli-context.ts';
 import { renderTable } from './table.ts';
+import { removeToken } from './token-store.ts';
+import { escaped } from './visible.ts';
 
 /** The options of `context add`. */
 export interface ContextOptions extends ConnectionOptions {
@@ -47,6 +50,12 @@ export function addContext(name: string, options: ContextOptions, cli: CliContex
   cli.messages.line(
     `Context ${name} is ${exists ? 'replaced' : 'added'}${isFirst ? ' and in use' : ''}.`,
   );
+  const missing = missingFrom(context);
+  if (missing.length > 0) {
+    cli.messages.line(
+      `It lacks ${missing.join(', ')}: give each command what is missing, or add the context again with --replace.`,
+    );
+  }
   return EXIT.done;
 }
 
@@ -58,6 +67,47 @@ export function useContext(name: string, cli: CliContext): ExitCode {
   });
   cli.messages.line(`Context ${name} is in use.`);
   return EXIT.done;
+}
+
+/** Shows a context as YAML without its secrets. Throws a usage error if no context has this name. */
+export function showContext(name: string | undefined, cli: CliContext): ExitCode {
+  const found = contextOf(name === undefined ? {} : { context: name }, cli);
+  if (found.name === undefined) {
+    throw usageError('No context is in use.', 'Add one with `sessionctl context add`.');
+  }
+  const secrets = /^(token|secret_key|security_token|password)$/;
+  const text = stringify({ [found.name]: found.context }, (key: unknown, value: unknown) =>
+    typeof key === 'string' && secrets.test(key) ? '…' : value,
+  );
+  cli.output.write(escaped(text));
+  const missing = missingFrom(found.context);
+  if (missing.length > 0) cli.messages.line(`It lacks ${missing.join(', ')}.`);
+  return EXIT.done;
+}
+
+/** Removes a context and its stored token. Throws a usage error if no context has this name. */
+export function removeContext(name: string, cli: CliContext): ExitCode {
+  contextOf({ context: name }, cli);
+  const isCurrent = readConfiguration(cli).current === name;
+  changeConfiguration(cli, (document) => {
+    document.deleteIn(['contexts', name]);
+    if (isCurrent) document.delete('current');
+  });
+  removeToken(cli, name);
+  cli.messages.line(
+    `Context ${name} is removed.${isCurrent ? ' No context is in use: see `sessionctl context use`.' : ''}`,
+  );
+  return EXIT.done;
+}
+
+/** Returns what a command needs and the context lacks. The name of a node is enough to find its instance. */
+function missingFrom({ endpoint, project, nodes = [], credentials }: Context): string[] {
+  return [
+    ...(endpoint === undefined ? ['--endpoint'] : []),
+    ...(project === undefined ? ['--project'] : []),
+    ...(nodes.length === 0 ? ['--node'] : []),
+    ...(credentials === undefined ? ['credentials'] : []),
+  ];
 }
 
 /** Shows the contexts without their secrets. */

@@ -1,9 +1,12 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { isNativeError } from 'node:util/types';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import {
   createTransport,
   requestToken,
+  SessionControlError,
   type Credentials,
   type IssuedToken,
   type TlsOptions,
@@ -18,6 +21,9 @@ import { storeToken, storedToken, type TokenUse } from './token-store.ts';
 export interface GivenCredentials {
   /** The name of the source, for error messages. */
   readonly where: string;
+  /** The flag or variable of the token, and of the access key. */
+  readonly tokenName: string;
+  readonly keyName: string;
   readonly token?: string | undefined;
   readonly accessKey?: string | undefined;
   readonly secretKey?: string | undefined;
@@ -41,7 +47,8 @@ export function credentialsOf(
   projectId: string,
   tls: TlsOptions,
 ): Credentials {
-  for (const { where, token, accessKey, secretKey, securityToken } of given) {
+  for (const source of given) {
+    const { where, token, accessKey, secretKey, securityToken } = source;
     if (token !== undefined && accessKey !== undefined) {
       throw usageError(`There are a token and an access key in ${where}.`, 'Use only one of them.');
     }
@@ -51,7 +58,14 @@ export function credentialsOf(
         'Give both --access-key and --secret-key.',
       );
     }
-    if (token !== undefined) return { token };
+    const overrides =
+      name !== undefined && context.credentials !== undefined
+        ? `, which overrides the context ${name}`
+        : '';
+    if (token !== undefined) {
+      cli.credentialSource = `${source.tokenName}${overrides}`;
+      return { token: oneLine(token, source.tokenName) };
+    }
     if (accessKey === undefined && securityToken !== undefined) {
       throw usageError(
         `There is a security token without its access key in ${where}.`,
@@ -59,18 +73,32 @@ export function credentialsOf(
       );
     }
     if (accessKey !== undefined && secretKey !== undefined) {
-      return { accessKey, secretKey, securityToken };
+      cli.credentialSource = `${source.keyName} and its secret${overrides}`;
+      return {
+        accessKey: oneLine(accessKey, source.keyName),
+        secretKey: oneLine(secretKey, `the secret of ${source.keyName}`),
+        securityToken: securityToken && oneLine(securityToken, `the security token in ${where}`),
+      };
     }
   }
   const { token, token_command, access_key, secret_key, security_token, keystone } =
     context.credentials ?? {};
-  if (token !== undefined) return { token };
-  if (token_command !== undefined) return { token: cached(() => outputOf(token_command, cli)) };
+  const of = `of the context ${name ?? ''}`;
+  if (token !== undefined) {
+    cli.credentialSource = `the token ${of}`;
+    return { token: oneLine(token, cli.credentialSource) };
+  }
+  if (token_command !== undefined) {
+    cli.credentialSource = `what token_command ${of} prints`;
+    return { token: cached(() => outputOf(token_command, cli)) };
+  }
   if (access_key !== undefined && secret_key !== undefined) {
+    cli.credentialSource = `access_key and secret_key ${of}`;
     return { accessKey: access_key, secretKey: secret_key, securityToken: security_token };
   }
   if (keystone !== undefined) {
     const use = tokenUse(name ?? '', keystone, projectId);
+    cli.credentialSource = `the token from ${keystone.endpoint}: \`sessionctl login\` gets a new one`;
     return { token: () => currentToken(use, keystone, cli, tls) };
   }
   throw usageError(
@@ -99,9 +127,23 @@ export async function logIn(
     { ...use, projectId: use.project, password },
     // --cert-file and --insecure are for the service: the IAM must always prove itself before it gets a password.
     { transport: createTransport({ ca: tls.ca }), signal: cli.signal },
-  );
+  ).catch((error: unknown) => {
+    if (!(error instanceof SessionControlError) || error.kind !== 'denied') throw error;
+    throw new CommandError(
+      EXIT.denied,
+      error.message,
+      `The user is ${use.user} of the domain ${use.domain}, and the project ${use.project}.`,
+    );
+  });
   storeToken(cli, use, issued);
   return issued;
+}
+
+/** Returns a secret without one final line break. Throws a usage error if another one is left: no header can hold it. */
+function oneLine(secret: string, name: string): string {
+  const text = secret.replace(/\r?\n$/, '');
+  if (!/[\r\n\0]/.test(text)) return text;
+  throw usageError(`There is a line break in ${name}.`, 'Give only the secret, in one line.');
 }
 
 /**
@@ -144,27 +186,58 @@ function cached(get: () => Promise<string>): () => Promise<string> {
   };
 }
 
-/** Runs a command in the shell and returns its output. Throws a `CommandError` with the text that the command wrote to standard error. */
-async function outputOf(command: string, { environment, signal }: CliContext): Promise<string> {
-  const run = promisify(execFile);
+/**
+ * Runs a command in the shell and returns its output. The command can ask on the terminal, and its standard error is shown while it runs.
+ * Throws a `CommandError` if it fails, prints nothing or does not end in time, and a usage error if it prints several lines.
+ */
+async function outputOf(command: string, cli: CliContext): Promise<string> {
+  const { environment, messages, signal } = cli;
+  const input = terminalOf(cli);
+  const timeout = AbortSignal.timeout(COMMAND_LIMIT_MS);
   try {
-    const { stdout } = await run('/bin/sh', ['-c', command], {
+    const child = spawn('/bin/sh', ['-c', command], {
       env: environment,
-      timeout: COMMAND_LIMIT_MS,
-      signal,
+      stdio: [input ?? 'ignore', 'pipe', 'pipe'],
+      signal: AbortSignal.any([signal, timeout]),
     });
-    const output = stdout.trim();
-    if (output !== '') return output;
-  } catch (error) {
-    signal.throwIfAborted();
-    const stderr = isNativeError(error) && 'stderr' in error ? String(error.stderr).trim() : '';
+    child.stderr?.setEncoding('utf8').on('data', messages.write);
+    const [output, code] = await Promise.all([
+      text(child.stdout ?? Readable.from([])),
+      exitOf(child),
+    ]);
+    if (code === 0 && output.trim() !== '') {
+      return oneLine(output.trim(), 'the output of the command for the credentials');
+    }
+    const why = code === 0 ? 'printed nothing' : `failed with exit code ${code ?? 'none'}`;
     throw new CommandError(
       EXIT.denied,
-      `The command for the credentials failed: ${stderr || command}.`,
+      `The command for the credentials ${why}: ${command}.`,
+      'Run it by hand to see what it prints.',
     );
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!timeout.aborted) throw error;
+    throw new CommandError(
+      EXIT.denied,
+      `The command for the credentials did not end within ${COMMAND_LIMIT_MS / 1000} s: ${command}.`,
+      'Run it by hand to see what it waits for.',
+    );
+  } finally {
+    if (typeof input === 'number') closeSync(input);
   }
-  throw new CommandError(
-    EXIT.denied,
-    `The command for the credentials printed nothing: ${command}.`,
-  );
+}
+
+/** Returns the terminal for the standard input of a command; undefined if there is none. Standard input itself may hold session ids. */
+function terminalOf({ input }: CliContext): 'inherit' | number | undefined {
+  if (input.isTTY) return 'inherit';
+  try {
+    return openSync('/dev/tty', 'r');
+  } catch {
+    return undefined;
+  }
+}
+
+async function exitOf(child: ChildProcess): Promise<number | null> {
+  const [code] = (await once(child, 'close')) as [number | null];
+  return code;
 }

@@ -42,15 +42,15 @@ const EXIT_CODES: Readonly<Record<ErrorKind, ExitCode>> = {
   malformed: EXIT.refused,
 };
 
-/** Formats an error as one line: what happened, the request id, and what to do next. */
-export function failureOf(error: unknown): Failure {
+/** Formats an error as one line: what happened, the request id, and what to do next. `credentials` says where they come from. */
+export function failureOf(error: unknown, credentials?: string): Failure {
   if (error instanceof CommandError) {
     return { line: sentence([error.message, error.hint]), exitCode: error.exitCode };
   }
   if (error instanceof Interrupted) return { line: error.message, exitCode: EXIT.interrupted };
   if (error instanceof SessionControlError) {
     return {
-      line: sentence([error.message, requestOf(error), nextStep(error)]),
+      line: sentence([error.message, requestOf(error), nextStep(error, credentials)]),
       exitCode: EXIT_CODES[error.kind],
     };
   }
@@ -67,17 +67,13 @@ function requestOf({ status, code, requestId }: SessionControlError): string | u
   return parts.length > 0 ? `(${parts.join(', ')})` : undefined;
 }
 
-function nextStep({
-  kind,
-  status,
-  code,
-  message,
-  retryAfterSeconds,
-}: SessionControlError): string | undefined {
+function nextStep(
+  { kind, status, code, message, retryAfterSeconds }: SessionControlError,
+  credentials: string | undefined,
+): string | undefined {
   if (kind === 'unreachable') return 'Check the endpoint, the network and the TLS options.';
   if (kind === 'busy') return `Try again${retryAfterSeconds ? ` in ${retryAfterSeconds} s` : ''}.`;
-  if (status === 401)
-    return 'Check the token or the access key; `sessionctl login` gets a new token.';
+  if (status === 401) return `Check ${credentials ?? 'the token or the access key'}.`;
   if (status === 403) return 'Check --project, and which actions these credentials allow.';
   if (status === 400 && message.includes('X-Kill-Reason')) return 'Give a reason with --reason.';
   if (status === 404 && code !== undefined) return 'Check --instance and --node.';

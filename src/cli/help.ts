@@ -78,6 +78,8 @@ Examples:
   sessionctl context add prod --endpoint https://sessions.example.com --project … --instance … --node … --token-command 'pass show prod'
   sessionctl context add lab --endpoint https://lab.example.com --project … --instance … --node … --iam-endpoint https://iam.example.com --iam-user bob --iam-domain Default
   sessionctl context use prod
+  sessionctl context show
+  sessionctl context remove lab
   sessionctl context list`;
 
 export const LOGIN_HELP = `

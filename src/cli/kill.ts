@@ -127,8 +127,12 @@ function checkReason(
   }
 }
 
-function finish({ output }: CliContext, isJson: boolean, report: KillReport): ExitCode {
+function finish({ output, messages }: CliContext, isJson: boolean, report: KillReport): ExitCode {
   if (isJson) output.write(reportAsJson(report));
   else if (report.results.length + report.missing.length > 0) printReport(report, output);
+  const { requestIds } = report;
+  if (requestIds.length > 0) {
+    messages.line(messages.colors.dim(visible(`Request id: ${requestIds.join(', ')}`)));
+  }
   return exitCodeOf(report);
 }

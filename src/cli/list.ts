@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { SessionControlError } from '../client/index.ts';
+import { bounded } from './bounded.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { CommandError, failureOf, usageError } from './failures.ts';
 import { readCount, readFilter, readOrder, readWait, transactionFilter } from './filters.ts';
@@ -136,8 +137,8 @@ async function select(
       for (const { id } of report.blockers) blocking.add(`${node.nodeId}/${id ?? ''}`);
     }
   }
-  const found = sessions.filter(
-    (session) => passes(session) && (!isBlocking || blocking.has(`${session.node}/${session.id}`)),
+  const found = bounded(() => sessions.filter(passes)).filter(
+    ({ node, id }) => !isBlocking || blocking.has(`${node}/${id}`),
   );
   return { found: order === undefined ? found : found.sort(order), total: sessions.length };
 }

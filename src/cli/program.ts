@@ -6,11 +6,13 @@ import {
   addContext,
   listContexts,
   login,
+  removeContext,
+  showContext,
   useContext,
   type ContextOptions,
 } from './context-commands.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { failureOf, Interrupted } from './failures.ts';
+import { failureOf, Interrupted, usageError } from './failures.ts';
 import { LIST_FORMATS } from './formats.ts';
 import { GROUP_KEYS } from './groups.ts';
 import {
@@ -55,7 +57,7 @@ export async function run(
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.done : EXIT.usage;
     const error = cli.signal.aborted ? new Interrupted() : thrown;
-    const failure = failureOf(error);
+    const failure = failureOf(error, cli.credentialSource);
     const { messages } = cli;
     messages.line(messages.colors.red(`sessionctl: ${failure.line}`));
     return failure.exitCode;
@@ -90,6 +92,11 @@ function createProgram(version: string, cli: CliContext, end: (code: ExitCode) =
   addSessionCommands(program, cli, end);
   addConsoleCommand(program, cli, end);
   addContextCommands(program, cli, end);
+  for (const name of ['ps', 'processlist']) {
+    program.command(name, { hidden: true }).action(() => {
+      throw usageError(`There is no command ${name}.`, 'Use `sessionctl list`.');
+    });
+  }
   program
     .command('version')
     .description('print the version')
@@ -233,6 +240,22 @@ function addContextCommands(
     .addHelpText('after', CONTEXT_HELP)
     .action((name: string) => {
       end(useContext(name, cli));
+    });
+  context
+    .command('show')
+    .description('show a context without its secrets, and what it lacks')
+    .argument('[name]', 'the current context by default')
+    .addHelpText('after', CONTEXT_HELP)
+    .action((name: string | undefined) => {
+      end(showContext(name, cli));
+    });
+  context
+    .command('remove')
+    .description('remove a context and its stored token')
+    .argument('<name>')
+    .addHelpText('after', CONTEXT_HELP)
+    .action((name: string) => {
+      end(removeContext(name, cli));
     });
   context
     .command('list')

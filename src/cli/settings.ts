@@ -141,9 +141,11 @@ function credentialsFor(
 ): Credentials {
   const { environment } = cli;
   const given: GivenCredentials[] = [
-    { where: 'the flags', ...options },
+    { where: 'the flags', tokenName: '--token', keyName: '--access-key', ...options },
     {
       where: 'the environment',
+      tokenName: 'SESSIONCTL_TOKEN',
+      keyName: 'SESSIONCTL_ACCESS_KEY',
       token: environment['SESSIONCTL_TOKEN'] || undefined,
       accessKey: environment['SESSIONCTL_ACCESS_KEY'] || undefined,
       secretKey: environment['SESSIONCTL_SECRET_KEY'] || undefined,
@@ -190,7 +192,22 @@ function required(name: string, given: string | undefined, configured: string | 
 export function readEndpoint(endpoint: string): URL {
   if (URL.canParse(endpoint)) {
     const url = new URL(endpoint);
-    if (url.protocol === 'https:' || url.protocol === 'http:') return url;
+    if (url.protocol === 'https:' || url.protocol === 'http:') {
+      if (url.search !== '' || url.hash !== '') {
+        throw usageError(
+          `The endpoint ${url.origin}${url.pathname} has a query or a fragment.`,
+          `Use ${url.origin}${url.pathname.replace(/\/+$/, '')}.`,
+        );
+      }
+      const [, before, version] = /^(.*?)(\/v\d+(?:\/.*)?)$/.exec(url.pathname) ?? [];
+      if (version !== undefined) {
+        throw usageError(
+          `The endpoint ${endpoint} contains ${version}, which sessionctl adds itself.`,
+          `Use ${url.origin}${before ?? ''}.`,
+        );
+      }
+      return url;
+    }
   }
   throw usageError(`--endpoint ${endpoint} is not an http or https URL.`);
 }

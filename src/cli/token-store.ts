@@ -43,6 +43,13 @@ export function storeToken(cli: CliContext, use: TokenUse, issued: IssuedToken):
   writePrivately(storePath(cli), stringify([...others, entry]));
 }
 
+/** Removes the token of a context. */
+export function removeToken(cli: CliContext, context: string): void {
+  const kept = readTokens(cli);
+  const others = kept.filter((entry) => entry.context !== context);
+  if (others.length < kept.length) writePrivately(storePath(cli), stringify(others));
+}
+
 // A file with other content counts as empty: the next log-in replaces it.
 function readTokens(cli: CliContext): z.infer<typeof tokens> {
   return tokens.safeParse(readYaml(storePath(cli))).data ?? [];

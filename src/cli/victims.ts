@@ -1,4 +1,5 @@
 import { SessionControlError, type SessionControlClient, type Wait } from '../client/index.ts';
+import { bounded } from './bounded.ts';
 import { rootsOf } from './lock-tree.ts';
 import { planKill, nodeOf, type KillPlan } from './kill-plan.ts';
 import type { KillSettings } from './kill-settings.ts';
@@ -30,7 +31,7 @@ export async function findVictims(
   });
   const unread = listing.failures.map(({ node }) => node);
   const wanted = roots?.ids ?? ids;
-  const plan = planKill(listing.sessions, { all: nodes, unread }, wanted, passes);
+  const plan = bounded(() => planKill(listing.sessions, { all: nodes, unread }, wanted, passes));
   return { ...plan, listing, remarks: roots?.remarks ?? [] };
 }
 

@@ -128,7 +128,7 @@ function unreachable(
   isTimeout: boolean,
   mayHaveArrived: boolean,
 ): SessionControlError {
-  const why = isTimeout ? `no answer within ${timeoutMs} ms` : reasonOf(error);
+  const why = isTimeout ? `no answer within ${timeoutMs} ms` : reasonOf(error, url);
   return new SessionControlError(`${url.origin} cannot be reached: ${why}.`, {
     kind: 'unreachable',
     mayHaveArrived,
@@ -136,11 +136,19 @@ function unreachable(
   });
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, { protocol }: URL): string {
   if (!isNativeError(error)) return String(error);
   // If Node tried several addresses, the error has no message of its own, only one error for each address.
   const code = 'code' in error ? String(error.code) : undefined;
-  return error.message || (code ?? error.name);
+  const reason = error.message || (code ?? error.name);
+  if (protocol === 'https:' && /wrong version number|packet length too long/.test(reason)) {
+    return 'the port does not speak TLS, so its URL begins with http';
+  }
+  // A TLS server closes a connection without TLS, or answers it with an alert, which is no HTTP.
+  if (protocol === 'http:' && (code === 'ECONNRESET' || code?.startsWith('HPE_INVALID'))) {
+    return `${reason}; if the port speaks TLS, its URL begins with https`;
+  }
+  return reason;
 }
 
 function asLatin1(headers: Readonly<Record<string, string>>): Record<string, string> {

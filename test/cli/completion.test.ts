@@ -15,7 +15,7 @@ describe('the completion script for bash', () => {
     [['k'], ['kill']],
     [
       ['context', ''],
-      ['add', 'use', 'list', 'help'],
+      ['add', 'use', 'show', 'remove', 'list', 'help'],
     ],
     [['kill', '--us'], ['--user']],
     [['kill', '12', '--wai'], ['--wait']],

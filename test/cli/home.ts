@@ -31,7 +31,7 @@ export class Home {
   }
 
   async run(words: readonly string[], more: RunSettings = {}): Promise<Done> {
-    const [output, messages] = [new Recorded(), new Recorded()];
+    const [output, messages] = [new Recorded(), new Recorded(more.onMessage)];
     const code = await run(words, '1.2.3', {
       environment: { PATH: process.env['PATH'], ...this.environment },
       homeFolder: this.folder,
@@ -47,17 +47,32 @@ export class Home {
 interface RunSettings {
   readonly input?: string;
   readonly signal?: AbortSignal;
+  /** Called with each text on standard error. */
+  readonly onMessage?: (text: string) => void;
 }
 
 class Recorded {
   text = '';
+  readonly #onText: ((text: string) => void) | undefined;
+
+  constructor(onText?: (text: string) => void) {
+    this.#onText = onText;
+  }
+
+  readonly #add = (text: string): void => {
+    this.text += text;
+    this.#onText?.(text);
+  };
+
   readonly screen = {
     isTerminal: false,
     colors: pico.createColors(false),
     isClosed: () => false,
     columns: () => undefined,
     rows: () => undefined,
-    write: (text: string) => (this.text += text),
-    line: (text = '') => (this.text += `${text}\n`),
+    write: this.#add,
+    line: (text = '') => {
+      this.#add(`${text}\n`);
+    },
   } as unknown as Screen;
 }

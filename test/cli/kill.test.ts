@@ -70,6 +70,7 @@ describe('a kill', () => {
     ]);
     expect(code).toBe(0);
     expect(messages).toMatch(/^ +ID +USER/);
+    expect(messages).toMatch(/^Request id: f{32}$/m);
     expect(deletes()).toMatchObject([
       {
         body: '{"processes":[7,9007199254740993],"expected":[{"id":7,"host":"10.0.0.4:51234","user":"app"},{"id":9007199254740993,"host":"10.0.0.4:51234","user":"app"}]}',
@@ -100,6 +101,17 @@ describe('a kill', () => {
 Not found: 99, no session has this id
 Not found: 7, the filters exclude it
 `);
+    expect(deletes()).toEqual([]);
+  });
+
+  it('whose filter hangs in a regular expression ends no session: 64', async () => {
+    SESSIONS.push(listed({ id: 10n, info: `${'a'.repeat(40)}!` }));
+    const { code, messages } = await home.run(['kill', '--yes', '--info', '/^(a+)+$/']);
+    SESSIONS.pop();
+    expect([code, messages]).toEqual([
+      64,
+      expect.stringContaining('The filters take longer than 5 s: no session was ended.'),
+    ]);
     expect(deletes()).toEqual([]);
   });
 

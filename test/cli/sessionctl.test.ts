@@ -139,6 +139,21 @@ describe('sessionctl list', () => {
     expect(first.output).toBe(`${ids.slice(-2).reverse().join('\n')}\n`);
   });
 
+  it('ends at Ctrl-C while a regular expression hangs', async () => {
+    await open(`SELECT SLEEP(600), '${'a'.repeat(40)}!'`);
+    await isRunning('aaaa');
+    const lists = (): number =>
+      service.events('request').filter(({ path }) => String(path).includes('/processes')).length;
+    const before = lists();
+    const screen = terminal(`sessionctl list ${own} --info "/'(a+)+'/"`);
+    await until('the list is read', () => lists() > before);
+
+    screen.type('\x03');
+
+    const code = await screen.ended();
+    expect([code, screen.shown]).toEqual([130, expect.stringContaining('Interrupted')]);
+  });
+
   it('with --watch redraws until Ctrl-C', async () => {
     const screen = terminal(`sessionctl list ${own} --watch 1s`);
     await screen.shows('STATEMENT');

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { answer, NO_NODES, ScriptedApi, type Came } from '../support/scripted-api.ts';
+import { until } from '../support/until.ts';
 import { Home } from './home.ts';
 
 const [iam, api] = [new ScriptedApi(), new ScriptedApi()];
@@ -19,6 +21,9 @@ afterAll(() => {
   iam.stop();
   api.stop();
 });
+
+const LACKS =
+  'It lacks --project, --node, credentials: give each command what is missing, or add the context again with --replace.\n';
 
 function configure(text: string): void {
   mkdirSync(dirname(home.configFile), { recursive: true });
@@ -115,6 +120,63 @@ describe('the settings of a command', () => {
     });
   });
 
+  it('ignore one line break at the end of a token, and no other one', async () => {
+    configure(context('{ token: t }'));
+    home.environment = { SESSIONCTL_TOKEN: 'from-a-file\n' };
+    expect((await requestOf()).headers['x-auth-token']).toBe('from-a-file');
+    home.environment = { SESSIONCTL_TOKEN: 'two\n\n' };
+    expect(await home.run(['list'])).toMatchObject({
+      code: 64,
+      messages: expect.stringContaining('There is a line break in SESSIONCTL_TOKEN.'),
+    });
+    home.environment = {};
+    configure(context("{ token_command: 'echo warning; echo token' }"));
+    expect(await home.run(['list'])).toMatchObject({
+      code: 64,
+      messages: expect.stringContaining('line break in the output of the command'),
+    });
+  });
+
+  it.each<[string, Record<string, string>, readonly string[], string]>([
+    ['{ token: t }', {}, ['--token', 'x'], 'Check --token, which overrides the context one.'],
+    [
+      '{ token: t }',
+      { SESSIONCTL_TOKEN: 'x' },
+      [],
+      'Check SESSIONCTL_TOKEN, which overrides the context one.',
+    ],
+    ['{ token: t }', {}, [], 'Check the token of the context one.'],
+    ["{ token_command: 'echo t' }", {}, [], 'Check what token_command of the context one prints.'],
+    ['{ access_key: AK, secret_key: SK }', {}, [], 'Check access_key and secret_key of'],
+  ])('name the source of refused credentials: %s %j %j', async (of, environment, words, hint) => {
+    configure(context(of));
+    home.environment = environment;
+    api.acts = [answer(401, '{"error_code":"APIGW.0301","error_msg":"No."}')];
+    expect(await home.run(['list', ...words])).toMatchObject({
+      code: 77,
+      messages: expect.stringContaining(hint),
+    });
+  });
+
+  it('show what the token command reports while it runs', async () => {
+    const gate = `${home.folder}/gate`;
+    configure(
+      context(
+        `{ token_command: 'echo touch the key >&2; while [ ! -e ${gate} ]; do sleep 0.1; done; echo t' }`,
+      ),
+    );
+    const interrupt = new AbortController();
+    const shown: string[] = [];
+    const listing = home.run(['list'], {
+      signal: interrupt.signal,
+      onMessage: (text) => shown.push(text),
+    });
+    await until('the command has asked', () => shown.join('').includes('touch the key'));
+    expect(api.came).toEqual([]);
+    writeFileSync(gate, '');
+    expect((await listing).code).toBe(0);
+  });
+
   it('are incomplete without a choice among several nodes', async () => {
     configure(context('{ token: t }').replace('[nc]', '[n1, n2]'));
     expect(await home.run(['list'])).toMatchObject({
@@ -159,6 +221,39 @@ describe('a configuration file', () => {
 });
 
 describe('contexts', () => {
+  it('that lack something are added, and the command says what is missing', async () => {
+    const { messages } = await home.run(['context', 'add', 'half', '--endpoint', api.endpoint]);
+    expect(messages).toMatch(/^It lacks --project, --node, credentials: /m);
+  });
+
+  it('are shown without their secrets', async () => {
+    configure(context('{ token: top-secret }'));
+    const { code, output } = await home.run(['context', 'show']);
+    expect([code, output]).toEqual([0, expect.stringContaining('token: …')]);
+    expect(output).toContain(`endpoint: ${api.endpoint}`);
+    expect(output).not.toContain('top-secret');
+  });
+
+  it('are removed', async () => {
+    configure(context('{ token: t }'));
+    const { code, messages } = await home.run(['context', 'remove', 'one']);
+    expect([code, messages]).toEqual([
+      0,
+      'Context one is removed. No context is in use: see `sessionctl context use`.\n',
+    ]);
+    expect((await home.run(['context', 'list'])).messages).toMatch(/^There are no contexts\./);
+  });
+
+  it('stay in a file that a symbolic link names', async () => {
+    configure(context('{ token: t }'));
+    const elsewhere = `${home.folder}/dotfiles.yaml`;
+    renameSync(home.configFile, elsewhere);
+    symlinkSync(elsewhere, home.configFile);
+    await home.run(['context', 'add', 'two', '--endpoint', 'https://two']);
+    expect(lstatSync(home.configFile).isSymbolicLink()).toBe(true);
+    expect(readFileSync(elsewhere, 'utf8')).toContain('https://two');
+  });
+
   it('are added, used and listed without secrets, in a file of mode 600', async () => {
     const one = ['--endpoint', api.endpoint, '--project', 'p1', '--instance', 'i', '--node', 'n1'];
     const files = ['--ca-file', 'package.json'];
@@ -209,7 +304,7 @@ describe('contexts', () => {
     });
     expect(readFileSync(home.configFile, 'utf8')).toBe(before);
     const replaced = await home.run([...add, '--replace']);
-    expect(replaced).toMatchObject({ code: 0, messages: 'Context one is replaced.\n' });
+    expect(replaced).toMatchObject({ code: 0, messages: `Context one is replaced.\n${LACKS}` });
     expect(readFileSync(home.configFile, 'utf8')).toContain('https://other');
   });
 
@@ -287,9 +382,9 @@ describe('a log-in', () => {
   it('is denied with a wrong password', async () => {
     configure(keystone(', password: wrong'));
     iam.acts = [answer(401, '{"error":{"code":401}}')];
-    expect(await home.run(['login'])).toMatchObject({
-      code: 77,
-      messages: expect.stringContaining('IAM refuses'),
-    });
+    const { code, messages } = await home.run(['login']);
+    expect(code).toBe(77);
+    expect(messages).toMatch(/IAM refuses .* The user is bob of the domain Default/);
+    expect(messages).not.toContain('sessionctl login');
   });
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer as createPlainServer } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -59,6 +60,26 @@ describe('sessionctl over TLS', () => {
   it('verifies no certificate with --insecure', async () => {
     const own = ['--cert-file', file('me.pem'), '--key-file', file('me.key')];
     expect((await list('--insecure', ...own)).code).toBe(0);
+  });
+
+  it('reports that the port speaks TLS to http, and that it does not to https: 69', async () => {
+    const plain = createPlainServer().listen(0, '127.0.0.1');
+    await once(plain, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const { port: plainPort } = plain.address() as AddressInfo;
+
+    const toTls = await list('--endpoint', `http://localhost:${port}`);
+    const toPlain = await list('--endpoint', `https://localhost:${plainPort}`, '--insecure');
+    plain.close();
+
+    expect([toTls.code, toTls.messages]).toEqual([
+      69,
+      expect.stringContaining('if the port speaks TLS, its URL begins with https.'),
+    ]);
+    expect([toPlain.code, toPlain.messages]).toEqual([
+      69,
+      expect.stringContaining('the port does not speak TLS, so its URL begins with http.'),
+    ]);
   });
 
   it('reports a file that cannot be read: 78', async () => {
