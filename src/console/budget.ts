@@ -37,7 +37,6 @@ export class ReadBudget {
       await this.#take(isBackground, signal);
       if (!isBackground) return transport(request);
       try {
-        this.#inBackground += 1;
         return await transport(request);
       } finally {
         this.#inBackground -= 1;
@@ -56,6 +55,7 @@ export class ReadBudget {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     this.#sent.push(performance.now());
+    if (isBackground) this.#inBackground += 1;
   }
 }
 

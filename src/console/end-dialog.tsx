@@ -47,7 +47,9 @@ export function EndDialog({
       backdrop={<div className="backdrop" />}
       className="dialog wide"
     >
-      <DialogHeading>{title(sessions.length, nodeName)}</DialogHeading>
+      <DialogHeading>
+        {phase === 'asking' || isBusy ? title(sessions.length, nodeName) : words.end.done}
+      </DialogHeading>
       {phase === 'asking' || isBusy ? (
         <Question
           sessions={sessions}

@@ -21,6 +21,9 @@ export interface Decision {
 export interface Result {
   readonly outcome: Outcome | 'changed';
   readonly rowsLeft?: bigint | undefined;
+  readonly secondsLeft?: number | undefined;
+  /** True if a list has shown the rollback. */
+  readonly isListed?: boolean;
   readonly transactionOpen?: boolean | undefined;
 }
 
@@ -131,8 +134,8 @@ function after(before: Progress, termination: Termination): Progress {
   notFound.forEach(set('not_found'));
   failed.forEach(set('failed'));
   unknown.forEach(set('unknown'));
-  for (const { id, outcome, transactionOpen } of sessions) {
-    results.set(id, { outcome, transactionOpen });
+  for (const { id, outcome, transactionOpen, rowsLeft, secondsLeft } of sessions) {
+    results.set(id, { outcome, transactionOpen, rowsLeft, secondsLeft });
   }
   // Only an attempt without an answer is repeated: the service keeps its answers under the key.
   const isUnanswered = unknown.length > 0 && requestIds.length === 0;
@@ -195,13 +198,13 @@ function withList(
       const session = byId.get(id);
       if (session !== undefined) {
         const { transaction } = session;
-        const isRollingBack = transaction?.state === 'ROLLING BACK';
+        if (transaction?.state !== 'ROLLING BACK') return [id, result];
         return [
           id,
-          isRollingBack ? { outcome: 'rolling_back', rowsLeft: transaction.rowsModified } : result,
+          { outcome: 'rolling_back', rowsLeft: transaction.rowsModified, isListed: true },
         ];
       }
-      const isGone = result.outcome === 'killed' || result.rowsLeft !== undefined;
+      const isGone = result.outcome === 'killed' || result.isListed === true;
       return [id, isGone ? { outcome: 'gone' } : result];
     }),
   );

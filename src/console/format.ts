@@ -16,8 +16,8 @@ export function clock(at: number | Date): string {
 }
 
 /** Returns the day and the clock time. */
-export function dayAndClock(at: number): string {
-  return new Date(at).toLocaleString('sv');
+export function dayAndClock(at: Date): string {
+  return at.toLocaleString('sv');
 }
 
 /** Returns a host without its port. */

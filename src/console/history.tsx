@@ -4,5 +4,5 @@ import { useWords } from './words.ts';
 /** The last kills on a node, with who and why. */
 export function HistoryView({ node }: { readonly node: NodeAddress }) {
   const words = useWords().history;
-  return <p aria-label={node.nodeId}>{words.none}</p>;
+  return <p aria-label={node.nodeId}>{words.incomplete}</p>;
 }

@@ -1,4 +1,4 @@
-import type { Session } from '../client/index.ts';
+import { formatDuration, type Session } from '../client/index.ts';
 import type { Progress, Result } from './ending.ts';
 import { messageOf } from './failure.tsx';
 import { line } from './format.ts';
@@ -75,10 +75,11 @@ function countsOf(
   return [...counts].map(([name, count]) => `${count} ${name}`).join('; ');
 }
 
-function textOf({ outcome, rowsLeft, transactionOpen }: Result, words: Words): string {
+function textOf({ outcome, rowsLeft, secondsLeft, transactionOpen }: Result, words: Words): string {
   return [
     nameOf(outcome, words),
     ...(rowsLeft === undefined ? [] : [words.end.rowsLeft(rowsLeft)]),
+    ...(secondsLeft === undefined ? [] : [words.end.secondsLeft(formatDuration(secondsLeft))]),
     ...(transactionOpen ? [words.end.openTransaction] : []),
   ].join(', ');
 }

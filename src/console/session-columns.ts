@@ -24,7 +24,7 @@ const sortFn = (one: SessionRow, other: SessionRow, column: string): number =>
 
 /** The columns, in the order of sessionctl. */
 export const columns = helper.columns([
-  helper.accessor('id', { sortFn }),
+  helper.accessor('id', { sortFn, sortDescFirst: false }),
   helper.accessor('user', { sortFn }),
   helper.accessor('host', { sortFn }),
   helper.accessor('db', { sortFn }),

@@ -10,6 +10,7 @@ export default defineConfig({
     alias: [
       // The client library, with its parts for Node.js replaced by parts for browsers.
       { find: /^\.\/transport\.ts$/, replacement: here('../client/fetch-transport.ts') },
+      { find: 'node:timers/promises', replacement: here('timers.ts') },
       { find: /^\.\/signing\.ts$/, replacement: here('no-signing.ts') },
     ],
   },

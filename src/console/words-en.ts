@@ -27,7 +27,6 @@ export const EN = {
     choose: 'Choose a node.',
     unknown: 'The project has no such node.',
     unreachable: 'unreachable',
-    noAnswer: 'no answer',
     calm: 'nothing blocked',
     blocked: (n: number) => `${n.toLocaleString('en')} blocked`,
     oldest: (time: string) => `oldest transaction ${time}`,
@@ -57,8 +56,6 @@ export const EN = {
   cancel: 'Cancel',
   groups: {
     title: 'Sessions by user, host and command',
-    count: 'Sessions',
-    longest: 'Longest',
     other: (n: number) => `${sessions(n)} in smaller groups`,
     show: (user: string, host: string, command: string, n: number) =>
       `Show the ${sessions(n)} of ${user} from ${host} with the command ${command}`,
@@ -105,7 +102,6 @@ export const EN = {
     left: (n: number) => `${sessions(n)} of the selection left the node.`,
     hidden: (n: number) => `${n.toLocaleString('en')} of them hidden by the filter`,
     clear: 'Clear the selection',
-    rows: (n: bigint) => count(Number(n), 'row changed', 'rows changed'),
   },
   end: {
     some: (n: number) => `End ${sessions(n)}`,
@@ -183,15 +179,15 @@ export const EN = {
     truncated: 'The statement is longer than the node or the service shows.',
     transaction: 'Transaction',
     noTransaction: 'none was seen',
-    program: 'Client program',
     waitsFor: 'Waits for',
     blocks: 'Blocks',
     nobody: 'nobody',
-    gone: 'The session has ended.',
     locked: (n: bigint) => count(Number(n), 'row locked', 'rows locked'),
   },
   history: {
-    caption: 'The last kills',
+    caption: 'The kills of the last 24 hours',
+    statement: 'statement only',
+    outcomes: { killed: 'ended' } as Readonly<Record<string, string>>,
     when: 'When',
     session: 'Session',
     outcome: 'Outcome',
@@ -202,7 +198,6 @@ export const EN = {
     replica: 'These are the kills of this replica alone.',
     task: 'by a task',
   },
-  seconds: (time: string) => time,
-  error: { unreachable: 'The service cannot be reached.', busy: 'The service is busy.' },
+  error: { unreachable: 'The service cannot be reached.' },
   licences: 'Licences',
 };

@@ -22,7 +22,6 @@ export const ZH: typeof EN = {
     choose: '请选择节点。',
     unknown: '该项目没有此节点。',
     unreachable: '无法访问',
-    noAnswer: '无响应',
     calm: '无阻塞',
     blocked: (n) => `${n.toLocaleString('zh')}个被阻塞`,
     oldest: (time) => `最长事务${time}`,
@@ -47,8 +46,6 @@ export const ZH: typeof EN = {
   cancel: '取消',
   groups: {
     title: '按用户、主机和命令统计的会话',
-    count: '会话数',
-    longest: '最长',
     other: (n) => `其余较小的组共${n.toLocaleString('zh')}个会话`,
     show: (user, host, command, n) =>
       `显示用户${user}来自${host}、命令为${command}的${n.toLocaleString('zh')}个会话`,
@@ -96,7 +93,6 @@ export const ZH: typeof EN = {
     left: (n) => `所选会话中有${n.toLocaleString('zh')}个已离开节点。`,
     hidden: (n) => `其中${n.toLocaleString('zh')}个被筛选隐藏`,
     clear: '清除选择',
-    rows: (n) => `已修改${n}行`,
   },
   end: {
     some: (n) => `终止${n.toLocaleString('zh')}个会话`,
@@ -169,15 +165,15 @@ export const ZH: typeof EN = {
     truncated: '语句比节点或服务显示的更长。',
     transaction: '事务',
     noTransaction: '未发现',
-    program: '客户端程序',
     waitsFor: '等待',
     blocks: '阻塞',
     nobody: '无',
-    gone: '会话已结束。',
     locked: (n) => `已锁定${n}行`,
   },
   history: {
-    caption: '最近的终止记录',
+    caption: '最近24小时的终止记录',
+    statement: '仅语句',
+    outcomes: { killed: '已终止' } as Readonly<Record<string, string>>,
     when: '时间',
     session: '会话',
     outcome: '结果',
@@ -188,7 +184,6 @@ export const ZH: typeof EN = {
     replica: '仅为此副本的终止记录。',
     task: '由任务执行',
   },
-  seconds: (time) => time,
-  error: { unreachable: '无法访问服务。', busy: '服务繁忙。' },
+  error: { unreachable: '无法访问服务。' },
   licences: '许可证',
 };

@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Page } from 'playwright-core';
 import { itBrowses } from '../support/browser.ts';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
-import { ConsoleStage, READER, tickFor } from '../support/console.ts';
+import { ConsoleStage, createClients, READER, removeClients } from '../support/console.ts';
+import { tickFor, withOwnClients } from '../support/console.ts';
 import { LockStage } from '../support/lock-scenes.ts';
 import { asRoot, liveIds, servers, type Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
@@ -11,17 +12,24 @@ it('runs on every server', () => {
   expect(servers.length).toBeGreaterThan(0);
 });
 
-describe.each(servers)('the page on $flavour $version', (server: Server) => {
+describe.each(servers)('the page on $flavour $version', (shared: Server) => {
+  const server = withOwnClients(shared);
   const stage = new ConsoleStage();
   const locks = new LockStage(server);
   const opened: ClientSession[] = [];
-  beforeAll(() => stage.start(server));
+  beforeAll(async () => {
+    await createClients(server);
+    await stage.start(server);
+  });
   beforeEach(() => locks.prepare());
   afterEach(async () => {
     await locks.close();
     for (const session of opened.splice(0)) session.close();
   });
-  afterAll(() => stage.close());
+  afterAll(async () => {
+    await stage.close();
+    await removeClients(server);
+  });
 
   async function open(account = server.app): Promise<ClientSession> {
     const session = await openSession(server, account);
@@ -39,9 +47,11 @@ describe.each(servers)('the page on $flavour $version', (server: Server) => {
     await locks.wait('UPDATE t SET v = v + 1 WHERE id = 1');
     const { page, complaints } = await stage.enter();
     await page.getByRole('tab', { name: 'Blockers' }).click();
-    await page.getByText('2 sessions wait').waitFor();
-    await page.getByText('1 row changed').waitFor();
-    await page.getByRole('button', { name: `End session ${blocker.id}` }).click();
+    const button = page.getByRole('button', { name: `End session ${blocker.id}` });
+    const card = page.getByRole('listitem').filter({ has: button });
+    await card.getByText('2 sessions wait').waitFor();
+    await card.getByText('1 row changed').waitFor();
+    await button.click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('1 row change of 1 open transaction will be rolled back.').waitFor();
     await dialog.getByLabel('Reason').fill('holds up the orders');
@@ -51,7 +61,7 @@ describe.each(servers)('the page on $flavour $version', (server: Server) => {
     expect(ends).toEqual([undefined, undefined]);
     expect(blocker.hasEnded()).toBe(true);
     await dialog.getByRole('button', { name: 'Close' }).click();
-    await page.getByText('Nobody waits for a lock.').waitFor();
+    await card.waitFor({ state: 'hidden' });
     expect(complaints).toEqual([]);
   });
 

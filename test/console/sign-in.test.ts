@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { itBrowses } from '../support/browser.ts';
 import { ConsoleStage, NODE_NAME, OPS, signIn } from '../support/console.ts';
 import { servers, type Server } from '../support/server.ts';
@@ -56,4 +56,17 @@ describe('the sign-in', () => {
     expect(await page.locator('form, input').count()).toBe(0);
     expect(await page.locator('body').textContent()).toContain('needs JavaScript');
   });
+});
+
+it('the page is not served if the configuration switches it off', async () => {
+  const other = new ConsoleStage();
+  await other.start(server, { service: 'console: false' });
+  try {
+    for (const path of ['/console', '/console/licences.md']) {
+      expect([path, (await fetch(`${other.origin}${path}`)).status]).toEqual([path, 404]);
+      expect([path, (await fetch(`${stage.origin}${path}`)).status]).toEqual([path, 200]);
+    }
+  } finally {
+    await other.close();
+  }
 });

@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import type { Locator, Page } from 'playwright-core';
 import { TestBrowser, type Tab } from './browser.ts';
 import { nodeKey } from './ids.ts';
-import type { Server } from './server.ts';
+import { asRoot, type Server } from './server.ts';
 import { ServiceProcess } from './service-process.ts';
 import { sha256 } from './service.ts';
 
@@ -57,4 +58,29 @@ export async function signIn(page: Page, token: string): Promise<void> {
 /** Returns the tick box of a session. */
 export function tickFor(page: Page, id: bigint): Locator {
   return page.getByRole('checkbox', { name: `Select session ${id}`, exact: true });
+}
+
+/** Returns the server with an account and a database of its own: other test files open and close sessions at the same time. */
+export function withOwnClients(server: Server): Server {
+  const user = `sc_page_${randomBytes(4).toString('hex')}`;
+  return { ...server, app: { user, password: user } };
+}
+
+/** Creates the account and the database of `withOwnClients`. */
+export async function createClients(server: Server): Promise<void> {
+  const { user, password } = server.app;
+  await asRoot(server, async (root) => {
+    await root.query(`CREATE USER ${user}@'%' IDENTIFIED BY '${password}'`);
+    await root.query(`CREATE DATABASE ${user}`);
+    await root.query(`GRANT ALL ON ${user}.* TO ${user}@'%'`);
+  });
+}
+
+/** Removes the account and the database. */
+export async function removeClients(server: Server): Promise<void> {
+  const { user } = server.app;
+  await asRoot(server, async (root) => {
+    await root.query(`DROP USER ${user}@'%'`);
+    await root.query(`DROP DATABASE ${user}`);
+  });
 }

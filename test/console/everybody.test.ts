@@ -1,0 +1,148 @@
+import { createRequire } from 'node:module';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from '@jest/globals';
+import type { Page } from 'playwright-core';
+import { itBrowses } from '../support/browser.ts';
+import type { ClientSession } from '../support/client-session.ts';
+import { ConsoleStage, createClients, NODE_NAME, OPS } from '../support/console.ts';
+import { removeClients, signIn, tickFor, withOwnClients } from '../support/console.ts';
+import { nodeKey } from '../support/ids.ts';
+import { LockStage } from '../support/lock-scenes.ts';
+import { servers, type Server } from '../support/server.ts';
+
+const [shared] = servers as [Server];
+const server = withOwnClients(shared);
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const stage = new ConsoleStage();
+const locks = new LockStage(server);
+let blocker: ClientSession;
+beforeAll(async () => {
+  await createClients(server);
+  await stage.start(server);
+  await locks.prepare();
+});
+beforeEach(async () => {
+  blocker = await locks.hold('BEGIN', 'UPDATE t SET v = v + 1 WHERE id = 1');
+  await locks.wait('UPDATE t SET v = v + 1 WHERE id = 1');
+});
+afterEach(() => locks.close());
+afterAll(async () => {
+  await stage.close();
+  await removeClients(server);
+});
+
+describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
+  itBrowses('axe finds nothing serious in any state', async () => {
+    const { page } = await stage.open({ colorScheme, bypassCSP: true });
+    await check(page, 'sign-in');
+    await signIn(page, OPS);
+    await tickFor(page, blocker.id).check();
+    await check(page, 'sessions');
+    await page.getByRole('button', { name: `Details of session ${blocker.id}` }).click();
+    await page.getByText('It runs no statement.').waitFor();
+    await check(page, 'details');
+    await page.keyboard.press('Escape');
+    await page.getByRole('tab', { name: 'Blockers' }).click();
+    await page.getByText('1 session waits').waitFor();
+    await check(page, 'blockers');
+    await page.getByRole('button', { name: `End session ${blocker.id}` }).click();
+    await check(page, 'the question');
+    await page.getByRole('dialog').getByRole('button', { name: 'End 1 session' }).click();
+    await page.getByRole('dialog').getByRole('row', { name: /gone$/ }).waitFor();
+    await check(page, 'the outcome');
+    await page.keyboard.press('Escape');
+    await page.getByRole('tab', { name: 'History' }).click();
+    await check(page, 'history');
+  });
+});
+
+describe('a phone of 390 px', () => {
+  itBrowses('shows all of it without scrolling sideways', async () => {
+    const viewport = { width: 390, height: 844 };
+    const { page } = await stage.enter(OPS, { viewport });
+    const width = (): Promise<number> => page.evaluate('document.documentElement.scrollWidth');
+    await tickFor(page, blocker.id).check();
+    expect(await width()).toBe(390);
+    await page.getByRole('button', { name: 'End 1 session' }).click();
+    const box = await page.getByRole('dialog').boundingBox();
+    expect(box?.x).toBeGreaterThanOrEqual(0);
+    expect((box?.x ?? 0) + (box?.width ?? 391)).toBeLessThanOrEqual(390);
+    await page.keyboard.press('Escape');
+    await page.getByRole('tab', { name: 'Blockers' }).click();
+    await page.getByText('1 session waits').waitFor();
+    expect(await width()).toBe(390);
+  });
+});
+
+describe('a browser in Chinese', () => {
+  itBrowses('gets the page, and the messages of the service, in Chinese', async () => {
+    const { page, complaints } = await stage.open({ locale: 'zh-CN' });
+    await page.getByLabel('项目ID').fill(nodeKey.projectId);
+    await page.getByLabel('Token').fill('wrong');
+    await page.getByRole('button', { name: '登录' }).click();
+    await page.getByRole('alert').getByText('IAM认证信息错误').waitFor();
+    await page.getByLabel('Token').fill(OPS);
+    await page.getByRole('button', { name: '登录' }).click();
+    await page.getByRole('tab', { name: '阻塞' }).click();
+    await page.getByRole('button', { name: `终止会话${blocker.id}` }).click();
+    await page.getByRole('dialog').getByRole('button', { name: '终止1个会话' }).click();
+    await page
+      .getByRole('dialog')
+      .getByRole('row', { name: /已离开$/ })
+      .waitFor();
+    expect(await page.evaluate('document.documentElement.lang')).toBe('zh-CN');
+    expect(complaints).toEqual([]);
+  });
+});
+
+describe('the keyboard alone', () => {
+  itBrowses('signs in, chooses a session and ends it', async () => {
+    const { page } = await stage.open();
+    await page.locator('input:focus').waitFor();
+    await page.keyboard.type(nodeKey.projectId);
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(OPS);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: NODE_NAME }).waitFor();
+    await tickFor(page, blocker.id).waitFor();
+    await tabTo(page, `Select session ${blocker.id}`);
+    await page.keyboard.press('Space');
+    await page.getByText('1 session selected').waitFor();
+    await tabTo(page, 'End 1 session', 'Shift+Tab');
+    await page.keyboard.press('Enter');
+    const dialog = page.getByRole('dialog');
+    await dialog.waitFor();
+    await tabTo(page, 'End 1 session');
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('row', { name: /gone$/ }).waitFor();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    expect(blocker.hasEnded()).toBe(true);
+  });
+});
+
+interface Violation {
+  readonly id: string;
+  readonly impact: string;
+  readonly nodes: readonly { readonly html: string }[];
+}
+
+/** Presses a key until the element with this name has the focus. */
+async function tabTo(page: Page, name: string, key = 'Tab'): Promise<void> {
+  for (let presses = 0; presses < 120; presses += 1) {
+    const focused = await page.evaluate(
+      `(document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent)`,
+    );
+    if (focused === name) return;
+    await page.keyboard.press(key);
+  }
+  throw new Error(`${key} never reaches ${name}`);
+}
+
+async function check(page: Page, state: string): Promise<void> {
+  if (!(await page.evaluate(`'axe' in window`))) await page.addScriptTag({ path: axe });
+  const found = await page.evaluate<{ violations: Violation[] }>('axe.run()');
+  const serious = found.violations
+    .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+    .map(({ id, nodes }) => [state, id, nodes.map(({ html }) => html)]);
+  expect(serious).toEqual([]);
+}
