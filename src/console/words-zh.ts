@@ -173,7 +173,7 @@ export const ZH: typeof EN = {
   history: {
     caption: '最近24小时的终止记录',
     statement: '仅语句',
-    outcomes: { killed: '已终止' } as Readonly<Record<string, string>>,
+    outcomes: { killed: '已终止' },
     when: '时间',
     session: '会话',
     outcome: '结果',
