@@ -96,7 +96,7 @@ export function createApp({
     });
   });
   addApiRoutes(app, sessions, identity, limits, log, idempotentResponses, makeCounters, history);
-  app.use(docsRoutes());
+  app.use(docsRoutes(consoleFolder !== undefined));
   if (consoleFolder !== undefined) app.use(consoleRoutes(consoleFolder));
   app.use(noSuchApi);
   app.use(answerError(audit));

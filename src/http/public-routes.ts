@@ -30,6 +30,24 @@ const PAGE = `<!doctype html>
 </html>
 `;
 
+function startPage(hasConsole: boolean): string {
+  const console = '<li><a href="console">Look at sessions and end them</a></li>';
+  return `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>session-control</title>
+    <link rel="icon" href="data:," />
+  </head>
+  <body>
+    <h1>session-control</h1>
+    <ul>${hasConsole ? console : ''}<li><a href="docs">Read the description of the API</a></li></ul>
+  </body>
+</html>
+`;
+}
+
 // The page sends no request to the API, so it has no button for credentials. The default validator is a server of another company.
 const START = `SwaggerUIBundle({
   url: 'openapi.yaml',
@@ -72,11 +90,19 @@ export function healthRoutes(readiness: () => Promise<Readiness>): RequestHandle
   };
 }
 
-/** Creates the routes with the description of the API, which need no credentials: `/openapi.yaml`, and `/docs`, a page that shows it. */
-export function docsRoutes(): RequestHandler {
+/**
+ * Creates the routes with the description of the API, which need no credentials: `/openapi.yaml`, and `/docs`, a page that shows it. In a
+ * browser, `/` links to `/docs`, and to `/console` if the service has that page. Other clients get 404, as on the published API.
+ */
+export function docsRoutes(hasConsole: boolean): RequestHandler {
   const router = Router({ caseSensitive: true, strict: true });
   const turn = onePerTurn();
   const openapi = new URL('../../docs/openapi.yaml', import.meta.url);
+  router.get('/', (req, res, next) => {
+    res.vary('Accept');
+    if (req.accepts(['json', 'html']) === 'html') res.type('html').send(startPage(hasConsole));
+    else next();
+  });
   router.get(
     '/openapi.yaml',
     fromMemory('application/yaml', () => readFile(openapi), turn),
@@ -98,7 +124,7 @@ export function docsRoutes(): RequestHandler {
   router.all(['/openapi.yaml', '/docs', ...parts], methodOnlyGet);
   // A router costs time: other requests skip it.
   return (req, res, next) => {
-    if (/^\/(docs|openapi\.yaml)/.test(req.url)) router(req, res, next);
+    if (/^\/(docs|openapi\.yaml|$|\?)/.test(req.url)) router(req, res, next);
     else next();
   };
 }

@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import express from 'express';
 import request from 'supertest';
+import { docsRoutes } from '../../src/http/public-routes.ts';
 import { obtainChromium } from '../../tools/program.ts';
 import { FakeNodes } from '../support/fake-nodes.ts';
 import { killRequest, startListening, stopAllListening } from '../support/listening.ts';
@@ -22,6 +24,31 @@ function withChromium(name: string, test: () => Promise<void>): void {
 }
 
 afterEach(stopAllListening);
+
+describe('/', () => {
+  const BROWSER = 'text/html,application/xhtml+xml,*/*;q=0.8';
+  const linksOf = (page: string): string[] =>
+    [...page.matchAll(/href="(\w+)"/g)].map(([, to = '']) => to);
+
+  it('leads browsers to the pages of the service', async () => {
+    const { text: page } = await request(app).get('/').set('Accept', BROWSER).expect(200);
+    expect(linksOf(page)).toEqual(['console', 'docs']);
+    for (const to of linksOf(page)) await request(app).get(`/${to}`).expect(200);
+  });
+
+  it('has no link to a page that is switched off', async () => {
+    const without = express().use(docsRoutes(false));
+    const { text: page } = await request(without).get('/').set('Accept', BROWSER).expect(200);
+    expect(linksOf(page)).toEqual(['docs']);
+  });
+
+  it.each([undefined, '*/*', 'application/json'])('is no API (Accept: %s)', async (accept) => {
+    const sent = request(app).get('/');
+    if (accept !== undefined) void sent.set('Accept', accept);
+    const { status, body } = (await sent) as { status: number; body: object };
+    expect([status, body]).toEqual([404, expect.objectContaining({ error_code: 'APIGW.0101' })]);
+  });
+});
 
 it('the service buffers one piece of a file for a client that does not read', async () => {
   const { server, port } = await startListening();

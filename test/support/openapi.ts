@@ -100,8 +100,8 @@ function departure({ method, url, req, sent, res, answered }: Exchange): string 
   const body = text(answered);
   const item = Object.entries(openapi.paths).find(([template]) => matches(template, path))?.[1];
   if (item === undefined) {
-    // The files of the two pages are not in the document.
-    if (/^\/(console|docs)\//.test(path) && res.statusCode === 200) return undefined;
+    // The start page, and the files of the two pages, are not in the document.
+    if (/^\/((console|docs)\/|$)/.test(path) && res.statusCode === 200) return undefined;
     return res.statusCode < 400 ? 'a path that is not in the document' : gatewayError(method, body);
   }
   const operation = item[method.toLowerCase()];
