@@ -1,4 +1,5 @@
 import type { Sentence } from '../errors.ts';
+import type { ProcessListRow } from './session.ts';
 
 /** A session, a thread or a transaction that waits for a lock or holds one. */
 export type LockOwner =
@@ -86,6 +87,12 @@ export interface LockReading {
 /** Returns true for the state of a session that waits for a metadata lock, a table flush or a lock of GET_LOCK. */
 export function isLockWaitState(state: string): boolean {
   return state === FLUSH_WAIT || state === 'User lock' || /^Waiting for .* lock$/.test(state);
+}
+
+/** Returns true for a session whose statement has run for a second, and can wait for a row lock: its state does not show that. */
+export function mayWaitForRow({ command, time, state }: ProcessListRow): boolean {
+  const isRunning = /^(query|execute)$/i.test(command ?? '') && !/^0?$/.test(time ?? '');
+  return isRunning && !isLockWaitState(state ?? '') && state !== 'User sleep';
 }
 
 /** The state of a session that waits until other sessions close their tables. No server shows which sessions these are. */

@@ -2,7 +2,7 @@ import { ServiceError } from '../errors.ts';
 import type { Deadline } from './deadline.ts';
 import { lockReport, rootCauseOf, type Blocker, type LockReport } from './lock-report.ts';
 import type { RequestedLock } from './lock-report.ts';
-import { isLockWaitState, type LockReading } from './locks.ts';
+import { isLockWaitState, mayWaitForRow, type LockReading } from './locks.ts';
 import type { ControlConnection, Node, NodeKey, Nodes } from './node.ts';
 import type { SessionSelector } from './session-snapshot.ts';
 import type { Session } from './session.ts';
@@ -119,7 +119,12 @@ export function sourcesFor(
     ([id, { waitSeconds }]) => waitSeconds !== undefined && sessions.get(id) !== undefined,
   );
   // TiDB shows no transactions, and its row locks are always read.
-  const isRowShown = waitsForRow || transactions === undefined || transactions.size === 0;
+  const isRowShown =
+    waitsForRow ||
+    transactions === undefined ||
+    transactions.size === 0 ||
+    // A node that does not renew its transactions shows no waits.
+    sessions.ascending.some(mayWaitForRow);
   const isMetadataShown = sessions.ascending.some(({ state }) => isLockWaitState(state ?? ''));
   return {
     row: isRowShown ? row : 'available',

@@ -1,13 +1,14 @@
-import { FLUSH_WAIT, isLockWaitState } from '../domain/locks.ts';
+import { FLUSH_WAIT, isLockWaitState, mayWaitForRow } from '../domain/locks.ts';
 import type { LockReading, LockSource, LockTransaction } from '../domain/locks.ts';
 import type { ProcessListRow } from '../domain/session.ts';
+import type { Sentence } from '../errors.ts';
 import { readInnodbLockWaits } from './innodb-lock-waits.ts';
 import type { LockTarget } from './lock-statement.ts';
 import { areShown, bySession, NOT_CONVERTIBLE, type TransactionRow } from './lock-transactions.ts';
 import type { TransactionRows } from './lock-transactions.ts';
 import { readMetadataLocks } from './metadata-locks.ts';
 import { readMysqlRowWaits, type RowReading } from './mysql-row-locks.ts';
-import { readRowWaitsByThread } from './row-locks-by-thread.ts';
+import { doesOneWait, readRowWaitsByThread } from './row-locks-by-thread.ts';
 import { readTidbRowWaits } from './tidb-row-locks.ts';
 
 /**
@@ -22,7 +23,7 @@ export async function readLocks(
 ): Promise<LockReading> {
   const states = new Set(listed.map(({ state }) => state ?? ''));
   const transactions = areShown(shown) ? shown : undefined;
-  const row = await readRowWaits(target, shown);
+  const row = await readRowWaits(target, shown, listed.some(mayWaitForRow));
   const waits = [...states].some(isLockWaitState);
   const metadata = waits
     ? await readMetadataLocks(target, transactions ?? [])
@@ -41,6 +42,7 @@ export async function readLocks(
 async function readRowWaits(
   target: LockTarget,
   transactions: TransactionRows,
+  mayOneWait: boolean,
 ): Promise<RowReading> {
   const none = { rowWaits: [], threadIds: new Map<bigint, bigint>() };
   const { flavour, version } = target.identity;
@@ -53,6 +55,10 @@ async function readRowWaits(
       : { ...none, source: transactions };
   }
   const waits = transactions.some(({ requestedLockId }) => requestedLockId !== undefined);
+  if (!waits && mayOneWait) {
+    if (isModern) return readRowWaitsByThread(target, NOT_RENEWED);
+    return { ...none, source: (await doesOneWait(target)) ? NOT_RENEWED : 'available' };
+  }
   if (!waits) return { ...none, source: 'available' };
   return isModern
     ? readMysqlRowWaits(target, transactions)
@@ -66,6 +72,14 @@ function prepared(transactions: readonly TransactionRow[]): ReadonlyMap<string, 
     ),
   );
 }
+
+// A server renews innodb_trx only if nobody has read it for 100 ms, and counts the waits apart.
+const NOT_RENEWED: Sentence = {
+  'en-us':
+    'Unknown: the node counts sessions that wait for row locks, but does not renew what it shows of them while somebody reads information_schema.innodb_trx more often than every 100 ms. Stop that program, or retry later.',
+  'zh-cn':
+    '未知：节点统计到有会话正在等待行锁，但由于有程序以小于100毫秒的间隔读取information_schema.innodb_trx，节点不更新所显示的内容。请停止该程序，或稍后重试。',
+};
 
 const FLUSHING: LockSource = {
   'en-us':

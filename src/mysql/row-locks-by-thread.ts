@@ -1,5 +1,5 @@
 import type { Sentence } from '../errors.ts';
-import { ask, askForLocks, askIfAllowed, type LockTarget, type Rows } from './lock-statement.ts';
+import { askForLocks, askIfAllowed, type LockTarget, type Rows } from './lock-statement.ts';
 import type { TransactionRow } from './lock-transactions.ts';
 import {
   GRANTED_TABLES,
@@ -20,10 +20,9 @@ export async function readRowWaitsByThread(
   reason: Sentence,
 ): Promise<RowReading> {
   const none = { rowWaits: [], threadIds: new Map<bigint, bigint>() };
+  if (!(await doesOneWait(target))) return { ...none, source: 'available' };
   const version = await askIfAllowed(target, 'SELECT VERSION()');
   if (isSlowVersion(String(version?.[0]?.[0]))) return { ...none, source: reason };
-  const [waiting] = await ask(target, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'");
-  if (String(waiting?.[1]) === '0') return { ...none, source: 'available' };
   const requested = await askForLocks(target, REQUESTED, GRANTED_TABLES);
   if (!isRows(requested)) return { ...none, source: requested };
   if (requested.length === 0) return { ...none, source: 'available' };
@@ -44,6 +43,13 @@ export async function readRowWaitsByThread(
   return { ...reading, source: 'available' };
 }
 
+/** Returns true if the server counts a session that waits for a row lock. Throws `node_unavailable` past the deadline, or the driver's error. */
+export async function doesOneWait(target: LockTarget): Promise<boolean> {
+  const rows = await askIfAllowed(target, WAITING);
+  return rows?.[0] !== undefined && String(rows[0][1]) !== '0';
+}
+
+const WAITING = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'";
 const REQUESTED =
   'SELECT DISTINCT REQUESTING_ENGINE_LOCK_ID FROM performance_schema.data_lock_waits';
 
