@@ -87,12 +87,12 @@ export function killRequest(node: number, ids: readonly number[]): string {
   return `${head('DELETE', node)}${length}\r\n\r\n${body}`;
 }
 
-/** Returns the text of a GET request for the first page of the sessions of a node. */
-export function listRequest(node: number): string {
-  return `${head('GET', node)}\r\n`;
+/** Returns the text of a GET request for a node; by default for the first page of its sessions. */
+export function getRequest(node: number, call = 'processes'): string {
+  return `${head('GET', node, call)}\r\n`;
 }
 
-function head(method: string, node: number): string {
-  const path = `/v3/${PROJECT}/instances/${instanceId(node)}/nodes/${nodeId(node)}/processes`;
+function head(method: string, node: number, call = 'processes'): string {
+  const path = `/v3/${PROJECT}/instances/${instanceId(node)}/nodes/${nodeId(node)}/${call}`;
   return `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Auth-Token: ${TOKEN}\r\n`;
 }

@@ -37,6 +37,11 @@ export class Driver {
     await this.query(`KILL ${id}`);
   }
 
+  /** Runs statements one after the other. A statement that the server refuses takes its time, too. */
+  async queryAll(statements: readonly string[]): Promise<void> {
+    for (const sql of statements) await this.query(sql).catch(() => undefined);
+  }
+
   /** Closes the connection. */
   close(): void {
     this.#connection.destroy();

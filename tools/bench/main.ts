@@ -5,6 +5,7 @@ import { measureBatch } from './measure-batch.ts';
 import { measureCallers } from './measure-callers.ts';
 import { measureCrowd } from './measure-crowd.ts';
 import { measureKill } from './measure-kill.ts';
+import { measureLocks } from './measure-locks.ts';
 import { measureStart } from './measure-start.ts';
 import { BenchNode } from './node.ts';
 import { profileService } from './profile.ts';
@@ -12,7 +13,8 @@ import { table } from './report.ts';
 import { Results } from './results.ts';
 import { FEW, using, type Rig, type ServerRig } from './rig.ts';
 import { save } from './save.ts';
-import { isWhole, readArguments, USAGE, type Settings } from './settings.ts';
+import { isWhole, readArguments, USAGE } from './settings.ts';
+import type { Measurement, Settings } from './settings.ts';
 
 const NAMES = { mariadb: 'MariaDB', mysql: 'MySQL' };
 const MAX_CONNECTIONS = 2000;
@@ -91,8 +93,10 @@ async function measureOn(rig: ServerRig, settings: Settings): Promise<void> {
   if (only.has('f') && rig.results.lanes.every(({ measurement }) => measurement !== 'f')) {
     await measureStart(rig);
   }
-  const which = { isKillWanted: only.has('c'), isListWanted: only.has('e') };
-  if (which.isKillWanted || which.isListWanted) await measureCrowd(rig, settings.crowd, which);
+  if (only.has('g')) await measureLocks(rig);
+  if (['c', 'e', 'h'].some((one) => only.has(one as Measurement))) {
+    await measureCrowd(rig, settings.crowd, only);
+  }
 }
 
 function say(line: string): void {

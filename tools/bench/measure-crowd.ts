@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { freemem } from 'node:os';
 import { readFileSync } from 'node:fs';
-import { Client, killRequest, listRequest, WARM_UP_CONNECTIONS } from './client.ts';
+import { Client, getRequest, killRequest, WARM_UP_CONNECTIONS } from './client.ts';
 import { Driver } from './driver.ts';
 import { BenchNode } from './node.ts';
 import { using, type ServerRig } from './rig.ts';
 import { interleave, repeat, timed, type Lane } from './rounds.ts';
 import { createService } from './service.ts';
+import type { Measurement } from './settings.ts';
 
 const KILLS = 10;
 const LISTS = 5;
@@ -20,14 +21,21 @@ const OTHER_FILES = 2500;
 const QUIET = 0;
 const CROWDED = 1;
 
+const LIST = 'SHOW PROCESSLIST';
+const WITH_TRANSACTIONS = 'processes?with=transaction';
+/** The number of sessions with an open transaction in measurement h. */
+const TRANSACTIONS = 400;
+/** The service reads the transactions at most once in this time, in milliseconds: a server renews what it shows no sooner. */
+const TRANSACTION_PAUSE_MS = 150;
+
 /**
- * Measurements c and e, on a node with 10,000 sessions: one kill compared with a kill on a quiet node, and the first page of the list
- * compared with the bare list.
+ * Measurements c, e and h, on a node with 10,000 sessions: one kill compared with a kill on a quiet node, and the first page of the list,
+ * without transactions as well as with them, compared with the bare statements.
  */
 export async function measureCrowd(
   rig: ServerRig,
   wanted: number,
-  which: { readonly isKillWanted: boolean; readonly isListWanted: boolean },
+  only: ReadonlySet<Measurement>,
 ): Promise<void> {
   const { build, node, results, name } = rig;
   const kind = node.server.flavour;
@@ -54,8 +62,27 @@ export async function measureCrowd(
           await service.launch();
           const client = new Client(service.port);
           await client.warmUp(killRequest(QUIET, [2_000_000_000]), WARM_UPS);
-          if (which.isKillWanted) await measureKills(rig, crowded, client, opened);
-          if (which.isListWanted) await measureLists(rig, crowded, client, opened);
+          if (only.has('c')) await measureKills(rig, crowded, client, opened);
+          const page = `page 1 of ${opened}`;
+          if (only.has('e')) {
+            const bare = [LIST];
+            await measureLists(rig, crowded, client, { measurement: 'e', page, bare });
+          }
+          if (only.has('h')) {
+            await crowded.victims(TRANSACTIONS, 'START TRANSACTION WITH CONSISTENT SNAPSHOT');
+            await client.ready();
+            const ask = () => client.ask(getRequest(CROWDED, WITH_TRANSACTIONS));
+            const sent = await crowded.statementsDuring(ask);
+            const transactions = sent.filter((sql) => sql.includes('innodb_trx'));
+            assert(transactions.length === 1, 'The service did not read the transactions once.');
+            await measureLists(rig, crowded, client, {
+              measurement: 'h',
+              page: `${page} with ${TRANSACTIONS} transactions`,
+              bare: [LIST, ...transactions],
+              call: WITH_TRANSACTIONS,
+              warmMs: TRANSACTION_PAUSE_MS,
+            });
+          }
           client.close();
         },
       );
@@ -98,25 +125,52 @@ async function measureKills(
   results.figure('c', name, 'crowded / quiet', ratio, { atMost: 1.5 });
 }
 
+/** Compares a list of the crowded node with the bare statements. */
 async function measureLists(
   rig: ServerRig,
-  { server }: BenchNode,
+  node: BenchNode,
   client: Client,
-  size: number,
+  list: {
+    readonly measurement: Measurement;
+    readonly page: string;
+    readonly bare: readonly string[];
+    readonly call?: string;
+    /** The time in milliseconds for which each lane lists without transactions before each sample. */
+    readonly warmMs?: number;
+  },
 ): Promise<void> {
   const { results, name, rounds } = rig;
-  const driver = await Driver.connect(server.port);
-  const [bare, page] = [`bare SHOW PROCESSLIST of ${size}`, `service, page 1 of ${size}`];
+  const { measurement, call, warmMs = 0 } = list;
+  const driver = await Driver.connect(node.server.port);
+  const ask = async (): Promise<void> => {
+    const { status, body } = await client.ask(getRequest(CROWDED, call));
+    assert(status === 200, `A list was answered with ${status}`);
+    if (measurement === 'h') assert(body.includes('"transaction":'), 'There are no transactions.');
+  };
+  // An idle pause would cost the lane with more processes more.
+  const warm = (work: () => Promise<unknown>) => async (): Promise<void> => {
+    for (const end = performance.now() + warmMs; performance.now() < end;) await work();
+  };
+  const [bare, page] = [`bare driver, ${list.page}`, `service, ${list.page}`];
   const lanes = [
-    { name: bare, run: () => repeat(LISTS, () => driver.query('SHOW PROCESSLIST')) },
+    {
+      name: bare,
+      run: () =>
+        repeat(
+          LISTS,
+          () => driver.queryAll(list.bare),
+          warm(() => driver.query(LIST)),
+        ),
+    },
     {
       name: page,
       run: async () => {
         await client.ready();
-        return repeat(LISTS, async () => {
-          const { status } = await client.ask(listRequest(CROWDED));
-          assert(status === 200, `A list was answered with ${status}`);
-        });
+        return repeat(
+          LISTS,
+          ask,
+          warm(() => client.ask(getRequest(CROWDED))),
+        );
       },
     },
   ];
@@ -126,9 +180,16 @@ async function measureLists(
     rig.progress(`the list of a crowded node, round ${round} of ${rounds}`);
   });
   driver.close();
-  const p50 = (lane: string): number => results.lane('e', name, lane, samples.get(lane) ?? []);
+  const p50 = (lane: string): number =>
+    results.lane(measurement, name, lane, samples.get(lane) ?? []);
   const floor = p50(bare);
-  results.figure('e', name, 'page 1 / bare list', p50(page) / floor, { atMost: 1.3 });
+  results.figure(
+    measurement,
+    name,
+    list.bare.length > 1 ? 'page 1 / both bare statements' : 'page 1 / bare list',
+    p50(page) / floor,
+    { atMost: 1.3 },
+  );
 }
 
 /** Returns how many sessions this machine can hold, by its free memory and the limit of open files. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, listRequest } from './client.ts';
+import { Client, getRequest } from './client.ts';
 import { using, type ServerRig } from './rig.ts';
 import { interleave, timed } from './rounds.ts';
 import { createService } from './service.ts';
@@ -18,7 +18,7 @@ export async function measureStart(rig: ServerRig): Promise<void> {
       await service.launch();
       const client = new Client(service.port);
       await client.ready();
-      const { status } = await client.ask(listRequest(0));
+      const { status } = await client.ask(getRequest(0));
       client.close();
       assert(status === 200, `A list was answered with ${status}`);
     });

@@ -50,9 +50,10 @@ export class BenchNode {
     return { opened: ids.length, ...more };
   }
 
-  /** Opens victims and resolves to their ids. Rejects if one cannot be opened. */
-  async victims(count: number): Promise<readonly number[]> {
-    const { ids, trouble } = await this.#victims.ask('open', this.server.port, APPLICATION, count);
+  /** Opens victims and resolves to their ids. Each sends the statement, if there is one. Rejects if one cannot be opened. */
+  async victims(count: number, statement?: string): Promise<readonly number[]> {
+    const { port } = this.server;
+    const { ids, trouble } = await this.#victims.ask('open', port, APPLICATION, count, statement);
     if (trouble !== undefined) throw new Error(`Sessions cannot be opened: ${trouble}`);
     await sleep(SETTLE_MS);
     return ids;
@@ -71,6 +72,20 @@ export class BenchNode {
       "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_show_processlist', 'Com_select')",
     );
     return rows.reduce((sum, { Value }) => sum + Number(Value), 0);
+  }
+
+  /** Resolves to the statements that the control account sends while `work` runs, in their order. */
+  async statementsDuring(work: () => Promise<unknown>): Promise<readonly string[]> {
+    await this.root.query("SET GLOBAL log_output = 'TABLE'");
+    await this.root.query('TRUNCATE mysql.general_log');
+    await this.root.query('SET GLOBAL general_log = ON');
+    await work();
+    await this.root.query('SET GLOBAL general_log = OFF');
+    const [rows] = await this.root.query<RowDataPacket[]>(
+      `SELECT CONVERT(argument USING utf8mb4) AS sent FROM mysql.general_log
+        WHERE command_type = 'Query' AND user_host LIKE '${CONTROL.user}%'`,
+    );
+    return rows.map(({ sent }) => String(sent));
   }
 
   /** Ends the clients and the server. */

@@ -35,9 +35,19 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - begun;
 }
 
-/** Runs the work `times` times, one after the other. Resolves to the time of each run in milliseconds. */
-export async function repeat(times: number, work: () => Promise<unknown>): Promise<number[]> {
+/**
+ * Runs the work `times` times, one after the other, each time after `before`. Resolves to the time of each run in milliseconds, without the
+ * time of `before`.
+ */
+export async function repeat(
+  times: number,
+  work: () => Promise<unknown>,
+  before: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<number[]> {
   const taken: number[] = [];
-  for (let time = 0; time < times; time += 1) taken.push(await timed(work));
+  for (let time = 0; time < times; time += 1) {
+    await before();
+    taken.push(await timed(work));
+  }
   return taken;
 }

@@ -14,7 +14,8 @@ const open = new Set<Socket>();
 
 /** The functions of a process with idle clients of a node. */
 export const victimsAnswers = {
-  async open(port: number, user: string, count: number): Promise<Opened> {
+  /** With a statement, each client sends it once, and does not wait for its end. */
+  async open(port: number, user: string, count: number, statement?: string): Promise<Opened> {
     const ids: number[] = [];
     let begun = 0;
     let trouble: string | undefined;
@@ -22,7 +23,7 @@ export const victimsAnswers = {
       while (begun < count && trouble === undefined) {
         begun += 1;
         try {
-          ids.push(await openOne(port, user));
+          ids.push(await openOne(port, user, statement));
         } catch (error) {
           trouble ??= String(error);
         }
@@ -46,7 +47,7 @@ export const victimsAnswers = {
 
 answerParent(victimsAnswers);
 
-function openOne(port: number, user: string): Promise<number> {
+function openOne(port: number, user: string, statement: string | undefined): Promise<number> {
   const socket = connect(port, '127.0.0.1').setNoDelay(true);
   const connection = createConnection({ user, stream: () => socket, maxPreparedStatements: 1 });
   open.add(socket);
@@ -58,6 +59,7 @@ function openOne(port: number, user: string): Promise<number> {
       reject(error);
     });
     connection.once('connect', () => {
+      if (statement !== undefined) connection.query(statement, () => undefined);
       socket.pause();
       resolve(connection.threadId);
     });
