@@ -103,8 +103,9 @@ export class AuditIndex {
     if (gap === undefined) return;
     try {
       const content = await lastBlock(file, gap.from, gap.to);
+      const isEarliest = (known.blocks.at(-1)?.at ?? Infinity) > content.at;
       known.blocks.push(scanBlock(content));
-      known.blocks.sort((one, other) => other.at - one.at);
+      if (!isEarliest) known.blocks.sort((one, other) => other.at - one.at);
       if (gap.to === file.size) known.seam = hashOf(content.content.subarray(-SEAM_BYTES));
     } catch (error) {
       this.#giveUp(file, error);
