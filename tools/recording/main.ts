@@ -41,7 +41,7 @@ try {
       answer: ['(y/N)', 'y\r'],
     },
     {
-      command: `sessionctl kill ${batch} 9007199254740993 --yes --reason 'blocks the stock-taking'`,
+      command: `sessionctl kill ${batch} 9007199254740993 --yes`,
     },
     { command: "sessionctl list --user 'b*' --user app" },
   ];
