@@ -18,6 +18,8 @@ Examples:
   sessionctl list --user app --db 'shop*' --min-time 60s -o json
   sessionctl list --info '/^select .* from orders/i' --node NODE1 --node NODE2
   sessionctl list --user '!replicator' --watch 2s
+  sessionctl list --in-transaction --sort -trx,-rows
+  sessionctl list --group-by user
   sessionctl list --command Sleep --min-time 1h -o ids | sessionctl kill - --max 500`;
 
 export const KILL_HELP = `${PATTERNS}

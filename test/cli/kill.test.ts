@@ -104,6 +104,30 @@ Not found: 7, the filters exclude it
     expect(deletes()).toEqual([]);
   });
 
+  it('whose cost is not known says so, and needs no --force', async () => {
+    const sources = { transaction: 'The control account lacks PROCESS.' };
+    api.acts = [
+      (res, request) => {
+        if (request.method === 'DELETE') onDelete(res, request);
+        else {
+          const processes = [{ ...listed({ id: 7n }), node: undefined }];
+          answer(200, stringify({ processes, total_count: 1, sources }) ?? '')(res, request);
+        }
+      },
+    ];
+    const { code, messages } = await home.run(['kill', '--yes', '7', '--max-rollback-rows', '1']);
+    const filtered = await home.run(['kill', '--yes', '--in-transaction']);
+
+    expect([code, deletes().map(idsIn)]).toEqual([0, ['[7]']]);
+    expect(messages).toContain(
+      'Rows to undo: not known.\nTransactions are not shown by node n1: The control account lacks PROCESS.\n',
+    );
+    expect([filtered.code, filtered.messages]).toEqual([
+      1,
+      'sessionctl: --in-transaction needs the transactions. Not shown by node n1: The control account lacks PROCESS.\n',
+    ]);
+  });
+
   it('whose filter hangs in a regular expression ends no session: 64', async () => {
     SESSIONS.push(listed({ id: 10n, info: `${'a'.repeat(40)}!` }));
     const { code, messages } = await home.run(['kill', '--yes', '--info', '/^(a+)+$/']);
