@@ -121,8 +121,9 @@ describe('a token that is refused later', () => {
     isRefused = false;
     await page.getByLabel('Token').fill(OPS);
     await page.getByRole('button', { name: 'Sign in' }).click();
-    const dialog = page.getByRole('dialog', { name: /^End 1 session/ });
-    expect(await dialog.getByLabel('Reason').inputValue()).toBe('typed before');
+    const question = page.getByRole('dialog', { name: /^End 1 session/ });
+    expect(await question.getByLabel('Reason').inputValue()).toBe('typed before');
+    const dialog = page.getByRole('dialog');
     await dialog.getByRole('button', { name: 'End 1 session' }).click();
     await dialog.getByRole('row', { name: /gone$/ }).waitFor();
     await dialog.getByRole('button', { name: 'Close' }).click();
