@@ -148,8 +148,12 @@ describe('sessionctl list', () => {
     const screen = terminal(`sessionctl list ${own} --info "/'(a+)+'/"`);
     await until('the list is read', () => lists() > before);
 
-    screen.type('\x03');
-
+    // A Ctrl-C right before the filter starts would wait until the filter ends, so a person presses it again.
+    const press = (): boolean => {
+      if (screen.code === undefined) screen.type('\x03');
+      return screen.code !== undefined;
+    };
+    await until('it has ended', press, 60_000, 300);
     const code = await screen.ended();
     expect([code, screen.shown]).toEqual([130, expect.stringContaining('Interrupted')]);
   });
