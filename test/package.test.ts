@@ -9,7 +9,7 @@ import { until } from './support/until.ts';
 
 const [server] = servers as [Server];
 /** Limits in bytes of the packed package without /console, with and without the files of swagger-ui-dist, and of /console. */
-const [MAX_BYTES, MAX_OWN_BYTES, MAX_CONSOLE_BYTES] = [900_000, 400_000, 300_000];
+const [MAX_BYTES, MAX_OWN_BYTES, MAX_CONSOLE_BYTES] = [950_000, 450_000, 300_000];
 /** The files that `npm run build` copies from swagger-ui-dist. */
 const PAGE = [
   'LICENSE',

@@ -47,6 +47,8 @@ describe('a refresh', () => {
     });
     const tick = tickFor(page, middle);
     await tick.check();
+    // The button above the table moves the table.
+    await page.getByRole('button', { name: 'End 1 session' }).waitFor();
     const place = async (): Promise<number | undefined> => (await tick.boundingBox())?.y;
     const before = await place();
     expect(await page.evaluate(`${FRAME}.scrollTop`)).toBeGreaterThan(0);

@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { itBrowses } from '../support/browser.ts';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
 import { ConsoleStage, createClients, READER, removeClients } from '../support/console.ts';
-import { tickFor, withOwnClients } from '../support/console.ts';
+import { openBlockers, tickFor, withOwnClients } from '../support/console.ts';
 import { LockStage } from '../support/lock-scenes.ts';
 import { asRoot, liveIds, servers, type Server } from '../support/server.ts';
 import { until } from '../support/until.ts';
@@ -38,16 +38,12 @@ describe.each(servers)('the page on $flavour $version', (shared: Server) => {
   }
 
   itBrowses('finds the blocker, ends it, and its waiters go on', async () => {
-    if (server.flavour === 'mysql') {
-      const grant = `GRANT SELECT ON performance_schema.* TO '${server.control.user}'@'%'`;
-      await asRoot(server, async (root) => root.query(grant));
-    }
     const blocker = await locks.hold('BEGIN', 'UPDATE t SET v = v + 1 WHERE id = 1');
     await locks.wait('UPDATE t SET v = v + 1 WHERE id = 1');
     await locks.wait('UPDATE t SET v = v + 1 WHERE id = 1');
     const { page, complaints } = await stage.enter();
-    await page.getByRole('tab', { name: 'Blockers' }).click();
     const button = page.getByRole('button', { name: `End session ${blocker.id}` });
+    await openBlockers(page, button);
     const card = page.getByRole('listitem').filter({ has: button });
     await card.getByText('2 sessions wait').waitFor();
     await card.getByText('1 row changed').waitFor();

@@ -4,7 +4,13 @@ import type { Page } from 'playwright-core';
 import { itBrowses } from '../support/browser.ts';
 import type { ClientSession } from '../support/client-session.ts';
 import { ConsoleStage, createClients, NODE_NAME, OPS } from '../support/console.ts';
-import { removeClients, signIn, tickFor, withOwnClients } from '../support/console.ts';
+import {
+  openBlockers,
+  removeClients,
+  signIn,
+  tickFor,
+  withOwnClients,
+} from '../support/console.ts';
 import { nodeKey } from '../support/ids.ts';
 import { LockStage } from '../support/lock-scenes.ts';
 import { servers, type Server } from '../support/server.ts';
@@ -41,10 +47,10 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await page.getByText('It runs no statement.').waitFor();
     await check(page, 'details');
     await page.keyboard.press('Escape');
-    await page.getByRole('tab', { name: 'Blockers' }).click();
-    await page.getByText('1 session waits').waitFor();
+    const end = page.getByRole('button', { name: `End session ${blocker.id}` });
+    await openBlockers(page, end);
     await check(page, 'blockers');
-    await page.getByRole('button', { name: `End session ${blocker.id}` }).click();
+    await end.click();
     await check(page, 'the question');
     await page.getByRole('dialog').getByRole('button', { name: 'End 1 session' }).click();
     await page.getByRole('dialog').getByRole('row', { name: /gone$/ }).waitFor();
@@ -67,8 +73,7 @@ describe('a phone of 390 px', () => {
     expect(box?.x).toBeGreaterThanOrEqual(0);
     expect((box?.x ?? 0) + (box?.width ?? 391)).toBeLessThanOrEqual(390);
     await page.keyboard.press('Escape');
-    await page.getByRole('tab', { name: 'Blockers' }).click();
-    await page.getByText('1 session waits').waitFor();
+    await openBlockers(page, page.getByText('1 session waits'));
     expect(await width()).toBe(390);
   });
 });
@@ -82,8 +87,9 @@ describe('a browser in Chinese', () => {
     await page.getByRole('alert').getByText('IAM认证信息错误').waitFor();
     await page.getByLabel('Token').fill(OPS);
     await page.getByRole('button', { name: '登录' }).click();
-    await page.getByRole('tab', { name: '阻塞' }).click();
-    await page.getByRole('button', { name: `终止会话${blocker.id}` }).click();
+    const end = page.getByRole('button', { name: `终止会话${blocker.id}` });
+    await openBlockers(page, end, { tab: '阻塞', refresh: '刷新' });
+    await end.click();
     await page.getByRole('dialog').getByRole('button', { name: '终止1个会话' }).click();
     await page
       .getByRole('dialog')

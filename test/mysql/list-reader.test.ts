@@ -1,8 +1,10 @@
-import { describe, expect, it } from '@jest/globals';
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, it, jest } from '@jest/globals';
 import type { ProcessList } from '../../src/domain/node.ts';
 import type { ProcessListRow } from '../../src/domain/session.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { client, COLUMNS, columns, ordinary, own, scriptedNode } from '../support/scripted-node.ts';
+import { until } from '../support/until.ts';
 
 type Row = Record<string, string | null>;
 
@@ -173,4 +175,43 @@ describe('an answer without the packet that ends its columns', () => {
       nodes.close();
     },
   );
+});
+
+describe('a process list that requests share', () => {
+  it('waits for requests that arrive in the turns of the event loop before it', async () => {
+    let lists = 0;
+    let answerFirst: (() => void) | undefined;
+    const answer = ordinary(undefined, { rows: [client(1)] });
+    const node = await scriptedNode((sql, connection) => {
+      const isList = sql === 'SHOW PROCESSLIST';
+      if (isList) lists += 1;
+      if (!isList || lists > 1) {
+        answer(sql, connection);
+        return;
+      }
+      answerFirst = () => {
+        connection.sequenceId = 1;
+        answer(sql, connection);
+        connection.sequenceId = 0;
+      };
+    });
+    const nodes = new MysqlNodes();
+    await nodes.withConnection(node, Infinity, async (connection) => {
+      const first = connection.list(Infinity);
+      await until('the first list is requested', () => answerFirst !== undefined);
+      const others = [connection.list(Infinity)];
+      // The clock stands still, so the longest wait is never reached.
+      const clock = jest.spyOn(performance, 'now').mockReturnValue(performance.now());
+      answerFirst?.();
+      await first;
+      for (let turn = 0; turn < 5; turn += 1) {
+        others.push(connection.list(Infinity));
+        await setImmediate();
+      }
+      clock.mockRestore();
+      await Promise.all(others);
+    });
+    nodes.close();
+    expect(lists).toBe(2);
+  });
 });

@@ -6,22 +6,16 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FileAudit } from '../../src/audit/file-audit.ts';
 import { LineFile } from '../../src/audit/line-file.ts';
-import type { Node } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { openSessions, type ClientSession } from '../support/client-session.ts';
-import { killRequest, startListening, stopAllListening } from '../support/listening.ts';
 import { nodeOn, servers } from '../support/server.ts';
 import { createService, type TestService } from '../support/service.ts';
-
-/** An id that no session has. */
-const UNKNOWN_ID = 2_000_000_000n;
 
 // Unlike times, these counts do not depend on the machine. Each of them has cost milliseconds before.
 describe.each(servers)('a kill on $flavour $version', (server) => {
   let line: Line;
   let nodes: MysqlNodes;
   let service: TestService;
-  let node: Node;
   let audit: FileAudit;
   let folder: string;
   const opened: ClientSession[] = [];
@@ -31,7 +25,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     folder = mkdtempSync(join(tmpdir(), 'session-control-costs-'));
     audit = new FileAudit(new LineFile(join(folder, 'audit')), 1, () => undefined);
     nodes = new MysqlNodes();
-    node = nodeOn(server, { host: '127.0.0.1', port: line.port, tls: 'disabled' });
+    const node = nodeOn(server, { host: '127.0.0.1', port: line.port, tls: 'disabled' });
     service = createService({ registry: [node], nodes, audit });
     await service.list();
     line.reset();
@@ -70,24 +64,6 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     expect(line.statements()).toHaveLength(101);
     // One KILL at a time would take a hundred round trips.
     expect(line.turns).toBeLessThanOrEqual(25);
-  });
-
-  it('of 100 callers at once shares few lists', async () => {
-    const { port } = await startListening({}, { registry: [node], nodes });
-    const callers = await Promise.all(
-      Array.from({ length: 100 }, async () => {
-        const caller = connect(port, '127.0.0.1');
-        await once(caller, 'connect');
-        return caller;
-      }),
-    );
-    const answers = callers.map(async (caller) => once(caller, 'data'));
-    for (const caller of callers) caller.write(killRequest(UNKNOWN_ID));
-    for (const [answer] of await Promise.all(answers)) expect(String(answer)).toContain(' 200 ');
-    for (const caller of callers) caller.destroy();
-    stopAllListening();
-    // With a list for each turn of the event loop, they would need 25.
-    expect(line.statements().length).toBeLessThanOrEqual(10);
   });
 
   it('writes two audit lines for a request, and a log line for it and for each session', async () => {

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type { Locator, Page } from 'playwright-core';
 import { TestBrowser, type Tab } from './browser.ts';
 import { nodeKey } from './ids.ts';
-import { asRoot, type Server } from './server.ts';
+import { admitWithoutTls, asRoot, type Server } from './server.ts';
 import { ServiceProcess } from './service-process.ts';
 import { sha256 } from './service.ts';
+import { until } from './until.ts';
 
 /** The name of the node on the page. */
 export const NODE_NAME = 'orders-primary';
@@ -60,27 +61,61 @@ export function tickFor(page: Page, id: bigint): Locator {
   return page.getByRole('checkbox', { name: `Select session ${id}`, exact: true });
 }
 
-/** Returns the server with an account and a database of its own: other test files open and close sessions at the same time. */
+/**
+ * Returns the server with accounts and a database of its own: other test files open and close sessions at the same time, and rely on what
+ * the shared control account must not read.
+ */
 export function withOwnClients(server: Server): Server {
   const user = `sc_page_${randomBytes(4).toString('hex')}`;
-  return { ...server, app: { user, password: user } };
+  const control = `${user}_c`;
+  return {
+    ...server,
+    app: { user, password: user },
+    control: { user: control, password: control },
+  };
 }
 
-/** Creates the account and the database of `withOwnClients`. */
+/** Creates the accounts and the database of `withOwnClients`. The control account can read all locks. */
 export async function createClients(server: Server): Promise<void> {
-  const { user, password } = server.app;
+  const { app, control, flavour } = server;
+  const killAny = flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
   await asRoot(server, async (root) => {
-    await root.query(`CREATE USER ${user}@'%' IDENTIFIED BY '${password}'`);
-    await root.query(`CREATE DATABASE ${user}`);
-    await root.query(`GRANT ALL ON ${user}.* TO ${user}@'%'`);
+    for (const { user, password } of [app, control]) {
+      await root.query(`CREATE USER ${user}@'%' IDENTIFIED BY '${password}'`);
+    }
+    await root.query(`CREATE DATABASE ${app.user}`);
+    await root.query(`GRANT ALL ON ${app.user}.* TO ${app.user}@'%'`);
+    await root.query(`GRANT PROCESS, ${killAny} ON *.* TO ${control.user}@'%'`);
+    await root.query(`GRANT SELECT ON performance_schema.* TO ${control.user}@'%'`);
+  });
+  await admitWithoutTls(server, control);
+}
+
+/** Removes the accounts and the database. */
+export async function removeClients(server: Server): Promise<void> {
+  const { app, control } = server;
+  await asRoot(server, async (root) => {
+    await root.query(`DROP USER ${app.user}@'%', ${control.user}@'%'`);
+    await root.query(`DROP DATABASE ${app.user}`);
   });
 }
 
-/** Removes the account and the database. */
-export async function removeClients(server: Server): Promise<void> {
-  const { user } = server.app;
-  await asRoot(server, async (root) => {
-    await root.query(`DROP USER ${user}@'%'`);
-    await root.query(`DROP DATABASE ${user}`);
-  });
+/** Opens the tab of the blockers, and presses the button `refresh` until `shown` is there: the service shows locks that it read 2 s ago. */
+export async function openBlockers(
+  page: Page,
+  shown: Locator,
+  { tab, refresh } = { tab: 'Blockers', refresh: 'Refresh' },
+): Promise<void> {
+  await page.getByRole('tab', { name: tab }).click();
+  const button = page.getByRole('button', { name: refresh, exact: true });
+  await until(
+    'the blocker is shown',
+    async () => {
+      if (await shown.isVisible()) return true;
+      if (await button.isEnabled()) await button.click();
+      return false;
+    },
+    60_000,
+    500,
+  );
 }

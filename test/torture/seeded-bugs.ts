@@ -76,11 +76,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
   {
     name: 'a KILL without an answer is sent again on another connection',
     replacements: [
-      [
-        'mysql/pool/node-health.ts',
-        'if (this.#failures < FAILURES || leftMs <= 0) return;',
-        'return;',
-      ],
+      ['mysql/pool/node-health.ts', "if (this.state !== 'open') return;", 'return;'],
       [
         'domain/kill-batch.ts',
         'if (!isOlderThanRequest || !isTheSame) throw',
