@@ -103,6 +103,9 @@ describe('the process', () => {
     opened.push(await openSession(server, server.control));
     await call('GET', TOKEN);
     await call('GET', TOKEN);
+    // The log is complete once the service has ended.
+    service.signal('SIGTERM');
+    await service.ended();
     expect(service.events(message)).toMatchObject([
       {
         level: 'warn',

@@ -37,7 +37,8 @@ beforeEach(() => {
   unreadable.length = 0;
 });
 afterEach(() => {
-  rmSync(folder, { recursive: true });
+  // A read can still be writing the index.
+  rmSync(folder, { recursive: true, maxRetries: 10 });
 });
 
 /** A new process has nothing in memory. */

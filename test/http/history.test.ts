@@ -41,7 +41,8 @@ beforeEach(() => {
 });
 afterEach(async () => {
   await audit.close();
-  rmSync(folder, { recursive: true });
+  // A read can still be writing the index.
+  rmSync(folder, { recursive: true, maxRetries: 10 });
 });
 
 function start({ isAudited = true } = {}) {

@@ -284,7 +284,8 @@ describe.each(kinds)('the locks of %s', (kind) => {
       await withService(node, async (service) => {
         await until('it has waited for a second', async () =>
           (await processList(server)).some(
-            (one) => String(one['Id']) === waiter.id.toString() && Number(one['Time']) >= 1,
+            ({ Id: id, Command: command, Time: time }) =>
+              String(id) === waiter.id.toString() && command === 'Query' && Number(time) >= 1,
           ),
         );
         let found = await blockersOf(service);
