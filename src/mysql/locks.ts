@@ -60,9 +60,12 @@ async function readRowWaits(
     return { ...none, source: (await doesOneWait(target)) ? NOT_RENEWED : 'available' };
   }
   if (!waits) return { ...none, source: 'available' };
-  return isModern
+  const reading = await (isModern
     ? readMysqlRowWaits(target, transactions)
-    : readInnodbLockWaits(target, transactions);
+    : readInnodbLockWaits(target, transactions));
+  // The two tables can show different moments. Without a match, only the counter shows whether the wait has ended.
+  const isUnmatched = reading.source === 'available' && reading.rowWaits.length === 0;
+  return isUnmatched && (await doesOneWait(target)) ? { ...reading, source: NOT_RENEWED } : reading;
 }
 
 function prepared(transactions: readonly TransactionRow[]): ReadonlyMap<string, LockTransaction> {

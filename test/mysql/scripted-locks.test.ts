@@ -68,6 +68,23 @@ describe('the locks of MySQL 5.7', () => {
     expect(asked.filter((sql) => sql.includes('data_lock'))).toEqual([]);
   });
 
+  it.each([
+    ['1', expect.objectContaining({ 'en-us': expect.stringMatching(/^Unknown: /) })],
+    ['0', 'available'],
+  ])(
+    'are not called absent if the tables do not match, while %s session waits',
+    async (count, source) => {
+      const { report } = await look('5.7.44-log', [
+        [TRX, WAITING],
+        ['INNODB_LOCK_WAITS', []],
+        ['information_schema.INNODB_LOCKS', []],
+        ['Innodb_row_lock_current_waits', [['Innodb_row_lock_current_waits', count]]],
+      ]);
+      expect(report.waits).toEqual([]);
+      expect(report.sources.row).toEqual(source);
+    },
+  );
+
   it('need the instrument of metadata locks, which is off by default', async () => {
     const { report } = await look(
       '5.7.44',
@@ -128,7 +145,12 @@ describe('the locks of MySQL 8.0', () => {
   });
 
   it('are refused by an old version that cannot show its transactions', async () => {
-    const of = (version: string): Answers => [[TRX, 3854], ...answers(version, '1').slice(1)];
+    const counter = 'Innodb_row_lock_current_waits';
+    const of = (version: string): Answers => [
+      [TRX, 3854],
+      [counter, [[counter, '1']]],
+      ...answers(version, '1').slice(1),
+    ];
     const { report, asked } = await look('8.0.25', of('8.0.25'));
     expect(asked.filter(isLockTable)).toEqual([]);
     expect(report.sources.row).toMatchObject({

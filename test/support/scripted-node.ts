@@ -131,7 +131,7 @@ export function ordinary(
     else if (sql.startsWith('SELECT CONNECTION_ID()')) {
       const uuid = 'a';
       answer({ id: '77', version, address: 'a:3306:1', uuid, now: '1500', uptime: '500' });
-    } else if (sql.startsWith('SHOW GLOBAL STATUS')) answer({ name: 'Uptime', value: '500' });
+    } else if (sql === "SHOW GLOBAL STATUS LIKE 'Uptime'") answer({ name: 'Uptime', value: '500' });
     else if (sql === 'SHOW GRANTS') answer({ grants });
     else if (sql === 'SHOW PROCESSLIST') {
       connection.writeTextResult([own(), ...rows], columns(COLUMNS));
