@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import type { AuditHistory } from './audit/audit-history.ts';
 import type { FileAudit } from './audit/file-audit.ts';
 import type { Config } from './config/service-file.ts';
 import {
@@ -40,6 +41,7 @@ export interface ServiceParts {
   readonly accessKeys: AccessKeys;
   readonly keystone: KeystoneTokens;
   readonly audit: FileAudit | undefined;
+  readonly history: AuditHistory | undefined;
   readonly redis: RedisConnection | undefined;
 }
 
@@ -112,7 +114,7 @@ export function reload(parts: ServiceParts, next: Configuration | Problems): voi
  * `request_timeout_ms` after the call.
  */
 export function close(parts: ServiceParts, endNow: () => void): void {
-  const { config, log, listener, metricsListener, mysqlNodes, audit, redis } = parts;
+  const { config, log, listener, metricsListener, mysqlNodes, audit, history, redis } = parts;
   const limitMs = config.limits.request_timeout_ms;
   // A hanging disk, pipe or name server blocks a thread of Node.js, and Node.js then does not exit.
   setTimeout(endNow, limitMs).unref();
@@ -122,6 +124,7 @@ export function close(parts: ServiceParts, endNow: () => void): void {
     .then(() => {
       mysqlNodes.close();
     })
+    .then(() => history?.close())
     .then(() => audit?.close())
     .then(() => {
       log.info('stopped');

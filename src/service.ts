@@ -183,7 +183,7 @@ export function startService(
 
   const parts = {
     ...{ config, log, listener, metrics, metricsListener, registry, mysqlNodes },
-    ...{ tokens, accessKeys, keystone, audit, redis },
+    ...{ tokens, accessKeys, keystone, audit, history, redis },
   };
   listen(parts, stopping.signal, () => {
     onCannotListen();

@@ -40,6 +40,7 @@ export class AuditHistory implements KillHistory {
   #turn: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #isCompleting = false;
+  #isClosed = false;
 
   /** Calls `onUnreadable` once for each file that cannot be read. A read ends after `maxReadMs` milliseconds. */
   constructor(
@@ -85,6 +86,12 @@ export class AuditHistory implements KillHistory {
     }
   }
 
+  /** Stops the work on the index. Resolves once it reads and writes no file any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#turn;
+  }
+
   async #read(filter: HistoryFilter): Promise<History> {
     const share = this.#shared === undefined ? 1 : 0.5;
     const [own, others] = await Promise.all([
@@ -110,7 +117,10 @@ export class AuditHistory implements KillHistory {
     if (this.#isCompleting) return;
     this.#isCompleting = true;
     try {
-      while (!(await this.#inTurn(() => this.#files.completeIndex(TURN_MS))));
+      let isComplete = false;
+      while (!isComplete && !this.#isClosed) {
+        isComplete = await this.#inTurn(() => this.#files.completeIndex(TURN_MS));
+      }
     } catch {
       // The next read finds the same error, and reports it.
     } finally {

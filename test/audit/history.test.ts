@@ -36,9 +36,9 @@ beforeEach(() => {
   restart();
   unreadable.length = 0;
 });
-afterEach(() => {
-  // A read can still be writing the index.
-  rmSync(folder, { recursive: true, maxRetries: 10 });
+afterEach(async () => {
+  await history.close();
+  rmSync(folder, { recursive: true });
 });
 
 /** A new process has nothing in memory. */

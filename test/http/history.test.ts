@@ -34,6 +34,7 @@ const callers: Readonly<Record<string, Grant>> = {
 let folder: string;
 let path: string;
 let audit: FileAudit;
+const histories: AuditHistory[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'session-control-history-'));
   path = join(folder, 'audit.jsonl');
@@ -41,21 +42,20 @@ beforeEach(() => {
 });
 afterEach(async () => {
   await audit.close();
-  // A read can still be writing the index.
-  rmSync(folder, { recursive: true, maxRetries: 10 });
+  await Promise.all(histories.splice(0).map((history) => history.close()));
+  rmSync(folder, { recursive: true });
 });
 
 function start({ isAudited = true } = {}) {
   const nodes = new FakeNodes();
+  const history = new AuditHistory(path, () => undefined, { maxReadMs: 3_600_000 });
+  histories.push(history);
   const service = createService({
     registry: [fakeNode, { ...fakeNode, nodeId: SECOND }],
     nodes,
     callers,
     accessKeys: [ACCESS_KEY],
-    ...(isAudited && {
-      audit,
-      history: new AuditHistory(path, () => undefined, { maxReadMs: 3_600_000 }),
-    }),
+    ...(isAudited && { audit, history }),
   });
   const get = (query = '', token = TOKEN, ofPath = HISTORY) =>
     request(service.app).get(`${ofPath}${query}`).set('X-Auth-Token', token);
