@@ -42,7 +42,7 @@ export function useSelection(all: readonly Session[]): Selection {
   };
 }
 
-/** What can be done with the selection. */
+/** The actions on the selection. */
 export function SelectionBar({
   selection: { sessions, left, keys, clear },
   shown,
@@ -54,7 +54,7 @@ export function SelectionBar({
 }) {
   const words = useWords();
   const hidden = sessions.length - shown.filter((session) => keys.has(keyOf(session))).length;
-  if (keys.size === 0) return null;
+  if (keys.size === 0) return <div className="bar selection" />;
   return (
     <div className="bar selection">
       <span role="status">
