@@ -1,14 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { lockReport, type LockReport } from '../../src/domain/lock-report.ts';
 import { userSessions } from '../../src/domain/client-filter.ts';
 import type { Node } from '../../src/domain/node.ts';
 import { MysqlNodes } from '../../src/mysql/mysql-nodes.ts';
 import { LOCK_QUERY_MS } from '../../src/mysql/lock-statement.ts';
 import { createService, type Answer, type TestService } from './service.ts';
-
-const ATTEMPTS = 10;
-/** The service shows a read of locks for this time. */
-const SHARED_MS = 2000;
+import { until } from './until.ts';
 
 /** Returns the lock report of a node over a new connection, so that no state of an earlier report is reused. */
 export async function lookAtLocks(node: Node): Promise<LockReport> {
@@ -54,14 +50,15 @@ export async function withService<T>(
 
 /** GET …/blockers. A busy machine can need more than the limit of a lock query; then the read is repeated. */
 export async function blockersOf(service: TestService): Promise<BlockersAnswer> {
-  for (let attempt = 1; ; attempt += 1) {
+  let answer: BlockersAnswer | undefined;
+  const isInTime = async (): Promise<boolean> => {
     const { status, body } = await service.get('/blockers');
     if (status !== 200) throw new Error(`the status is ${status}`);
-    const answer = body as BlockersAnswer;
-    const isLate = JSON.stringify(answer.sources).includes(`within ${LOCK_QUERY_MS} ms`);
-    if (!isLate || attempt === ATTEMPTS) return answer;
-    await sleep(SHARED_MS);
-  }
+    answer = body as BlockersAnswer;
+    return !JSON.stringify(answer.sources).includes(`within ${LOCK_QUERY_MS} ms`);
+  };
+  await until('the node shows its locks in time', isInTime, 60_000, 500);
+  return answer as BlockersAnswer;
 }
 
 /** GET …/process/lock-wait. */
