@@ -1,13 +1,12 @@
-import { SessionControlError } from './errors.ts';
 import { historyPageOf, readHistory, type HistoryOptions, type KillHistory } from './history.ts';
 import { blockersOf, lockCauseOf, type Blockers, type LockCause } from './locks.ts';
 import { joinPages } from './joined-list.ts';
-import { nodePageOf, type NodeEntry, type NodePage, type ProjectNodes } from './nodes.ts';
+import { deleteRequest, killInParts, type KillOptions } from './kill.ts';
+import { nodePageOf, readNodes, type NodePage, type ProjectNodes } from './nodes.ts';
 import { perform, type Credentials, type RequestSettings } from './requests.ts';
 import type { Capabilities, NodeAddress, Session } from './session.ts';
 import type { SessionSummary, Target, Termination } from './session.ts';
 import { detailOf, summaryOf, type SessionDetail } from './session-reads.ts';
-import { batches, bodyText, joined, NO_TERMINATION, unanswered } from './termination.ts';
 import { createTransport, type HttpAnswer } from './transport.ts';
 import type { TlsOptions, Transport } from './transport.ts';
 import { capabilitiesOf, pageOf, terminationOf, type SessionPage } from './wire.ts';
@@ -38,29 +37,7 @@ export interface ListOptions {
   readonly onProgress?: ((read: number, total: number) => void) | undefined;
 }
 
-/** The options of a kill. */
-export interface KillOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Sends no KILL. In the result, `killed` has the ids that a kill would end, and `failed` the ids that the node would refuse. */
-  readonly isDryRun?: boolean | undefined;
-  /** `statement` ends only the statement that each session runs; the session and its transaction stay. By default, the session ends. */
-  readonly scope?: 'session' | 'statement' | undefined;
-  /** Waits at most this time until the sessions have left the node. The service may wait less: see `waitedSeconds`. */
-  readonly waitSeconds?: number | undefined;
-  /** Fills `sessions` of the result with one entry per id. `waitSeconds` implies this. */
-  readonly isDetailed?: boolean | undefined;
-  /** The reason, for the audit record of the service. 1 to 256 visible characters. */
-  readonly reason?: string | undefined;
-  /** 1 to 56 visible ASCII characters. A kill without a key is not sent again if no answer comes. */
-  readonly idempotencyKey?: string | undefined;
-  /** Called after each request with the outcomes so far. */
-  readonly onProgress?: ((soFar: Termination) => void) | undefined;
-}
-
 const DEFAULT_TIMEOUT_MS = 35_000;
-/** The default limit of the service for one request. */
-const MAX_IDS = 1000;
-const MAX_BODY_BYTES = 200_000;
 
 /** A client of the HTTP API of session-control. All ids are bigints. */
 export class SessionControlClient {
@@ -99,7 +76,8 @@ export class SessionControlClient {
     { offset = 0, limit = 100, signal, withTransactions = false }: Page = {},
   ): Promise<SessionPage> {
     const more = withTransactions ? '&with=transaction' : '';
-    return this.#get(node, `processes?limit=${limit}&offset=${offset}${more}`, pageOf, signal);
+    const path = `${pathOf(node)}/processes?limit=${limit}&offset=${offset}${more}`;
+    return this.#get(path, pageOf, signal);
   }
 
   /**
@@ -107,16 +85,7 @@ export class SessionControlClient {
    * in the result exactly once. Rejects like `list`.
    */
   async nodes(projectId: string, { signal, onProgress }: ListOptions = {}): Promise<ProjectNodes> {
-    let first: NodePage | undefined = await this.nodesPage(projectId, { signal });
-    const { caller } = first;
-    const read = async (offset: number, limit: number) => {
-      const page = first ?? (await this.nodesPage(projectId, { offset, limit, signal }));
-      first = undefined;
-      return { items: page.nodes, total: page.total };
-    };
-    const key = ({ instanceId, nodeId }: NodeEntry): string => instanceId + nodeId;
-    const nodes = await joinPages(read, key, onProgress);
-    return { nodes, caller };
+    return readNodes((page) => this.nodesPage(projectId, { ...page, signal }), onProgress);
   }
 
   /** Reads one page of at most 100 nodes. Rejects like `list`. */
@@ -124,34 +93,28 @@ export class SessionControlClient {
     projectId: string,
     { offset = 0, limit = 100, signal }: Page = {},
   ): Promise<NodePage> {
-    return perform(this.#settings, {
-      method: 'GET',
-      path: `/v3/${encodeURIComponent(projectId)}/nodes?limit=${limit}&offset=${offset}`,
-      isRepeatable: true,
-      timeoutMs: this.#timeoutMs,
-      signal,
-      read: nodePageOf,
-    });
+    const path = `/v3/${encodeURIComponent(projectId)}/nodes?limit=${limit}&offset=${offset}`;
+    return this.#get(path, nodePageOf, signal);
   }
 
   /** Returns the user sessions of a node in numbers. Rejects like `list`. */
   async summary(node: NodeAddress, signal?: AbortSignal): Promise<SessionSummary> {
-    return this.#get(node, 'summary', summaryOf, signal);
+    return this.#get(`${pathOf(node)}/summary`, summaryOf, signal);
   }
 
   /** Returns one session with its whole statement and its locks. Rejects like `list`, also if the node has no such user session. */
   async show(node: NodeAddress, id: bigint, signal?: AbortSignal): Promise<SessionDetail> {
-    return this.#get(node, `processes/${id}`, detailOf, signal);
+    return this.#get(`${pathOf(node)}/processes/${id}`, detailOf, signal);
   }
 
   /** Returns the capabilities of the service on the node. Rejects like `list`. */
   async capabilities(node: NodeAddress, signal?: AbortSignal): Promise<Capabilities> {
-    return this.#get(node, 'capabilities', capabilitiesOf, signal);
+    return this.#get(`${pathOf(node)}/capabilities`, capabilitiesOf, signal);
   }
 
   /** Returns the blockers of the node, and the waits for them. Rejects like `list`. */
   async blockers(node: NodeAddress, signal?: AbortSignal): Promise<Blockers> {
-    return this.#get(node, 'blockers', blockersOf, signal);
+    return this.#get(`${pathOf(node)}/blockers`, blockersOf, signal);
   }
 
   /** Returns the cause of a session's lock wait, or undefined if there is none. Rejects like `list`, also if no user session has the id. */
@@ -160,7 +123,7 @@ export class SessionControlClient {
     id: bigint,
     signal?: AbortSignal,
   ): Promise<LockCause | undefined> {
-    return this.#get(node, `process/lock-wait?pid=${id}`, lockCauseOf, signal);
+    return this.#get(`${pathOf(node)}/process/lock-wait?pid=${id}`, lockCauseOf, signal);
   }
 
   /**
@@ -172,15 +135,9 @@ export class SessionControlClient {
     options: HistoryOptions = {},
   ): Promise<KillHistory> {
     const [project, instance] = [projectId, instanceId].map(encodeURIComponent);
+    const path = `/v3/${project}/instances/${instance}/process/kill/history`;
     return readHistory(options, (query) =>
-      perform(this.#settings, {
-        method: 'GET',
-        path: `/v3/${project}/instances/${instance}/process/kill/history?${query}`,
-        isRepeatable: true,
-        timeoutMs: this.#timeoutMs,
-        signal: options.signal,
-        read: historyPageOf,
-      }),
+      this.#get(`${path}?${query}`, historyPageOf, options.signal),
     );
   }
 
@@ -193,75 +150,32 @@ export class SessionControlClient {
     targets: readonly (bigint | Target)[],
     options: KillOptions = {},
   ): Promise<Termination> {
-    const named = targets.map((target) => asTarget(target, options.scope));
-    const parts = batches(named, MAX_IDS, MAX_BODY_BYTES);
-    let result = NO_TERMINATION;
-    for (const [index, part] of parts.entries()) {
-      const state = { mayHaveRun: false };
-      const onMayHaveRun = (): void => {
-        state.mayHaveRun = true;
-      };
-      try {
-        result = joined(result, await this.#killSome(node, part, options, index, onMayHaveRun));
-      } catch (error) {
-        if (index === 0 && !state.mayHaveRun) throw error;
-        const later = parts.slice(index + 1).flat();
-        const trouble = error instanceof SessionControlError ? error : undefined;
-        const message = trouble?.message ?? 'The request was interrupted.';
-        result = joined(result, unanswered(part, state.mayHaveRun, message, trouble));
-        return later.length === 0 ? result : joined(result, unanswered(later, false, message));
-      }
-      options.onProgress?.(result);
-    }
-    return result;
+    return killInParts(targets, options, (part, index, onMayHaveRun) => {
+      const { path, ...request } = deleteRequest(part, options, index);
+      return perform(this.#settings, {
+        ...request,
+        method: 'DELETE',
+        path: `${pathOf(node)}/${path}`,
+        timeoutMs: this.#timeoutMs + (options.waitSeconds ?? 0) * 1000,
+        signal: options.signal,
+        onMayHaveRun,
+        read: terminationOf,
+      });
+    });
   }
 
   #get<T>(
-    node: NodeAddress,
     path: string,
     read: (answer: HttpAnswer) => T,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     return perform(this.#settings, {
       method: 'GET',
-      path: `${pathOf(node)}/${path}`,
+      path,
       isRepeatable: true,
       timeoutMs: this.#timeoutMs,
       signal,
       read,
-    });
-  }
-
-  #killSome(
-    node: NodeAddress,
-    targets: readonly Target[],
-    options: KillOptions,
-    index: number,
-    onMayHaveRun: () => void,
-  ): Promise<Termination> {
-    const { waitSeconds, isDryRun, scope, reason, idempotencyKey, signal } = options;
-    const prefer = [
-      ...(waitSeconds === undefined ? [] : [`wait=${waitSeconds}`]),
-      ...(waitSeconds !== undefined || options.isDetailed ? ['return=representation'] : []),
-    ].join(', ');
-    const query = [
-      ...(isDryRun ? ['dry_run=true'] : []),
-      ...(scope === 'statement' ? ['scope=statement'] : []),
-    ].join('&');
-    return perform(this.#settings, {
-      method: 'DELETE',
-      path: `${pathOf(node)}/processes${query === '' ? '' : `?${query}`}`,
-      headers: {
-        ...(prefer !== '' && { Prefer: prefer }),
-        ...(reason !== undefined && { 'X-Kill-Reason': reason }),
-        ...(idempotencyKey !== undefined && { 'Idempotency-Key': `${idempotencyKey}-${index}` }),
-      },
-      body: bodyText(targets),
-      isRepeatable: isDryRun === true || idempotencyKey !== undefined,
-      timeoutMs: this.#timeoutMs + (waitSeconds ?? 0) * 1000,
-      signal,
-      onMayHaveRun,
-      read: terminationOf,
     });
   }
 }
@@ -276,10 +190,4 @@ interface Page {
 function pathOf({ projectId, instanceId, nodeId }: NodeAddress): string {
   const [project, instance, node] = [projectId, instanceId, nodeId].map(encodeURIComponent);
   return `/v3/${project}/instances/${instance}/nodes/${node}`;
-}
-
-// A session from `list` holds the statement of that time. With the scope `session`, the kill must not depend on the statement.
-function asTarget(target: bigint | Target, scope: KillOptions['scope']): Target {
-  if (typeof target === 'bigint') return { id: target };
-  return scope === 'statement' ? target : { ...target, info: undefined };
 }

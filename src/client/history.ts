@@ -1,21 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Session } from './session.ts';
 import type { HttpAnswer } from './transport.ts';
-import { flag, integer, list, okFieldsOf, record, text } from './wire.ts';
+import { flag, integer, list, okFieldsOf, record, sessionOf, text } from './wire.ts';
 
-/** A session that was ended, as the service recorded it. */
-export interface KilledSession {
+/**
+ * A session that was ended, as the service recorded it: `time` is that of the kill, and `info` is empty unless the service records
+ * statements.
+ */
+export interface KilledSession extends Omit<Session, 'transaction'> {
   readonly instanceId: string;
   readonly nodeId: string;
-  readonly id: bigint;
-  readonly user: string;
-  readonly host: string;
-  readonly db: string;
-  readonly command: string;
-  /** Whole seconds in the state when the session was ended. */
-  readonly time: number;
-  readonly state: string;
-  /** The statement; empty unless the service records statements. */
-  readonly info: string;
   /** The time of the record before the kill. */
   readonly killTime: Date;
   /** The outcome: `killed`, `not_found`, `failed`, or `unknown` if the service recorded none. */
@@ -81,7 +75,7 @@ export function historyPageOf(answer: HttpAnswer): HistoryPage {
   };
 }
 
-/** Reads all pages, and goes on where a limit of the service ended a read. Each kill is in the result once. */
+/** Reads all pages. Where a limit of the service ended a read, the next request continues there. Each kill is in the result once. */
 export async function readHistory(
   options: HistoryOptions,
   readPage: (query: string) => Promise<HistoryPage>,
@@ -149,16 +143,9 @@ function killOf(answer: HttpAnswer, entry: unknown): KilledSession {
   const optional = (name: string): string | undefined =>
     fields[name] === null ? undefined : text(answer, fields[name]);
   return {
+    ...sessionOf(answer, { ...fields, id: fields['session_id'] }),
     instanceId: text(answer, fields['instance_id']),
     nodeId: text(answer, fields['node_id']),
-    id: integer(answer, fields['session_id']),
-    user: text(answer, fields['user']),
-    host: text(answer, fields['host']),
-    db: text(answer, fields['db']),
-    command: text(answer, fields['command']),
-    time: Number(integer(answer, fields['time'])),
-    state: text(answer, fields['state']),
-    info: text(answer, fields['info']),
     killTime: new Date(Number(integer(answer, fields['kill_time']))),
     outcome: text(answer, fields['outcome']),
     scope: text(answer, fields['scope']),

@@ -1,10 +1,6 @@
-export {
-  SessionControlClient,
-  type ClientOptions,
-  type KillOptions,
-  type ListOptions,
-} from './client.ts';
+export { SessionControlClient, type ClientOptions, type ListOptions } from './client.ts';
 export { formatDuration, parseDuration } from './durations.ts';
+export type { KillOptions } from './kill.ts';
 export { SessionControlError, type ErrorFacts, type ErrorKind } from './errors.ts';
 export type { HistoryOptions, KilledSession, KillHistory } from './history.ts';
 export { requestToken, type IssuedToken, type PasswordLogin } from './keystone.ts';

@@ -1,5 +1,6 @@
+import { joinPages } from './joined-list.ts';
 import type { HttpAnswer } from './transport.ts';
-import { fieldsOf, flag, integer, list, errorOf, record, text } from './wire.ts';
+import { flag, integer, list, okFieldsOf, record, text } from './wire.ts';
 
 /** A node of a project. */
 export interface NodeEntry {
@@ -35,8 +36,7 @@ export interface NodePage extends ProjectNodes {
 
 /** Reads the answer to GET …/nodes. Throws a `SessionControlError` if the answer is an error or malformed. */
 export function nodePageOf(answer: HttpAnswer): NodePage {
-  const fields = fieldsOf(answer);
-  if (answer.status !== 200) throw errorOf(answer, fields);
+  const fields = okFieldsOf(answer);
   const caller = record(answer, fields['caller']);
   return {
     nodes: list(answer, fields['nodes']).map((entry) => nodeOf(answer, entry)),
@@ -49,6 +49,22 @@ export function nodePageOf(answer: HttpAnswer): NodePage {
       requestsPerMinute: Number(integer(answer, fields['requests_per_minute'])),
     },
   };
+}
+
+/** Reads all pages. A node that stays during the read is in the result exactly once. */
+export async function readNodes(
+  readPage: (page: { offset: number; limit: number }) => Promise<NodePage>,
+  onProgress?: (read: number, total: number) => void,
+): Promise<ProjectNodes> {
+  let caller: CallerFacts | undefined;
+  const read = async (offset: number, limit: number) => {
+    const page = await readPage({ offset, limit });
+    caller ??= page.caller;
+    return { items: page.nodes, total: page.total };
+  };
+  const key = ({ instanceId, nodeId }: NodeEntry): string => instanceId + nodeId;
+  const nodes = await joinPages(read, key, onProgress);
+  return { nodes, caller: caller as CallerFacts };
 }
 
 function nodeOf(answer: HttpAnswer, entry: unknown): NodeEntry {

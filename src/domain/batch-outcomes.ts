@@ -20,7 +20,7 @@ export class BatchOutcomes {
   readonly #outcomes: ReadonlyMap<bigint, IdOutcome>;
   /** The ids of the intent that went to the audit. */
   #recorded: readonly bigint[] = [];
-  /** What a dry run read of the transactions. */
+  /** The transactions that a dry run read. */
   #transactions: TransactionReading | undefined;
   /** The first error that kept a session from being killed. */
   #trouble: ServiceError | undefined;

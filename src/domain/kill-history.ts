@@ -1,20 +1,14 @@
 import type { Deadline } from './deadline.ts';
+import type { Session } from './session.ts';
 import type { Outcome } from './termination.ts';
 
-/** A session that a caller ended, or tried to end, as the audit has it. Texts that the audit does not have are empty. */
-export interface KilledSession {
+/**
+ * A session that a caller ended, or tried to end, as the audit has it: `time` is that of the kill, and `info` is empty unless the audit
+ * records statements. Other texts that the audit does not have are empty too.
+ */
+export interface KilledSession extends Session {
   readonly instanceId: string;
   readonly nodeId: string;
-  readonly id: bigint;
-  readonly user: string;
-  readonly host: string;
-  readonly db: string;
-  readonly command: string;
-  /** Whole seconds in the state at the time of the kill. */
-  readonly time: bigint;
-  readonly state: string;
-  /** The statement; empty unless the audit records statements. */
-  readonly info: string;
   /** The time of the intent, in milliseconds since 1970. */
   readonly killTime: number;
   /** `unknown` also if the audit has no outcome. */
@@ -27,7 +21,7 @@ export interface KilledSession {
   readonly taskId: string | undefined;
 }
 
-/** The kills that a caller asks for: those of one instance with `from` <= `killTime` < `until`. */
+/** The kills that a caller requests: those of one instance with `from` <= `killTime` < `until`. */
 export interface HistoryFilter {
   readonly projectId: string;
   readonly instanceId: string;
@@ -56,7 +50,7 @@ export interface History {
   readonly isReplicaOnly: boolean;
 }
 
-/** The kills that were recorded. `AuditHistory` in `audit/audit-history.ts` fills it. */
+/** The kills that were recorded. `AuditHistory` in `audit/audit-history.ts` implements it. */
 export interface KillHistory {
   /** Reads at most about 10,000 records, for at most about 1 s. Throws `overloaded` if too many reads wait. */
   read(filter: HistoryFilter, deadline: Deadline): Promise<History>;
@@ -76,7 +70,7 @@ export interface LineReader {
   readonly isUnresolved: () => boolean;
 }
 
-/** What a read of the shared records covered. */
+/** The period that a read of the shared records covered. */
 export interface SharedRead {
   /** Every record of the period from this time on was read; -Infinity if all were. */
   readonly readFrom: number;
@@ -84,7 +78,7 @@ export interface SharedRead {
   readonly since: number;
 }
 
-/** The records of all replicas. `RedisAuditStream` in `store/redis-audit-stream.ts` fills it. */
+/** The records of all replicas. `RedisAuditStream` in `store/redis-audit-stream.ts` implements it. */
 export interface SharedRecords {
   /** Adds a line of the audit soon. Never throws. `time` is in milliseconds since 1970. */
   share(line: string, time: number): void;
