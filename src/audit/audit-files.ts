@@ -23,7 +23,7 @@ export interface AuditFile {
   readonly isCompressed: boolean;
 }
 
-/** Thrown if a file is not what it was when it was listed: it was truncated, renamed, compressed or removed. */
+/** Thrown if a file was truncated, renamed, compressed or removed since it was listed. */
 export class FileChanged extends Error {}
 
 /** The files of an audit, and those that cannot be read. */

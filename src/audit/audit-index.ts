@@ -18,8 +18,8 @@ export interface PlacedBlock {
 export type OnUnreadable = (path: string, error: unknown) => void;
 
 /**
- * Finds the lines of a period in the files of an audit. It is kept in a file beside them, and holds nothing that they do not: what is missing,
- * stale or damaged is read again, the newest lines first. Only the history of kills uses it, never a kill.
+ * Finds the lines of a period in the files of an audit. The index has a file of its own beside them. All of its facts come
+ * from these files: it reads missing, stale or damaged parts again, the newest lines first. Only the history of kills uses the index.
  */
 export class AuditIndex {
   readonly #path: string;
@@ -34,7 +34,7 @@ export class AuditIndex {
     [this.#path, this.#onUnreadable] = [path, onUnreadable];
   }
 
-  /** Lists the files again, and forgets what has changed in them. Throws the error of the folder. */
+  /** Lists the files again, and drops the blocks of changed files. Throws the error of the folder. */
   async refresh(): Promise<void> {
     this.#known ??= await this.#load();
     const { files, unreadable } = await listAuditFiles(this.#path);
@@ -158,7 +158,7 @@ function gapIn(
   return to > 0 ? { from: 0, to } : undefined;
 }
 
-/** Returns what is still true of a file. */
+/** Returns the known part of a file if the file has only grown; else nothing is known. */
 async function grown(file: AuditFile, known: IndexedFile | undefined): Promise<IndexedFile> {
   if (known === undefined) return nothing();
   const { size, modifiedMs } = file;

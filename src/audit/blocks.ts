@@ -9,7 +9,7 @@ const MAX_INSTANCES = 8;
 /** The beginning of a line as the service writes it: this is much faster than to parse each line. */
 const BEGINNING = /^\{"record":"(\w+)","time":"([^"\\]+)"(?:,"request_id":"([^"\\]+)")?/;
 
-/** What the index knows of some lines of a file. */
+/** The facts of the index about some lines of a file. */
 export interface Block {
   /** The position of its first byte in the content, and its length. */
   readonly at: number;

@@ -16,7 +16,7 @@ import { cut } from './table.ts';
 import type { CliContext } from './cli-context.ts';
 import { plural } from './durations.ts';
 
-/** Who blocks whom on one node. */
+/** The blockers and the waits of one node. */
 interface NodeLocks {
   readonly node: NamedNode;
   readonly report: Blockers;

@@ -100,7 +100,7 @@ export function removeContext(name: string, cli: CliContext): ExitCode {
   return EXIT.done;
 }
 
-/** Returns what a command needs and the context lacks. The name of a node is enough to find its instance. */
+/** Returns the settings that a command needs and the context lacks. The name of a node is enough to find its instance. */
 function missingFrom({ endpoint, project, nodes = [], credentials }: Context): string[] {
   return [
     ...(endpoint === undefined ? ['--endpoint'] : []),

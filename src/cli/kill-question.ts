@@ -3,7 +3,7 @@ import { formatCount, formatDuration, plural } from './durations.ts';
 import { nodeLabel, type ListedSession, type NamedNode } from './listing.ts';
 import { visible } from './visible.ts';
 
-/** What the end of sessions undoes. */
+/** The rollbacks that the end of sessions causes. */
 export interface KillCost {
   /** The transactions that are open. */
   readonly transactions: readonly Transaction[];
@@ -13,7 +13,7 @@ export interface KillCost {
   readonly unknown: readonly string[];
 }
 
-/** Returns what the end of these sessions undoes. A transaction that already rolls back costs nothing more. */
+/** Returns the rollbacks that the end of these sessions causes. A transaction that already rolls back does not count. */
 export function costOf(sessions: readonly ListedSession[], unknown: readonly string[]): KillCost {
   const known = sessions.filter(({ transaction }) => transaction !== undefined);
   const transactions = known.flatMap(({ transaction }) => transaction ?? []);
@@ -23,7 +23,7 @@ export function costOf(sessions: readonly ListedSession[], unknown: readonly str
   return { transactions, rows: known.length > 0 ? rows : undefined, unknown };
 }
 
-/** Formats the lines below the first sessions: how many more there are, whose they are, and what their end undoes. */
+/** Formats the lines below the first sessions: their number, their users and hosts, and the rows to undo. */
 export function summaryOf(
   sessions: readonly ListedSession[],
   shown: number,

@@ -76,7 +76,7 @@ export function printReport(report: KillReport, { colors, line }: Screen): void 
   for (const trouble of new Set(troubles)) line(colors.red(visible(trouble)));
 }
 
-/** Returns what is left of a rollback, or an empty text. */
+/** Formats the rest of a rollback; an empty text if it is not known. */
 function restOf({ outcome, rowsLeft, secondsLeft }: KillResult): string {
   if (outcome !== 'rolling_back' || rowsLeft === undefined) return '';
   const time = secondsLeft === undefined ? '' : `, about ${formatDuration(secondsLeft)}`;

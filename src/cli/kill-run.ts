@@ -7,7 +7,7 @@ import type { ListedSession } from './listing.ts';
 export interface KillResult {
   readonly session: ListedSession;
   outcome: Outcome;
-  /** What is left of its rollback, if the node shows it. */
+  /** The rows that its rollback has yet to undo; undefined if the node does not show them. */
   rowsLeft?: bigint | undefined;
   /** The estimated rest of its rollback, in seconds. */
   secondsLeft?: number | undefined;

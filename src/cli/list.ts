@@ -31,7 +31,7 @@ export interface ListOptions extends ConnectionOptions, FilterOptions {
   readonly output?: string;
 }
 
-/** What of the list is shown, and how. */
+/** The sessions of the list to show, and their order. */
 interface View {
   readonly passes: Filter;
   readonly order: Order | undefined;

@@ -23,7 +23,7 @@ export interface Connection {
   readonly caller?: CallerFacts | undefined;
 }
 
-/** Returns what stands for a node in NODE/ID: its name if that is one word, else its id. */
+/** Returns the node in NODE/ID: its name if that is one word, else its id. */
 export function nodeWord({ node, nodeName }: Pick<ListedSession, 'node' | 'nodeName'>): string {
   return nodeName !== undefined && /^[\w.-]+$/.test(nodeName) ? nodeName : visible(node);
 }

@@ -7,7 +7,7 @@ import { visible } from './visible.ts';
 const MAX_SHOWN = 10;
 
 /**
- * Formats who blocks whom as a tree: a line for each root blocker, and its waiters below. Takes users and statements of waiters from the list.
+ * Formats the blockers as a tree: a line for each root blocker, and its waiters below it. Users and statements of waiters come from the list.
  * The counts are those of the node, also if the tree leaves waiters out.
  */
 export function lockLines(report: Blockers, listed: readonly Session[]): string[] {
@@ -35,7 +35,7 @@ export function lockLines(report: Blockers, listed: readonly Session[]): string[
   ]);
 }
 
-/** Formats what a blocker is, how many sessions wait for it, and what it does. */
+/** Formats a root blocker: its name, the number of its waiters, its transaction and its activity. */
 function rootText(root: Blocker): string {
   const waiting = `${root.waiters} ${root.waiters === 1 ? 'waits' : 'wait'}`;
   if (root.isPrepared) {
@@ -97,7 +97,7 @@ function waiterText(
   return visible(`${name} ${short}${also}${repeated}${statement}`);
 }
 
-/** Formats what a session waits for and since when. */
+/** Formats the lock that a session waits for, and the time of the wait. */
 export function waitText({ kind, seconds, db, table, index, mode, name }: Wait): string {
   const since = seconds === undefined ? 'waits' : `waits ${formatDuration(seconds)}`;
   const place = [db, table].filter((part) => part !== undefined && part !== '').join('.');

@@ -30,7 +30,7 @@ export function lockTrees(report: Blockers): readonly LockTree[] {
       return { wait, isRepeated, waiters: isRepeated ? [] : below(wait.id) };
     });
   const roots = report.blockers.filter(({ isRoot }) => isRoot);
-  // Only the waits for one blocker without an id can be told apart.
+  // With several blockers without an id, a wait does not show which of them it is for.
   const nameless = roots.filter(({ id }) => id === undefined).length;
   return roots.map((root) => {
     if (root.id !== undefined) shown.add(root.id);

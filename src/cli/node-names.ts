@@ -16,7 +16,7 @@ export interface WantedNodes {
 const NODE_ID = /^[0-9a-f]{32}no\d{2}$/;
 
 /**
- * Finds nodes by id or by name, and reads their names and what the caller may do. A service that does not list nodes leaves ids as they are.
+ * Finds nodes by id or by name, and reads their names and the actions of the caller. A service that does not list nodes leaves ids as they are.
  * Rejects with a usage error for a name that no node has, or if the instance is missing and needed.
  */
 export async function findNodes(

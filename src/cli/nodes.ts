@@ -13,7 +13,7 @@ const COLUMNS = [
   { title: 'INSTANCE', minWidth: 36, hardMinWidth: 8 },
 ];
 
-/** Shows the nodes of the project and what the caller may do. */
+/** Shows the nodes of the project and the actions of the caller. */
 export async function nodes(
   options: ConnectionOptions & { readonly output?: string },
   cli: CliContext,

@@ -37,7 +37,7 @@ const NEVER_EMPTY = [
   ...(['accessKey', 'secretKey', 'securityToken'] as const),
 ];
 
-/** A client, and what the settings say of the project and its nodes. */
+/** A client, with the project and the nodes of the settings. */
 export interface Reach {
   readonly client: SessionControlClient;
   readonly projectId: string;

@@ -36,8 +36,8 @@ export async function findVictims(
 }
 
 /**
- * Splits the sessions that the user was shown by what the nodes show now. A session is the same if its id and host are, if it is still one to end, and,
- * for the scope `statement`, if it still runs the same statement. Rejects with the first error.
+ * Reads the nodes again, and splits the shown sessions into those that are the same and those that changed. A session is the same if its
+ * id and host are the same, and if it still is one to end. For the scope `statement`, it must run the same statement too. Rejects with the first error.
  */
 export async function findVictimsAgain(
   { client, nodes }: Connection,

@@ -16,7 +16,7 @@ export interface Access {
 /** The calls of the service for one access. */
 export interface Api {
   readonly projectId: string;
-  /** Part of each key of the cache: another token never sees what the one before has read. */
+  /** Part of each key of the cache, so that another token never sees the answers to an earlier token. */
   readonly generation: number;
   readonly client: SessionControlClient;
   /** Repeats nothing by itself: the page shows that no answer came, and asks again. */

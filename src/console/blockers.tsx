@@ -7,7 +7,7 @@ import { clock, line } from './format.ts';
 import { WaitsTable } from './waits.tsx';
 import { useWords } from './words.ts';
 
-/** Who holds others up. The lock tables are read when the person opens this view or asks for it, never in the background. */
+/** The sessions that block others. Reads the lock tables when the user opens this view or presses Refresh, never in the background. */
 export function BlockersView({
   node,
   onEnd,

@@ -5,8 +5,8 @@ const WINDOW_MS = 60_000;
 const MOST_IN_BACKGROUND = 4;
 
 /**
- * Keeps the page within a quarter of the caller's reads, so that the caller's other programs can read. What the page asks by itself
- * gets half of that quarter. Kills are counted apart by the service, and are never delayed.
+ * Keeps the page within a quarter of the caller's reads, so that the caller's other programs can read. Reads in the
+ * background get half of that quarter. Kills are counted apart by the service, and are never delayed.
  */
 export class ReadBudget {
   /** The most reads of the page in a minute. */
@@ -18,7 +18,7 @@ export class ReadBudget {
     this.perMinute = quarterOf(requestsPerMinute);
   }
 
-  /** Takes over the limit that the service reports. */
+  /** Sets the limit that the service reports. */
   set requestsPerMinute(count: number) {
     this.perMinute = quarterOf(count);
   }

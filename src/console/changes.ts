@@ -2,10 +2,10 @@ import { useRef } from 'react';
 import type { Session } from '../client/index.ts';
 import { keyOf } from './selection.tsx';
 
-/** What a refresh changed: the session is new, or what it does is. */
+/** The change of a session in a refresh: the session is new, or it does something else. */
 export type Change = 'new' | 'changed';
 
-/** Returns what the newest list has changed, by the keys of the sessions. The first list has changed nothing. */
+/** Returns the changes in the newest list, by the keys of the sessions; none for the first list. */
 export function useChanges(
   sessions: readonly Session[],
   readAt: number,

@@ -11,7 +11,7 @@ import { useWords } from './words.ts';
 const MOST_SHOWN = 100;
 const VISIBLE = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,256}$/u;
 
-/** Says whom an end concerns and what it undoes, asks for a reason, and then shows what became of each session. */
+/** A dialog that shows the sessions to end and the rows to undo, asks for a reason, and then shows the outcome of each session. */
 export function EndDialog({
   node,
   nodeName,

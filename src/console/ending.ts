@@ -4,20 +4,20 @@ import { useApi, type Api } from './api.ts';
 import { randomKey } from './format.ts';
 import { keyOf } from './selection.tsx';
 
-/** What the person chose to end, as the page showed it. */
+/** The sessions that the user chose to end, as the page showed them. */
 export interface Ended {
   readonly sessions: readonly Session[];
   /** A session that no longer passes has changed, and is left alone. */
   readonly filter: (session: Session) => boolean;
 }
 
-/** What the person decided in the dialog. */
+/** The answers of the user in the dialog. */
 export interface Decision {
   readonly scope: 'session' | 'statement';
   readonly reason: string;
 }
 
-/** What became of one session. `changed`: it was not sent, since a newer list shows it differently or not at all. */
+/** The outcome of one session. `changed`: the page did not send its id, because a newer list shows another session or none. */
 export interface Result {
   readonly outcome: Outcome | 'changed';
   readonly rowsLeft?: bigint | undefined;
@@ -32,7 +32,7 @@ export interface Progress {
   readonly phase: 'asking' | 'looking' | 'working' | 'unanswered' | 'done';
   readonly results: ReadonlyMap<bigint, Result>;
   readonly error?: unknown;
-  /** The message of the service about what failed or is unknown. */
+  /** The message of the service about failed and unknown outcomes. */
   readonly trouble?: string | undefined;
   readonly requestIds: readonly string[];
 }

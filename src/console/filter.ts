@@ -3,7 +3,7 @@ import { matchesOf, parseDuration, PatternError, type Session } from '../client/
 /** The fields of a session that a filter can match. */
 export const FILTERED = ['user', 'host', 'db', 'command', 'state', 'info'] as const;
 
-/** What the person typed into the filter: patterns as `sessionctl` takes them, and a duration. */
+/** The texts of the filter: patterns as in `sessionctl`, and a duration. */
 export type FilterTexts = Readonly<Record<(typeof FILTERED)[number] | 'minTime', string>>;
 
 /** A filter that lets all sessions pass. */

@@ -8,7 +8,7 @@ import { useWords, type Words } from './words.ts';
 /** More kills of a day are seldom looked at, and sessionctl shows them all. */
 const MOST_SHOWN = 150;
 
-/** The kills of the last 24 hours on a node, with who and why. */
+/** The kills of the last 24 hours on a node, with their callers and reasons. */
 export function HistoryView({ node }: { readonly node: NodeAddress }) {
   const words = useWords();
   const { client, generation } = useApi();

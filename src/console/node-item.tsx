@@ -5,7 +5,7 @@ import { addressOf, usePlace } from './place.ts';
 import { useSummary } from './summary.tsx';
 import { useWords, type Words } from './words.ts';
 
-/** A node in the list of nodes, with what is wrong with it. */
+/** A node in the list of nodes, with its problems. */
 export function NodeItem({
   node,
   isChosen,

@@ -15,7 +15,7 @@ import { useWords } from './words.ts';
 
 const TABS = ['sessions', 'blockers', 'history'] as const;
 
-/** One node: its numbers, its sessions, who blocks whom, and the last kills. */
+/** One node: its numbers, its sessions, its blockers, and the last kills. */
 export function NodePage({
   name,
   address,

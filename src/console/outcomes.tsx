@@ -6,7 +6,7 @@ import { useWords, type Words } from './words.ts';
 
 const GOOD: ReadonlySet<string> = new Set(['gone', 'stopped', 'killed', 'rolling_back']);
 
-/** What became of each session, as the service reported it. */
+/** The outcome of each session, as the service reported it. */
 export function Outcomes({
   sessions,
   progress: { phase, results, trouble, error, requestIds },

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react';
 
-/** What the address shows: never a token. */
+/** The view that the address names. The address never holds a token. */
 export interface Place {
   readonly project: string;
   readonly node: string;
@@ -9,7 +9,7 @@ export interface Place {
 
 const NOWHERE: Place = { project: '', node: '', tab: 'sessions' };
 
-/** Returns what the address shows, and follows it. */
+/** Returns the view that the address names, and follows its changes. */
 export function usePlace(): Place {
   const hash = useSyncExternalStore(subscribe, () => location.hash);
   const fields = new URLSearchParams(hash.slice(1));

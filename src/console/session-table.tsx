@@ -22,7 +22,7 @@ export function SessionTable({
   onShow,
 }: {
   readonly rows: readonly Session[];
-  /** The whole list, also what the filter hides. */
+  /** The whole list, with the sessions that the filter hides. */
   readonly all: readonly Session[];
   readonly readAt: number;
   readonly selected: ReadonlySet<string>;
@@ -113,7 +113,7 @@ export function SessionTable({
   );
 }
 
-/** Stands for the rows that are not in the document. */
+/** An empty row as high as the rows that are not in the document. */
 function Spacer({ height }: { readonly height: number }) {
   if (height <= 0) return null;
   return (

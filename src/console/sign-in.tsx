@@ -17,7 +17,7 @@ interface SignInProps {
   readonly onEnter: (entry: Entry) => void;
 }
 
-/** The page of a person who has not signed in. */
+/** The page before the sign-in. */
 export function SignInPage(props: SignInProps) {
   const words = useWords();
   return (
@@ -29,7 +29,7 @@ export function SignInPage(props: SignInProps) {
   );
 }
 
-/** Asks for another token above the page, which keeps all that was typed. */
+/** Asks for another token above the page. The page keeps all typed text. */
 export function SignInAgain({ isOpen, ...props }: SignInProps & { readonly isOpen: boolean }) {
   const words = useWords();
   return (

@@ -149,7 +149,7 @@ export const EN = {
     unknown: 'unknown',
   } satisfies Record<Outcome, string> as Record<Outcome, string>,
   blockers: {
-    label: 'Who holds others up',
+    label: 'Sessions that block others',
     none: 'Nobody waits for a lock.',
     internal: 'An internal thread',
     prepared: 'A prepared transaction: only XA COMMIT or XA ROLLBACK ends it',
