@@ -1,4 +1,5 @@
-import type { Capabilities, Node } from '../domain/node.ts';
+import type { Capabilities } from '../domain/capabilities.ts';
+import type { Node } from '../domain/node.ts';
 import { isAccountRefused } from '../mysql/node-trouble.ts';
 
 const GAP = 2;
@@ -77,7 +78,7 @@ export function renderJson({ nodes, parts }: Findings): string {
       reachable: server !== undefined,
       main_port: main?.['en-us'] ?? 'open',
       admin_port: admin === 'none' ? 'not configured' : (admin?.['en-us'] ?? 'open'),
-      tls: server?.line ?? null,
+      tls: server?.encryption ?? null,
       flavour: server?.flavour ?? null,
       version: server?.version ?? null,
       server_uuid: server === undefined ? null : (node.serverUuid ?? 'not configured'),
@@ -105,7 +106,7 @@ function rowOf({ node, found: { main, admin, server } }: NodeFindings): string[]
   return [
     labelOf(node),
     `${server.flavour} ${server.version}${isPinned(node) ? ' (pinned)' : ''}`,
-    server.line,
+    server.encryption,
     ...ports,
     server.missingGrants.length === 0 ? 'all' : 'missing',
     yesNo(server.canSeeRollbacks),

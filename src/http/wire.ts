@@ -3,7 +3,7 @@ import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { stringify } from 'lossless-json';
 import type { Audit } from '../domain/termination.ts';
 import type { LockSource, LockTransaction, TransactionReading } from '../domain/locks.ts';
-import type { Capabilities, SourceFacts } from '../domain/node.ts';
+import type { Capabilities, SourceFacts } from '../domain/capabilities.ts';
 import type { Session } from '../domain/session.ts';
 import type { SessionPage } from '../domain/session-service.ts';
 import {

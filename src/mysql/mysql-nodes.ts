@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net';
 import type { Deadline } from '../domain/deadline.ts';
-import type { Capabilities, ControlConnection, Node, Nodes } from '../domain/node.ts';
+import type { Capabilities } from '../domain/capabilities.ts';
+import type { ControlConnection, Node, Nodes } from '../domain/node.ts';
 import { lookUpName, serialAddressLookup, type AddressesOf } from './driver/name-lookup.ts';
 import { NodeIdentity } from './node-identity.ts';
 import { NodePool } from './pool/node-pool.ts';

@@ -1,7 +1,8 @@
 import { isNativeError } from 'node:util/types';
 import type { Deadline } from '../domain/deadline.ts';
 import { countCutHosts, type ClientFilter } from '../domain/client-filter.ts';
-import type { Capabilities, Node, ServerFacts } from '../domain/node.ts';
+import type { Capabilities, ServerFacts } from '../domain/capabilities.ts';
+import type { Node } from '../domain/node.ts';
 import { ServiceError, type Sentence } from '../errors.ts';
 import { codeOf, DeadlineError } from './driver/driver-connection.ts';
 import { openConnection, type Address } from './driver/open-connection.ts';
@@ -109,7 +110,7 @@ async function look(
   const missing = await missingGrants(connection, identity, node, deadline);
   return {
     flavour,
-    line: lineOf(connection, node),
+    encryption: encryptionOf(connection, node),
     account: await askAccount(connection, node, deadline),
     version: productVersion,
     missingGrants: missing,
@@ -130,7 +131,7 @@ function causeOf(error: unknown): string | undefined {
   return error.cause === undefined ? error.message || codeOf(error) : causeOf(error.cause);
 }
 
-function lineOf(connection: DriverConnection, { tls }: Node): ServerFacts['line'] {
+function encryptionOf(connection: DriverConnection, { tls }: Node): ServerFacts['encryption'] {
   if (!connection.isEncrypted()) return 'plain';
   return typeof tls === 'object' ? 'verified' : 'encrypted';
 }

@@ -1,5 +1,5 @@
 import type { LockSource } from '../domain/locks.ts';
-import type { SourceFacts } from '../domain/node.ts';
+import type { SourceFacts } from '../domain/capabilities.ts';
 import { askIfAllowed, ask, grantMissing, MISSING, type LockTarget } from './lock-statement.ts';
 import {
   transactionReading,

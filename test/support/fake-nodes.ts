@@ -1,14 +1,7 @@
 import { limitReached, type Deadline } from '../../src/domain/deadline.ts';
 import type { LockReading, LockTransaction, TransactionReading } from '../../src/domain/locks.ts';
-import type {
-  Capabilities,
-  ControlConnection,
-  KillLimits,
-  KillResult,
-  Node,
-  Nodes,
-  SessionDescription,
-} from '../../src/domain/node.ts';
+import type { Capabilities } from '../../src/domain/capabilities.ts';
+import type { ControlConnection, KillLimits, KillResult, Node, Nodes, SessionDescription } from '../../src/domain/node.ts';
 import type { ProcessListRow, Session } from '../../src/domain/session.ts';
 import type { RunningStatement } from '../../src/domain/statement.ts';
 import { ServiceError } from '../../src/errors.ts';
@@ -143,7 +136,7 @@ export class FakeNodes implements Nodes {
   probe(): Promise<Capabilities> {
     const [flavour, version] = ['mysql', '8.4'] as const;
     const facts = {
-      line: 'encrypted' as const,
+      encryption: 'encrypted' as const,
       account: 'session_control@%',
       missingGrants: [],
       canSeeRollbacks: true,
