@@ -19,7 +19,7 @@ import { overrideMethod } from './http/route-steps.ts';
 import { addApiRoutes } from './http/routes.ts';
 import { requireStrictHttp, withReadableUrl } from './http/strict-http.ts';
 import { limitAddress, type MakeCounters } from './http/throttle.ts';
-import { parseQuery } from './http/validators.ts';
+import { parseQuery } from './http/query-validators.ts';
 import { answerError, noSuchApi } from './http/wire.ts';
 
 const MAX_AT_ONCE = 1024;

@@ -1,7 +1,7 @@
 import { query } from 'express-validator';
 import type { ServiceError } from '../errors.ts';
 import { problem, type Check, type ProjectPathIds } from './route-steps.ts';
-import { noOther, ofQuery } from './validators.ts';
+import { noOther, ofQuery } from './query-validators.ts';
 
 /** The valid query of a request for the history. */
 export interface HistoryQuery {

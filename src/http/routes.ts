@@ -13,6 +13,7 @@ import { createLocksController } from './locks-controller.ts';
 import { createNodesController } from './nodes-controller.ts';
 import { processesBody } from './processes-body.ts';
 import { createProcessesController, type RequestLimits } from './processes-controller.ts';
+import { noQuery, page, pageWithTransactions, waitingPid } from './query-validators.ts';
 import { createReadsController } from './reads-controller.ts';
 import { requestContext } from './request-context.ts';
 import type { EventLog } from './request-log.ts';
@@ -28,8 +29,7 @@ import {
   type Step,
 } from './route-steps.ts';
 import { limitCaller, type MakeCounters } from './throttle.ts';
-import { extensions, instanceId, killReason, nodeIds, noQuery, page } from './validators.ts';
-import { pageWithTransactions, projectId, sessionId, waitingPid } from './validators.ts';
+import { extensions, instanceId, killReason, nodeIds, projectId, sessionId } from './validators.ts';
 
 const NODES = '/v3/:project_id/nodes';
 const NODE = '/v3/:project_id/instances/:instance_id/nodes/:node_id';

@@ -1,14 +1,8 @@
-import { parse as parseQueryString } from 'node:querystring';
-import { header, param, query, type ValidationChain } from 'express-validator';
+import { header, param, type ValidationChain } from 'express-validator';
 import type { NodeKey } from '../domain/node.ts';
 import type { ServiceError } from '../errors.ts';
-import {
-  problem,
-  unknownName,
-  type Check,
-  type PathIds,
-  type ProjectPathIds,
-} from './route-steps.ts';
+import { noOther, ofQuery, optionalChoice } from './query-validators.ts';
+import { problem, type Check, type PathIds } from './route-steps.ts';
 
 /** Returns the key of the node that a path names. */
 export function nodeKey({ project_id, instance_id, node_id }: PathIds): NodeKey {
@@ -71,31 +65,17 @@ export const sessionId: Check = {
 /** Checks of DELETE: `dry_run`, `scope` and the header Idempotency-Key, all optional, and no other query parameter. */
 export const extensions: readonly Check[] = [
   ofQuery(noOther(['dry_run', 'scope'])),
-  ofQuery(
-    query(
-      'dry_run',
-      problem(
-        'parameter_wrong',
-        'dry_run must be true or false, given once.',
-        'dry_run必须为true或false，且只能出现一次。',
-      ),
-    )
-      .optional()
-      .isString()
-      .isIn(['true', 'false']),
+  optionalChoice(
+    'dry_run',
+    ['true', 'false'],
+    'dry_run must be true or false, given once.',
+    'dry_run必须为true或false，且只能出现一次。',
   ),
-  ofQuery(
-    query(
-      'scope',
-      problem(
-        'parameter_wrong',
-        'scope must be session or statement, given once.',
-        'scope必须为session或statement，且只能出现一次。',
-      ),
-    )
-      .optional()
-      .isString()
-      .isIn(['session', 'statement']),
+  optionalChoice(
+    'scope',
+    ['session', 'statement'],
+    'scope must be session or statement, given once.',
+    'scope必须为session或statement，且只能出现一次。',
   ),
   ofHeader(
     'idempotency-key',
@@ -112,9 +92,6 @@ export const extensions: readonly Check[] = [
   ),
 ];
 
-/** Checks that there is no query parameter. */
-export const noQuery = ofQuery(noOther([]));
-
 /** Returns a check of the header X-Kill-Reason of DELETE, which also decodes the header in `req.headers` from UTF-8. */
 export function killReason(isRequired: boolean): Check {
   const text = header(
@@ -129,90 +106,6 @@ export function killReason(isRequired: boolean): Check {
     /^(?=\S)[^\p{C}\p{Zl}\p{Zp}\ufffd]{1,256}$/u,
   );
   return isRequired ? { chain, concerns: () => true } : ofHeader('x-kill-reason', chain);
-}
-
-const pageNumbers: readonly Check<ProjectPathIds>[] = [
-  ofQuery(
-    query(
-      'limit',
-      problem(
-        'limit_wrong',
-        'limit must be an integer from 1 to 100, given once.',
-        'limit必须为1到100的整数，且只能出现一次。',
-      ),
-    )
-      .optional()
-      .isString()
-      .matches(/^([1-9]\d?|100)$/)
-      .bail()
-      .customSanitizer(Number),
-  ),
-  ofQuery(
-    query(
-      'offset',
-      problem(
-        'parameter_wrong',
-        'offset must be an integer of 0 or more, given once.',
-        'offset必须为大于等于0的整数，且只能出现一次。',
-      ),
-    )
-      .optional()
-      .isString()
-      .matches(/^(0|[1-9]\d*)$/)
-      .bail()
-      .customSanitizer(BigInt),
-  ),
-];
-
-/** Checks of GET: an optional `offset` (bigint), an optional `limit` (number), and no other query parameter. */
-export const page: readonly Check<ProjectPathIds>[] = [
-  ...pageNumbers,
-  ofQuery(noOther(['limit', 'offset'])),
-];
-
-/** Checks like those of `page`, and an optional `with`. */
-export const pageWithTransactions: readonly Check[] = [
-  ...pageNumbers,
-  ofQuery(
-    query(
-      'with',
-      problem(
-        'parameter_wrong',
-        'with must be transaction, given once.',
-        'with必须为transaction，且只能出现一次。',
-      ),
-    )
-      .optional()
-      .isString()
-      .isIn(['transaction']),
-  ),
-  ofQuery(noOther(['limit', 'offset', 'with'])),
-];
-
-/** Checks of GET …/process/lock-wait: `pid` (bigint), and no other query parameter. */
-export const waitingPid: readonly Check[] = [
-  {
-    chain: query(
-      'pid',
-      problem(
-        'parameter_wrong',
-        'pid must be an integer from 1 to 9223372036854775807, given once.',
-        'pid必须为1到9223372036854775807的整数，且只能出现一次。',
-      ),
-    )
-      .isString()
-      .matches(/^[1-9]\d{0,18}$/)
-      .bail()
-      .customSanitizer(BigInt)
-      .custom((pid: bigint) => pid < 2n ** 63n),
-    concerns: () => true,
-  },
-  ofQuery(noOther(['pid'])),
-];
-
-/** Parses a query string for Express. Unlike Express's own parser it also reads parameters past the thousandth. */
-export function parseQuery(text: string): object {
-  return parseQueryString(text, '&', '=', { maxKeys: 0 });
 }
 
 function pathId<Name extends keyof PathIds>(
@@ -231,20 +124,6 @@ function asUtf8(value: unknown): unknown {
   return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : value;
 }
 
-/** Returns a check that runs only if there is a query. */
-export function ofQuery(chain: ValidationChain): Check<ProjectPathIds> {
-  return { chain, concerns: ({ url }) => url.includes('?') };
-}
-
 function ofHeader(name: string, chain: ValidationChain): Check {
   return { chain, concerns: ({ headers }) => headers[name] !== undefined };
-}
-
-/** Returns a check that the query has no parameter besides these. */
-export function noOther(known: readonly string[]): ValidationChain {
-  const problemOf = (value: object): ServiceError | undefined =>
-    unknownName(value, known, 'query parameter', '查询参数');
-  return query()
-    .custom((value: object) => problemOf(value) === undefined)
-    .withMessage((value: object) => problemOf(value));
 }
