@@ -81,6 +81,11 @@ describe.each(kinds)('the locks of %s', (kind) => {
         expect(new Set(waits.map(({ id }) => id))).toEqual(
           new Set(stage.waiting.map(({ id }) => id)),
         );
+        expect(waits.filter((wait) => wait['waits_for'] === wait['id'])).toEqual([]);
+        if (name.startsWith('an ALTER behind')) {
+          const altering = { id: stage.waiting[0]?.id, is_root: false, waiters: 2n };
+          expect(blockers).toContainEqual(expect.objectContaining(altering));
+        }
         for (const wait of waits.filter((each) => each['kind'] === 'row')) {
           const [db, text] = [server.app.user, expect.any(String) as unknown];
           expect(wait).toMatchObject({ db, table: text, index: text, mode: text, data: text });
