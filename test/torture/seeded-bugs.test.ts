@@ -52,7 +52,7 @@ for (const kind of ['mariadb', 'mysql'] as const) {
 
 /** Runs the mutated service until it breaks an expected rule or the time is up. Returns that violation, else the first other one. */
 async function findViolation(
-  { rules, acts, hasOtherServer = false }: SeededBug,
+  { rules, acts, hasOtherServer = false, requestTimeoutMs = REQUEST_TIMEOUT_MS }: SeededBug,
   source: string,
   node: TortureNode,
   undos: Undos,
@@ -60,28 +60,35 @@ async function findViolation(
   const history = new History();
   const enough = new AbortController();
   let found: readonly Violation[] = [];
-  const look = setInterval(() => {
-    found = violationsIn(history);
-    if (found.some((violation) => rules.includes(violation.rule))) enough.abort();
-  }, LOOK_EVERY_MS);
+  let timer: NodeJS.Timeout;
+  const lookIn = (pauseMs: number): void => {
+    timer = setTimeout(() => {
+      const begunAt = performance.now();
+      found = violationsIn(history, requestTimeoutMs);
+      if (found.some((violation) => rules.includes(violation.rule))) enough.abort();
+      // The check takes longer as the history grows, and the callers run in this process.
+      lookIn(Math.max(LOOK_EVERY_MS, 20 * (performance.now() - begunAt)));
+    }, pauseMs);
+  };
+  lookIn(LOOK_EVERY_MS);
   undos.push(() => {
-    clearInterval(look);
+    clearTimeout(timer);
   });
   const settings = { seed: 1, operations: Infinity, minutes: LIMIT_MS / 60_000, callers: 8, acts };
   const otherServer = hasOtherServer
     ? await TortureNode.start(node.kind, () => undefined)
     : undefined;
   if (otherServer !== undefined) undos.push(() => otherServer.stop());
-  const service = { source, isAudited: false, otherServer };
+  const service = { source, isAudited: false, otherServer, requestTimeoutMs };
   await torture(settings, {
     ...{ nodes: [node], service, history, undos },
     interruption: enough.signal,
     say: () => undefined,
   });
-  const all = found.length > 0 ? found : violationsIn(history);
+  const all = found.length > 0 ? found : violationsIn(history, requestTimeoutMs);
   return all.find((violation) => rules.includes(violation.rule)) ?? all[0];
 }
 
-function violationsIn({ events }: History): readonly Violation[] {
-  return check(events, { requestTimeoutMs: REQUEST_TIMEOUT_MS }).violations;
+function violationsIn({ events }: History, requestTimeoutMs: number): readonly Violation[] {
+  return check(events, { requestTimeoutMs }).violations;
 }

@@ -16,9 +16,14 @@ export interface SeededBug {
   readonly acts: readonly Act[];
   /** True if the spare port of the node belongs to another server. */
   readonly hasOtherServer?: boolean;
+  /** The time limit of a request in milliseconds, if the server must start again within one request. */
+  readonly requestTimeoutMs?: number;
   /** The rules that the bug may break first. */
   readonly rules: readonly Rule[];
 }
+
+/** Far longer than the start of a server on a busy machine. */
+const RESTART_TIMEOUT_MS = 20_000;
 
 const NO_LIST_CHECK: readonly Replacement[] = [
   [
@@ -100,6 +105,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     ],
     server: 'mariadb',
     acts: ['crash at KILL'],
+    requestTimeoutMs: RESTART_TIMEOUT_MS,
     rules: ['a bystander died', 'an internal thread died'],
   },
   {
@@ -137,6 +143,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     ],
     server: 'mariadb',
     acts: ['crash at list'],
+    requestTimeoutMs: RESTART_TIMEOUT_MS,
     // In the new incarnation, any session or internal thread can have the id.
     rules: ['a bystander died', 'an internal thread died'],
   },

@@ -14,6 +14,8 @@ export interface ServiceOptions {
   /** The checkout whose src/main.ts is run. */
   readonly source: string;
   readonly isAudited: boolean;
+  /** The time limit of a request in milliseconds; `REQUEST_TIMEOUT_MS` by default. */
+  readonly requestTimeoutMs?: number | undefined;
   /** A server that is no node. If there is only one node, its spare port belongs to this server. */
   readonly otherServer?: TortureNode | undefined;
 }
@@ -30,7 +32,7 @@ export class Service extends LaunchedService {
     super({ cwd: options.source, hasLogFile: true });
     this.#isAudited = options.isAudited;
     this.#history = history;
-    this.#configure(nodes, options.otherServer);
+    this.#configure(nodes, options);
   }
 
   /** The base of its URLs. */
@@ -80,11 +82,14 @@ export class Service extends LaunchedService {
     return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
   }
 
-  #configure(nodes: readonly TortureNode[], otherServer: TortureNode | undefined): void {
+  #configure(
+    nodes: readonly TortureNode[],
+    { otherServer, requestTimeoutMs = REQUEST_TIMEOUT_MS }: ServiceOptions,
+  ): void {
     const settings = {
       server: { host: '127.0.0.1', port: this.port },
       log: { level: 'warn' },
-      limits: { request_timeout_ms: REQUEST_TIMEOUT_MS, requests_per_minute: 1_000_000 },
+      limits: { request_timeout_ms: requestTimeoutMs, requests_per_minute: 1_000_000 },
       node_defaults: { connect_timeout_ms: 700, list_timeout_ms: 700, kill_timeout_ms: 400 },
       identity: identityOf(PROJECT, { torture: TOKEN }),
       ...(this.#isAudited && { audit: { file: 'audit.jsonl' } }),
