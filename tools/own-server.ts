@@ -28,7 +28,7 @@ export interface ServerOptions {
 
 /** The service sends no KILL to a server that may have started after the request: a younger server could be one. */
 const SETTLED_SECONDS = 3;
-const START_DEADLINE_MS = 60_000;
+const START_DEADLINE_MS = 100_000;
 const START_ATTEMPTS = 5;
 
 /**
