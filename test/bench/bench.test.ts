@@ -116,7 +116,7 @@ describe('the command line', () => {
   });
 
   it.each([
-    [['--only', 'a,z'], '--only accepts only a, b, c, d, e, f, g, h.'],
+    [['--only', 'a,z'], '--only accepts only a, b, c, d, e, f, g, h, i.'],
     [['--rounds', '0'], '--rounds must be an integer above 0.'],
     [['--server', 'tidb'], '--server must be mysql or mariadb.'],
   ])('refuses %j', (args, complaint) => {

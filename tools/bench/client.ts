@@ -92,7 +92,16 @@ export function getRequest(node: number, call = 'processes'): string {
   return `${head('GET', node, call)}\r\n`;
 }
 
+/** Returns the text of a GET request for the history of kills on the instance of a node. */
+export function historyRequest(node: number): string {
+  return `${headOf('GET', `/v3/${PROJECT}/instances/${instanceId(node)}/process/kill/history`)}\r\n`;
+}
+
 function head(method: string, node: number, call = 'processes'): string {
   const path = `/v3/${PROJECT}/instances/${instanceId(node)}/nodes/${nodeId(node)}/${call}`;
+  return headOf(method, path);
+}
+
+function headOf(method: string, path: string): string {
   return `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Auth-Token: ${TOKEN}\r\n`;
 }

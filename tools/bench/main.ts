@@ -4,6 +4,7 @@ import { Build } from '../lib/build.ts';
 import { measureBatch } from './measure-batch.ts';
 import { measureCallers } from './measure-callers.ts';
 import { measureCrowd } from './measure-crowd.ts';
+import { measureHistory } from './measure-history.ts';
 import { measureKill } from './measure-kill.ts';
 import { measureLocks } from './measure-locks.ts';
 import { measureStart } from './measure-start.ts';
@@ -89,10 +90,10 @@ async function measureOn(rig: ServerRig, settings: Settings): Promise<void> {
   if (only.has('a')) await measureKill(rig);
   if (only.has('b')) await measureBatch(rig);
   if (only.has('d')) await measureCallers(rig);
-  // The start does not depend on the server, so one measurement is enough.
-  if (only.has('f') && rig.results.lanes.every(({ measurement }) => measurement !== 'f')) {
-    await measureStart(rig);
-  }
+  // These do not depend on the server, so one measurement is enough.
+  const isFirst = rig.results.lanes.every(({ measurement }) => !'fi'.includes(measurement));
+  if (only.has('f') && isFirst) await measureStart(rig);
+  if (only.has('i') && isFirst) await measureHistory(rig);
   if (only.has('g')) await measureLocks(rig);
   if (['c', 'e', 'h'].some((one) => only.has(one as Measurement))) {
     await measureCrowd(rig, settings.crowd, only);

@@ -12,6 +12,7 @@ MySQL for this. A run of all measurements writes bench/results.json and bench/re
                c  one kill among 10,000       d  100 concurrent callers
                e  the list of 10,000          f  start and memory
                g  1,000 waiters               h  the list of 10,000 with transactions
+               i  the history of a million kills
   --rounds   the number of turns (default 10)
   --server   only this server
   --crowd    the number of sessions on a crowded node (default 10000), if the machine can hold them
@@ -20,7 +21,7 @@ MySQL for this. A run of all measurements writes bench/results.json and bench/re
 `;
 
 /** The letters of the measurements. */
-export const MEASUREMENTS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
+export const MEASUREMENTS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'] as const;
 export type Measurement = (typeof MEASUREMENTS)[number];
 
 /** The settings of a run. */
