@@ -15,14 +15,14 @@ import { until } from '../support/until.ts';
 const MEBIBYTE = 1024 * 1024;
 const MAX_BODY_BYTES = 262_144;
 
-describe('the budget for bytes of unfinished requests', () => {
+describe('the budget for bytes of incomplete requests', () => {
   const shed: string[] = [];
   afterEach(() => {
     shed.length = 0;
   });
   const holder = (name: string): Holder => ({ shed: () => shed.push(name) });
 
-  it('is kept by shedding the oldest unfinished requests', () => {
+  it('sheds the requests whose bytes have counted for longest', () => {
     const held = new HeldBytes();
     const [whole, first, second, third] = ['whole', 'first', 'second', 'third'].map(holder) as [
       Holder,
@@ -41,7 +41,7 @@ describe('the budget for bytes of unfinished requests', () => {
     expect(shed).toEqual(['first', 'second', 'third']);
   });
 
-  it('is free again once a request is whole', () => {
+  it('no longer counts a request that is complete', () => {
     const held = new HeldBytes();
     for (let n = 0; n < 1000; n += 1) {
       const one = holder(`${n}`);
@@ -60,7 +60,7 @@ describe('the budget for bytes of unfinished requests', () => {
   });
 });
 
-describe('a flood of unfinished bodies', () => {
+describe('a flood of incomplete bodies', () => {
   const clients: (Socket & { heard: string })[] = [];
   afterEach(() => {
     for (const socket of clients.splice(0)) socket.destroy();
@@ -82,7 +82,7 @@ describe('a flood of unfinished bodies', () => {
     'a'.repeat(MAX_BODY_BYTES - 1),
   ].join('');
 
-  it('costs the oldest of them a 503, while small requests pass, and leaves nothing behind', async () => {
+  it('gets 503 beyond the budget, while small requests succeed, and leaves the budget free', async () => {
     const listening = await startListening();
     const { nodes, events } = listening;
     const [first, second] = [nodes.connect(), nodes.connect()];
@@ -118,7 +118,7 @@ describe('a flood of unfinished bodies', () => {
     expect(nodes.kills).toEqual([first, second]);
   });
 
-  it('sheds no whole request that waits for a node, and whole requests use no budget', async () => {
+  it('sheds no complete request that waits for a node, and complete requests use no budget', async () => {
     const listening = await startListening();
     const { nodes } = listening;
     const goOn: (() => void)[] = [];
@@ -139,7 +139,7 @@ describe('a flood of unfinished bodies', () => {
     expect(whole.filter(({ heard }) => !heard.startsWith('HTTP/1.1 200 '))).toEqual([]);
   });
 
-  it('drops pipelined requests behind one that is in progress, which gets its answer', async () => {
+  it('drops pipelined requests behind a request in progress, which gets its response', async () => {
     const listening = await startListening();
     const { nodes } = listening;
     const id = nodes.connect();
@@ -192,7 +192,7 @@ describe('a body that was read', () => {
     ['is not valid', (kill: string) => kill.replace('[', '{')],
     ['lists sessions', (kill: string) => kill.replace('DELETE', 'GET')],
   ])(
-    'is released with its bytes when its request is answered: a request that %s',
+    'is released with its bytes when its request gets the response: a request that %s',
     async (_what, change) => {
       const listening = await startListening();
       const id = listening.nodes.connect();
