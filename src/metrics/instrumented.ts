@@ -47,7 +47,7 @@ export function instrumentNodes(nodes: Nodes, stages: Stages): Nodes {
           return work(instrumentConnection(connection, stages));
         });
       } catch (error) {
-        // A request that is refused at once did not wait for the node.
+        // A request that is refused immediately did not wait for the node.
         if (!(error instanceof ServiceError && error.code === 'overloaded')) recordConnect();
         throw error;
       }

@@ -11,7 +11,7 @@ export interface Metrics {
   readonly stages: Stages;
   /** Counts the outcomes of a request that ends sessions. */
   readonly terminated: (termination: Termination) => void;
-  /** Counts an IAM token. `wasKnown` is true if the cache had IAM's answer for the token. */
+  /** Counts an IAM token. `wasKnown` is true if the cache had IAM's result for the token. */
   readonly iamAsked: (wasKnown: boolean) => void;
   /** Counts a connection that the service closed because of a connection limit. */
   readonly connectionRefused: () => void;
@@ -51,7 +51,7 @@ export function createMetrics(sources: GaugeSources): Metrics {
   const kills = counters(
     new Counter({
       name: 'session_control_kills_total',
-      help: 'Session ids of kill requests, by outcome.',
+      help: 'Session ids in kill requests, by outcome. Dry runs and repeated responses do not count.',
       labelNames: ['outcome'],
       registers,
     }),
@@ -60,7 +60,7 @@ export function createMetrics(sources: GaugeSources): Metrics {
   const iam = counters(
     new Counter({
       name: 'session_control_iam_cache_total',
-      help: 'IAM tokens of requests. hit: the cache had the answer of IAM; miss: it had none.',
+      help: "Tokens that IAM validates. hit: the cache had IAM's result for the token; miss: it had none.",
       labelNames: ['result'],
       registers,
     }),
@@ -73,7 +73,7 @@ export function createMetrics(sources: GaugeSources): Metrics {
   });
   const reload = new Gauge({
     name: 'session_control_last_reload_succeeded',
-    help: '0 if the last SIGHUP brought a configuration with problems: the old one is in force.',
+    help: '0 if the last SIGHUP found problems in the configuration: the old one stays in force.',
     registers,
   });
   reload.set(1);
@@ -126,11 +126,11 @@ function addGauges(
   );
   const breaker = gauge(
     'breakers',
-    'Nodes that were used, by the state of their circuit breaker. open: requests are refused; half_open: the next request tries.',
+    'Nodes that were used, by the state of their circuit breaker. open: requests are refused; half_open: the next request tries the node.',
   );
   const atNodes = gauge(
     'node_requests',
-    'Requests that need a node. at_slow_node counts those of the other two whose node is slow to answer.',
+    'Requests that need a node. at_slow_node: requests in the other two states whose node is slow.',
   );
   const lost = new Counter({
     name: 'session_control_lost_log_lines_total',

@@ -29,13 +29,13 @@ export function requestMeter(registry: Registry, stages: Stages): RequestMeter {
   const registers = [registry];
   const requests = new Counter({
     name: 'session_control_requests_total',
-    help: 'Completed requests without probes. 499: the client left before the answer.',
+    help: 'Completed requests, except probes. 499: the client left before the response.',
     labelNames: ['method', 'route', 'status'],
     registers,
   });
   const durations = new Histogram({
     name: 'session_control_request_duration_seconds',
-    help: 'Duration of whole requests, including a requested wait.',
+    help: 'Duration from the arrival of a request to the end of its response, including a requested wait.',
     labelNames: ['method', 'route'],
     buckets: BUCKETS,
     registers,
@@ -43,7 +43,7 @@ export function requestMeter(registry: Registry, stages: Stages): RequestMeter {
   const refusals = counters(
     new Counter({
       name: 'session_control_refused_requests_total',
-      help: 'Requests that were refused with 401, 403, 429 or 503. service_full: no admission for a second.',
+      help: 'Requests that were refused with 401, 403, 429 or 503. service_full: the request was not admitted within a second.',
       labelNames: ['reason'],
       registers,
     }),
