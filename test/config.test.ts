@@ -103,7 +103,7 @@ describe('service.yaml', () => {
     });
   });
 
-  it('grants the roles of IAM all actions, a reader those that end nothing', () => {
+  it('grants the roles of IAM all actions, and a reader the actions that end no session', () => {
     const { value } = readService(
       `${SERVICE}  keystone: { endpoint: "https://iam.example.com" }\n`,
     );
@@ -393,7 +393,7 @@ describe.each([
 });
 
 describe('nodes.yaml', () => {
-  it('has nodes with the default limits, or with limits of their own', () => {
+  it('has nodes with the default limits, or with their own', () => {
     const { value, problems } = readNodes(`${NODE}    list_timeout_ms: 20\n`);
     expect(problems).toEqual([]);
     expect(value?.nodes).toEqual([
@@ -599,7 +599,7 @@ nodes:
     '订单主库',
     'x'.repeat(64),
     '\u{1f418}'.repeat(64),
-  ])('takes the name %s', (name) => {
+  ])('accepts the name %s', (name) => {
     const { value, problems } = readNodes(`${NODE}    name: ${JSON.stringify(name)}\n`);
     expect(problems).toEqual([]);
     expect(value?.nodes[0]?.name).toBe(name);

@@ -169,7 +169,7 @@ describe('the process', () => {
     expect(service.events('IAM endpoint without TLS')).toHaveLength(1);
   });
 
-  it('stops at once on SIGTERM although a client keeps its connection open', async () => {
+  it('stops immediately on SIGTERM although a client keeps its connection open', async () => {
     // Both timeouts are longer than the test.
     service.configure(server, TOKEN, {
       server: 'keep_alive_timeout_ms: 600000',
@@ -183,7 +183,7 @@ describe('the process', () => {
     expect(service.events('stopped')).toHaveLength(1);
   });
 
-  it('prints all problems of both files at once, and exits with 78', async () => {
+  it('prints all problems of both files together, and exits with 78', async () => {
     configure(TOKEN, 'audit: { file: nowhere/audit.jsonl }');
     service.start();
 
@@ -280,7 +280,7 @@ describe('the process', () => {
     );
   });
 
-  it('does not suggest to write a configuration if it cannot read the file', async () => {
+  it('suggests no new configuration if it cannot read the file', async () => {
     service.start({ CONFIG_FILE: service.folder });
     expect(await service.ended()).toBe(78);
     expect(service.output).toBe(

@@ -115,7 +115,7 @@ describe('the history of kills', () => {
     expect(readFrom).toBeUndefined();
   });
 
-  it('has each kill once while a file is next to its compressed copy, whole or not', async () => {
+  it('has each kill once while a file is next to its complete or incomplete compressed copy', async () => {
     const copy = gzipSync(kills(1, 300));
     write('audit.jsonl-20261102', kills(1, 300), 2);
     write('audit.jsonl-20261102.gz', copy.subarray(0, copy.length / 2), 2);
@@ -135,7 +135,7 @@ describe('the history of kills', () => {
     expect(await outcomes({ from: BEGIN + 4002, until: BEGIN + 4003 })).toEqual(allKilled(4002, 1));
   });
 
-  it('passes over torn lines, lines of other kinds, and records of other versions', async () => {
+  it('ignores torn lines and lines of other kinds, and reads records of other versions', async () => {
     const old = line('intent', 2, BEGIN + 2, { sessions: [{ id: 2 }] });
     const reordered = `{"sessions":[{"id":3,"user":"app"}],"request_id":"r3","project_id":"${projectId}","instance_id":"${instanceId}","node_id":"${nodeId}","time":"${new Date(BEGIN).toISOString()}","record":"intent"}\n`;
     const noTime = line('intent', 4, 0, { time: 'T', sessions: [{ id: 4 }] });
@@ -154,7 +154,7 @@ describe('the history of kills', () => {
     });
   });
 
-  it('has ids exactly that no double can hold', async () => {
+  it('has exact ids beyond those of a double', async () => {
     writeFileSync(path, intent(1).replace('"id":1,', '"id":18446744073709551615,'));
     const { kills: found } = await read();
     expect(found.map(({ id }) => id)).toEqual([18_446_744_073_709_551_615n]);
@@ -221,7 +221,7 @@ describe('the history of kills', () => {
     expect((await read()).kills).toHaveLength(written);
   });
 
-  it('says that it is not complete if a file cannot be read, and has what can be read', async () => {
+  it('is incomplete if a file cannot be read, and has the kills of the other files', async () => {
     const damaged = gzipSync(kills(1, 3000), { level: 1 });
     write('audit.jsonl-20261101.gz', damaged.subarray(0, damaged.length / 2), 1);
     write('audit.jsonl', kills(4000, 10), 2);
@@ -242,7 +242,7 @@ describe('the history of kills', () => {
     ).toEqual(['2', '3', '5']);
   });
 
-  it('ends a read that takes too long, and the next one goes on', async () => {
+  it('ends a read that takes too long, and the next read continues', async () => {
     writeFileSync(path, kills(1, 1000));
     history = new AuditHistory(path, () => undefined, { maxReadMs: 0 });
     const found = new Set<number>();
@@ -259,7 +259,7 @@ describe('the history of kills', () => {
     expect(found.size).toBe(1000);
   });
 
-  it('lets at most eight reads wait', async () => {
+  it('has at most eight waiting reads', async () => {
     writeFileSync(path, kills(1, 10));
     const reads = await Promise.allSettled(Array.from({ length: 12 }, () => read()));
     const refused = reads.filter(({ status }) => status === 'rejected');
@@ -269,7 +269,7 @@ describe('the history of kills', () => {
 });
 
 describe('the index of the history', () => {
-  it('is kept beside the files, and is no file of the audit', async () => {
+  it('is kept beside the files, and does not count as a file of the audit', async () => {
     writeFileSync(path, kills(1, 2000));
     await read();
     await indexFile();
@@ -317,7 +317,7 @@ describe('the index of the history', () => {
     expect(await outcomes()).toEqual(allKilled(1, 2000));
   });
 
-  it('is mended if it is stale', async () => {
+  it('is corrected if it is stale', async () => {
     writeFileSync(path, kills(1, 2000));
     await read();
     await indexFile();
@@ -332,7 +332,7 @@ describe('the index of the history', () => {
     });
   });
 
-  it('is not needed: a folder that is read-only has the same history', async () => {
+  it('is optional: a read-only folder has the same history', async () => {
     writeFileSync(path, kills(1, 100));
     chmodSync(folder, 0o500);
     expect(await outcomes()).toEqual(allKilled(1, 100));

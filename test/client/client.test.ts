@@ -64,7 +64,7 @@ describe('one session and the summary', () => {
 });
 
 describe('a list', () => {
-  it('has the transactions that the service shows, and why they are missing', async () => {
+  it('has the transactions that the service shows, or the reason why they are missing', async () => {
     const session =
       '"user":"a","host":"h:1","db":"","command":"Sleep","time":3,"state":"","info":""';
     const shown = '{"state":"RUNNING","seconds":12,"rows_locked":4,"rows_modified":3}';
@@ -144,7 +144,7 @@ describe('a list', () => {
     ['{"processes":[],"total_count":"1"}', 200, 'malformed'],
     ['<html>Bad gateway', 502, 'failed'],
     ['', 404, 'refused'],
-  ])('fails if the answer is %j with %d', async (text, status, kind) => {
+  ])('fails if the response is %j with %d', async (text, status, kind) => {
     api.acts = [answer(status, text)];
     expect((await failureOf(client.list(nodeKey))).kind).toBe(kind);
   });
@@ -181,7 +181,7 @@ describe('a kill', () => {
     expect(api.came).toHaveLength(1);
   });
 
-  it('shows what a dry run would roll back, or why that is missing', async () => {
+  it('that is a dry run has the transactions to roll back, or the reason why they are missing', async () => {
     const entry = '"user":"a","host":"h:1","db":"","command":"Sleep","time":3,"state":""';
     const transaction = '{"state":"RUNNING","seconds":9,"rows_locked":4,"rows_modified":3}';
     const processes = `[{"id":7,"outcome":"would_kill",${entry},"transaction":${transaction}},{"id":8,"outcome":"would_kill",${entry},"transaction":null}]`;
@@ -213,7 +213,7 @@ describe('a kill', () => {
     ]);
   });
 
-  it('that ends statements says so in the query, and reads the outcomes of statements', async () => {
+  it('that ends statements has their scope in the query, and reads the outcomes of statements', async () => {
     const processes =
       '[{"id":7,"outcome":"stopped","transaction_open":true},{"id":8,"outcome":"idle","transaction_open":false},{"id":9,"outcome":"not_found"}]';
     api.acts = [
@@ -283,7 +283,7 @@ describe('a kill', () => {
     expect(api.came).toHaveLength(1);
   });
 
-  it('that gets no answer is sent again with the same key', async () => {
+  it('that gets no response is sent again with the same key', async () => {
     api.acts = [cutOff, KILLED];
     const result = await client.kill(nodeKey, [7n], { idempotencyKey: 'k' });
     expect(result.killed).toEqual([7n]);

@@ -42,7 +42,7 @@ describe('the transport over fetch', () => {
     expect(Buffer.from(sent, 'latin1').toString('utf8')).toBe('报表');
   });
 
-  it('reports a kill without an answer as unknown', async () => {
+  it('reports a kill without a response as unknown', async () => {
     answer = '';
     expect(await client.kill(nodeKey, [1n])).toMatchObject({ killed: [], unknown: [1n] });
   });

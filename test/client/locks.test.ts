@@ -65,7 +65,7 @@ describe('the client library', () => {
     });
   });
 
-  it('reads why a session waits', async () => {
+  it('reads the cause of a lock wait', async () => {
     nodes.connect({ id: '22', host: '10.0.0.4:51234', command: 'Query', info: 'SELECT 1' });
     const state = 'Waiting for table metadata lock';
     nodes.connect({ id: '23', command: 'Query', state, time: '29', info: 'ALTER TABLE t' });
@@ -96,7 +96,7 @@ describe('the client library', () => {
     });
   });
 
-  it('rejects an answer that is none of the service', async () => {
+  it('rejects a response that does not come from the service', async () => {
     const api = new ScriptedApi();
     await api.start();
     const other = new SessionControlClient({

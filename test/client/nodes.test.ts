@@ -49,7 +49,7 @@ describe('the nodes of a project', () => {
   }
 
   it.each([0, 1, 100, 101, 250])(
-    'are joined when there are %d, with what the caller may do',
+    'are joined if there are %d, with the actions of the caller',
     async (count) => {
       const client = await start(count);
       const progress: [number, number][] = [];
@@ -79,7 +79,7 @@ describe('the nodes of a project', () => {
   });
 });
 
-describe('an answer about nodes', () => {
+describe('a response about nodes', () => {
   let api: ScriptedApi;
   let client: SessionControlClient;
   beforeEach(async () => {

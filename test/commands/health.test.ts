@@ -65,7 +65,7 @@ describe('session-control health', () => {
     expect(await ask(`server: { port: ${port} }\n${unset}`)).toEqual([0, '']);
   });
 
-  it('reports why there is no answer', async () => {
+  it('reports why it gets no response', async () => {
     const port = await listen('127.0.0.1');
     listener?.close();
     expect(await ask(`server: { port: ${port} }`)).toEqual([

@@ -66,14 +66,14 @@ describe('idempotent responses', () => {
     expect(done).toEqual(['one', 'two']);
   });
 
-  it('do the work of a key once, and return the first answer to a repeated request', async () => {
+  it('do the work of a key once, and return the first response to a repeated request', async () => {
     expect(await once([KEY], 'one')).toBe('one');
     expect(await once([KEY], 'two')).toBe('one');
     expect(await once([reservation('another')], 'three')).toBe('three');
     expect(done).toEqual(['one', 'three']);
   });
 
-  it('remember an empty answer', async () => {
+  it('remember an empty response', async () => {
     await once([KEY], '');
     expect(await once([KEY], 'two')).toBe('');
   });
@@ -105,7 +105,7 @@ describe('idempotent responses', () => {
     expect(await memory.read('new')).toBeUndefined();
   });
 
-  it('refuse a used key at once while its first request is in progress', async () => {
+  it('refuse a used key immediately while its first request is in progress', async () => {
     await memory.reserve(KEY);
     await expect(once([reservation('key', 'other')], 'two')).rejects.toMatchObject({
       code: 'parameter_wrong',
@@ -113,7 +113,7 @@ describe('idempotent responses', () => {
     expect(pauses).toEqual([]);
   });
 
-  it('wait for the answer of a request in progress, with growing pauses', async () => {
+  it('wait for the response to a request in progress, with growing pauses', async () => {
     await memory.reserve(KEY);
     meanwhile = () => pauses.length === 5 && memory.complete(KEY, 'one');
     expect(await once([KEY], 'two')).toBe('one');
@@ -130,7 +130,7 @@ describe('idempotent responses', () => {
     expect(await once([KEY], 'three')).toBeUndefined();
   });
 
-  it('wait at most until the deadline of the request, and keep the answer of the first one', async () => {
+  it('wait at most until the deadline of the request, and keep the response to the first one', async () => {
     await memory.reserve(KEY);
     expect(await answersIn(memory).once([KEY], work('two'), 620)).toBeUndefined();
     expect(now).toBe(620);
@@ -139,7 +139,7 @@ describe('idempotent responses', () => {
     expect(done).toEqual([]);
   });
 
-  it('return a found answer even if another key cannot be reserved, and report the error', async () => {
+  it('return a found response even if another key cannot be reserved, and report the error', async () => {
     await once([KEY], 'one');
     const store = storeWith({
       reserve: (wanted) => (wanted.key === 'signature' ? unavailable() : memory.reserve(wanted)),
@@ -200,7 +200,7 @@ describe('idempotent responses', () => {
     expect(await memory.read('signature')).toBeDefined();
   });
 
-  it('store a found answer under the other keys of the request', async () => {
+  it('store a found response under the other keys of the request', async () => {
     await once([KEY], 'one');
     const [before, behind] = [reservation('before'), reservation('behind')];
     expect(await once([before, KEY, behind], 'two')).toBe('one');
@@ -239,7 +239,7 @@ describe('idempotent responses', () => {
     expect(await memory.read('key')).toBeUndefined();
   });
 
-  it('return the answer even if it cannot be stored, and report the error', async () => {
+  it('return the response even if it cannot be stored, and report the error', async () => {
     const store = storeWith({
       complete: (made, answer) => (made === KEY ? unavailable() : memory.complete(made, answer)),
     });

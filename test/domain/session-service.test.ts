@@ -359,7 +359,7 @@ describe('a KILL without an answer', () => {
   });
 });
 
-describe('many KILLs at once', () => {
+describe('many KILLs of one request', () => {
   it('are sent in the order of the request, with internal, gone and refused ids in order', async () => {
     const { nodes, terminate } = start();
     const ids = Array.from({ length: 40 }, () => nodes.connect());

@@ -94,7 +94,7 @@ describe('the statement of a session', () => {
     expect(nodes.kills).toEqual([stays]);
   });
 
-  it('is ended one after the other in a request for many', async () => {
+  it('is ended after the previous one in a request for many sessions', async () => {
     const { nodes, stop, busy } = start();
     const ids = Array.from({ length: 40 }, () => busy());
     const idle = nodes.connect();
@@ -106,7 +106,7 @@ describe('the statement of a session', () => {
     expect(ids.every((id) => nodes.has(id))).toBe(true);
   });
 
-  it('is not ended if it begins otherwise than expected', async () => {
+  it('is not ended if it does not begin as expected', async () => {
     const { nodes, stop, busy } = start();
     const id = busy('SELECT 12');
 
@@ -147,7 +147,7 @@ describe('the statement of a session', () => {
   });
 });
 
-describe('two looks at one session', () => {
+describe('two readings of one session', () => {
   const statement = (changes: Partial<RunningStatement>): RunningStatement => ({
     ...{ id: 5n, isClientsId: false, isKilledById: true, isEnding: false },
     ...{ info: 'SELECT 1', ranMs: 5000 },

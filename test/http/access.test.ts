@@ -195,7 +195,7 @@ describe.each(Object.entries(CREDENTIALS))('GET …/nodes with %s', (_kind, prov
 });
 
 describe("a request for another project's node", () => {
-  it('gets the same answer whether the node exists or not', async () => {
+  it('gets the same response whether the node exists or not', async () => {
     const exists = SITUATIONS["another project's node"]?.[0] ?? '';
     const not = SITUATIONS['an unknown node of another project']?.[0] ?? '';
     const [a, b] = [

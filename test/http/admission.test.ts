@@ -89,7 +89,7 @@ describe('the limit on concurrent requests', () => {
     await answered;
   });
 
-  it('admits waiting requests in order, each as soon as another is answered', async () => {
+  it('admits waiting requests in order, each as soon as another one has its response', async () => {
     const { answered } = await fill();
     const third = get('/c').expect(200, '/c').then();
     await untilArrived(3);
@@ -155,7 +155,7 @@ describe('the limit on concurrent requests', () => {
     await Promise.all([...further, fifth]);
   });
 
-  it('admits a few requests at once on a busy processor, and again once the queue is empty', async () => {
+  it('admits a few requests immediately on a busy processor, and again once the queue is empty', async () => {
     await restart({ most: 4, places: 3, mostWhenBusy: 1 });
     const work = keepBusy();
     const first = admit('/a', '/b', '/c');
@@ -196,7 +196,7 @@ describe('the limit on concurrent requests', () => {
     await answered;
   });
 
-  it('gives the place of a slow sender to another request, and admits the slow request once it is whole', async () => {
+  it('gives the place of a slow sender to another request, and admits the slow request once it is complete', async () => {
     await restart({ requestTimeoutMs: 1000 });
     const slow = ['/a', '/b'].map((path) =>
       sendText(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab`),
@@ -231,7 +231,7 @@ describe('the limit on concurrent requests', () => {
     for (const { socket } of slow) socket.destroy();
   });
 
-  it('closes the connection of a probe that does not read its answer', async () => {
+  it('closes the connection of a probe that does not read its response', async () => {
     await restart({ requestTimeoutMs: 1000 });
     const slow = sendText('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n');
     slow.socket.pause();

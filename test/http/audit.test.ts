@@ -149,7 +149,7 @@ describe('the audit', () => {
     expect(readFileSync(path, 'utf8')).not.toContain('first');
   });
 
-  it('records ids exactly that no double can hold', async () => {
+  it('records exact ids beyond those of a double', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '9007199254740993' });
     await send([9_007_199_254_740_993n]).expect(200);
@@ -227,7 +227,7 @@ describe('the audit', () => {
     expect(nodes.kills).toEqual([]);
   });
 
-  it('records a refused request whose client disconnected before the answer', async () => {
+  it('records a refused request whose client disconnected before the response', async () => {
     const { app } = start({
       keystone: {
         verify: async () => {

@@ -56,7 +56,7 @@ const HALF = `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nContent-Length: 9
 const isClosed = ({ socket }: Client): boolean => socket.closed;
 
 describe('a new connection beyond the limit', () => {
-  it('replaces the oldest connection that has never sent a whole request', async () => {
+  it('replaces the oldest connection that has never sent a complete request', async () => {
     const listening = await startListening({ maxConnections: 3 });
     let drops = 0;
     listening.server.on('drop', () => (drops += 1));
@@ -92,7 +92,7 @@ describe('a new connection beyond the limit', () => {
     ['of all connections', { maxConnections: 3 }],
     ['of one address', { maxConnectionsPerAddress: 3 }],
   ])(
-    "replaces a caller's oldest idle connection if there are no others: limit %s",
+    'replaces an idle connection with a caller if there are no others: limit %s',
     async (_, bounds) => {
       const listening = await startListening(bounds);
       const [first, second, third] = [
@@ -109,7 +109,7 @@ describe('a new connection beyond the limit', () => {
     },
   );
 
-  it('is closed if every other connection waits for an answer', async () => {
+  it('is closed if every other connection waits for a response', async () => {
     const listening = await startListening({ maxConnections: 2 });
     let asked = 0;
     listening.nodes.withConnection = () => {
@@ -149,7 +149,7 @@ describe('a new connection beyond the limit', () => {
     expect(left.length).toBe(2);
   });
 
-  it('replaces a connection that does not read its answer, but none that waits for one', async () => {
+  it('replaces a connection that does not read its response, but none that waits for one', async () => {
     const listening = await startListening({ maxConnections: 2 });
     let isAsked = false;
     listening.nodes.withConnection = () => {

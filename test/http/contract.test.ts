@@ -524,7 +524,7 @@ describe('the first fault of a request', () => {
     ],
   ];
 
-  it.each(steps)('decides the answer: %s', async (_what, sent, status, code) => {
+  it.each(steps)('decides the response: %s', async (_what, sent, status, code) => {
     const res = await send(start(), sent);
     expect([res.status, (res.body as { error_code: string }).error_code]).toEqual([status, code]);
   });

@@ -42,12 +42,15 @@ describe('/', () => {
     expect(linksOf(page)).toEqual(['docs']);
   });
 
-  it.each([undefined, '*/*', 'application/json'])('is no API (Accept: %s)', async (accept) => {
-    const sent = request(app).get('/');
-    if (accept !== undefined) void sent.set('Accept', accept);
-    const { status, body } = (await sent) as { status: number; body: object };
-    expect([status, body]).toEqual([404, expect.objectContaining({ error_code: 'APIGW.0101' })]);
-  });
+  it.each([undefined, '*/*', 'application/json'])(
+    'is not part of the API (Accept: %s)',
+    async (accept) => {
+      const sent = request(app).get('/');
+      if (accept !== undefined) void sent.set('Accept', accept);
+      const { status, body } = (await sent) as { status: number; body: object };
+      expect([status, body]).toEqual([404, expect.objectContaining({ error_code: 'APIGW.0101' })]);
+    },
+  );
 });
 
 it('the service buffers one piece of a file for a client that does not read', async () => {

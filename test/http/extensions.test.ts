@@ -78,7 +78,7 @@ describe('dry_run', () => {
       expect(sources).toBeUndefined();
     });
 
-    it('says why the node shows no transactions', async () => {
+    it('reports why the node shows no transactions', async () => {
       const { nodes, send } = start();
       nodes.connect({ id: '1' });
       nodes.canShowRollbacks = false;
@@ -103,7 +103,7 @@ describe('dry_run', () => {
       expect((await send(ONE, other, '?dry_run=true').expect(200)).text).toBe(missing.text);
     });
 
-    it('asks for transactions only if they are wanted', async () => {
+    it('reads transactions only if the request wants them', async () => {
       const { nodes, send } = start();
       nodes.connect({ id: '1' });
       await send(ONE, {}, '?dry_run=true').expect(200);
@@ -368,7 +368,7 @@ describe('expected', () => {
 describe('Idempotency-Key', () => {
   const KEY = { 'Idempotency-Key': 'a-key' };
 
-  it('returns the first answer again without a KILL: at once, later, and for a dry run', async () => {
+  it('returns the first response again without a KILL: immediately, later, and for a dry run', async () => {
     const { nodes, send } = start();
     nodes.connect({ id: '1' });
     const first = '{"processes_killed":[1],"processes_not_found":[]}';
@@ -438,7 +438,7 @@ describe('Idempotency-Key', () => {
     expect(nodes.kills).toEqual([1n]);
   });
 
-  it('returns unknown outcomes and no Preference-Applied if no first answer is stored', async () => {
+  it('returns unknown outcomes and no Preference-Applied if no first response is stored', async () => {
     const answers = Object.assign(new MemoryAnswers(), { complete: () => Promise.resolve() });
     const { nodes, send } = start({ answers, requestTimeoutMs: 150 });
     nodes.connect({ id: '1' });

@@ -507,7 +507,7 @@ describe(`the service (FUZZ_SEED=${SEED})`, () => {
 
     it('refuses CONNECT', () => expectRawRefused(rawKill({ line: CONNECT }), [1], [NO_METHOD]));
 
-    it('survives a client that disconnects before the answer to its CONNECT', async () => {
+    it('survives a client that disconnects before the response to its CONNECT', async () => {
       const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
       const client = connect({ port, host: '127.0.0.1' }, () => {
         client.write(rawKill({ line: CONNECT }).bytes);
@@ -657,11 +657,11 @@ describe('valid requests that resemble malformed ones', () => {
   it.each([
     ...['x', ']', '\0', 'DELETE', '\r\n\r\nx y\r\n\r\n', '{"processes":[12]}'],
     `${CONNECT}\r\nHost: localhost\r\n\r\n`,
-  ])('report what they killed, even if other bytes follow: %j', async (end) => {
+  ])('report their kills, even if other bytes follow: %j', async (end) => {
     await expectCorrectReport({ bytes: rawKill().bytes + end });
   });
 
-  it('report what they killed if they have an unknown expectation and garbage follows', async () => {
+  it('report their kills if they have an unknown expectation and garbage follows', async () => {
     const { bytes } = rawKill({ headers: ['Host: localhost', 'Expect: miracles'] });
     await expectCorrectReport({ bytes: `${bytes}x` });
   });

@@ -74,7 +74,7 @@ describe('a client that openapi-typescript generates', () => {
     return [status, stdout + stderr];
   }
 
-  it('has a type for every answer', () => {
+  it('has a type for every response', () => {
     const source = pathToFileURL(resolve('docs/openapi.yaml')).href;
     const [made, messages] = run(
       'node_modules/openapi-typescript/bin/cli.js',

@@ -34,7 +34,7 @@ describe.each([
 ])('a client that closes its side after the last request, %s,', (_where, isTls) => {
   const start = () => startListening(isTls ? { tls: certificate } : {});
 
-  it.each([1, 2, 3, 4, 50])('gets an answer to each of %d pipelined requests', async (count) => {
+  it.each([1, 2, 3, 4, 50])('gets a response to each of %d pipelined requests', async (count) => {
     const { port, nodes } = await start();
     const ids = Array.from({ length: count }, () => nodes.connect());
     const answers = await sendAll(port, isTls, ids.map((id) => killRequest(id)).join(''));
@@ -43,7 +43,7 @@ describe.each([
   });
 
   it.each([100, 3000, 20_000, 200_000])(
-    'gets an answer to a request with a chunked body of %d bytes',
+    'gets a response to a request with a chunked body of %d bytes',
     async (length) => {
       const { port, nodes } = await start();
       const ids = [nodes.connect(), nodes.connect()];
@@ -58,7 +58,7 @@ describe.each([
     },
   );
 
-  it('gets an answer to a request that waits for admission', async () => {
+  it('gets a response to a request that waits for admission', async () => {
     const { server, port, nodes } = await start();
     let come = 0;
     server.on('request', () => (come += 1));
@@ -78,7 +78,7 @@ describe.each([
       expect(statuses(answer)).toEqual(['HTTP/1.1 200']);
   });
 
-  it('gets a refusal of an unfinished request, after the answer to the one before', async () => {
+  it('gets the refusal of an incomplete request after the response to the previous one', async () => {
     const { port, nodes } = await start();
     const [first, second] = [nodes.connect(), nodes.connect()];
     const answers = await sendAll(

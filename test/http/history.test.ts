@@ -91,7 +91,7 @@ function recordIntent(id: number, time: number, more: object = {}): void {
 }
 
 describe('the history of kills', () => {
-  it('has who ended what, when and with which outcome', async () => {
+  it('has the caller, the session, the time and the outcome of each kill', async () => {
     const { nodes, get, kill } = start();
     const before = Date.now();
     const id = nodes.connect({ state: 'Sending data', info: 'SELECT 1' });
@@ -213,7 +213,7 @@ describe('the history of kills', () => {
     expect(first.total_count + rest.total_count - 100).toBe(12_000);
   });
 
-  it('has a clear answer for a wrong query, in both languages', async () => {
+  it('has a clear error for a wrong query, in both languages', async () => {
     const { get } = start();
     const wrong: readonly [query: string, code: string, en: string, zh: string][] = [
       ['start_time=yesterday', '200001', 'milliseconds since 1970', '毫秒数'],
@@ -248,7 +248,7 @@ describe('the history of kills', () => {
     }
   });
 
-  it('is not found without an audit, with a sentence that says why', async () => {
+  it('is not found without an audit, and the message says why', async () => {
     const { get } = start({ isAudited: false });
     const body = (await get().expect(404)).body as object;
     expect(body).toEqual({
@@ -259,14 +259,14 @@ describe('the history of kills', () => {
     expect((await get().set('X-Language', 'zh-cn').expect(404)).text).toContain('audit.file');
   });
 
-  it('is empty for an instance without records, also one that the registry does not have', async () => {
+  it('is empty for an instance without records, even if the registry does not have it', async () => {
     const { get } = start();
     const other = HISTORY.replace(instanceId, `${'0'.repeat(32)}in07`);
     const body = (await get('', TOKEN, other).expect(200)).body as object;
     expect(body).toEqual({ killed_sessions: [], total_count: 0, complete: true, replica: true });
   });
 
-  it('is there after its file was renamed, while the service still writes to it', async () => {
+  it('has each kill after its file was renamed, while the service still writes to it', async () => {
     const { nodes, kill, ids } = start();
     const first = nodes.connect();
     await kill([first]);
@@ -293,7 +293,7 @@ describe('access to the history of kills', () => {
     await get('', 'nobody').expect(401);
   });
 
-  it('is for the project of the caller only', async () => {
+  it('is limited to the project of the caller', async () => {
     const { get } = start();
     recordIntent(7, Date.now());
     expect((await get('', 'elsewhere').expect(403)).body).toMatchObject({
@@ -311,7 +311,7 @@ describe('access to the history of kills', () => {
     await request(app).get(`${HISTORY}?page_size=5`).set(headers).expect(200);
   });
 
-  it('is by GET and HEAD only', async () => {
+  it('has the methods GET and HEAD only', async () => {
     const { app, get } = start();
     const token = { 'X-Auth-Token': TOKEN };
     await request(app).head(HISTORY).set(token).expect(200);

@@ -56,7 +56,7 @@ function kill(port: number, id: bigint, agent?: false): Promise<IncomingMessage>
 }
 
 describe('a request that the parser accepts', () => {
-  it('has the prototype of Express from the start, and so has its answer: V8 keeps its optimizations', async () => {
+  it('has the prototype of Express from the start, and so has its response: V8 keeps its optimizations', async () => {
     const { server, port } = await listen();
     const made: (object | null)[] = [];
     let seen: object[] = [];
@@ -115,7 +115,7 @@ describe('the listener', () => {
     ]);
   });
 
-  it('answers whole requests that arrive while the process is blocked beyond their timeout', async () => {
+  it('answers complete requests that arrive while the process is blocked beyond their timeout', async () => {
     let hasStood = false;
     const standStill = (): void => {
       if (hasStood) return;
@@ -165,7 +165,7 @@ describe('the listener', () => {
     expect(events[0]?.fields).toMatchObject({ client_gone: undefined });
   });
 
-  it('logs a body with a malformed end once, with the status of the answer', async () => {
+  it('logs a body with a malformed end once, with the status of the response', async () => {
     const { port, events } = await listen();
     const head = `DELETE ${processesPath()} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked`;
     expect(await exchange(port, `${head}\r\n\r\n3\r\nabc\r\nno size`)).toMatch(/^HTTP\/1.1 400 /);

@@ -126,7 +126,7 @@ describe('GET …/blockers', () => {
     });
   });
 
-  it('is empty if nobody waits', async () => {
+  it('is empty if no session waits', async () => {
     connect(22);
     expect((await get(BLOCKERS)).body).toEqual({
       blockers: [],
@@ -144,7 +144,7 @@ describe('GET …/blockers', () => {
     expect(text).toMatch(/"waits":\[\{"id":9223372036854775807,"waits_for":9007199254740993,/);
   });
 
-  it('shows of an internal blocker only that it is there, and of an internal waiter nothing', async () => {
+  it('shows an internal blocker without its fields, and no internal waiter', async () => {
     connect(22, 23);
     connectInternal(7);
     connectInternal(8);
@@ -198,7 +198,7 @@ describe('GET …/blockers', () => {
     });
   });
 
-  it('says that a blocker cannot be killed if the node is known to refuse that', async () => {
+  it('marks a blocker that cannot be killed if the node is known to refuse the KILL', async () => {
     connect(21, 22, 23);
     nodes.protected.add(22n);
     show({ rowWaits: rowWaits('23>22 23>21') });
@@ -210,7 +210,7 @@ describe('GET …/blockers', () => {
     });
   });
 
-  it('shows at most 1,000 waits, and says so', async () => {
+  it('shows at most 1,000 waits, and marks the truncation', async () => {
     const ids = Array.from({ length: 1001 }, (_, index) => 2000 + index);
     connect(22, ...ids);
     const truncated = async (count: number): Promise<unknown> => {
@@ -244,7 +244,7 @@ describe('GET …/blockers', () => {
     });
   });
 
-  it('says nothing of a source that only an internal thread waits for', async () => {
+  it('hides the trouble of a source for which only an internal thread waits', async () => {
     connect(22);
     connectInternal(7);
     nodes.connect({ id: '8', user: 'system user', host: '', ...METADATA_WAIT });
@@ -280,7 +280,7 @@ describe('GET …/blockers', () => {
 });
 
 describe('GET …/process/lock-wait', () => {
-  it('has the lock and the root, not the next one', async () => {
+  it('has the lock and the root, not the next blocker', async () => {
     nodes.connect({ id: '22', info: 'SELECT 1', command: 'Query' });
     nodes.connect({ id: '23', info: 'update t set v=21 where id=1', command: 'Query' });
     connect(24);
@@ -346,7 +346,7 @@ describe('GET …/process/lock-wait', () => {
     });
   });
 
-  it('is an empty object for a session that waits for nobody', async () => {
+  it('is an empty object for a session that waits for no lock', async () => {
     connect(22);
     expect((await get(`${LOCK_WAIT}?pid=22`)).text).toBe('{}');
   });
@@ -400,7 +400,7 @@ describe('GET …/process/lock-wait', () => {
     ],
     ['zh-cn', '资源不存在。节点上没有该ID的用户会话。请重新查询会话列表。'],
   ])(
-    'does not tell an internal thread from an id that nobody has, in %s',
+    'has the same response for an internal thread as for an unknown id, in %s',
     async (language, message) => {
       connect(22);
       connectInternal(7);
@@ -447,7 +447,7 @@ describe('GET …/process/lock-wait', () => {
     expect(nodes.connections).toBe(0);
   });
 
-  it('takes the highest id', async () => {
+  it('accepts the highest id', async () => {
     expect((await get(`${LOCK_WAIT}?pid=9223372036854775807`)).status).toBe(404);
     nodes.connect({ id: '9223372036854775807' });
     expect((await get(`${LOCK_WAIT}?pid=9223372036854775807`)).text).toBe('{}');

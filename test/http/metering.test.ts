@@ -84,7 +84,7 @@ describe('the metrics of a service that handles one request at a time', () => {
     await shows('stage_duration_seconds_count{stage="queue"}', 2);
   });
 
-  it('count a client that disconnects before its answer, whether its request is in progress or waits', async () => {
+  it('count a client that disconnects before its response, whether its request is in progress or waits', async () => {
     const working = get();
     await shows('requests_in_progress{state="under_way"}', 1);
     const waiting = get();

@@ -48,7 +48,7 @@ const SECOND_NODE = { instance_id: instanceId, node_id: SECOND };
 const THIRD_NODE = { instance_id: OTHER_INSTANCE, node_id: nodeId, name: 'third' };
 
 describe('the nodes of a project', () => {
-  it('come by instance id and node id, with their names, the caller and the limits', async () => {
+  it('are sorted by instance id and node id, and come with names, the caller and the limits', async () => {
     const { get, nodes } = start();
     const answer = await get().expect(200);
     expect(answer.body).toEqual({
@@ -64,7 +64,7 @@ describe('the nodes of a project', () => {
     expect(nodes.connections).toBe(0);
   });
 
-  it('say nothing of hosts, ports and accounts', async () => {
+  it('have no hosts, ports and accounts', async () => {
     const { get } = start({
       registry: [
         {
@@ -100,7 +100,7 @@ describe('the nodes of a project', () => {
     expect((await get(query).expect(200)).body).toMatchObject({ nodes: shown, total_count: 3 });
   });
 
-  it('show what the configuration demands of a kill', async () => {
+  it('come with the requirements of the configuration for a kill', async () => {
     const { get } = start({ audit: NO_AUDIT, isReasonRequired: true, requestsPerMinute: 7 });
     expect((await get().expect(200)).body).toMatchObject({
       audit: true,
@@ -109,7 +109,7 @@ describe('the nodes of a project', () => {
     });
   });
 
-  it('show only the actions that the caller has', async () => {
+  it('come with the actions of the caller only', async () => {
     const { get } = start();
     expect((await get('', 'may-list').expect(200)).body).toMatchObject({
       caller: { user: 'somebody', actions: ['listProcesses'] },
@@ -150,7 +150,7 @@ describe('a request for the nodes of a project', () => {
     expect(answer.body).toMatchObject({ error_code: code });
   });
 
-  it('is refused in Chinese if the caller wants that', async () => {
+  it('is refused in Chinese if the request asks for Chinese', async () => {
     const { get } = start();
     const answer = await get('?limit=0').set('X-Language', 'zh-cn').expect(400);
     expect(answer.body).toEqual({
@@ -159,11 +159,14 @@ describe('a request for the nodes of a project', () => {
     });
   });
 
-  it.each(['post', 'put', 'patch', 'delete'] as const)('is not taken by %s', async (method) => {
-    const { app } = start();
-    const { headers } = await request(app)[method](PATH).set('X-Auth-Token', TOKEN).expect(405);
-    expect(headers['allow']).toBe('GET, HEAD');
-  });
+  it.each(['post', 'put', 'patch', 'delete'] as const)(
+    'does not have the method %s',
+    async (method) => {
+      const { app } = start();
+      const { headers } = await request(app)[method](PATH).set('X-Auth-Token', TOKEN).expect(405);
+      expect(headers['allow']).toBe('GET, HEAD');
+    },
+  );
 });
 
 describe.each([PATH, `/v3/${projectId}/instances/${instanceId}/nodes/${nodeId}/capabilities`])(

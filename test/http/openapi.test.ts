@@ -182,7 +182,7 @@ describe('docs/openapi.yaml', () => {
   });
 });
 
-describe('the check of answers against docs/openapi.yaml', () => {
+describe('the check of responses against docs/openapi.yaml', () => {
   const answering = (status: number, body: object, headers: Record<string, string> = {}) =>
     watched((_req, res) => {
       res.writeHead(status, {

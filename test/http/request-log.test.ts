@@ -10,7 +10,7 @@ import { fakeNode, processesPath } from '../support/ids.ts';
 import { createService, TOKEN } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-it('the service writes the log lines of a kill after the answer', async () => {
+it('the service writes the log lines of a kill after the response', async () => {
   const nodes = new FakeNodes();
   const { app, events } = createService({ registry: [fakeNode], nodes });
   const order: string[] = [];
@@ -69,7 +69,7 @@ it('the request log marks a failed dry run, too', async () => {
 });
 
 it.each(['ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH'])(
-  'the request log has 499 for a client that is lost amid its body with %s',
+  'the request log has 499 for a connection that fails with %s during the body',
   async (code) => {
     const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
     const server = createListener(app, { requestTimeoutMs: 30_000, log: { log: () => undefined } });
@@ -91,7 +91,7 @@ it.each(['ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH'])(
   },
 );
 
-it('the request log has 499 for a client that disconnects before the answer', async () => {
+it('the request log has 499 for a client that disconnects before the response', async () => {
   const { app, events } = createService({ registry: [fakeNode], nodes: new FakeNodes() });
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -82,7 +82,7 @@ describe('requests over one connection', () => {
     expect(nodes.kills).toEqual(ids);
   });
 
-  it('are not parsed while the client does not read the answer before', async () => {
+  it('are not parsed while the client does not read the previous response', async () => {
     const { server, port } = await startListening();
     const come: ServerResponse[] = [];
     server.on('request', (_req, res: ServerResponse) => come.push(res));
@@ -96,7 +96,7 @@ describe('requests over one connection', () => {
     await until('all have closed', () => come.every(({ closed }) => closed));
   });
 
-  it('do not hide the end of their connection while one of them is unfinished', async () => {
+  it('do not hide the end of their connection while one of them is incomplete', async () => {
     const { server, port } = await startListening();
     const come: ServerResponse[] = [];
     server.prependListener('request', (_req, res: ServerResponse) => come.push(res));
@@ -298,7 +298,7 @@ describe('a connection', () => {
     expect(events.filter(({ message }) => message === 'kill')).toEqual([]);
   });
 
-  it('stays open after an upgrade that the service does not make', async () => {
+  it('stays open after a request for an upgrade, which the service ignores', async () => {
     const listening = await startListening();
     const { nodes } = listening;
     const id = nodes.connect();

@@ -99,7 +99,7 @@ describe('one session', () => {
     expect(body['sources']).toMatchObject({ row: 'available', metadata: 'available' });
   });
 
-  it('says what is missing and why', async () => {
+  it('names each missing part with the reason', async () => {
     const { nodes, service } = start();
     const id = nodes.connect({ state: 'Waiting for table metadata lock' });
     const why = { 'en-us': 'Not shown.', 'zh-cn': '不显示。' };

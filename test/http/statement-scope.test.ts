@@ -45,7 +45,7 @@ describe('scope', () => {
     expect(nodes.has(1n)).toBe(false);
   });
 
-  it('statement ends the statement, and lets the session live', async () => {
+  it('statement ends the statement, and keeps the session', async () => {
     const { nodes, send, events } = start();
     nodes.connect({ id: '2' });
     const res = await send('?scope=statement', '{"processes":[1,2,3]}', PREFER).expect(200);
@@ -58,7 +58,7 @@ describe('scope', () => {
     expect(kills).toMatchObject([{ fields: { scope: 'statement', outcome: 'killed' } }]);
   });
 
-  it('statement has words of its own on a 500', async () => {
+  it('statement has its own message on a 500', async () => {
     const { nodes, send } = start();
     nodes.protected.add(1n);
     const res = await send('?scope=statement', undefined, PREFER).expect(500);
@@ -101,7 +101,7 @@ describe('expected with info', () => {
 });
 
 describe('an Idempotency-Key', () => {
-  it('binds the scope, and gives the first answer again', async () => {
+  it('covers the scope, and returns the first response again', async () => {
     const { nodes, send } = start();
     const headers = { ...PREFER, 'Idempotency-Key': 'once' };
     const first = await send('?scope=statement', undefined, headers).expect(200);

@@ -61,7 +61,7 @@ describe('a stranger', () => {
     expect(answers[2]).toContain('A request has at most 200 headers.');
   });
 
-  it('gets one answer at a time to a thousand pipelined requests on each of a hundred connections', async () => {
+  it('gets one response at a time to a thousand pipelined requests on each of a hundred connections', async () => {
     await service.start();
     const before = service.memory();
     let most = 0;

@@ -13,7 +13,7 @@ function start() {
 const idsIn = (value: unknown): unknown[] => (value as readonly Fields[]).map(({ id }) => id);
 
 describe('the summary of a node', () => {
-  it('counts its user sessions, and what they wait for, without a look at the lock tables', async () => {
+  it('counts its user sessions and the waiting ones without a read of the lock tables', async () => {
     const { nodes, service } = start();
     const at = (host: string, time: string, changes = {}): bigint =>
       nodes.connect({ host, time, command: 'Query', ...changes });
@@ -63,7 +63,7 @@ describe('the summary of a node', () => {
     expect(longest).toEqual([119n, 118n, 117n, 116n, 115n]);
   });
 
-  it('lacks what only transactions show, with the reason', async () => {
+  it('lacks the counts that need transactions, and has the reason', async () => {
     const { nodes, service } = start();
     nodes.connect({ state: 'Waiting for table metadata lock' });
     nodes.canShowRollbacks = false;
@@ -80,7 +80,7 @@ describe('the summary of a node', () => {
     });
   });
 
-  it('takes no query', async () => {
+  it('refuses a query', async () => {
     const { service } = start();
     expect((await read(service, 'summary?limit=1')).status).toBe(400);
   });

@@ -71,7 +71,7 @@ describe('the reads and the kills of a caller', () => {
     await get(TOKEN).expect(200);
   });
 
-  it('are told apart by what they do: a dry run is a read', async () => {
+  it('are counted by their effect: a dry run is a read', async () => {
     const { get, del } = start();
     for (let n = 0; n < 3; n += 1) await del(TOKEN, DRY).expect(200);
     await get(TOKEN).expect(429);
@@ -80,7 +80,7 @@ describe('the reads and the kills of a caller', () => {
   });
 
   it.each(['?dry_run=false', '?dry_run=true&dry_run=true', '?dry_run=TRUE', '?dryrun=true'])(
-    'are told apart by what they do: a DELETE with %s is a kill',
+    'are counted by their effect: a DELETE with %s is a kill',
     async (query) => {
       const { get, del } = start();
       for (let n = 0; n < 3; n += 1) await del(TOKEN, query);
@@ -89,7 +89,7 @@ describe('the reads and the kills of a caller', () => {
     },
   );
 
-  it('are told apart by what they do: a POST that stands for a DELETE is a kill', async () => {
+  it('are counted by their effect: a POST that overrides its method is a kill', async () => {
     const { app, get, del } = start();
     const post = (): request.Test =>
       request(app)
@@ -102,7 +102,7 @@ describe('the reads and the kills of a caller', () => {
     await get(TOKEN).expect(200);
   });
 
-  it('are told apart by what they do: all other calls are reads', async () => {
+  it('are counted by their effect: all other calls are reads', async () => {
     const { app, get, del } = start();
     const other = (path: string): request.Test => request(app).get(path).set('X-Auth-Token', TOKEN);
     await other(`/v3/${nodeKey.projectId}/nodes`).expect(200);

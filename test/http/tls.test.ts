@@ -93,7 +93,7 @@ describe('the listener with TLS', () => {
   });
 });
 
-describe('an answer', () => {
+describe('a response', () => {
   it('has the headers of helmet, and neither X-Powered-By nor an ETag', async () => {
     await listen(first);
     const { port } = server.address() as AddressInfo;

@@ -33,7 +33,7 @@ function start() {
 }
 
 describe('traceparent', () => {
-  it('sets the trace of log lines and audit records, but not of the answer', async () => {
+  it('sets the trace of log lines and audit records, but not of the response', async () => {
     const { send, logged, recorded } = start();
     const { headers } = await send(`00-${TRACE}-${PARENT}-01`).expect(200);
     expect(logged()).toEqual([

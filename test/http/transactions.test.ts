@@ -34,7 +34,7 @@ describe('the list with transactions', () => {
     ]);
   });
 
-  it('is the published list if nobody asks for transactions', async () => {
+  it('is the published list if the request does not ask for transactions', async () => {
     const { nodes, service } = start();
     nodes.openTransactions.set(nodes.connect(), transaction());
     const { body } = await read(service, 'processes');

@@ -185,7 +185,7 @@ describe('a signed request', () => {
     else expect(verify).toThrow('calc ak sk signature fail:signature expired');
   });
 
-  it('that changes something is refused if it is older than a process without shared answers', () => {
+  it('that changes something is refused if it is older than a process without shared responses', () => {
     const keys = new AccessKeys([ACCESS_KEY], false, () => AT + 1000);
     expect(() => keys.verify(signed)).toThrow('signature expired');
     expect(keys.verify(requestOf(vectors[1] as Vector))).toMatchObject(CALLER);
@@ -195,7 +195,7 @@ describe('a signed request', () => {
     expect(sharing.verify(signed)).toMatchObject(CALLER);
   });
 
-  it('that changes something is refused after its answer has expired, even if the clock steps back', () => {
+  it('that changes something is refused after its response has expired, even if the clock steps back', () => {
     let [wall, monotonic] = [AT - 3_600_000, 0];
     const keys = new AccessKeys(
       [ACCESS_KEY],

@@ -14,7 +14,7 @@ import {
 } from '../support/scripted-node.ts';
 import { until } from '../support/until.ts';
 
-describe('many KILLs at once', () => {
+describe('many KILLs on one connection', () => {
   const ids = Array.from({ length: 200 }, (_, index) => index + 1);
   const SOON = { sendBy: Infinity, deadline: Infinity };
 

@@ -72,7 +72,7 @@ describe('the locks of MySQL 5.7', () => {
     ['1', expect.objectContaining({ 'en-us': expect.stringMatching(/^Unknown: /) })],
     ['0', 'available'],
   ])(
-    'are not called absent if the tables do not match, while %s session waits',
+    'are not reported as absent if the tables do not match, while %s session waits',
     async (count, source) => {
       const { report } = await look('5.7.44-log', [
         [TRX, WAITING],

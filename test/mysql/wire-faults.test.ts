@@ -379,22 +379,25 @@ describe('a KILL', () => {
     [TIDB, 'kill', { id: undefined }, 'KILL TIDB QUERY 1'],
     [MYSQL, 'rds_kill', {}, 'CALL mysql.rds_kill_query(1)'],
     [MARIADB, 'rds_kill', {}, 'CALL mysql.rds_kill_query(1)'],
-  ])('of a statement on %s with %s and %o is its own', async (version, killWith, more, sql) => {
-    const numbers = { id: 5n, isClientsId: false, isKilledById: false, isEnding: false };
-    const statement = { ...numbers, info: 'SELECT 1', ranMs: 0, ...more };
-    const grants = GRANTS.replace(' ON', ', CONNECTION ADMIN, EXECUTE ON');
-    let answers = 0;
-    const okOnce: Script = (_sql, connection) => {
-      answers += 1;
-      if (answers === 1) connection.writeOk();
-      else connection.writeError({ code: 1957, message: 'as scripted' });
-    };
-    const { heard, outcomes } = await killBoth(okOnce, { version, killWith, statement, grants });
-    expect(heard[0]).toBe(sql);
-    expect(outcomes).toEqual(['killed', 'not_found']);
-  });
+  ])(
+    'of a statement on %s with %s and %o has the right SQL',
+    async (version, killWith, more, sql) => {
+      const numbers = { id: 5n, isClientsId: false, isKilledById: false, isEnding: false };
+      const statement = { ...numbers, info: 'SELECT 1', ranMs: 0, ...more };
+      const grants = GRANTS.replace(' ON', ', CONNECTION ADMIN, EXECUTE ON');
+      let answers = 0;
+      const okOnce: Script = (_sql, connection) => {
+        answers += 1;
+        if (answers === 1) connection.writeOk();
+        else connection.writeError({ code: 1957, message: 'as scripted' });
+      };
+      const { heard, outcomes } = await killBoth(okOnce, { version, killWith, statement, grants });
+      expect(heard[0]).toBe(sql);
+      expect(outcomes).toEqual(['killed', 'not_found']);
+    },
+  );
 
-  it('of a statement by a procedure that is not there says so', async () => {
+  it('of a statement by a missing procedure names the procedure in its error', async () => {
     const numbers = { id: 5n, isClientsId: true, isKilledById: false, isEnding: false };
     const statement = { ...numbers, info: 'SELECT 1', ranMs: 0 };
     const missing: Script = (_sql, connection) => {

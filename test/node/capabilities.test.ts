@@ -77,7 +77,7 @@ describe.each(servers)('the capabilities of $flavour $version', (server) => {
     });
   });
 
-  it('is told for one that may read every source, once it has the optional grants', async () => {
+  it('have every source for an account with the optional grants', async () => {
     const { optional_grants: grants } = sourcesWithoutGrants(server);
     const change = (verb: 'GRANT' | 'REVOKE', to: 'TO' | 'FROM'): Promise<void> =>
       asRoot(server, async (root) => {

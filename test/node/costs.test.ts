@@ -77,7 +77,7 @@ describe.each(servers)('a kill on $flavour $version', (server) => {
     expect(records).toEqual(['started', 'intent', 'outcome']);
   });
 
-  it('has an answer that fits one packet', async () => {
+  it('has a response that fits one packet', async () => {
     opened.push(...(await openSessions(server, 1)));
     const { headers, body } = await service.kill(opened.map(({ id }) => id));
     const bytes = JSON.stringify(headers).length + JSON.stringify(body, textOf).length;

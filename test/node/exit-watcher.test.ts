@@ -103,7 +103,7 @@ describe.each(servers)('a kill on $flavour $version that waits', (server) => {
     expect(rows).toEqual([{ n: '0' }]);
   });
 
-  it('shows before the kill what is rolled back, and afterwards what is left of it', async () => {
+  it('shows the transaction before the kill, and the rest of its rollback afterwards', async () => {
     const table = `${server.app.user}.left_${server.flavour}`;
     const idle = await open();
     const both = 'wait=1, return=representation';

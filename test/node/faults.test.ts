@@ -123,7 +123,7 @@ describe.each(servers)('a faulty connection to $flavour $version', (server) => {
   });
 
   it.each(['SET NAMES', 'CONNECTION_ID()', 'SHOW GRANTS', 'SHOW PROCESSLIST'])(
-    'that is reset at %s leaves every session alive, and the answer says why',
+    'that is reset at %s leaves every session alive, and the response says why',
     async (text) => {
       const [session] = await openThree();
       proxy.injectAt('to server', text, { kind: 'reset' });

@@ -114,7 +114,7 @@ function testInternalThreads(flavour: Server['flavour']): void {
     await expectReplication(source, replica, 'after_threads');
   });
 
-  it('shows of an applier that blocks and waits only that somebody is blocked', async () => {
+  it('shows an applier that blocks a session without its fields, and not its own wait', async () => {
     // Accounts of its own: other tests need a control account with fewer grants.
     const server = await createAccounts(replicaNode);
     await asRoot(replica, async (root) => {

@@ -144,7 +144,7 @@ limits: { store: "redis://:\${REDIS_PASSWORD}@127.0.0.1:${redis.port}/0" }`,
       }
     });
 
-    it('says that it is the replica alone while the store is down or too young', async () => {
+    it('reports that kills by other replicas can be missing while the store is down or too new', async () => {
       const [session] = (await openSessions(server, 1)) as [ClientSession];
       opened.push(session);
       const isReplicaOnly = async (startTime: number): Promise<unknown> => {

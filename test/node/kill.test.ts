@@ -126,7 +126,7 @@ describe.each(servers)('the service on $flavour $version', (server) => {
     await expect(session.connection.query('SELECT 1')).resolves.toBeDefined();
   });
 
-  it('ends 1,000 sessions at once, and no others', async () => {
+  it('ends 1,000 sessions in one request, and no others', async () => {
     const sessions = await openSessions(server, 1010);
     opened.push(...sessions);
     const victims = sessions.slice(5, 1005);
@@ -148,7 +148,7 @@ describe.each(servers)('the service on $flavour $version', (server) => {
     expect(bystanders.filter(({ id }) => !alive.has(id))).toEqual([]);
   });
 
-  it('reports every id in both answers if two requests name the same sessions', async () => {
+  it('reports every id in both responses if two requests name the same sessions', async () => {
     const sessions = await openSessions(server, 60);
     opened.push(...sessions);
     const ids = sessions.map(({ id }) => id);

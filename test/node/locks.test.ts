@@ -274,7 +274,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
     expect((await allEnded()).filter((error) => error !== undefined)).toEqual([]);
   });
 
-  it('are not called absent while another reader keeps innodb_trx from being renewed', async () => {
+  it('are not reported as absent while another reader keeps innodb_trx from being renewed', async () => {
     await set();
     let isReading = true;
     await asRoot(server, async (root) => {

@@ -130,7 +130,7 @@ describe.each(servers)('a signing client on $flavour $version', (server) => {
     expect((await liveIds(server)).has(bystander.id)).toBe(true);
   });
 
-  it('with the official SDK learns why a session waits', async () => {
+  it('with the official SDK gets the cause of a lock wait', async () => {
     const killAny = server.flavour === 'mysql' ? 'CONNECTION_ADMIN' : 'CONNECTION ADMIN';
     const tables = ['data_lock_waits', 'data_locks', 'metadata_locks', 'threads'];
     await asRoot(server, async (root) => {
@@ -267,7 +267,7 @@ describe.each(servers)('a signing client on $flavour $version', (server) => {
     },
   );
 
-  it('gets the first answer for an identical request, at once and later, and ends no session', async () => {
+  it('gets the first response for an identical request, immediately and later, and ends no session', async () => {
     const session = await open();
     const body = `{"processes":[${session.id},4000000000]}`;
     const headers = sign({ method: 'DELETE', path: processesPath(), body });

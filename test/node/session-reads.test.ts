@@ -6,7 +6,7 @@ import { asRoot, nodeOn, processList, servers } from '../support/server.ts';
 import { createService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-describe.each(servers)('what $flavour $version shows of sessions', (server) => {
+describe.each(servers)('a read of sessions on $flavour $version', (server) => {
   const nodes = new MysqlNodes();
   const service = createService({ registry: [nodeOn(server)], nodes });
   const stage = new LockStage(server);
@@ -92,7 +92,7 @@ describe.each(servers)('what $flavour $version shows of sessions', (server) => {
     await stage.close();
   });
 
-  it('has a statement with an emoji, as far as the node shows it', async () => {
+  it('has the part of a statement with an emoji that the node shows', async () => {
     const session = await stage.hold();
     const text = `SELECT SLEEP(600), '😀${'x'.repeat(200)}'`;
     stage.start(text, session);
@@ -107,7 +107,7 @@ describe.each(servers)('what $flavour $version shows of sessions', (server) => {
     await stage.close();
   });
 
-  it('has what the client reported of itself, once the account may read it', async () => {
+  it('has the attributes of the client, once the account may read them', async () => {
     const { user } = server.control;
     const tables = ['session_connect_attrs', 'threads'];
     const change = (verb: 'GRANT' | 'REVOKE', to: 'TO' | 'FROM'): Promise<void> =>
@@ -137,7 +137,7 @@ describe.each(servers)('what $flavour $version shows of sessions', (server) => {
     await stage.close();
   });
 
-  it('has in its summary who waits for a row, for a table and for GET_LOCK', async () => {
+  it('counts in its summary the sessions that wait for a row, for a table and for GET_LOCK', async () => {
     const count = async (): Promise<readonly unknown[]> => {
       const { blocked, transactions } = (await read(service, 'summary')).body;
       return [blocked, (transactions as Fields)['open']];
@@ -151,7 +151,7 @@ describe.each(servers)('what $flavour $version shows of sessions', (server) => {
     await stage.close();
   });
 
-  it('finds neither an internal thread nor a stranger', async () => {
+  it('finds neither an internal thread nor an unknown id', async () => {
     const [internal] = (await processList(server)).filter(
       (row) => row['User'] === 'event_scheduler',
     );
@@ -160,7 +160,7 @@ describe.each(servers)('what $flavour $version shows of sessions', (server) => {
     expect([one?.status, one?.body]).toEqual([404, other?.body]);
   });
 
-  it('lacks them, with the reason, while MySQL cannot show them beside an emoji', async () => {
+  it('lacks transactions, with the reason, while MySQL cannot show them beside an emoji', async () => {
     const holder = await stage.hold('BEGIN', 'UPDATE t SET v = v + 1 WHERE id = 1');
     const waiter = await stage.hold();
     stage.start("UPDATE t SET v = 7 WHERE id = 1 AND '😀' = '😀'", waiter);

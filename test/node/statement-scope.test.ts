@@ -202,7 +202,7 @@ describe.each(cases)('a DELETE with scope=statement on $flavour, with $with', (g
     expect(JSON.stringify(await next)).toMatch(/^\[\{"slept":"?0"?\}\]$/);
   });
 
-  it('ends no statement of a session that has come to rest', async () => {
+  it('ends no statement of a session that has become idle', async () => {
     const session = await open();
     const { end } = await run(session, 'SELECT SLEEP(607) FROM DUAL');
     meanwhile = async () => {
@@ -221,7 +221,7 @@ describe.each(cases)('a DELETE with scope=statement on $flavour, with $with', (g
     await expect(session.connection.query('SELECT SLEEP(0.1)')).resolves.toBeDefined();
   });
 
-  it('ends a procedure between two of its statements, or says to end the session', async () => {
+  it('ends a procedure between two of its statements, or advises the end of the session', async () => {
     const procedure = `${server.app.user}.work_${suffix}`;
     await asRoot(server, (root) =>
       root.query(

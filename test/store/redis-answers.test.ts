@@ -203,7 +203,7 @@ describeRedis('answers in Redis', () => {
     }
   });
 
-  it('are unavailable after the timeout if Redis hangs, then at once, and no work is done', async () => {
+  it('are unavailable after the timeout if Redis hangs, then immediately, and no work is done', async () => {
     one = await impatientReplica();
     const reservation = reservationOf();
     server.pause();
@@ -358,7 +358,7 @@ describeRedis('answers in Redis', () => {
     expect(await two.answers.once([reservation], work('two'))).toBe('two');
   });
 
-  it('are unavailable at once while Redis is down, and available after its restart', async () => {
+  it('are unavailable immediately while Redis is down, and available after its restart', async () => {
     await server.kill();
     await until('the loss is noticed', () => !one.redis.isReady);
     await expect(one.answers.once([reservationOf()], work('lost'))).rejects.toMatchObject({

@@ -46,7 +46,7 @@ describeRedis('the shared records of kills', () => {
     expect(read?.since).toBeLessThanOrEqual(Date.now());
   });
 
-  it('take at most 64 MiB of Redis: the oldest go first', async () => {
+  it('take at most 64 MiB of Redis: the oldest are dropped first', async () => {
     const { redis } = await connected(server);
     const stream = new RedisAuditStream(redis);
     const text = 'x'.repeat(100_000);
@@ -123,7 +123,7 @@ describeRedis('the shared records of kills', () => {
     expect((await linesIn(stream)).lines).toEqual(['d', 'c', 'b', 'a']);
   });
 
-  it('are read up to the limit, and the answer says from when on', async () => {
+  it('are read up to the limit, and the result has the time from which on all are read', async () => {
     const { redis } = await connected(server);
     const stream = new RedisAuditStream(redis);
     for (let line = 0; line < 20; line += 1) stream.share(`line ${line}`, Date.now());

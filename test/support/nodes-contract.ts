@@ -74,7 +74,7 @@ export function nodesContract(stage: () => Stage): void {
     });
   });
 
-  it('kills many listed sessions at once and no other, and reports the outcomes in their order', async () => {
+  it('kills many listed sessions in one call and no other, and reports the outcomes in their order', async () => {
     const bystander = await stage().openClient();
     const ids = await openClients(stage(), 70);
     const [gone, ...victims] = ids;

@@ -13,7 +13,7 @@ describe('a session that died', () => {
     expect(story.answers(220, 1, { killed: [20n] }).broken()).toEqual([]);
   });
 
-  it('may have been in a request that got no answer', () => {
+  it('may have been in a request that got no response', () => {
     const story = new Story().session(100, 20).asks(200, 1, [20n]).ended(210, 20);
     story.of(220, { what: 'service is killed' });
     expect(story.on(221, { what: 'no answer', operation: 1, reason: 'reset' }).broken()).toEqual(
@@ -59,7 +59,7 @@ describe('a session that died', () => {
     expect(story.answers(210, 1, { failed: [20n] }).broken()).toEqual(['failed, but it died']);
   });
 
-  it('must not have been only in a request whose answer has no outcomes', () => {
+  it('must not have been only in a request whose response has no outcomes', () => {
     const story = new Story().session(100, 20).asks(200, 1, [20n]).ended(210, 20);
     expect(story.answers(220, 1).broken()).toEqual(['an id is not accounted for']);
   });
@@ -180,7 +180,7 @@ describe('a session that is reported as not found', () => {
   });
 });
 
-describe('an answer', () => {
+describe('a response', () => {
   it('has each id once, in the order of the request', () => {
     const story = new Story().asks(200, 1, [700n, 600n, 700n]);
     expect(story.answers(210, 1, { not_found: [700n, 600n] }).broken()).toEqual([]);
