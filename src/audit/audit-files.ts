@@ -9,13 +9,13 @@ import { createGunzip } from 'node:zlib';
 const ROTATED = /^(-.*|\.\d+(\.gz)?)$/;
 const HEAD_BYTES = 4096;
 const MAX_ATTEMPTS = 10;
-/** Gzip's first bytes. They decide, not the name. */
+/** The first bytes of a gzip file. The name of a file does not matter. */
 const GZIP = Buffer.from([0x1f, 0x8b]);
 
 /** A file of the audit, as it was when it was listed. */
 export interface AuditFile {
   readonly path: string;
-  /** The same for the file after a rename. Another for a file that was compressed, or that took the place of this one. */
+  /** Identifies the file. A rename keeps the key; compression and replacement change it. */
   readonly key: string;
   /** The size on disk in bytes. */
   readonly size: number;
@@ -33,7 +33,7 @@ export interface AuditFileList {
   readonly unreadable: readonly { readonly path: string; readonly error: unknown }[];
 }
 
-/** Lists the file at `path` and its rotated files. Throws the error of the folder, `FileChanged` if files change their names all the time. */
+/** Lists the file at `path` and its rotated files. Throws the error of the folder, and `FileChanged` if files are renamed during each attempt. */
 export async function listAuditFiles(path: string): Promise<AuditFileList> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const list = await listOnce(path);
@@ -42,7 +42,7 @@ export async function listAuditFiles(path: string): Promise<AuditFileList> {
   throw new FileChanged(path);
 }
 
-/** Returns undefined if a file has gone meanwhile: it can have another name now. */
+/** Returns undefined if a file disappeared during the read: it can have another name now. */
 async function listOnce(path: string): Promise<AuditFileList | undefined> {
   const [folder, name] = [dirname(path), basename(path)];
   const names = (await readdir(folder)).filter(
@@ -51,7 +51,7 @@ async function listOnce(path: string): Promise<AuditFileList | undefined> {
   const files: AuditFile[] = [];
   const unreadable: { path: string; error: unknown }[] = [];
   for (const one of names) {
-    // Compression writes the new file next to the old one, which stays until the new one is whole.
+    // Compression writes the new file next to the old one, which stays until the new one is complete.
     if (one.endsWith('.gz') && names.includes(one.slice(0, -'.gz'.length))) continue;
     const file = join(folder, one);
     try {
@@ -80,7 +80,7 @@ export async function readBytes(file: AuditFile, at: number, bytes: number): Pro
   }
 }
 
-/** Reads the content of a compressed file from its beginning. Throws zlib's error at its damaged part, `FileChanged` if it has gone. */
+/** Reads the content of a compressed file from its beginning. Throws zlib's error at a damaged part, and `FileChanged` if the file has disappeared. */
 export async function* readCompressed(file: AuditFile): AsyncGenerator<Buffer> {
   const source = createReadStream(file.path);
   const content = pipeline(source, createGunzip(), () => undefined);
@@ -112,7 +112,7 @@ async function describe(path: string, handle: FileHandle): Promise<AuditFile | u
   const newline = head.indexOf('\n');
   const first = isCompressed || newline < 0 ? head : head.subarray(0, newline);
   const hash = createHash('sha256').update(first).digest('hex').slice(0, 16);
-  // A compressed file does not grow: another size is another file.
+  // A compressed file does not grow, so another size means another file.
   const key = `${stat.ino}:${hash}${isCompressed ? `:${stat.size}` : ''}`;
   return { path, key, size: stat.size, modifiedMs: stat.mtimeMs, isCompressed };
 }

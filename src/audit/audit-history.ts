@@ -19,9 +19,9 @@ import { recordIn } from './records.ts';
 
 /** The most reads that wait: each can take a second. */
 const MAX_WAITING = 8;
-/** The index is completed in turns of this time, in milliseconds, so that reads do not wait for it. */
+/** The work on the index takes turns of this time with reads, in milliseconds, so that no read waits for the whole index. */
 const TURN_MS = 50;
-/** The last bytes of the file that a lost connection, or a crash, can have kept from the shared records. */
+/** The number of last bytes of the file whose records can be missing in the shared records after a lost connection or a crash. */
 const TAIL_BYTES = 1024 * 1024;
 
 /** Optional parts of the history. */
@@ -74,7 +74,7 @@ export class AuditHistory implements KillHistory {
       if (file === undefined) return;
       const bytes = Math.min(file.size, TAIL_BYTES);
       const tail = await readBytes(file, file.size - bytes, bytes);
-      // The first line can be cut: then it is no record.
+      // The first line can be incomplete. Then it is no record.
       const records = linesOf({ content: tail }).flatMap((line) => {
         const record = recordIn(line);
         const isKill = record?.record === 'intent' || record?.record === 'outcome';
@@ -82,11 +82,11 @@ export class AuditHistory implements KillHistory {
       });
       await this.#shared?.shareMissing(records);
     } catch {
-      // The file was rotated or cannot be read, or the connection was lost, which is tried again when it is back.
+      // The file was rotated or cannot be read, or the connection was lost. The next connection tries again.
     }
   }
 
-  /** Stops the work on the index. Resolves once it reads and writes no file any more. */
+  /** Stops the work on the index. Resolves once no file is read or written. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#turn;

@@ -5,7 +5,7 @@ import { loadIndex, saveIndex, type IndexedFile } from './index-file.ts';
 
 /** A last block with fewer bytes is read again when its file has grown. */
 const WHOLE_BYTES = 32 * 1024;
-/** The bytes before the end of the index that prove that a file has only grown. */
+/** The number of bytes at the end of the known part of a file. If they are unchanged, the file has only grown. */
 const SEAM_BYTES = 64;
 
 /** A block, and the file that has it. */
@@ -50,12 +50,12 @@ export class AuditIndex {
     }
   }
 
-  /** The newest file that is not wholly known. */
+  /** The newest file with lines that the index does not know. */
   get incomplete(): AuditFile | undefined {
     return this.#files.find((file) => gapIn(file, this.#of(file)) !== undefined);
   }
 
-  /** Reads unknown lines, the newest first, until there are none or `isEnough`. Throws `FileChanged`. */
+  /** Reads unknown lines, the newest first, until all are known or `isEnough` returns true. Throws `FileChanged`. */
   async extend(isEnough: () => boolean): Promise<void> {
     for (let file = this.incomplete; file !== undefined && !isEnough(); file = this.incomplete) {
       if (file.isCompressed) await this.#readCompressed(file, isEnough);
@@ -82,7 +82,7 @@ export class AuditIndex {
     return earliest;
   }
 
-  /** Writes the index to its file if much of it is new. A failure has no effect: the next start reads the lines again. */
+  /** Writes the index to its file if the number of its blocks has changed. A failure has no effect: the next start reads the lines again. */
   async save(): Promise<void> {
     const known = this.#known ?? new Map<string, IndexedFile>();
     const blocks = [...known.values()].reduce((sum, file) => sum + file.blocks.length, 0);
@@ -127,7 +127,7 @@ export class AuditIndex {
     [known.blocks, known.isDone] = [blocks, true];
   }
 
-  /** Leaves out the part of a file that cannot be read, until the next refresh. */
+  /** Leaves out a file, or the damaged part of a compressed one, until the next refresh. */
   #giveUp(file: AuditFile, error: unknown): void {
     if (error instanceof FileChanged) throw error;
     this.isReadable = false;
@@ -144,7 +144,7 @@ function nothing(): IndexedFile {
   return { blocks: [], size: 0, modifiedMs: 0, seam: '', isDone: false, isDamaged: false };
 }
 
-/** Returns the last part of a file that is not known, or undefined. */
+/** Returns the last unknown part of a file, or undefined. */
 function gapIn(
   { size, isCompressed }: AuditFile,
   { blocks, isDone }: IndexedFile,
@@ -158,7 +158,7 @@ function gapIn(
   return to > 0 ? { from: 0, to } : undefined;
 }
 
-/** Returns the known part of a file if the file has only grown; else nothing is known. */
+/** Returns the known part of a file if the file has only grown. Otherwise nothing is known. */
 async function grown(file: AuditFile, known: IndexedFile | undefined): Promise<IndexedFile> {
   if (known === undefined) return nothing();
   const { size, modifiedMs } = file;

@@ -1,12 +1,12 @@
 import { readBytes, readCompressed, type AuditFile } from './audit-files.ts';
 import { recordIn } from './records.ts';
 
-/** About the size of a block in bytes. A longer line has a block of its own. */
+/** The approximate size of a block in bytes. A longer line has its own block. */
 const BLOCK_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
-/** A block with more instances than this counts for all instances. */
+/** A block with more instances than this is read for every instance. */
 const MAX_INSTANCES = 8;
-/** The beginning of a line as the service writes it: this is much faster than to parse each line. */
+/** Matches the beginning of a line that the service wrote, which is much faster than parsing each line. */
 const BEGINNING = /^\{"record":"(\w+)","time":"([^"\\]+)"(?:,"request_id":"([^"\\]+)")?/;
 
 /** The facts of the index about some lines of a file. */
@@ -19,7 +19,7 @@ export interface Block {
   readonly last: number;
   /** The number of sessions in its intents. */
   readonly count: number;
-  /** The ids of requests with an outcome here, and their intent elsewhere. */
+  /** The ids of requests whose outcome is in this block, but not their intent. */
   readonly carried: readonly string[];
   /** The instances of its intents; undefined if there are many. */
   readonly instances: readonly string[] | undefined;
@@ -52,7 +52,7 @@ export function scanBlock({ at, content }: BlockContent): Block {
       last = Math.max(last, killTime);
       count += line.split('{"id":').length - 1;
       instances.add(/"instance_id":"([^"\\]*)"/.exec(line)?.[1] ?? '');
-      // A request can also end an old connection of ours: that intent has another outcome.
+      // A request can also end an old control connection. Its intent has a separate outcome.
       if (!line.includes('"control_connection":true')) intents.add(requestId);
     } else if (record === 'outcome' && !intents.has(requestId)) {
       carried.add(requestId);
@@ -65,7 +65,7 @@ export function scanBlock({ at, content }: BlockContent): Block {
   };
 }
 
-/** Reads the last block of `from` to `to` of a file that is not compressed. Both are ends of lines, or the file's. Throws `FileChanged`. */
+/** Reads the last block between the positions `from` and `to` of a file that is not compressed. Both are ends of lines or of the file. Throws `FileChanged`. */
 export async function lastBlock(file: AuditFile, from: number, to: number): Promise<BlockContent> {
   for (let bytes = BLOCK_BYTES; ; bytes *= 4) {
     const start = Math.max(from, to - bytes);
@@ -77,7 +77,7 @@ export async function lastBlock(file: AuditFile, from: number, to: number): Prom
   }
 }
 
-/** Reads a compressed file block by block, each time in the same blocks. Throws like `readCompressed`, after all lines that can be read. */
+/** Reads a compressed file block by block; the blocks are the same each time. Throws like `readCompressed`, but only after all readable lines. */
 export async function* compressedBlocks(file: AuditFile): AsyncGenerator<BlockContent> {
   let [at, rest] = [0, Buffer.alloc(0)];
   const cut = (end: number): BlockContent => {

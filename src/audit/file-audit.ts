@@ -17,7 +17,7 @@ const SHORT_WAIT_MS = 1000;
 export interface FileAuditOptions {
   /** True to record the statement of each session, as the process list shows it. */
   readonly recordsStatements?: boolean;
-  /** Called with each line about kills once it is in the file, and its time in milliseconds since 1970. Must not throw. */
+  /** Called with each line about kills once the line is in the file, and with its time in milliseconds since 1970. Must not throw. */
   readonly onWritten?: ((line: string, time: number) => void) | undefined;
 }
 
@@ -72,7 +72,7 @@ export class FileAudit implements Audit {
 
   /** Returns undefined if records can be written, else the system's error code or a message. After a failure it tries to write a record. */
   async trouble(): Promise<string | undefined> {
-    // All callers share one check: a hung file system blocks one of Node.js's threads for each.
+    // All callers share one check: each check on a hung file system blocks one of Node.js's threads.
     this.#spaceCheck ??= this.#file.freeBytes().then(
       (free) => free < LEAST_FREE_BYTES,
       () => false,
@@ -110,7 +110,7 @@ export class FileAudit implements Audit {
     this.#probe = undefined;
   }
 
-  /** Appends a record of what was done. If that fails, the record waits for the next successful write. */
+  /** Appends a record of outcomes. If that fails, the record waits for the next successful write. */
   #appendOrKeep(record: object): void {
     this.#append(record, { hasTime: true }).then(
       () => {

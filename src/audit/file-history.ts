@@ -5,10 +5,10 @@ import { compressedBlocks, linesOf, type Block } from './blocks.ts';
 import { KillCollector } from './kill-collector.ts';
 
 const MAX_ATTEMPTS = 5;
-/** A clock that is set back makes later lines look earlier than unknown lines, by at most this time in milliseconds. */
+/** After the clock is set back, a later line can have an earlier time than the lines before it, by at most this time in milliseconds. */
 const CLOCK_STEP_MS = 3_600_000;
 
-/** A caller that goes on after a limit reads the last block again, so one block would get it nowhere. */
+/** A caller that continues after a limit reads the last block again. With one block a read, the caller would never get further. */
 const LEAST_BLOCKS = 2;
 
 /** The kills in the files of an audit. Its methods must not run at the same time. */
@@ -19,19 +19,19 @@ export class FileHistory {
     this.#index = new AuditIndex(path, onUnreadable);
   }
 
-  /** Reads the newest wanted kills. Throws the error of the audit's folder. */
+  /** Reads the newest kills that pass the filter. Throws the error of the audit's folder. */
   async read(filter: HistoryFilter, budget: ReadBudget): Promise<HistoryPart> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#readOnce(filter, budget);
       } catch (error) {
-        // A rotation during the read: the same lines have other names now.
+        // The files were rotated during the read: the same lines are in files with other names now.
         if (!(error instanceof FileChanged) || attempt === MAX_ATTEMPTS) throw error;
       }
     }
   }
 
-  /** Extends the index for about `ms` milliseconds. Returns true if there is nothing more to do for now: the index is saved then. */
+  /** Extends the index for about `ms` milliseconds. Returns true if the index is complete and saved, or if the files have changed. */
   async completeIndex(ms: number): Promise<boolean> {
     const end = performance.now() + ms;
     try {
@@ -71,7 +71,10 @@ export class FileHistory {
     return { kills: collector.kills(), readFrom: leftOut + 1, isReadable: index.isReadable };
   }
 
-  /** Extends the index to this time, or for half of the time of the read, if the newest lines are known then. Returns the latest time of unknown lines; -Infinity if it is earlier. */
+  /**
+   * Extends the index back to this time. Stops earlier if half of the read's time is over and the newest lines are known.
+   * Returns the latest time of an unknown line, or -Infinity if that is before `time`.
+   */
   async #indexSince(time: number, budget: ReadBudget): Promise<number> {
     const index = this.#index;
     await index.extend(() => {
@@ -104,7 +107,7 @@ function choose(
   return { chosen: wanted.slice(0, size), newestLeftOut: wanted[size]?.block.last ?? -Infinity };
 }
 
-/** Reads a block. A compressed file can be read from its beginning only, so all of `wanted` that are in it are read at once. */
+/** Reads a block. A compressed file can be read only from its beginning, so all of `wanted` that are in it are read together. */
 async function readInto(
   { add }: KillCollector,
   { file, block }: PlacedBlock,

@@ -4,19 +4,19 @@ import { dirname } from 'node:path';
 import type { Block } from './blocks.ts';
 
 const VERSION = 1;
-/** The audit needs the rest of the disk more than the index does. */
+/** With less free space, the index is not written: the audit needs the space more. */
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
 
 /** The blocks of a file that the index knows. */
 export interface IndexedFile {
   /** By position, the last one first. */
   blocks: Block[];
-  /** The size of the file when it was last looked at. */
+  /** The size of the file at the last refresh, in bytes. */
   size: number;
   modifiedMs: number;
   /** The hash of the last bytes before the end of the last block. */
   seam: string;
-  /** True if everything in a compressed file was read that can be read. */
+  /** True if all readable lines of a compressed file were read. */
   isDone: boolean;
   /** True if a part of a compressed file cannot be read. */
   isDamaged: boolean;
@@ -37,7 +37,7 @@ export async function loadIndex(auditPath: string): Promise<Map<string, IndexedF
   }
 }
 
-/** Writes the index beside the audit file, if there is much free space. Ignores all errors. */
+/** Writes the index beside the audit file if at least 64 MiB are free. Ignores all errors. */
 export async function saveIndex(
   auditPath: string,
   files: ReadonlyMap<string, IndexedFile>,

@@ -9,7 +9,7 @@ const OUTCOMES: readonly unknown[] = [
   'unknown',
 ] satisfies readonly Outcome[];
 
-/** Finds the wanted kills in lines of the audit, and their outcomes, in any order of the lines. */
+/** Finds the kills that pass the filter in lines of the audit, and their outcomes. The lines can be in any order. */
 export class KillCollector implements LineReader {
   readonly #filter: HistoryFilter;
   readonly #kills = new Map<string, KilledSession>();
@@ -20,7 +20,7 @@ export class KillCollector implements LineReader {
   }
 
   readonly add = (line: string): number => {
-    // To parse a line takes far longer. The id is in no other form in a line.
+    // Parsing a line takes far longer. A line contains the id only in this form.
     if (!line.includes(this.#filter.instanceId)) return 1;
     const record = recordIn(line);
     if (record?.project_id !== this.#filter.projectId) return 1;
@@ -57,7 +57,7 @@ export class KillCollector implements LineReader {
     if (nodeId !== undefined && nodeId !== record.node_id) return sessions.length;
     if (caller !== undefined && caller !== record.caller) return sessions.length;
     for (const session of sessions) {
-      // Our own connections are none of the caller's sessions.
+      // The caller did not request the end of our own connections.
       if (session.control_connection === true) continue;
       if (user !== undefined && user !== session.user) continue;
       this.#kills.set(keyOf(record, session.id), killOf(record, session, killTime));

@@ -3,7 +3,7 @@ import type { NodeKey } from '../domain/node.ts';
 import type { Conclusion, Denial, Intent } from '../domain/termination.ts';
 import { escapeControlCharacters } from '../escape-control-characters.ts';
 
-/** Returns the record of sessions that are about to be killed, with their statements if these are to be recorded. */
+/** Returns the record of sessions that are about to be killed, with their statements if `recordsStatements` is true. */
 export function intentRecord(
   {
     origin,
@@ -58,7 +58,7 @@ export function deniedRecord(denial: Denial): object {
   };
 }
 
-/** Returns a record as a line of the file, without its end. */
+/** Returns a record as a line of the file, without its line break. */
 export function lineOf(record: object): string {
   return escapeControlCharacters(stringify(record) ?? '');
 }
