@@ -2,7 +2,7 @@ import { isNativeError } from 'node:util/types';
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../did-you-mean.ts';
 
-/** The exit codes of the commands; those from 64 on as in sysexits.h. */
+/** The exit codes of the commands. Codes from 64 on have the meaning that sysexits.h gives them. */
 export const EXIT = {
   done: 0,
   trouble: 1,
@@ -38,8 +38,8 @@ Usage: session-control [start] [--config FILE]
   start    serve the API; SIGHUP reads the configuration again, SIGTERM stops the service
   check    try the configuration on its nodes; ends no session and writes nothing
   init     write a commented configuration with a new token into FOLDER, make a folder for the audit
-           file there, and print the SQL for the control account; overwrites no file; FOLDER is by
-           default that of CONFIG_FILE, or config
+           file there, and print the SQL for the control account; overwrites no file; the default
+           FOLDER is that of CONFIG_FILE, or config
   health   check that the service with this configuration runs on this machine
   audit    verify audit files: count the records, list torn lines and kills without an outcome;
            give rotated files together, in their order

@@ -24,7 +24,7 @@ const FLAVOURS = ['mysql', 'mariadb', 'older', 'tidb', 'rds-kill'];
 /** The folder for the audit file, in the folder of the configuration. */
 const AUDIT_FOLDER = 'audit';
 const AUDIT_FOLDER_MODE = 0o750;
-/** Owner and group only: operators write passwords into the files. */
+/** Only the owner and the group can read the files, because operators write passwords into them. */
 const MODE = 0o640;
 
 /**
@@ -72,7 +72,7 @@ function nodesYaml(): string {
   ]);
 }
 
-/** Returns the example of this name, with other text in the places that are for trials. */
+/** Returns the example of this name. Replaces the text in the places that are for trials. */
 function adapted(name: string, places: readonly (readonly [string | RegExp, string])[]): string {
   let text = readFileSync(new URL(`config/${name}`, HOME), 'utf8');
   for (const [place, instead] of places) {
@@ -114,18 +114,19 @@ function makeAuditFolder(folder: string): void {
 function nextSteps(folder: string, command: string, token: string, password: string): string {
   const file = resolve(folder, 'service.yaml');
   return `Written: ${file} and ${resolve(folder, 'nodes.yaml')}.
-Every kill is on record in ${resolve(folder, AUDIT_FOLDER, 'audit.jsonl')}. The key audit.file
-moves it: a volume of its own is best, and the unit for systemd can write to /var/log/session-control only.
+Every kill is on record in ${resolve(folder, AUDIT_FOLDER, 'audit.jsonl')}. To move this file,
+change the key audit.file: a separate volume is best. The unit for systemd can write only to
+/var/log/session-control.
 
 Token for callers of the API. It is shown only once; its SHA-256 is in ${file}:
 
   ${token}
 
 SQL for the control account. On each node, run the part for its flavour, and replace '%' by the host of
-the service. The password is shown only once.
+the service. This password is shown only once.
 
 ${accountSql(password)}
-Variables that both files need. NODE_HOST is the address of your node:
+Variables that the configuration needs. NODE_HOST is the address of your node:
 
   export NODE_HOST=127.0.0.1
   export NODE_PASSWORD=${password}

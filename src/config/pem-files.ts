@@ -8,7 +8,7 @@ import { reasonOf, relativeTo } from './yaml-file.ts';
 const ENCRYPTED =
   'which is encrypted: remove its passphrase with `openssl pkey -in FILE -out NEW_FILE`';
 
-/** Reads the PEM files that keys of one group name. Each problem is an issue of its key, with the path of the file. */
+/** Reads the PEM files that the keys of one group name. Each problem is an issue of its key, with the path of the file. */
 export class PemFiles<Key extends string> {
   readonly #yamlFile: string;
   readonly #names: Readonly<Partial<Record<Key, string | undefined>>>;

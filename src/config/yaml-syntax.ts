@@ -27,7 +27,7 @@ function inWords(code: string): string {
   return code.toLowerCase().replaceAll('_', ' ');
 }
 
-/** Returns the problem of the first alias that stands for nothing or for itself, or undefined. */
+/** Returns the problem of the first alias that has no anchor or is inside its own value, or undefined. */
 function aliasProblem(document: Document, lines: LineCounter): string | undefined {
   const anchors = new Map<string, Node>();
   let problem: string | undefined;
