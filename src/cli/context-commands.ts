@@ -157,7 +157,7 @@ export async function login(options: ConnectionOptions, cli: CliContext): Promis
   const password =
     (await configuredPassword(keystone, cli)) ?? (await askPassword(`Password of ${who}`, cli));
   const tls = tlsOf(options, cli, context);
-  const { expiresAt } = await withProgress(cli.messages, `Asking ${keystone.endpoint}`, () =>
+  const { expiresAt } = await withProgress(cli.messages, `Logging in at ${keystone.endpoint}`, () =>
     logIn(tokenUse(name, keystone, project), password, cli, tls),
   );
   cli.messages.line(`Logged in as ${who}, until ${expiresAt.toISOString()}.`);

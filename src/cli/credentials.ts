@@ -89,7 +89,7 @@ export function credentialsOf(
     return { token: oneLine(token, cli.credentialSource) };
   }
   if (token_command !== undefined) {
-    cli.credentialSource = `what token_command ${of} prints`;
+    cli.credentialSource = `the output of token_command ${of}`;
     return { token: cached(() => outputOf(token_command, cli)) };
   }
   if (access_key !== undefined && secret_key !== undefined) {
@@ -139,7 +139,7 @@ export async function logIn(
   return issued;
 }
 
-/** Returns a secret without one final line break. Throws a usage error if another one is left: no header can hold it. */
+/** Returns a secret without one final line break. Throws a usage error if another line break is left: no header can hold one. */
 function oneLine(secret: string, name: string): string {
   const text = secret.replace(/\r?\n$/, '');
   if (!/[\r\n\0]/.test(text)) return text;

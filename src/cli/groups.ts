@@ -11,9 +11,9 @@ export type GroupKey = (typeof GROUP_KEYS)[number];
 export interface Group {
   readonly name: string;
   readonly sessions: number;
-  /** Those that do not idle. */
+  /** The sessions that are not idle. */
   readonly running: number;
-  /** Those with an open transaction; undefined if the node does not show it. */
+  /** The sessions with an open transaction; undefined if the node does not show transactions. */
   readonly inTransaction: number | undefined;
   readonly rowsModified: bigint | undefined;
   /** The longest time in a state, in seconds. */

@@ -54,7 +54,7 @@ Examples:
   sessionctl nodes -o json`;
 
 export const HISTORY_HELP = `
-history shows the kills of the whole instance. --node takes the id or the name of a node, and then needs no --instance for a name.
+history shows the kills of the whole instance. --node takes the id or the name of a node. A name needs no --instance.
 
 Examples:
   sessionctl history

@@ -17,7 +17,7 @@ export interface HistoryCommandOptions extends ConnectionOptions {
   readonly output?: string;
 }
 
-/** Part of the instances that the kills are read from, with the chosen node if there is one. */
+/** An instance whose kills are read, and the chosen node if there is one. */
 interface Place {
   readonly instanceId: string;
   readonly nodeId: string | undefined;
@@ -38,7 +38,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'REASON', minWidth: 10, hardMinWidth: 6 },
 ];
 
-/** Shows what was ended, the newest kill first. The exit code is 4 if the service could not read all of its records. */
+/** Shows the kills, the newest first. The exit code is 4 if the service could not read all of its records. */
 export async function history(options: HistoryCommandOptions, cli: CliContext): Promise<ExitCode> {
   const format = readFormat(options.output ?? 'table', ['table', 'json', 'csv']);
   const now = Date.now();
@@ -118,7 +118,7 @@ function nodeNamed(given: string, nodes: readonly NodeEntry[]): NodeEntry {
   if (found !== undefined) return found;
   throw usageError(
     `The project has no node ${given}.`,
-    'Give the id of the node, with --instance, if it has left.',
+    'If the node has left the project, give its id and --instance.',
   );
 }
 

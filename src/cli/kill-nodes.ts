@@ -13,7 +13,7 @@ import { visible } from './visible.ts';
 const HAVE_LEFT: ReadonlySet<Outcome> = new Set(['gone', 'not_found']);
 
 /**
- * Ends sessions on all their nodes at once. An error about a single node becomes outcomes of its sessions.
+ * Ends sessions on all their nodes at the same time. An error about a single node becomes outcomes of its sessions.
  * Rejects with the first error if every node failed and no error is about a node: no session can have been ended.
  */
 export async function killAll(

@@ -68,7 +68,7 @@ export async function killOn(
     const leaving = [...results.values()].filter(isLeaving);
     if (left <= 0 || leaving.length === 0 || settings.signal.aborted) break;
     try {
-      // A service that ignores `wait` answers at once: without a pause, this loop would flood it.
+      // A service that ignores `wait` responds immediately: without a pause, this loop would flood it.
       await pause(Math.min(POLL_MS, left * 1000), undefined, { signal: settings.signal });
       const listed = await listedOf(
         client,

@@ -96,7 +96,7 @@ function refuseTooMany(found: number, max: number): void {
   );
 }
 
-/** Refuses a kill that has to undo too much. A dry run reports it only. Throws a usage error. */
+/** Throws a usage error if a kill has to undo more rows than allowed. A dry run only reports it. */
 function refuseTooCostly(
   { rows }: KillCost,
   { maxRollbackRows, isDryRun }: KillSettings,

@@ -49,7 +49,7 @@ export function nodeLabel({ node, nodeName }: Pick<ListedSession, 'node' | 'node
 }
 
 /**
- * Reads the sessions of all nodes at once. Sorts them in the order of the nodes, then by id.
+ * Reads the sessions of all nodes at the same time. Sorts them in the order of the nodes, then by id.
  * Rejects with the first error if no list can be read, and with the signal's reason after Ctrl-C.
  */
 export async function listAll(

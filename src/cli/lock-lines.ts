@@ -8,7 +8,7 @@ const MAX_SHOWN = 10;
 
 /**
  * Formats the blockers as a tree: a line for each root blocker, and its waiters below it. Users and statements of waiters come from the list.
- * The counts are those of the node, also if the tree leaves waiters out.
+ * The counts are those of the node, even if the tree leaves waiters out.
  */
 export function lockLines(report: Blockers, listed: readonly Session[]): string[] {
   const sessions = new Map(listed.map((session) => [session.id, session]));

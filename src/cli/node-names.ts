@@ -38,7 +38,7 @@ async function nodesOf(
   try {
     return await client.nodes(projectId, { signal });
   } catch (error) {
-    // Names are a comfort: the command itself may work without them.
+    // Names are optional: the command may work without them.
     const isServiceSilent =
       error instanceof SessionControlError &&
       error.kind !== 'unreachable' &&

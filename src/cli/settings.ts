@@ -123,7 +123,7 @@ export function tlsOf(
   };
 }
 
-/** An unset shell variable leaves an empty flag: with the value of the context instead, the command could reach another node. */
+/** Throws a usage error for an empty flag, which an unset shell variable leaves. The value of the context could lead to another node. */
 function requireNoneEmpty(options: ConnectionOptions): void {
   const empty = NEVER_EMPTY.find((name) => [options[name]].flat().includes(''));
   if (empty === undefined) return;

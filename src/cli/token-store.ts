@@ -26,7 +26,7 @@ const tokens = z.array(
   }),
 );
 
-/** A token that expires sooner may expire before the request ends. */
+/** A token that expires within this time, in milliseconds, may expire before the request ends. */
 const SPARE_MS = 60_000;
 
 /** Returns the stored token for this use, or undefined if there is none that is valid for another minute. */

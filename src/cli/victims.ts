@@ -37,7 +37,7 @@ export async function findVictims(
 
 /**
  * Reads the nodes again, and splits the shown sessions into those that are the same and those that changed. A session is the same if its
- * id and host are the same, and if it still is one to end. For the scope `statement`, it must run the same statement too. Rejects with the first error.
+ * id and host are the same, and if it still matches. For the scope `statement`, it must run the same statement too. Rejects with the first error.
  */
 export async function findVictimsAgain(
   { client, nodes }: Connection,

@@ -116,7 +116,7 @@ describe('sessionctl history', () => {
     );
   });
 
-  it('passes the filters on', async () => {
+  it('sends the filters to the service', async () => {
     const before = Date.now();
     await home.run(['history', '--since', '2h', '--user', 'a b', '--caller', 'bob+1']);
     expect(filters).toMatchObject([
@@ -131,7 +131,7 @@ describe('sessionctl history', () => {
     });
   });
 
-  it('takes the name or the id of a node, and finds the instance by the name', async () => {
+  it('accepts the name or the id of a node, and finds the instance by the name', async () => {
     kills = [kill(7, 1000)];
     home.environment = { ...home.environment, SESSIONCTL_INSTANCE: '' };
     for (const node of ['orders-primary', nodeId]) {
@@ -148,14 +148,14 @@ describe('sessionctl history', () => {
       code: 64,
       output: '',
       messages:
-        'sessionctl: The project has no node nobody. Give the id of the node, with --instance, if it has left.\n',
+        'sessionctl: The project has no node nobody. If the node has left the project, give its id and --instance.\n',
     });
     expect((await home.run(['history'])).messages).toBe(
       'sessionctl: The instance is missing. Give --instance, or --node with a name.\n',
     );
   });
 
-  it('says that kills of other replicas can be missing', async () => {
+  it('reports that kills by other replicas can be missing', async () => {
     result = { isReplicaOnly: true };
     expect(await home.run(['history'])).toEqual({
       code: 0,
@@ -164,7 +164,7 @@ describe('sessionctl history', () => {
     });
   });
 
-  it('goes on where a limit ended the read, and has each kill once', async () => {
+  it('continues where a limit ended the read, and shows each kill once', async () => {
     const all = Array.from({ length: 30 }, (_, index) => kill(1000 - index, 1000 + 10 * index));
     // At most ten kills at a time, and none in the middle.
     kills = all;

@@ -104,7 +104,7 @@ Not found: 7, the filters exclude it
     expect(deletes()).toEqual([]);
   });
 
-  it('whose cost is not known says so, and needs no --force', async () => {
+  it('whose cost is unknown reports that, and needs no --force', async () => {
     const sources = { transaction: 'The control account lacks PROCESS.' };
     api.acts = [
       (res, request) => {
@@ -190,7 +190,7 @@ Server failure.\\x1b[2J
     });
   });
 
-  it('is sent again under the same key if the first attempt gets no answer', async () => {
+  it('is sent again under the same key if the first attempt gets no response', async () => {
     const proper = onDelete;
     onDelete = (res) => {
       res.socket?.destroy();
@@ -375,7 +375,7 @@ Not killed: 7 on n2, the list of the node could not be read
   });
 });
 
-describe('a rollback that goes on', () => {
+describe('a rollback that continues', () => {
   const rolling = async (rest: string, ...args: string[]) => {
     onDelete = answer(
       200,

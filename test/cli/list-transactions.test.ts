@@ -57,7 +57,7 @@ describe.each(kinds)('a list of sessions with transactions on %s', (kind) => {
     expect(await ids('--in-transaction', '--sort', 'command,-id')).toEqual(both.reverse());
   });
 
-  it('counts what matches and what is shown', async () => {
+  it('counts the matching sessions and the shown ones', async () => {
     await open();
     expect((await list('--limit', '1')).messages).toBe('1 of 3 sessions.\n');
     expect((await list('--in-transaction', '--limit', '1')).messages).toBe(

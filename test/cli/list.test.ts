@@ -28,7 +28,7 @@ afterAll(() => {
 });
 
 describe('a list', () => {
-  it('that is read at once shows no progress line', async () => {
+  it('that is read immediately shows no progress line', async () => {
     api.acts = [EMPTY];
     expect(await home.run(['list'])).toEqual({ code: 0, output: '', messages: '0 sessions.\n' });
   });

@@ -82,7 +82,7 @@ describe.each(kinds)('a recipe of the cookbook, on %s', (kind) => {
     expect(await alive([...idle, busy])).toEqual([false, false, true]);
   });
 
-  it('ends the root of a pile-up on rows, after which the others go on', async () => {
+  it('ends the root of a pile-up on rows, and its waiters continue', async () => {
     const { stage } = incident.node(kind);
     const root = await stage.hold('BEGIN', `${UPDATE} 1`);
     const waiters = [await stage.wait(`${UPDATE} 1`), await stage.wait(`${UPDATE} 1`)];

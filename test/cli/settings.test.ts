@@ -146,7 +146,12 @@ describe('the settings of a command', () => {
       'Check SESSIONCTL_TOKEN, which overrides the context one.',
     ],
     ['{ token: t }', {}, [], 'Check the token of the context one.'],
-    ["{ token_command: 'echo t' }", {}, [], 'Check what token_command of the context one prints.'],
+    [
+      "{ token_command: 'echo t' }",
+      {},
+      [],
+      'Check the output of token_command of the context one.',
+    ],
     ['{ access_key: AK, secret_key: SK }', {}, [], 'Check access_key and secret_key of'],
   ])('name the source of refused credentials: %s %j %j', async (of, environment, words, hint) => {
     configure(context(of));
@@ -221,7 +226,7 @@ describe('a configuration file', () => {
 });
 
 describe('contexts', () => {
-  it('that lack something are added, and the command says what is missing', async () => {
+  it('that lack settings are added, and the command names the missing ones', async () => {
     const { messages } = await home.run(['context', 'add', 'half', '--endpoint', api.endpoint]);
     expect(messages).toMatch(/^It lacks --project, --node, credentials: /m);
   });

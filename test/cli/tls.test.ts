@@ -62,7 +62,7 @@ describe('sessionctl over TLS', () => {
     expect((await list('--insecure', ...own)).code).toBe(0);
   });
 
-  it('reports that the port speaks TLS to http, and that it does not to https: 69', async () => {
+  it('reports http to a port with TLS, and https to a port without TLS: 69', async () => {
     const plain = createPlainServer().listen(0, '127.0.0.1');
     await once(plain, 'listening');
     const { port } = server.address() as AddressInfo;
