@@ -16,10 +16,10 @@ export interface Access {
 /** The calls of the service for one access. */
 export interface Api {
   readonly projectId: string;
-  /** Part of each key of the cache, so that another token never sees the answers to an earlier token. */
+  /** Part of each key of the cache, so that a token never sees the responses to an earlier token. */
   readonly generation: number;
   readonly client: SessionControlClient;
-  /** Repeats nothing by itself: the page shows that no answer came, and asks again. */
+  /** Sends each request once. If no response comes, the page shows that and sends the request again. */
   readonly killer: SessionControlClient;
   readonly budget: ReadBudget;
 }
@@ -51,7 +51,7 @@ export function createApi(
   const generation = generations;
   const budget = new ReadBudget(ASSUMED_REQUESTS_PER_MINUTE);
   let refusal: SessionControlError | undefined;
-  // The build replaces it by the transport over `fetch`.
+  // The build replaces this transport with the one over `fetch`.
   const transport = createTransport();
   const guarded: Transport = async (request) => {
     if (refusal !== undefined) throw refusal;
@@ -93,7 +93,7 @@ export function storedAccess(): Access | undefined {
   }
 }
 
-/** Keeps the access until the tab is closed; undefined forgets it. */
+/** Keeps the access until the tab is closed; undefined removes it. */
 export function storeAccess(access: Access | undefined): void {
   try {
     if (access === undefined) sessionStorage.removeItem(STORED);

@@ -18,7 +18,7 @@ export function App() {
   });
 
   const enter = ({ api: entered, access, isKept }: Entry): void => {
-    // Nothing that another token has read stays.
+    // Drops everything that another token has read.
     queries.clear();
     storeAccess(isKept ? access : undefined);
     if (place.project !== access.projectId) goTo({ project: access.projectId });

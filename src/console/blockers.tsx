@@ -7,7 +7,7 @@ import { clock, line } from './format.ts';
 import { WaitsTable } from './waits.tsx';
 import { useWords } from './words.ts';
 
-/** The sessions that block others. Reads the lock tables when the user opens this view or presses Refresh, never in the background. */
+/** The sessions that block others. Reads the lock tables when the user opens this view, presses Refresh or has ended a session, never in the background. */
 export function BlockersView({
   node,
   onEnd,

@@ -1,12 +1,12 @@
 import type { Transport } from '../client/index.ts';
 
 const WINDOW_MS = 60_000;
-/** The most summaries that are read at once. */
+/** The most summaries that are read at the same time. */
 const MOST_IN_BACKGROUND = 4;
 
 /**
  * Keeps the page within a quarter of the caller's reads, so that the caller's other programs can read. Reads in the
- * background get half of that quarter. Kills are counted apart by the service, and are never delayed.
+ * background get half of that quarter. Kills are never delayed: the service counts them apart.
  */
 export class ReadBudget {
   /** The most reads of the page in a minute. */

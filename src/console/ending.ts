@@ -39,7 +39,7 @@ export interface Progress {
 
 const WAIT_SECONDS = 10;
 const ASK_AGAIN_MS = 2000;
-/** Afterwards the page asks again only when the person wants it. */
+/** After this number of attempts, the page sends the request again only when the person presses the button. */
 const MOST_ATTEMPTS = 60;
 /** A longer list is not read again: `expected` alone protects sessions that have changed. */
 const MOST_TO_LOOK_AT = 1000;
@@ -60,7 +60,7 @@ export function useEnding(node: NodeAddress, { sessions, filter }: Ended, total:
       const termination = await request.current?.();
       if (termination) setProgress((before) => after(before, termination));
     } catch (error) {
-      // The client library rejects only if this attempt ended nothing. An attempt before it may have.
+      // The client library rejects only if this attempt ended no session. An earlier attempt may have ended some.
       setProgress((before) =>
         before.phase === 'unanswered' ? { ...before, error } : { ...START, error },
       );
@@ -137,7 +137,7 @@ function after(before: Progress, termination: Termination): Progress {
   for (const { id, outcome, transactionOpen, rowsLeft, secondsLeft } of sessions) {
     results.set(id, { outcome, transactionOpen, rowsLeft, secondsLeft });
   }
-  // Only an attempt without an answer is repeated: the service keeps its answers under the key.
+  // Only an attempt without a response is repeated: the service keeps its responses under the key.
   const isUnanswered = unknown.length > 0 && requestIds.length === 0;
   return {
     phase: isUnanswered ? 'unanswered' : 'done',
@@ -167,7 +167,7 @@ function useLeaving(
           setProgress((before) => ({ ...before, results: withList(before.results, listed) }));
         },
         () => {
-          // The outcome stays as the service reported it; the next look may work.
+          // The outcome stays as the service reported it. The next read may work.
           if (!stop.signal.aborted) setProgress((before) => ({ ...before }));
         },
       );

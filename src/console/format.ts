@@ -25,7 +25,7 @@ export function hostOf({ host }: Pick<Session, 'host'>): string {
   return host.replace(/:\d+$/, '');
 }
 
-/** Returns a random key of 32 hex digits. `randomUUID` exists only where the page came over TLS. */
+/** Returns a random key of 32 hex digits. Browsers have no `randomUUID` on a page that came without TLS. */
 export function randomKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

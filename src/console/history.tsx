@@ -5,7 +5,7 @@ import { Failure } from './failure.tsx';
 import { dayAndClock, line } from './format.ts';
 import { useWords, type Words } from './words.ts';
 
-/** More kills of a day are seldom looked at, and sessionctl shows them all. */
+/** People seldom read more kills of a day, and sessionctl shows all of them. */
 const MOST_SHOWN = 150;
 
 /** The kills of the last 24 hours on a node, with their callers and reasons. */

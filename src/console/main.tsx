@@ -8,7 +8,7 @@ import { WordsProvider, wordsOf } from './words.ts';
 const words = wordsOf(navigator.languages);
 document.documentElement.lang = words.htmlLanguage;
 const queries = new QueryClient({
-  // The client library retries by itself, and an error is shown at once.
+  // The client library itself retries, so the page shows an error immediately.
   defaultOptions: { queries: { retry: false, networkMode: 'always', refetchOnWindowFocus: false } },
 });
 

@@ -68,7 +68,7 @@ function useNodes() {
       return found;
     },
     refetchInterval: REFRESH_MS,
-    // After a new sign-in, the page stays as it is until the nodes are there.
+    // After a new sign-in, the page keeps its content until the nodes are read.
     placeholderData: keepPreviousData,
   });
 }

@@ -12,7 +12,7 @@ const ROW_PX = 33;
 const ARROWS = { asc: ' ▲', desc: ' ▼' } as const;
 const ARIA_SORTS = { asc: 'ascending', desc: 'descending' } as const;
 
-/** The sessions in a table that sorts and selects. Only the rows in view stand in the document. */
+/** The sessions in a table that sorts and selects. The document has only the rows in view. */
 export function SessionTable({
   rows: sessions,
   all,

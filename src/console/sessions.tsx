@@ -113,7 +113,7 @@ export function SessionsView({
   );
 }
 
-/** Reads the list while it is shown. With `total`, repeats that within the budget of the page; without, only on request. */
+/** Reads the list while it is shown. With `total`, reads it again within the budget of the page. Without `total`, reads it only on request. */
 function useSessions(
   node: NodeAddress,
   isEnabled: boolean,

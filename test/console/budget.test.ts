@@ -62,7 +62,7 @@ describe('the budget of the page', () => {
     stop();
   });
 
-  it('lets four summaries run at once, and leaves half of the reads to the person', async () => {
+  it('runs four summaries at the same time, and leaves half of the reads to the person', async () => {
     const { sent, waiting, send, turn, stop } = start(80);
     for (let count = 0; count < 30; count += 1) send('/summary');
     await turn();

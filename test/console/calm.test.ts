@@ -92,7 +92,7 @@ describe('a node that goes away and comes back', () => {
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Reason').fill('typed before');
     await dialog.getByRole('button', { name: 'End 1 session' }).click();
-    await dialog.getByText('Nothing was ended.').waitFor();
+    await dialog.getByText('No session was ended.').waitFor();
     proxy.heal();
     await node.getByText('nothing blocked').waitFor({ timeout: 60_000 });
     expect(await dialog.getByLabel('Reason').inputValue()).toBe('typed before');

@@ -95,7 +95,7 @@ describe.each(servers)('the page on $flavour $version', (shared: Server) => {
     const { user, password } = server.control;
     await session.connection.changeUser({ user, password });
     await page.getByRole('dialog').getByRole('button', { name: 'End 1 session' }).click();
-    await outcomeOf(page, session.id, 'changed or gone before: left alone');
+    await outcomeOf(page, session.id, 'changed or ended before the kill: skipped');
     expect((await liveIds(server)).has(session.id)).toBe(true);
     expect(session.hasEnded()).toBe(false);
   });
@@ -131,12 +131,12 @@ describe.each(servers)('the page on $flavour $version', (shared: Server) => {
     await page.getByText('1 session selected').waitFor();
     expect(await page.getByRole('button', { name: /^End/ }).count()).toBe(0);
     await page.getByRole('button', { name: `Details of session ${session.id}` }).click();
-    await page.getByRole('dialog').getByText('It runs no statement.').waitFor();
+    await page.getByRole('dialog').getByText('The session runs no statement.').waitFor();
     expect(await page.getByRole('button', { name: /^End/ }).count()).toBe(0);
   });
 
   itBrowses(
-    'reports a kill without an answer as unknown, and settles it under the same key',
+    'reports a kill without a response as unknown, and finds its outcome under the same key',
     async () => {
       const session = await open();
       const { page } = await stage.enter();

@@ -44,7 +44,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await tickFor(page, blocker.id).check();
     await check(page, 'sessions');
     await page.getByRole('button', { name: `Details of session ${blocker.id}` }).click();
-    await page.getByText('It runs no statement.').waitFor();
+    await page.getByText('The session runs no statement.').waitFor();
     await check(page, 'details');
     await page.keyboard.press('Escape');
     const end = page.getByRole('button', { name: `End session ${blocker.id}` });

@@ -36,7 +36,7 @@ describe('the sign-in', () => {
   });
 
   itBrowses(
-    'shows the sentence of the service about a wrong token, and keeps both fields',
+    'shows the message of the service about a wrong token, and keeps both fields',
     async () => {
       const { page, complaints } = await stage.open();
       await signIn(page, 'wrong');
