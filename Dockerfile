@@ -8,19 +8,19 @@ COPY src src
 RUN npm run build && npm prune --omit=dev
 
 FROM node:24-slim
-# Each name of a node for which no name server answers takes a thread, and half of them (4 by default) may be taken by names.
+# A look-up of a node's name occupies a thread until a name server answers. Look-ups occupy at most half of the threads (4 by default).
 ENV NODE_ENV=production UV_THREADPOOL_SIZE=16 CONFIG_FILE=/etc/session-control/service.yaml
 WORKDIR /app
-# dist/ needs package.json beside it: it says that these are ES modules.
+# dist/ needs package.json beside it, which declares ES modules.
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
-# For `init`, and for /openapi.yaml.
+# These files are for `init` and for /openapi.yaml.
 COPY config config
 COPY deploy/account deploy/account
 COPY docs/openapi.yaml docs/
 COPY LICENSE NOTICE ./
-# uid 1000. It needs to write nowhere but to audit.file: the root can be read-only, and that wants a volume that it may write to.
+# The user has uid 1000. The service writes only audit.file: the root can be read-only, and audit.file needs a writable volume.
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["node", "dist/main.js", "health"]

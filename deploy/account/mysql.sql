@@ -1,7 +1,7 @@
--- MySQL 8.0 and newer. Not SYSTEM_USER: what has it is protected from the service.
+-- MySQL 8.0 and newer. Without SYSTEM_USER, the service cannot end the sessions of accounts that have SYSTEM_USER.
 CREATE USER session_control@'%' IDENTIFIED BY '…' REQUIRE SSL;
 GRANT PROCESS, CONNECTION_ADMIN, SERVICE_CONNECTION_ADMIN ON *.* TO session_control@'%';
--- Optional, from 8.0.22 on: single sessions among thousands are found at once.
+-- Optional, from 8.0.22 on: the service finds single sessions among thousands without a read of the whole list.
 GRANT SELECT ON performance_schema.processlist TO session_control@'%';
 -- Recommended: it shows whether a thread serves a client, whatever account and host the process list shows.
 GRANT SELECT ON performance_schema.threads TO session_control@'%';
@@ -16,5 +16,5 @@ GRANT SELECT ON performance_schema.events_statements_current TO session_control@
 GRANT SELECT ON performance_schema.data_lock_waits TO session_control@'%';
 GRANT SELECT ON performance_schema.data_locks TO session_control@'%';
 GRANT SELECT ON performance_schema.metadata_locks TO session_control@'%';
--- Optional: it then shows the program that opened a session, as the client reported it.
+-- Optional: the service then shows the attributes that a client sent at login, such as its program.
 -- GRANT SELECT ON performance_schema.session_connect_attrs TO session_control@'%';

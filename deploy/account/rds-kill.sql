@@ -1,4 +1,4 @@
--- A cloud's MySQL that grants nobody the right to KILL but has mysql.rds_kill: with `kill_with: rds_kill` in nodes.yaml
+-- A cloud's MySQL that grants no account the right to KILL but has mysql.rds_kill. Set `kill_with: rds_kill` in nodes.yaml.
 CREATE USER session_control@'%' IDENTIFIED BY '…' REQUIRE SSL;
 GRANT PROCESS ON *.* TO session_control@'%';
 GRANT EXECUTE ON PROCEDURE mysql.rds_kill TO session_control@'%';
