@@ -1,6 +1,6 @@
 import tseslint from 'typescript-eslint';
 
-// Which folder may import what (docs/architecture.md, "Arrows"). A folder that is not here may import anything.
+// The folders that each folder may import (docs/architecture.md, "Arrows"). A folder that is not here may import any folder.
 const ARROWS = {
   'src/domain/**': { local: '^\\.\\./(?!errors\\.ts$)', packages: '^(?!node:|\\.)' },
   'src/http/**': {
@@ -42,14 +42,14 @@ const ARROWS = {
     local: '^\\.\\./(?!domain/|errors\\.ts$)',
     packages: '^(?!node:|\\.|(redis|rate-limit-redis)$)',
   },
-  // A client of the HTTP API, and a library for others' programs: nothing of the service, not even its errors.
+  // The client library runs in other programs, so it imports no part of the service.
   'src/client/**': { local: '^\\.\\./', packages: '^(?!node:|\\.|lossless-json$)' },
   'src/cli/**': {
     local: '^\\.\\./(?!(client/index|require-node)\\.ts$)',
     packages:
       '^(?!node:|\\.|(commander|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
   },
-  // The page, in browsers: only the client library.
+  // The page runs in browsers, and imports only the client library.
   'src/console/**': {
     local: '^\\.\\./(?!client/index\\.ts$)',
     packages:
@@ -117,7 +117,7 @@ export default tseslint.config(
       ],
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      // Wrong on winston.transports.Console, and where errors are serialised.
+      // Both report false errors: on winston.transports.Console, and on code that serialises errors.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       '@typescript-eslint/no-misused-spread': 'off',
     },

@@ -9,9 +9,9 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   setupFilesAfterEnv: ['<rootDir>/test/support/after-each.ts'],
   testSequencer: '<rootDir>/jest.longest-first.js',
-  // Most of the time most of them wait for servers; of two cores Jest would use one.
+  // Most tests wait for servers most of the time. By default, Jest would use only one of two cores.
   maxWorkers: 3,
   workerIdleMemoryLimit: '400MB',
-  // None of them measures the machine: a busy one takes several times as long.
+  // A busy machine takes several times as long, and no test measures the machine.
   testTimeout: 120_000,
 };

@@ -1,6 +1,6 @@
 import TestSequencer from '@jest/test-sequencer';
 
-/** The test files that take longest: begun last, one would run alone at the end. */
+/** The test files that take longest. If one of them began last, it would run alone at the end. */
 const LONGEST = [
   'torture/seeded-bugs',
   'node/fault-matrix',

@@ -1,4 +1,4 @@
-// Ends what an account has been running for too long. What has changed since the list was read is left alone.
+// Ends the sessions of an account that run a statement for too long. Skips a session that has changed since the list was read.
 import { randomUUID } from 'node:crypto';
 import { argv, env } from 'node:process';
 import { SessionControlClient } from 'session-control/client';

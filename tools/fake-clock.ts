@@ -13,9 +13,9 @@ import { whyNoProgram } from './program.ts';
 import { complaint, run } from './server-binaries.ts';
 
 /**
- * The path of the library on Debian and other systems. The loader replaces $LIB. The variant for
- * programs with threads: with the other one, some 1 % of the steps were never taken, because two
- * threads read the file at the same time and one kept the old offset beside the new text.
+ * The path of the library on Debian and other systems. The loader replaces $LIB. This variant is for
+ * programs with threads. With the other variant, about 1 % of the steps had no effect: two threads
+ * read the file at the same time, and one kept the old offset beside the new text.
  */
 const LIBRARY = '/usr/$LIB/faketime/libfaketimeMT.so.1';
 /** The folder of shared memory and semaphores. The library makes one of each per process, with the process id in the name. */
@@ -24,7 +24,7 @@ const SHARED = '/dev/shm';
 /** A wall clock for programs that run with this environment, made with faketime. Their monotonic clock does not change. */
 export interface FakeClock {
   readonly environment: Readonly<Record<string, string>>;
-  /** Sets the clock this many seconds ahead of the right time, or behind it if negative. */
+  /** Sets the clock ahead of the right time by this number of seconds, or behind it if negative. */
   step(seconds: number): void;
   remove(): void;
 }

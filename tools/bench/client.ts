@@ -12,7 +12,7 @@ export const TOKEN = 'token-of-the-measurement';
  */
 export const WARM_UP_CONNECTIONS = 4;
 
-/** The status and the body of an answer. Status 0 stands for no answer. */
+/** The status and the body of a response. Status 0 stands for no response. */
 export interface Answer {
   readonly status: number;
   readonly body: string;

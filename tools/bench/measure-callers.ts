@@ -11,7 +11,7 @@ const BLOCK_MS = 2000;
 /** The first of the ids that no session has. */
 const UNKNOWN_ID = 2_000_000_000;
 
-/** Measurement d: 100 concurrent callers on one node. Each sends a kill of an unknown id as soon as its last answer has come. */
+/** Measurement d: 100 concurrent callers on one node. Each sends a kill of an unknown id as soon as it has the last response. */
 export async function measureCallers(rig: ServerRig): Promise<void> {
   const { build, node, results, name } = rig;
   const service = createService(build, { nodePorts: [node.server.port] });
@@ -60,7 +60,7 @@ export async function measureCallers(rig: ServerRig): Promise<void> {
 const LANES = { floor: 'bare Express app', service: 'service' };
 const SECONDS = BLOCK_MS / 1000;
 
-/** Sends requests from concurrent callers for `ms` milliseconds. Resolves to the number of answers. Rejects if one is not a 200. */
+/** Sends requests from concurrent callers for `ms` milliseconds. Resolves to the number of responses. Rejects if one is not a 200. */
 export async function crowd(port: number, ms: number, callers = CALLERS): Promise<number> {
   const connections = Array.from(
     { length: callers },

@@ -25,7 +25,7 @@ const LIST = 'SHOW PROCESSLIST';
 const WITH_TRANSACTIONS = 'processes?with=transaction';
 /** The number of sessions with an open transaction in measurement h. */
 const TRANSACTIONS = 400;
-/** The service reads the transactions at most once in this time, in milliseconds: a server renews what it shows no sooner. */
+/** The service reads the transactions at most once in this time, in milliseconds: a server does not renew them sooner. */
 const TRANSACTION_PAUSE_MS = 150;
 
 /**

@@ -13,7 +13,7 @@ import { findMysqladmin, findPtKill, mysqladminKill, ptKill, Shell } from './she
 const KILLS = 30;
 /** The number of kills of a slow lane in a round. */
 const SLOW_KILLS = 10;
-/** V8 compiles code step by step while it runs. After this number of requests, it has compiled all that matters. */
+/** V8 compiles code step by step while it runs. After this number of requests, it has compiled the code that matters. */
 const WARM_UPS = 5000;
 const WARM_UP_KILLS = 1500;
 /** An id that no session has during a run. */

@@ -10,10 +10,10 @@ import { interleave, repeat } from './rounds.ts';
 import { createService } from './service.ts';
 
 const WAITERS = 1000;
-/** The service shares an answer for 2 s, and the next sample must not be such an answer. */
+/** The service shares the locks that it has read for 2 s, and the next sample must make it read them again. */
 const PAUSE_MS = 2100;
 const SETUP_DEADLINE_MS = 120_000;
-/** A poll more often would keep the server from renewing what it shows. */
+/** More frequent polls would keep the server from renewing its transactions. */
 const POLL_MS = 200;
 
 /** Measurement g: GET …/blockers with 1,000 waiters behind one root, compared with the statements that the service sends for it. */

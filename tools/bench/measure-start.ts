@@ -8,7 +8,7 @@ import { createService } from './service.ts';
 /** The idle time before the memory is measured. */
 const IDLE_MS = 3000;
 
-/** Measurement f: the time from the start of the process to its first answer, a list, and the memory of the idle service. */
+/** Measurement f: the time from the start of the process to its first response, a list, and the memory of the idle service. */
 export async function measureStart(rig: ServerRig): Promise<void> {
   const { build, node, results, name } = rig;
   const service = createService(build, { nodePorts: [node.server.port] });

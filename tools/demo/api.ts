@@ -8,7 +8,7 @@ import {
   type Termination,
 } from '../../src/client/index.ts';
 
-/** A request with the answer of the service. */
+/** A request with the response of the service. */
 export interface Exchange {
   readonly request: HttpRequest;
   readonly answer: HttpAnswer;

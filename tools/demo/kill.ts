@@ -10,7 +10,7 @@ const UNKNOWN_ID = 9_007_199_254_740_993n;
 
 /**
  * Ends the sessions of these clients with one request. The request also has an unknown id, and the id of the event scheduler if it runs.
- * Shows the request and the answer. Rejects if the answer does not account for each id.
+ * Shows the request and the response. Rejects if the response does not account for each id.
  */
 export async function endSessions(
   screen: Screen,

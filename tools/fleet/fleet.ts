@@ -31,7 +31,7 @@ export function nodesFrom({ ports }: Fleet, first: number, last: number): [numbe
   return ports.slice(first, last).map((port, index) => [first + index, port]);
 }
 
-/** Runs a load. Resolves to the outcomes in the order of the streams, the seconds until the last answer, and the use of the cores. */
+/** Runs a load. Resolves to the outcomes in the order of the streams, the seconds until the last response, and the use of the cores. */
 export async function runLoad(
   { service, nodes, load }: Fleet,
   seconds: number,

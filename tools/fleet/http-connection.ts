@@ -1,16 +1,16 @@
 import { connect, type Socket } from 'node:net';
 
-/** Called with the status and the body of an answer as Latin-1 text, or with status 0 if the connection broke first. */
+/** Called with the status and the body of a response as Latin-1 text, or with status 0 if the connection broke first. */
 export type OnAnswer = (status: number, body: string) => void;
 
 /**
- * A keep-alive connection to the service with one request at a time. It parses only the part of HTTP that the service's answers use:
+ * A keep-alive connection to the service with one request at a time. It parses only the part of HTTP that the service's responses use:
  * Node's own client needs as much processor time for a request as the service, and both share two cores.
  */
 export class HttpConnection {
   /** True if another request can be sent. */
   isOpen = true;
-  /** When the last answer came, in milliseconds of `performance.now()`; Infinity before the first one. */
+  /** When the last response came, in milliseconds of `performance.now()`; Infinity before the first one. */
   idleSince = Infinity;
   /** Resolves when the connection is open or has failed. */
   readonly connected: Promise<void>;
@@ -35,7 +35,7 @@ export class HttpConnection {
     });
   }
 
-  /** Sends a request. The last answer must have come before. */
+  /** Sends a request. The last response must have come before. */
   send(request: string, onAnswer: OnAnswer): void {
     this.#onAnswer = onAnswer;
     this.#socket.write(request, 'latin1');

@@ -3,7 +3,7 @@ import { answerParent } from './child.ts';
 import { HttpConnection } from './http-connection.ts';
 import { instanceId, nodeId, PROJECT, TOKENS } from './names.ts';
 
-/** Requests of one kind: at a fixed `rate` (open loop), or from a number of `callers` that wait for answers (closed loop). */
+/** Requests of one kind: at a fixed `rate` (open loop), or from a number of `callers` that wait for responses (closed loop). */
 export interface Stream {
   readonly name: string;
   readonly port: number;
@@ -59,7 +59,7 @@ export const loadAnswers = {
       freeConnections(port).push(...some);
     }
   },
-  /** Runs the streams, and resolves to their outcomes after the last answer. */
+  /** Runs the streams, and resolves to their outcomes after the last response. */
   async run({ seconds, streams }: Load): Promise<Outcome[]> {
     return Promise.all(streams.map((stream) => runStream(seconds, stream)));
   },
@@ -137,7 +137,7 @@ function newConnection(port: number): HttpConnection {
 }
 
 function nothing(): void {
-  // In an open loop, an answer does not trigger the next request.
+  // In an open loop, a response does not trigger the next request.
 }
 
 const texts = new Map<string, string>();

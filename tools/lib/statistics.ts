@@ -25,7 +25,7 @@ export function addCounts(
   return sum;
 }
 
-/** Formats counts of statuses, such as `200: 31, 503: 2`. Status 0 stands for a request without an answer. */
+/** Formats counts of statuses, such as `200: 31, 503: 2`. Status 0 stands for a request without a response. */
 export function formatCounts(statuses: Readonly<Record<number, number>>): string {
   const parts = Object.entries(statuses).map(
     ([status, count]) => `${status === '0' ? 'no answer' : status}: ${count}`,

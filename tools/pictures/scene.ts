@@ -11,7 +11,7 @@ export interface Scene {
   /** The base of the service's URLs. */
   readonly origin: string;
   readonly token: string;
-  /** The id of the session that holds up the most others. */
+  /** The id of the session that blocks the most others. */
   readonly blocker: string;
 }
 
@@ -52,7 +52,7 @@ export async function setScene(cleanup: Cleanup): Promise<Scene> {
   const rows = Array.from({ length: 2000 }, (_, id) => `(${id}, 1)`).join(', ');
   await root.query(`INSERT INTO ${DATABASE}.orders VALUES ${rows}`);
   await root.end();
-  // MySQL keeps the hash of a password in a cache after a login over TLS: then the service needs none.
+  // After a login over TLS, MySQL caches the hash of the password. Then the service can log in without TLS.
   await (await connect('session_control')).end();
 
   const run = (connection: Connection, sql: string): void => {

@@ -26,7 +26,7 @@ export async function drawTerminal(written: string, title: string): Promise<stri
     Math.ceil(COLUMNS * WIDTH + 2 * MARGIN),
     (last + 1) * HEIGHT + 2 * MARGIN,
   ];
-  // `xml:space` stands on each line, because Chromium does not inherit it from the `svg` element.
+  // Each line has `xml:space`, because Chromium does not inherit it from the `svg` element.
   const rows = lines
     .slice(0, last + 1)
     .map(

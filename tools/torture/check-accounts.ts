@@ -6,7 +6,7 @@ const OUTCOMES: readonly Outcome[] = ['killed', 'not_found', 'failed', 'unknown'
 /** The statuses that a valid request may get besides 200: the service is full, or the node fails. */
 const ERRORS: readonly number[] = [429, 500, 503];
 
-/** Checks that each answer has each distinct id once and in order, or is an error, and that a repeated key gets the same answer. */
+/** Checks that each response has each distinct id once and in order, or is an error, and that a repeated key gets the same response. */
 export function checkAccounts(view: View): Violation[] {
   const kills = view.operations.filter(isKill);
   const wrong = kills.flatMap((operation) => {
@@ -16,7 +16,7 @@ export function checkAccounts(view: View): Violation[] {
   return [...wrong, ...checkPages(view), ...checkKeys(kills, view)];
 }
 
-/** Returns what is wrong with the form of an answer, or undefined. */
+/** Returns the problem with the form of a response, or undefined. */
 function complaintOf(request: KillRequest, answer: Answer): string | undefined {
   const { status, ids } = answer;
   const arrays = OUTCOMES.filter((outcome) => ids[outcome] !== undefined);
@@ -71,7 +71,7 @@ function checkPages({ operations }: View): Violation[] {
   });
 }
 
-/** Checks that one run of the service gives the same answer each time a key is used. */
+/** Checks that one run of the service returns the same response each time a key is used. */
 function checkKeys(kills: readonly KillOperation[], { serviceKills }: View): Violation[] {
   const keyed = groupBy(kills, ({ request: { key }, node }) => key && `${node} ${key}`);
   return [...keyed].flatMap(([key, repeated]) => {

@@ -5,7 +5,7 @@ import { NODES } from './wire.ts';
 
 /** The allowed difference between the clock of the audit file and the clock of this process. */
 const CLOCKS_MS = 100;
-/** The service writes an outcome at most this long after the answer. If it is killed before, the outcome is missing. */
+/** The service writes an outcome at most this time after the response. If the service is killed before, the outcome is missing. */
 const SOON_MS = 1_000;
 
 /**
