@@ -130,7 +130,7 @@ async function blockSomebody(): Promise<void> {
   await holder.connection.query(`SELECT * FROM ${table} WHERE id = 1 FOR UPDATE`);
   runUnwatched(waiter, `SELECT * FROM ${table} WHERE id = 1 FOR UPDATE`);
   const state = `SELECT trx_state FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = ${waiter.id}`;
-  // Polled faster, the server does not renew what it shows.
+  // With faster polls, the server does not renew its transactions.
   await until(
     'it waits',
     async () =>

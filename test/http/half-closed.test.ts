@@ -17,7 +17,7 @@ beforeAll(async () => {
   certificate = await selfSigned('localhost');
 });
 
-/** Sends `bytes`, closes the side of the client, and returns what comes back. */
+/** Sends `bytes`, closes the side of the client, and returns the responses. */
 async function sendAll(port: number, isTls: boolean, bytes: string): Promise<string> {
   const where = { port, host: '127.0.0.1', allowHalfOpen: true };
   const socket = isTls ? connectTls({ ...where, rejectUnauthorized: false }) : connect(where);

@@ -49,7 +49,7 @@ async function get(path: string, headers: Record<string, string> = {}): Promise<
   return { status, headers: got, text, body };
 }
 
-/** Sessions with these ids connect. */
+/** Connects sessions with these ids. */
 function connect(...ids: readonly number[]): void {
   for (const id of ids) nodes.connect({ id: id.toString() });
 }

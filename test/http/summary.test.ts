@@ -24,7 +24,7 @@ describe('the summary of a node', () => {
     nodes.connect({ user: 'system user', host: '', command: 'Connect', time: '99999' });
     const wait = transaction({ state: 'LOCK WAIT', seconds: 31n, waitSeconds: 30n });
     nodes.openTransactions.set(waiter, wait).set(idle, transaction({ seconds: 2n ** 60n }));
-    // Of a session that is no user session.
+    // Session 77 is not a user session.
     nodes.openTransactions.set(77n, wait);
 
     const { status, body } = await read(service, 'summary');

@@ -12,7 +12,7 @@ interface Sources {
   readonly optional_grants: readonly string[];
 }
 
-/** The answer for an account that has what it needs, and no optional grant. */
+/** The response for an account with the required privileges and without optional grants. */
 function sourcesWithoutGrants({ flavour }: Server): Sources {
   const on = (...tables: string[]): string[] =>
     tables.map((table) => `SELECT ON performance_schema.${table}`);

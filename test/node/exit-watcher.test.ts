@@ -108,7 +108,7 @@ describe.each(servers)('a kill on $flavour $version that waits', (server) => {
     const idle = await open();
     const both = 'wait=1, return=representation';
     // A fast machine rolls back half a million rows within the wait: then it gets more of them.
-    // Another reader of the shared server can keep it from renewing what it shows.
+    // Another reader of the shared server can keep it from renewing its transactions.
     let after: Killed | undefined;
     for (let doublings = 19; after?.seconds_left === undefined; doublings += 1) {
       const { id } = await write(table, doublings);

@@ -210,7 +210,7 @@ function testInternalThreads(flavour: Server['flavour']): void {
     });
   }
 
-  /** Walks every call: each internal thread is like an id that nobody has, and no answer shows or counts one. */
+  /** Makes every call: each internal thread is like an unknown id, and no response shows or counts one. */
   async function expectNothingLearnt(
     service: TestService,
     clients: readonly bigint[],
@@ -261,7 +261,7 @@ function testInternalThreads(flavour: Server['flavour']): void {
   }
 }
 
-/** What is shown of an internal thread for which one session waits. */
+/** The entry of an internal thread for which one session waits. */
 function internalBlocker(isRoot: boolean): object {
   const counts = { waiters: 1n, direct_waiters: 1n };
   return { id: null, is_root: isRoot, ...counts, can_be_killed: false };
@@ -275,7 +275,7 @@ function causeIn(body: unknown): object {
 /** Returns when this many transactions wait for row locks. */
 async function untilWaiting(server: Server, count: number): Promise<void> {
   const waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
-  // Polled faster, the server does not renew what it shows.
+  // With faster polls, the server does not renew its transactions.
   await until(
     `${count} wait`,
     async () =>

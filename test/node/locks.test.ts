@@ -102,7 +102,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
     },
   );
 
-  /** Asks for the first and for the last waiter why they wait: for a root. */
+  /** Requests the cause of the waits of the first and of the last waiter. Each must be a root. */
   async function expectRootCauses(service: TestService, roots: readonly bigint[]): Promise<void> {
     for (const waiter of [stage.waiting[0], stage.waiting.at(-1)]) {
       const { status, body } = await lockWaitOf(service, waiter?.id ?? 0n);
@@ -306,7 +306,7 @@ describe.each(kinds)('the locks of %s', (kind) => {
           500,
         );
         const row = rowSource();
-        // A reader that comes too late, on a busy machine, lets the node renew what it shows.
+        // If the other reader is too late, on a busy machine, the node renews its transactions.
         if (kind === 'mysql' || found.waits.length > 0) {
           expect(found.blockers).toMatchObject([{ id: holder.id, is_root: true, waiters: 1n }]);
           expect(found.waits).toMatchObject([{ id: waiter.id, waits_for: holder.id }]);

@@ -209,7 +209,7 @@ describe.each(cases)('a DELETE with scope=statement on $flavour, with $with', (g
       await asRoot(server, (root) => root.query(`KILL QUERY ${session.id}`));
       await end;
       await until('the session rests', async () => (await infoOf(server, session.id)) === null);
-      // Longer than the service relies on what it saw before.
+      // Longer than the service relies on an earlier reading.
       await asRoot(server, (root) => root.query('SELECT SLEEP(0.3)'));
     };
 
@@ -234,7 +234,7 @@ describe.each(cases)('a DELETE with scope=statement on $flavour, with $with', (g
       () => 0,
       (error: unknown) => (error as { errno: number }).errno,
     );
-    // Older than what two looks can mix up.
+    // Older than the statements that two readings can confuse.
     await until('it has begun', async () => /COUNT/.test(String(await infoOf(server, session.id))));
     await asRoot(server, (root) => root.query('SELECT SLEEP(2)'));
     meanwhile = async () => {
@@ -245,7 +245,7 @@ describe.each(cases)('a DELETE with scope=statement on $flavour, with $with', (g
     const answer = await stop([session.id]);
 
     if (answer.status === 500) {
-      // Between the looks it went on again, or its text alone is known.
+      // Between the readings, it ran its next statement, or only its text is known.
       expect(answer.error_msg).toContain('it runs a routine; end the session');
       session.close();
     } else {

@@ -9,7 +9,7 @@ export function itBrowses(name: string, test: () => Promise<void>): void {
   itNeeds(typeof program === 'string' ? undefined : program.message, name, test);
 }
 
-/** A tab, with what the browser complained about: errors of scripts and violations of the policy. */
+/** A tab, with the errors of scripts and the violations of the policy that the browser reported. */
 export interface Tab {
   readonly page: Page;
   readonly complaints: readonly string[];
@@ -19,7 +19,7 @@ export interface Tab {
 export class TestBrowser {
   #browser: Browser | undefined;
 
-  /** Opens a tab with a profile of its own. */
+  /** Opens a tab with its own profile. */
   async open(url: string, options: BrowserContextOptions = {}): Promise<Tab> {
     this.#browser ??= await chromium.launch({
       executablePath: String(program),

@@ -3,7 +3,7 @@ import request from 'supertest';
 import { processesPath } from './ids.ts';
 import { TOKEN, type TestService } from './service.ts';
 
-/** What a call answered. */
+/** The response to a call. */
 export interface Called {
   readonly status: number;
   /** Integers are bigints. */
@@ -55,7 +55,7 @@ async function send(sent: request.Test): Promise<Called> {
   return { status, body: parse(text, undefined, { parseNumber: BigInt }) };
 }
 
-/** Returns all integers of an answer that can be session ids. */
+/** Returns all integers of a response that can be session ids. */
 export function idsIn(body: unknown): bigint[] {
   if (Array.isArray(body)) return body.flatMap(idsIn);
   if (typeof body !== 'object' || body === null) return typeof body === 'bigint' ? [body] : [];

@@ -49,7 +49,7 @@ export class FakeNodes implements Nodes {
   beforeDescription: (id: bigint) => void = () => undefined;
   /** The reads beside the lists, in their order. */
   readonly reads: string[] = [];
-  /** What a description has beside the listed session. */
+  /** The facts that a description adds to the listed session. */
   description: Partial<SessionDescription> & Pick<SessionDescription, 'attributes'> = {
     attributes: new Map(),
   };

@@ -43,7 +43,7 @@ export interface TestService {
   find(ids: readonly bigint[]): Promise<Answer>;
   /** Sends a GET with this query. */
   list(query?: string, key?: NodeKey): Promise<Answer>;
-  /** GET of what is below the path of the node, such as `/blockers`. */
+  /** Sends a GET for a path below that of the node, such as `/blockers`. */
   get(path: string): Promise<Answer>;
   /** The sessions of every page of the list. */
   listAll(): Promise<ListedSession[]>;

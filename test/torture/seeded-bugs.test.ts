@@ -9,9 +9,9 @@ import { whyNoServer } from '../../tools/own-server.ts';
 import { MutatedTree, SEEDED_BUGS, type SeededBug } from './seeded-bugs.ts';
 
 const LOOK_EVERY_MS = 1_000;
-/** Far more than a bug needs on a quiet machine: on a busy one the torture test sends fewer requests a second. */
+/** Far more time than a bug needs on a quiet machine. On a busy one, the torture test sends fewer requests a second. */
 const LIMIT_MS = 300_000;
-/** Stopping the service and the faults takes its time on a busy machine. */
+/** On a busy machine, the service and the faults need this time to stop. */
 const STOPPING_MS = 120_000;
 
 for (const kind of ['mariadb', 'mysql'] as const) {
