@@ -107,7 +107,7 @@ function refuseTooCostly(
   if (!isDryRun) {
     throw usageError(
       `${what}: no session was ended.`,
-      'A rollback holds its locks until it ends. Use --force to end the sessions all the same.',
+      'A rollback holds its locks until it ends. Use --force to end the sessions anyway.',
     );
   }
   messages.line(messages.colors.yellow(`${what}: it needs --force.`));

@@ -21,7 +21,7 @@ export interface Blocker {
   /** The number of user sessions that wait for it, directly or not. */
   readonly waiters: number;
   readonly directWaiters: number;
-  /** True for a user session. The node can refuse to end it all the same. */
+  /** True for a user session. The node can still refuse to end it. */
   readonly canBeKilled: boolean;
   /** The node's THREAD_ID, if the lock tables show it. */
   readonly threadId: bigint | undefined;

@@ -208,7 +208,7 @@ describe.each(kinds)('sessionctl in an incident on %s', (kind) => {
 
     expect([refused.code, refused.messages]).toEqual([
       64,
-      'sessionctl: The kill has to undo 10 rows, more than --max-rollback-rows 9: no session was ended. A rollback holds its locks until it ends. Use --force to end the sessions all the same.\n',
+      'sessionctl: The kill has to undo 10 rows, more than --max-rollback-rows 9: no session was ended. A rollback holds its locks until it ends. Use --force to end the sessions anyway.\n',
     ]);
     expect([dry.code, dry.messages]).toEqual([0, expect.stringContaining('it needs --force.')]);
     expect([isAlive, forced.code]).toEqual([true, 0]);
