@@ -1,7 +1,14 @@
 import { limitReached, type Deadline } from '../../src/domain/deadline.ts';
 import type { LockReading, LockTransaction, TransactionReading } from '../../src/domain/locks.ts';
 import type { Capabilities } from '../../src/domain/capabilities.ts';
-import type { ControlConnection, KillLimits, KillResult, Node, Nodes, SessionDescription } from '../../src/domain/node.ts';
+import type {
+  ControlConnection,
+  KillLimits,
+  KillResult,
+  Node,
+  Nodes,
+  SessionDescription,
+} from '../../src/domain/node.ts';
 import type { ProcessListRow, Session } from '../../src/domain/session.ts';
 import type { RunningStatement } from '../../src/domain/statement.ts';
 import { ServiceError } from '../../src/errors.ts';
