@@ -1,10 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
+import type { RowDataPacket } from 'mysql2/promise';
 import { chart } from '../../tools/bench/chart.ts';
 import { sharesOf, type CpuProfile } from '../../tools/bench/cpu-profile.ts';
+import { BenchNode } from '../../tools/bench/node.ts';
 import { table } from '../../tools/bench/report.ts';
 import { Results } from '../../tools/bench/results.ts';
 import { interleave } from '../../tools/bench/rounds.ts';
 import { isWhole, readArguments } from '../../tools/bench/settings.ts';
+import { until } from '../support/until.ts';
 import { judge, summarize } from '../../tools/lib/statistics.ts';
 
 describe('figures', () => {
@@ -23,6 +27,30 @@ describe('figures', () => {
     [NaN, { atLeast: 1 }, 'MISSED'],
   ] as const)('of %d with the target %j are judged as %s', (value, aim, verdict) => {
     expect(judge(value, aim)).toBe(verdict);
+  });
+});
+
+describe('the victims', () => {
+  it('stay idle without a statement, and send it otherwise', async () => {
+    const node = await BenchNode.start('mariadb', 50);
+    try {
+      const idle = await node.victims(2);
+      const busy = await node.victims(1, 'SELECT SLEEP(600)');
+      const sql = 'SELECT id, command FROM information_schema.processlist WHERE user = ?';
+      const commands = async (): Promise<unknown> => {
+        const [rows] = await node.root.query<RowDataPacket[]>(sql, ['app']);
+        return new Map(rows.map(({ id, command }) => [Number(id), String(command)]));
+      };
+      const expected = new Map([
+        ...idle.map((id) => [id, 'Sleep']),
+        ...busy.map((id) => [id, 'Query']),
+      ] as [number, string][]);
+      await until('the victim has sent its statement', async () =>
+        isDeepStrictEqual(await commands(), expected),
+      );
+    } finally {
+      await node.stop();
+    }
   });
 });
 

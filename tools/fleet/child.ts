@@ -17,7 +17,11 @@ export class Child<Questions extends Record<string, (...args: never[]) => unknow
 
   /** Starts the program in `file`, a path relative to this file. */
   constructor(file: string) {
-    this.#process = fork(fileURLToPath(new URL(file, import.meta.url)));
+    this.#process = fork(fileURLToPath(new URL(file, import.meta.url)), {
+      execArgv: ['--import', 'tsx'],
+      // JSON would make null of an undefined argument.
+      serialization: 'advanced',
+    });
     this.#process.on('message', (answer: Answer) => {
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
