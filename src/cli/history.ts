@@ -90,7 +90,7 @@ function readTime(flag: string, given: string, now: number): Date {
   if ((seconds !== undefined || isDate) && time.getTime() >= 0) return time;
   throw usageError(
     `${flag} ${given} is no time.`,
-    'Give how long ago, such as 2h, or a time such as 2026-11-30T03:00.',
+    'Give a duration before now, such as 2h, or a time such as 2026-11-30T03:00.',
   );
 }
 

@@ -43,15 +43,15 @@ export function addSessionCommands(
       '[id...]',
       'session ids, as NODE/ID if there are several nodes; - reads standard input',
     )
-    .option('--all', 'all user sessions')
+    .option('--all', 'end all user sessions')
     .option('-y, --yes', 'do not ask')
     .option('--dry-run', 'end no session; show what a kill would do')
     .option('--max <count>', 'refuse to end more sessions than this (default 100)')
     .option('--wait <time>', 'wait at most this time until the sessions have left the node')
-    .option('--blocker-of <id>', 'the root blockers that this session waits for', collect)
+    .option('--blocker-of <id>', 'end the root blockers that this session waits for', collect)
     .option('--query', 'end only the statement that each session runs; the session stays')
     .option('--max-rollback-rows <count>', 'refuse to undo more rows than this (default 1000000)')
-    .option('--force', 'end the sessions even if the rollback is larger')
+    .option('--force', 'end the sessions even if the kill has to undo more rows')
     .option('--reason <text>', 'the reason, for the audit record of the service')
     .addOption(outputOption(['text', 'json']))
     .addHelpText('after', KILL_HELP)
@@ -85,9 +85,9 @@ export function addSessionCommands(
     });
   program
     .command('history')
-    .description('show what was ended, when, and by which caller')
-    .option('--since <time>', 'the beginning: how long ago, or a time (default 24h)')
-    .option('--until <time>', 'the end: how long ago, or a time (default now)')
+    .description('show the kills, with their times and callers')
+    .option('--since <time>', 'the beginning: a duration before now, or a time (default 24h)')
+    .option('--until <time>', 'the end: a duration before now, or a time (default now)')
     .option('--user <name>', 'only sessions of this user')
     .option('--caller <name>', 'only kills by this caller of the service')
     .addOption(outputOption(['table', 'json', 'csv']))
