@@ -12,7 +12,7 @@ import { createService } from './service.ts';
 const SIZES = [10_000, 1_000_000] as const;
 const PAGES = 5;
 const HALF_A_DAY_MS = 12 * 3_600_000;
-/** The number of records that are written to the file at once. */
+/** The number of records in one write to the file. */
 const CHUNK = 10_000;
 
 /**

@@ -29,7 +29,7 @@ function checkLines({ torn, misplaced }: AuditFile, { serviceKills }: View): Vio
   return [
     ...misplaced.map((line) => broken(`Line ${line} of the audit file is torn.`)),
     ...(tooMany > 0
-      ? [broken(`The audit file has ${tooMany} torn lines more than the service was killed.`)]
+      ? [broken(`The audit file has ${tooMany} torn lines more than kills of the service.`)]
       : []),
   ];
 }
