@@ -386,13 +386,9 @@ describe('a rollback that continues', () => {
   };
 
   it.each([
-    [
-      'what is left of it',
-      ',"rows_left":120000,"seconds_left":65',
-      '; 120 K rows left, about 1m05s',
-    ],
-    ['no time that nobody knows', ',"rows_left":120000', '; 120 K rows left'],
-    ['nothing that nobody knows', '', ''],
+    ['the rest of it', ',"rows_left":120000,"seconds_left":65', '; 120 K rows left, about 1m05s'],
+    ['only the rows if the time is unknown', ',"rows_left":120000', '; 120 K rows left'],
+    ['nothing if both are unknown', '', ''],
   ])('shows %s', async (_what, rest, shown) => {
     const { output } = await rolling(rest);
     expect(output).toMatch(/Still rolling back: .*/);

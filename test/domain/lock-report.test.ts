@@ -34,7 +34,7 @@ interface Case {
 }
 
 const CASES: Record<string, Case> = {
-  'nobody waits': { parts: {}, blockers: '', waits: '' },
+  'no session waits': { parts: {}, blockers: '', waits: '' },
   'a chain of three': {
     parts: { rowWaits: rowWaits('3>2 2>1') },
     blockers: '1* 2/1, 2 1/1',

@@ -263,7 +263,7 @@ function expectRefusal(answer: Answer, allowed: readonly string[], language?: La
       !isOfGateway || body['request_id'] === answer.headers['x-request-id'],
     // Line ends in an unknown name are escaped. Those of a stack would not be.
     'tells of the inside': !/[\r\n]|node_modules|\.[jt]s:\d|KILL |SELECT |Error: /.test(text),
-    'tells a secret': !SECRETS.some((secret) => answer.text.includes(secret)),
+    'contains a secret': !SECRETS.some((secret) => answer.text.includes(secret)),
   });
 }
 

@@ -43,7 +43,7 @@ describe('a node', () => {
       'The node did not answer within 1000 ms.',
     ],
     [
-      'closes the connection at once',
+      'closes the connection immediately',
       () => rawServer((socket) => socket.end()),
       'The connection to the node was lost.',
     ],
