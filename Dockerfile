@@ -8,7 +8,7 @@ COPY src src
 RUN npm run build && npm prune --omit=dev
 
 FROM node:24-slim
-# A look-up of a node's name occupies a thread until a name server answers. Look-ups occupy at most half of the threads (4 by default).
+# A look-up of a node's name occupies a thread until a name server answers. Look-ups occupy at most half of the threads, of which Node.js has 4 by default.
 ENV NODE_ENV=production UV_THREADPOOL_SIZE=16 CONFIG_FILE=/etc/session-control/service.yaml
 WORKDIR /app
 # dist/ needs package.json beside it, which declares ES modules.
