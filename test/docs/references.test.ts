@@ -39,7 +39,7 @@ describe('a file or folder that a document names', () => {
 });
 
 const { prose: security = '' } = documents().find(({ path }) => path === 'docs/security.md') ?? {};
-const titles = [...security.matchAll(/`([\w-]+\.test\.ts)`:([^;|`]*)/g)].flatMap(
+const titles = [...security.matchAll(/`([\w-]+\.test\.ts)`:([^|`]*)/g)].flatMap(
   ([, file = '', said = '']) =>
     [...said.matchAll(/"([^"]+)"/g)].map(([, title = '']) => ({ file, title })),
 );
