@@ -4,6 +4,7 @@ import { formatDuration, parseDuration } from './durations.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { usageError } from './failures.ts';
 import { csvOf, formatJson, readFormat } from './formats.ts';
+import { NODE_ID } from './node-names.ts';
 import { withProgress } from './progress.ts';
 import { reach, type ConnectionOptions, type Reach } from './settings.ts';
 import { renderTable, type Column } from './table.ts';
@@ -23,7 +24,6 @@ interface Place {
   readonly nodeId: string | undefined;
 }
 
-const NODE_ID = /^[A-Za-z0-9]{32}no07$/;
 const TIME_COLUMN: Column = { title: 'KILLED', minWidth: 19 };
 const NODE_COLUMN: Column = { title: 'NODE', minWidth: 9, hardMinWidth: 4, maxWidth: 36 };
 const COLUMNS: readonly Column[] = [

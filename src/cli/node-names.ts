@@ -13,7 +13,7 @@ export interface WantedNodes {
 }
 
 /** The form of the ids of nodes. */
-const NODE_ID = /^[0-9a-f]{32}no\d{2}$/;
+export const NODE_ID = /^[A-Za-z0-9]{32}no07$/;
 
 /**
  * Finds nodes by id or by name, and reads their names and the actions of the caller. A service that does not list nodes leaves ids as they are.
