@@ -440,7 +440,7 @@ describe('Idempotency-Key', () => {
 
   it('returns unknown outcomes and no Preference-Applied if no first response is stored', async () => {
     const answers = Object.assign(new MemoryAnswers(), { complete: () => Promise.resolve() });
-    const { nodes, send } = start({ answers, requestTimeoutMs: 150 });
+    const { nodes, send } = start({ answers, requestTimeoutMs: 1500 });
     nodes.connect({ id: '1' });
     const headers = { ...KEY, Prefer: 'wait=0' };
     await send(ONE, headers).expect(200).expect('Preference-Applied', 'wait=0');
