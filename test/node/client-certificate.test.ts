@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Node, VerifiedTls } from '../../src/domain/node.ts';
 import { selfSigned, signedBy, type Certificate } from '../support/certificates.ts';
-import { openSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
+import { killOne } from '../support/kill-one.ts';
 import { startNodeWithCertificate } from '../support/node-with-certificate.ts';
 import type { NodeWithCertificate } from '../support/node-with-certificate.ts';
-import { asRoot, nodeOn, pinOf, servers, type Server } from '../support/server.ts';
+import { asRoot, pinOf, servers, type Server } from '../support/server.ts';
 import { ServiceProcess } from '../support/service-process.ts';
-import { createService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
 const TOKEN = 'token-of-the-certificate-test';
@@ -43,20 +42,10 @@ function testClientCertificates(flavour: Server['flavour']): void {
     );
   }
 
-  /** Ends a session of the node. Returns `killed`, or the error if the session lives. */
-  async function kill(tls: Partial<VerifiedTls>, changes: Partial<Node> = {}): Promise<string> {
-    const session = await openSession(server);
-    try {
-      const verified = { ca: own.authority.cert, serverName: own.name, ...tls };
-      const api = createService({ registry: [nodeOn(server, { tls: verified, ...changes })] });
-      const { status, body } = await api.kill([session.id]);
-      if (status === 200) await until('the session has ended', () => session.hasEnded());
-      expect(session.hasEnded()).toBe(status === 200);
-      return status === 200 ? 'killed' : (body as { error_msg: string }).error_msg;
-    } finally {
-      session.close();
-    }
-  }
+  const kill = (tls: Partial<VerifiedTls>, changes: Partial<Node> = {}): Promise<string> => {
+    const verified = { ca: own.authority.cert, serverName: own.name, ...tls };
+    return killOne(server, { tls: verified, ...changes });
+  };
 
   it('logs in with a certificate that the authority of the node signed', async () => {
     expect(await kill({ client })).toBe('killed');

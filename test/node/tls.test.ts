@@ -8,11 +8,10 @@ import request from 'supertest';
 import type { Node, NodeTls } from '../../src/domain/node.ts';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
 import { selfSigned, signedBy, type Certificate } from '../support/certificates.ts';
-import { openSession } from '../support/client-session.ts';
 import { processesPath } from '../support/ids.ts';
+import { killOne } from '../support/kill-one.ts';
 import { asRoot, createAccounts, nodeOn, pinOf, servers, type Server } from '../support/server.ts';
 import { createService, TOKEN } from '../support/service.ts';
-import { until } from '../support/until.ts';
 
 const NAME = 'db1.internal';
 const UNVERIFIED = "The node's TLS certificate cannot be verified.";
@@ -60,19 +59,8 @@ function testCertificates(flavour: Server['flavour']): void {
     rmSync(folder, { recursive: true });
   });
 
-  /** Ends a session of the node. Returns `killed`, or the error if the session lives. */
-  async function kill(tls: NodeTls, changes: Partial<Node> = {}): Promise<string> {
-    const session = await openSession(server);
-    try {
-      const api = createService({ registry: [nodeOn(server, { tls, ...changes })] });
-      const { status, body } = await api.kill([session.id]);
-      if (status === 200) await until('the session has ended', () => session.hasEnded());
-      expect(session.hasEnded()).toBe(status === 200);
-      return status === 200 ? 'killed' : (body as { error_msg: string }).error_msg;
-    } finally {
-      session.close();
-    }
-  }
+  const kill = (tls: NodeTls, changes: Partial<Node> = {}): Promise<string> =>
+    killOne(server, { tls, ...changes });
 
   it('is trusted if its authority signed the configured name', async () => {
     expect(await kill({ ca: ca.cert, serverName: NAME })).toBe('killed');
