@@ -76,9 +76,15 @@ function nextStep(
   if (status === 401) return `Check ${credentials ?? 'the token or the access key'}.`;
   if (status === 403) return 'Check --project, and which actions these credentials allow.';
   if (status === 400 && message.includes('X-Kill-Reason')) return 'Give a reason with --reason.';
-  if (status === 404 && code !== undefined) return 'Check --instance and --node.';
+  if (status === 404 && code !== undefined)
+    return isBare(message) ? 'Check --instance and --node.' : undefined;
   if (kind === 'failed') return 'See `sessionctl capabilities`, and the log of the service.';
   return kind === 'malformed' || code === undefined ? 'Check --endpoint.' : undefined;
+}
+
+/** Returns true for a single sentence: a message with more of them says what to do. */
+function isBare(message: string): boolean {
+  return !message.trim().slice(0, -1).includes('. ');
 }
 
 function sentence(parts: readonly (string | undefined)[]): string {
