@@ -27,6 +27,7 @@ export function invite(
       `export SESSIONCTL_INSTANCE=${NODE.instanceId}`,
       `export SESSIONCTL_NODE=${NODE.nodeId}`,
       'npm run --silent sessionctl -- list',
+      'npm run --silent sessionctl -- history',
     ].join('\n'),
   );
   screen.say('Open a session of your own, list it, end it, and see the error of your client:');

@@ -74,6 +74,7 @@ export class Service extends LaunchedService {
     const settings = {
       server: { host: '127.0.0.1', port: 0 },
       log: { format: 'json' },
+      audit: { file: 'audit.jsonl' },
       identity: identityOf(NODE.projectId, { demo: this.token }),
     };
     const node = {
