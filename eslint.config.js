@@ -43,7 +43,7 @@ const ARROWS = {
     packages: '^(?!node:|\\.|(redis|rate-limit-redis)$)',
   },
   // The client library runs in other programs, so it imports no part of the service.
-  'src/client/**': { local: '^\\.\\./', packages: '^(?!node:|\\.|lossless-json$)' },
+  'src/client/**': { local: '^\\.\\./', packages: '^(?!node:|\\.|(lossless-json|re2js)$)' },
   'src/cli/**': {
     local: '^\\.\\./(?!(client/index|require-node)\\.ts$)',
     packages:

@@ -6,8 +6,8 @@ const LIMIT_MS = 5000;
 const SCRIPT = new Script('work()');
 
 /**
- * Runs work that may hang in a regular expression of the user. Throws a usage error if it takes longer than 5 s, and `Interrupted` after Ctrl-C.
- * Nothing else could stop it: a regular expression lets no timer run, and no signal handler.
+ * Runs the filters of the user. Throws a usage error if they take longer than 5 s, and `Interrupted` after Ctrl-C.
+ * RE2 ends, but 10,000 statements can take it a minute if its automaton grows with each character. Until then, no timer and no signal handler runs.
  */
 export function bounded<T>(work: () => T): T {
   try {
@@ -19,7 +19,7 @@ export function bounded<T>(work: () => T): T {
     if (code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
     throw usageError(
       `The filters take longer than ${LIMIT_MS / 1000} s: no session was ended.`,
-      'Simplify the regular expressions: a repetition inside a repetition, such as (a+)+, can take for ever.',
+      'Simplify the regular expressions: repetitions with a count, such as .{1,90}, take the longest.',
     );
   }
 }

@@ -1,5 +1,5 @@
 import { matchesOf, PatternError, type Matches } from '../client/index.ts';
-import { usageError } from './failures.ts';
+import { usageError, type CommandError } from './failures.ts';
 
 /** Reads the patterns of an option. Throws a usage error for a bad expression, and for an empty pattern: an unset shell variable leaves one. */
 export function readPatterns(option: string, given: readonly string[], isExact: boolean): Matches {
@@ -8,14 +8,28 @@ export function readPatterns(option: string, given: readonly string[], isExact: 
     return matchesOf(given, isExact);
   } catch (error) {
     if (!(error instanceof PatternError)) throw error;
-    const { pattern, fault } = error;
-    if (fault === 'empty') {
-      throw usageError(`${option} is empty.`, `Use ${option} '/^$/' to match an empty value.`);
-    }
-    if (fault === 'flags') {
-      throw usageError(`${option} ${pattern} has unknown flags.`, 'Use only i, m, s and u.');
-    }
-    throw usageError(`${option} ${pattern} is not a valid regular expression.`);
+    throw faultOf(option, error);
+  }
+}
+
+function faultOf(option: string, { pattern, fault, part = '' }: PatternError): CommandError {
+  switch (fault) {
+    case 'empty':
+      return usageError(`${option} is empty.`, `Use ${option} '/^$/' to match an empty value.`);
+    case 'flags':
+      return usageError(`${option} ${pattern} has unknown flags.`, 'Use only i, m, s and u.');
+    case 'expression':
+      return usageError(`${option} ${pattern} is not a valid regular expression.`);
+    case 'unsupported':
+      return usageError(
+        `${option} ${pattern} has ${part}, which the RE2 syntax does not allow.`,
+        `RE2 has no look-around, no back-references and at most 1000 repetitions. Exclude with a second flag: ${option} '!/…/'.`,
+      );
+    case 'size':
+      return usageError(
+        `${option} ${pattern} is too large.`,
+        `Use fewer repetitions, or repeat the flag: ${option} '/…/' ${option} '/…/'.`,
+      );
   }
 }
 

@@ -6,7 +6,7 @@ export type { HistoryOptions, KilledSession, KillHistory } from './history.ts';
 export { requestToken, type IssuedToken, type PasswordLogin } from './keystone.ts';
 export type { Blocker, Blockers, LockCause, Wait, WantedLock } from './locks.ts';
 export type { CallerFacts, NodeEntry, NodePage, ProjectNodes } from './nodes.ts';
-export { matchesOf, PatternError, type Matches } from './patterns.ts';
+export { matchesOf, PatternError, type Matches, type PatternFault } from './patterns.ts';
 export type { Credentials } from './requests.ts';
 export type {
   Capabilities,
