@@ -5,10 +5,12 @@ import { useWords } from './words.ts';
 export function FilterBar({
   texts,
   filter,
+  isSlow,
   onChange,
 }: {
   readonly texts: FilterTexts;
   readonly filter: Filter;
+  readonly isSlow: boolean;
   readonly onChange: (texts: FilterTexts) => void;
 }) {
   const words = useWords().filter;
@@ -24,7 +26,7 @@ export function FilterBar({
             spellCheck={false}
             autoCapitalize="off"
             autoComplete="off"
-            aria-invalid={filter.wrong.includes(name)}
+            aria-invalid={filter.wrong.some((field) => field.name === name)}
             onChange={(event) => {
               onChange({ ...texts, [name]: event.target.value });
             }}
@@ -42,11 +44,18 @@ export function FilterBar({
         </button>
       )}
       <p className="hint">{words.hint}</p>
-      {filter.wrong.map((name) => (
-        <p key={name} role="alert" className="error">
-          {name === 'minTime' ? words.badTime : words.badPattern(words[name])}
+      {filter.wrong.map((field) => (
+        <p key={field.name} role="alert" className="error">
+          {field.name === 'minTime'
+            ? words.badTime
+            : words.badPattern(words[field.name], field.fault)}
         </p>
       ))}
+      {isSlow && (
+        <p role="alert" className="error">
+          {words.slow}
+        </p>
+      )}
     </fieldset>
   );
 }

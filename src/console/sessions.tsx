@@ -5,7 +5,7 @@ import { useApi } from './api.ts';
 import type { Ended } from './ending.ts';
 import { Failure } from './failure.tsx';
 import { FilterBar } from './filter-bar.tsx';
-import { longestFirst, NO_FILTER, readFilter } from './filter.ts';
+import { longestFirst, NO_FILTER, readFilter, select } from './filter.ts';
 import { clock } from './format.ts';
 import { Groups } from './groups.tsx';
 import { keyOf, SelectionBar, useSelection } from './selection.tsx';
@@ -47,7 +47,8 @@ export function SessionsView({
   );
   const filter = useMemo(() => readFilter(texts), [texts]);
   const all = data ?? NO_SESSIONS;
-  const rows = useMemo(() => all.filter(filter.passes).sort(longestFirst), [all, filter]);
+  const passing = useMemo(() => select(all, filter.passes)?.sort(longestFirst), [all, filter]);
+  const rows = passing ?? NO_SESSIONS;
   const selection = useSelection(all);
 
   return (
@@ -74,7 +75,12 @@ export function SessionsView({
       )}
       {data && (
         <>
-          <FilterBar texts={texts} filter={filter} onChange={setTexts} />
+          <FilterBar
+            texts={texts}
+            filter={filter}
+            isSlow={passing === undefined}
+            onChange={setTexts}
+          />
           <div className="bar">
             <span role="status">{words.sessions.shown(rows.length, all.length)}</span>
             <span className="hint">{words.sessions.readAt(clock(dataUpdatedAt))}</span>
@@ -95,7 +101,7 @@ export function SessionsView({
               })
             }
           />
-          {rows.length === 0 ? (
+          {passing === undefined ? null : rows.length === 0 ? (
             <p>{all.length === 0 ? words.sessions.empty : words.sessions.none}</p>
           ) : (
             <SessionTable

@@ -1,4 +1,4 @@
-import type { Outcome } from '../client/index.ts';
+import type { Outcome, PatternFault } from '../client/index.ts';
 
 const count = (n: number, one: string, more: string): string =>
   `${n.toLocaleString('en')} ${n === 1 ? one : more}`;
@@ -71,7 +71,13 @@ export const EN = {
     info: 'Statement',
     minTime: 'Minimum time',
     clear: 'Clear the filter',
-    badPattern: (field: string) => `${field}: this is no valid pattern.`,
+    badPattern: (field: string, fault: PatternFault) =>
+      fault === 'unsupported'
+        ? `${field}: regular expressions are RE2, without look-around and back-references.`
+        : fault === 'size'
+          ? `${field}: this pattern is too large. Use fewer repetitions.`
+          : `${field}: this is no valid pattern.`,
+    slow: 'The filter takes too long, so no session is shown. Simplify the regular expressions.',
     badTime: 'Minimum time: write a duration as 90s, 5m or 1h30m.',
   },
   sessions: {

@@ -61,7 +61,13 @@ export const ZH: typeof EN = {
     info: '语句',
     minTime: '最短时间',
     clear: '清除筛选',
-    badPattern: (field) => `${field}：不是有效的模式。`,
+    badPattern: (field, fault) =>
+      fault === 'unsupported'
+        ? `${field}：正则表达式采用RE2语法，不支持环视和反向引用。`
+        : fault === 'size'
+          ? `${field}：模式过大，请减少重复次数。`
+          : `${field}：不是有效的模式。`,
+    slow: '筛选耗时过长，因此未显示任何会话。请简化正则表达式。',
     badTime: '最短时间：请按90s、5m或1h30m的形式填写。',
   },
   sessions: {
