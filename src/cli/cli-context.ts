@@ -25,6 +25,8 @@ export interface CliContext {
   readonly messages: Screen;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** True if nobody may be asked: a command for the credentials gets no terminal, and no request is sent twice. */
+  readonly isUnattended?: boolean;
   /** Where the credentials of the command come from, for error messages. Set once they are read. */
   credentialSource?: string;
 }

@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander';
+import type { Completed } from './complete.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -12,14 +13,28 @@ interface Level {
   readonly values: readonly string[];
 }
 
-/** Returns a shell script that completes the commands, options and values of this program. The script sends no request. */
+/** The options whose values, and the commands whose arguments, the hidden command `__complete` finds. */
+const FOUND_FOR_OPTIONS: Readonly<Record<string, Completed>> = {
+  '--context': 'contexts',
+  '--node': 'nodes',
+  '--blocker-of': 'ids',
+};
+const FOUND_FOR_COMMANDS: Readonly<Record<string, Completed>> = {
+  'context use': 'contexts',
+  'context show': 'contexts',
+  'context remove': 'contexts',
+  kill: 'ids',
+  show: 'ids',
+};
+
+/** Returns a shell script that completes the commands, options and values of this program. It runs the program for contexts, nodes and ids only. */
 export function completionScript(program: Command, shell: Shell): string {
   const levels = levelsOf(program, []);
   switch (shell) {
     case 'bash':
       return bash(program.name(), levels);
     case 'zsh':
-      return `#compdef ${program.name()}\nautoload -U +X bashcompinit && bashcompinit\n${bash(program.name(), levels)}`;
+      return zsh(program.name(), levels);
     case 'fish':
       return fish(program.name(), levels);
   }
@@ -44,6 +59,52 @@ function levelsOf(
 }
 
 function bash(name: string, levels: readonly Level[]): string {
+  return `_${name}() {
+  local kind='' word rest
+  local -a found=()
+  _${name}_words
+  [ -n "$kind" ] || return 0
+  while IFS=$'\\t' read -r word rest; do
+    # Inside quotes, bash itself adds what is missing.
+    case "\${COMP_WORDS[COMP_CWORD]}" in
+      [\\'\\"]*) ;;
+      *) printf -v word %q "$word" ;;
+    esac
+    found+=("$word")
+  done < <(${name} __complete "$kind" -- "\${COMP_WORDS[@]:0:COMP_CWORD+1}" 2>/dev/null)
+  [ \${#found[@]} -eq 0 ] || COMPREPLY=("\${found[@]}")
+}
+${wordsFunction(name, levels)}complete -F _${name} ${name}
+`;
+}
+
+function zsh(name: string, levels: readonly Level[]): string {
+  return `#compdef ${name}
+autoload -U +X bashcompinit && bashcompinit
+_${name}() {
+  local kind='' word rest COMP_CWORD=$((CURRENT - 1))
+  local -a COMP_WORDS COMPREPLY found shown
+  COMP_WORDS=("\${words[@]}")
+  () { emulate -L sh; typeset -h words; _${name}_words }
+  if [[ -n $kind ]]; then
+    while IFS=$'\\t' read -r word rest; do
+      found+=("$word")
+      shown+=("$word\${rest:+  -- $rest}")
+    done < <(${name} __complete $kind -- "\${(@)COMP_WORDS[1,CURRENT-1]}" '' 2>/dev/null)
+  fi
+  if (( $#found )); then
+    compadd -l -d shown -a found
+  else
+    compadd -- "\${COMPREPLY[@]}"
+  fi
+}
+${wordsFunction(name, levels)}compdef _${name} ${name}
+[[ "\${zsh_eval_context[-1]}" != loadautofunc ]] || _${name} "$@"
+`;
+}
+
+/** Returns the function that sets COMPREPLY, and `kind` if `__complete` may find more. It runs in bash and zsh. */
+function wordsFunction(name: string, levels: readonly Level[]): string {
   const withValue = new Set(
     levels.flatMap(({ options }) => options.filter(takesValue).flatMap(namesOf)),
   );
@@ -68,7 +129,7 @@ function bash(name: string, levels: readonly Level[]): string {
   });
   const anyWithValue = [...withValue].join('|');
   // zsh reserves the variable names `path` and `words`.
-  return `_${name}() {
+  return `_${name}_words() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
   local level='' offered='' word index
   for ((index = 1; index < COMP_CWORD; index++)); do
@@ -85,15 +146,27 @@ function bash(name: string, levels: readonly Level[]): string {
 ${valueCases.join('\n')}
   esac
   case "$previous" in
+${casesOf(FOUND_FOR_OPTIONS, '; return')}
     ${anyWithValue}) return ;;
+  esac
+  case "$current" in
+    -*) ;;
+    *) case "$level" in
+${casesOf(FOUND_FOR_COMMANDS)}
+    esac ;;
   esac
   case "$level" in
 ${wordCases.join('\n')}
   esac
   COMPREPLY=($(compgen -W "$offered" -- "$current"))
 }
-complete -F _${name} ${name}
 `;
+}
+
+function casesOf(found: Readonly<Record<string, Completed>>, more = ''): string {
+  return Object.entries(found)
+    .map(([word, kind]) => `    '${word}') kind=${kind}${more} ;;`)
+    .join('\n');
 }
 
 function fish(name: string, levels: readonly Level[]): string {
@@ -106,30 +179,48 @@ function fish(name: string, levels: readonly Level[]): string {
             .split(' ')
             .map((word) => `__fish_seen_subcommand_from ${word}`)
             .join('; and ');
-    const unless =
-      words !== '' && names.length > 0
-        ? `; and not __fish_seen_subcommand_from ${names.join(' ')}`
+    const unless = (others: readonly string[]): string =>
+      words !== '' && others.length > 0
+        ? `; and not __fish_seen_subcommand_from ${others.join(' ')}`
         : '';
-    const start = `complete -c ${name} -n ${quoted(condition + unless)}`;
+    const start = `complete -c ${name} -n ${quoted(condition + unless(names))}`;
+    // The last word of `context show` is the command `show`, too.
+    const groups = levels.filter((level) => level.words.endsWith(` ${words}`));
+    const elsewhere = unless(groups.flatMap((level) => level.words.split(' ').slice(0, 1)));
+    const found = FOUND_FOR_COMMANDS[words];
     return [
       ...commands.map(
         (command) => `${start} -a ${command.name()} -d ${quoted(command.description())}`,
       ),
       ...values.map((value) => `${start} -a ${value}`),
-      ...options.map((option) => `${start} ${fishOption(option)} -d ${quoted(option.description)}`),
+      ...(found === undefined
+        ? []
+        : [
+            `complete -c ${name} -n ${quoted(condition + elsewhere)} -a ${fishSearch(name, found)}`,
+          ]),
+      ...options.map(
+        (option) => `${start} ${fishOption(name, option)} -d ${quoted(option.description)}`,
+      ),
     ];
   });
   return [`complete -c ${name} -f`, ...lines, ''].join('\n');
 }
 
-function fishOption(option: Option): string {
-  const { short, long, argChoices } = option;
+function fishOption(name: string, option: Option): string {
+  const { short, long = '', argChoices } = option;
+  const found = FOUND_FOR_OPTIONS[long];
   return [
     ...(short ? [`-s ${short.slice(1)}`] : []),
     ...(long ? [`-l ${long.slice(2)}`] : []),
     ...(takesValue(option) ? [isFile(option) ? '-r -F' : '-x'] : []),
     ...(argChoices ? [`-a ${quoted(argChoices.join(' '))}`] : []),
+    ...(found === undefined ? [] : [`-a ${fishSearch(name, found)}`]),
   ].join(' ');
+}
+
+/** Returns the argument that makes fish ask the program. fish itself quotes what it offers, and shows the text after the tab. */
+function fishSearch(name: string, kind: Completed): string {
+  return quoted(`(${name} __complete ${kind} -- (commandline -opc) "" 2>/dev/null)`);
 }
 
 function isFile({ long }: Option): boolean {

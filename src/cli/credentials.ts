@@ -167,7 +167,7 @@ async function currentToken(
 ): Promise<string> {
   const kept = storedToken(cli, use);
   if (kept !== undefined) return kept;
-  const password = await configuredPassword(keystone, cli);
+  const password = cli.isUnattended ? undefined : await configuredPassword(keystone, cli);
   if (password !== undefined) return (await logIn(use, password, cli, tls)).token;
   throw new CommandError(
     EXIT.denied,
@@ -192,12 +192,15 @@ function cached(get: () => Promise<string>): () => Promise<string> {
  */
 async function outputOf(command: string, cli: CliContext): Promise<string> {
   const { environment, messages, signal } = cli;
-  const input = terminalOf(cli);
+  const isUnattended = cli.isUnattended === true;
+  const input = isUnattended ? undefined : terminalOf(cli);
   const timeout = AbortSignal.timeout(COMMAND_LIMIT_MS);
   try {
     const child = spawn('/bin/sh', ['-c', command], {
       env: environment,
-      stdio: [input ?? 'ignore', 'pipe', 'pipe'],
+      stdio: [input ?? 'ignore', 'pipe', isUnattended ? 'ignore' : 'pipe'],
+      // A new session has no terminal to ask on.
+      detached: isUnattended,
       signal: AbortSignal.any([signal, timeout]),
     });
     child.stderr?.setEncoding('utf8').on('data', messages.write);

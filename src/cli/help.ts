@@ -90,6 +90,9 @@ Examples:
   sessionctl login --context lab`;
 
 export const COMPLETION_HELP = `
+The script asks the service for nodes and session ids while you press TAB: at most 1.5 s, with the
+flags on the line, and without a question. Contexts come from the configuration file.
+
 Examples:
   source <(sessionctl completion bash)
   sessionctl completion zsh > ~/.zfunc/_sessionctl

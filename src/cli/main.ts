@@ -33,5 +33,7 @@ const code = await run(process.argv.slice(2), version, {
   messages,
   signal: interrupt.signal,
 });
+// A name server that does not answer would keep the process alive, and with it a shell that completes a word.
+if (process.argv[2] === '__complete') process.exit(code);
 // A failed write sets the exit code itself, before or after this line runs.
 process.exitCode ??= code;

@@ -1,4 +1,5 @@
 import { Argument, Command, CommanderError } from 'commander';
+import { complete, COMPLETED, type Completed } from './complete.ts';
 import { completionScript, SHELLS, type Shell } from './completion.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { failureOf, Interrupted, usageError } from './failures.ts';
@@ -62,6 +63,13 @@ function createProgram(version: string, cli: CliContext, end: (code: ExitCode) =
     });
   }
   program
+    .command('__complete', { hidden: true })
+    .addArgument(new Argument('<kind>').choices(COMPLETED))
+    .argument('[words...]')
+    .action(async (kind: Completed, given: string[]) => {
+      await complete(kind, given, cli);
+    });
+  program
     .command('version')
     .description('print the version')
     .addHelpText('after', '\nExample:\n  sessionctl version')
@@ -70,7 +78,7 @@ function createProgram(version: string, cli: CliContext, end: (code: ExitCode) =
     });
   program
     .command('completion')
-    .description('print a script that completes commands and options')
+    .description('print a script that completes commands, options, contexts, nodes and ids')
     .addArgument(new Argument('<shell>').choices(SHELLS))
     .addHelpText('after', COMPLETION_HELP)
     .action((shell: Shell) => {

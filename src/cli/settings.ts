@@ -86,6 +86,7 @@ export function reach(options: ConnectionOptions, cli: CliContext): Reach {
     language: languageOf(
       options.language ?? environment['SESSIONCTL_LANGUAGE'] ?? context.language,
     ),
+    ...(cli.isUnattended && { retries: 0 }),
     ...(options.timeout !== undefined && {
       timeoutMs: readWait('--timeout', options.timeout) * 1000,
     }),
