@@ -325,6 +325,34 @@ identity:
     );
   });
 
+  it.each([
+    ['limits: { port: 8080 }', 'limits.port', 'server.port or metrics.port'],
+    ['server: { port: 0, level: debug }', 'server.level', 'log.level'],
+    ['file: audit.log', 'file', 'registry.file or audit.file'],
+    ['server: { port: 0, cert_file: a }', 'server.cert_file', 'server.tls.cert_file'],
+    ['limits: { sha256: a }', 'limits.sha256', 'identity.tokens[].sha256'],
+    ['limits: { kill_timeout_ms: 5 }', 'limits.kill_timeout_ms', 'node_defaults.kill_timeout_ms'],
+    ['limits: { console: false }', 'limits.console', 'console at the top of the file'],
+  ])('with %j says where the key belongs', (line, key, meant) => {
+    const [name = ''] = line.split(':');
+    const others = SERVICE.split('\n').filter((other) => !other.startsWith(`${name}:`));
+    const { problems } = readService(`${others.join('\n')}${line}\n`);
+    expect(problems.map((problem) => problem.replace(/^\S+ /, ''))).toEqual([
+      `${key} is not a known key; did you mean ${meant}?`,
+    ]);
+  });
+
+  it.each([
+    ['ca_file: ca.pem', 'ca_file', 'tls.ca_file'],
+    ['tls: { ca_file: own.pem, password: a }', 'tls.password', 'password'],
+  ])('of nodes with %j says where the key belongs', (line, key, meant) => {
+    expect(readNodes(`${NODE}    ${line}\n`).problems).toContainEqual(
+      expect.stringMatching(
+        `: nodes\\[0]\\.${key} is not a known key; did you mean nodes\\[0]\\.${meant}\\?$`,
+      ),
+    );
+  });
+
   it.each(['colour', 'x', '__proto__', 'constructor'])(
     'with the unknown key %s, which resembles none, suggests nothing',
     (given) => {

@@ -4,6 +4,7 @@ import { getSystemErrorMap } from 'node:util';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { didYouMean } from '../did-you-mean.ts';
+import { placesOf } from './misplaced-keys.ts';
 import { Variable } from './yaml-keys.ts';
 import { syntaxProblem } from './yaml-syntax.ts';
 
@@ -55,7 +56,7 @@ export function readYamlFile<S extends z.ZodType>(
   const parsed = document.toJS({ maxAliasCount: -1 }) as unknown;
   const written = expand(parsed, [], { environment, report, expanded: new Map() });
   const checked = schema.safeParse(written);
-  for (const issue of checked.error?.issues ?? []) reportIssue(issue, report);
+  for (const issue of checked.error?.issues ?? []) reportIssue(issue, { report, schema });
   return {
     value: problems.size === 0 ? checked.data : undefined,
     problems: [...problems.values()],
@@ -115,20 +116,22 @@ function expandText(
 
 function reportIssue(
   issue: z.core.$ZodIssue,
-  report: Report,
+  to: { readonly report: Report; readonly schema: z.ZodType },
   above: readonly PropertyKey[] = [],
 ): void {
+  const { report, schema } = to;
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
     const known = issue.message.split(' ');
     for (const key of issue.keys) {
-      report([...path, key], `is not a known key${didYouMean(key, known)}`);
+      const meant = placesOf(key, nameOf(path), schema) || didYouMean(key, known);
+      report([...path, key], `is not a known key${meant}`);
     }
     return;
   }
   const within = issue.code === 'invalid_union' ? issue.errors.find(isAboutKeys) : undefined;
   if (within === undefined) report(path, issue.message);
-  else for (const inner of within) reportIssue(inner, report, path);
+  else for (const inner of within) reportIssue(inner, to, path);
 }
 
 /** Returns true for the problems of a group's keys. They describe the value better than the problem of a union does. */
