@@ -15,7 +15,9 @@ import {
 import { NO_AUDIT } from './domain/termination.ts';
 import { IdempotentResponses } from './domain/idempotent-responses.ts';
 import { SessionService } from './domain/session-service.ts';
+import { isConsoleBuilt } from './http/console-routes.ts';
 import { createListener } from './http/listener.ts';
+import { areDocsBuilt, DOCS_FOLDER } from './http/public-routes.ts';
 import { AccessKeys } from './identity/access-keys.ts';
 import { Authenticator } from './identity/authenticator.ts';
 import { KeystoneTokens } from './identity/keystone-tokens.ts';
@@ -36,11 +38,15 @@ import {
   logAuditTrouble,
   logNodeEvents,
   logStoreEvents,
+  warnOfMissingPages,
   warnOfOpenIam,
   warnOfOpenListeners,
   warnOfSharedAccount,
   warnOfUnverifiedNodes,
 } from './warnings.ts';
+
+// Beside dist/service.js as well as beside src/.
+const CONSOLE_FOLDER = new URL('../dist/console/', import.meta.url);
 
 /** The dependencies of the service besides its configuration. */
 export interface ServiceDependencies {
@@ -157,8 +163,7 @@ export function startService(
         },
       };
     },
-    // Beside dist/service.js as well as beside src/.
-    consoleFolder: config.console ? new URL('../dist/console/', import.meta.url) : undefined,
+    consoleFolder: config.console ? CONSOLE_FOLDER : undefined,
     makeCounters: redis && ((name) => new RedisCounters(redis, name)),
     limits: requestLimitsOf(config),
     meter: metrics?.requests,
@@ -175,6 +180,13 @@ export function startService(
   warnOfUnverifiedNodes(nodes, log);
   warnOfOpenListeners(config, log);
   warnOfOpenIam(config, log);
+  warnOfMissingPages(
+    {
+      ...(config.console && !isConsoleBuilt(CONSOLE_FOLDER) && { '/console': CONSOLE_FOLDER }),
+      ...(!areDocsBuilt() && { '/docs': DOCS_FOLDER }),
+    },
+    log,
+  );
   const metricsListener =
     metrics &&
     createMetricsListener(metrics, (error) => log.error('metrics not available', { error }));

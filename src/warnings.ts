@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { Config } from './config/service-file.ts';
 import { isLoopback, type Node, type NodeKey } from './domain/node.ts';
 import type { Logger } from './logging/logger.ts';
@@ -20,6 +21,16 @@ export function warnOfOpenListeners({ server, metrics }: Config, log: Logger): v
       effect: 'the metrics port asks for no credentials',
     });
   }
+}
+
+/** Warns about pages that do not open because `npm run build` was skipped. `missing` holds the folder of each such page. */
+export function warnOfMissingPages(missing: Readonly<Record<string, URL>>, log: Logger): void {
+  const pages = Object.keys(missing);
+  if (pages.length === 0) return;
+  log.warn('pages not built', {
+    missing: Object.values(missing).map((folder) => fileURLToPath(folder)),
+    effect: `${pages.join(' and ')} cannot be shown: run \`npm run build\``,
+  });
 }
 
 /** Warns about an IAM endpoint on another machine without TLS. */

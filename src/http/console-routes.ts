@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -72,6 +73,11 @@ export function consoleRoutes(folder: URL): RequestHandler {
     if (req.url.startsWith('/console')) router(req, res, next);
     else next();
   };
+}
+
+/** Returns true if the folder holds the page. */
+export function isConsoleBuilt(folder: URL): boolean {
+  return existsSync(new URL('index.html', folder));
 }
 
 async function readFiles(folder: URL): Promise<BuiltFiles> {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
@@ -9,7 +10,7 @@ import { sendJson } from './wire.ts';
 /** The files of swagger-ui-dist that the page loads. */
 const ASSETS = ['swagger-ui.css', 'swagger-ui-bundle.js'];
 /** The folder to which `npm run build` copies these files: the installed package does not depend on swagger-ui-dist. */
-const COPIES = new URL('../swagger-ui/', import.meta.url);
+export const DOCS_FOLDER = new URL('../swagger-ui/', import.meta.url);
 
 // The links are relative, so that the page also works below a path prefix of a proxy.
 const PAGE = `<!doctype html>
@@ -129,13 +130,25 @@ export function docsRoutes(hasConsole: boolean): RequestHandler {
   };
 }
 
-async function readAsset(name: string): Promise<Buffer> {
+/** Returns true if the files of `/docs` are there. */
+export function areDocsBuilt(): boolean {
   try {
-    return await readFile(new URL(name, COPIES));
+    return ASSETS.every((name) => existsSync(assetPath(name)));
   } catch {
-    // Without a build, the file comes from the development dependency.
-    return await readFile(createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`));
+    return false;
   }
+}
+
+async function readAsset(name: string): Promise<Buffer> {
+  return readFile(assetPath(name));
+}
+
+/** Returns the path of a file of swagger-ui-dist. Throws if there is neither a build nor the development dependency. */
+function assetPath(name: string): URL | string {
+  const copy = new URL(name, DOCS_FOLDER);
+  return existsSync(copy)
+    ? copy
+    : createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`);
 }
 
 /** Removes `upgrade-insecure-requests` if there is no TLS. With it, the browser would request the page's files over TLS. */
