@@ -1,9 +1,10 @@
+import { useState } from 'react';
 import { formatDuration, type SessionGroup, type SessionSummary } from '../client/index.ts';
 import { exactly, NO_FILTER, type FilterTexts } from './filter.ts';
 import { line } from './format.ts';
 import { useWords } from './words.ts';
 
-/** Counts of sessions by user, host and command. A click filters the table. */
+/** Counts of sessions by user, host and command. A click filters the table. A narrow screen shows them on request. */
 export function Groups({
   summary: { groups, other },
   onFilter,
@@ -12,9 +13,11 @@ export function Groups({
   readonly onFilter: (texts: FilterTexts) => void;
 }) {
   const words = useWords();
+  // On a narrow screen the table comes first, as in style.css. A later turn of the screen moves nothing.
+  const [isWide] = useState(() => matchMedia('(min-width: 721px)').matches);
   if (groups.length === 0) return null;
   return (
-    <details className="groups" open>
+    <details className="groups" open={isWide}>
       <summary>{words.groups.title}</summary>
       <ul>
         {withoutDatabases(groups).map(({ user, host, command, count, maxTime }) => (

@@ -62,6 +62,7 @@ export const EN = {
   },
   filter: {
     title: 'Filter',
+    fold: (n: number) => (n === 0 ? 'Filter' : `Filter (${count(n, 'field', 'fields')} set)`),
     hint: '* is any text, ? any character, /…/ a regular expression, ! in front excludes.',
     user: 'User',
     host: 'Host',

@@ -52,6 +52,7 @@ export const ZH: typeof EN = {
   },
   filter: {
     title: '筛选',
+    fold: (n) => (n === 0 ? '筛选' : `筛选（已设${n}项）`),
     hint: '*表示任意文本，?表示任意字符，/…/为正则表达式，前缀!表示排除。',
     user: '用户',
     host: '主机',

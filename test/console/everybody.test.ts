@@ -14,6 +14,7 @@ import {
 import { nodeKey } from '../support/ids.ts';
 import { LockStage } from '../support/lock-scenes.ts';
 import { servers, type Server } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
 const [shared] = servers as [Server];
 const server = withOwnClients(shared);
@@ -75,6 +76,47 @@ describe('a phone of 390 px', () => {
     await page.keyboard.press('Escape');
     await openBlockers(page, page.getByText('1 session waits'));
     expect(await width()).toBe(390);
+  });
+});
+
+describe('the filter on a phone', () => {
+  itBrowses('is folded, so that the table is in sight, and works by keyboard', async () => {
+    const viewport = { width: 390, height: 844 };
+    const { page } = await stage.open({ viewport, bypassCSP: true });
+    await signIn(page, OPS);
+    const rows = page.getByRole('row', { name: /Select session/ });
+    await rows.nth(1).waitFor();
+    const bottom = async (): Promise<number> => {
+      const box = await rows.nth(1).boundingBox();
+      return (box?.y ?? Infinity) + (box?.height ?? 0);
+    };
+    expect(await bottom()).toBeLessThanOrEqual(844);
+    expect(await page.getByLabel('User').isVisible()).toBe(false);
+    await check(page, 'the folded filter');
+
+    const fold = page.getByRole('button', { name: 'Filter', exact: true });
+    expect(await fold.getAttribute('aria-expanded')).toBe('false');
+    await fold.focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('/(/');
+    await page.getByRole('alert').getByText('User: this is no valid pattern.').waitFor();
+    expect(await page.locator('input:focus').inputValue()).toBe('/(/');
+    await check(page, 'the open filter');
+
+    const filled = page.getByRole('button', { name: 'Filter (1 field set)' });
+    expect(await filled.getAttribute('aria-expanded')).toBe('true');
+    await filled.press('Enter');
+    expect(await page.getByLabel('User').isVisible()).toBe(false);
+    await page.getByRole('alert').getByText('User: this is no valid pattern.').waitFor();
+    const place = await bottom();
+    const readAt = page.getByText(/^list of/);
+    const before = await readAt.textContent();
+    await until('a refresh', async () => (await readAt.textContent()) !== before);
+    expect(await bottom()).toBe(place);
+    await page.setViewportSize({ width: 1240, height: 844 });
+    expect(await page.getByLabel('User').isVisible()).toBe(true);
+    expect(await filled.isVisible()).toBe(false);
   });
 });
 
