@@ -17,7 +17,7 @@ import type { CliContext } from './cli-context.ts';
 import { plural } from './durations.ts';
 
 /** The blockers and the waits of one node. */
-interface NodeLocks {
+export interface NodeLocks {
   readonly node: NamedNode;
   readonly report: Blockers;
   readonly listed: readonly Session[];
@@ -40,7 +40,8 @@ export async function blockers(
   return failures.length === 0 ? EXIT.done : EXIT.failed;
 }
 
-async function readLocks(
+/** Reads the locks of all nodes at once. Rejects with the first error if no node shows its locks. */
+export async function readLocks(
   { client, nodes }: Connection,
   signal: AbortSignal,
 ): Promise<{ readonly found: readonly NodeLocks[]; readonly failures: readonly ListFailure[] }> {

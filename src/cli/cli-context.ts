@@ -14,6 +14,8 @@ export interface Screen {
   rows(): number | undefined;
   readonly write: (text: string) => void;
   readonly line: (text?: string) => void;
+  /** Shows the progress of the work in a place of its own; undefined if there is none. */
+  readonly showProgress?: (text: string) => void;
 }
 
 /** The environment, streams and interrupt signal of one command. */

@@ -21,7 +21,7 @@ export interface FilterOptions {
 /** Returns true if a session passes. */
 export type Filter = (session: ListedSession) => boolean;
 
-const TEXT_FILTERS = ['user', 'db', 'host', 'command', 'state', 'info'] as const;
+export const TEXT_FILTERS = ['user', 'db', 'host', 'command', 'state', 'info'] as const;
 /** Fields that are compared with case. */
 const EXACT: ReadonlySet<string> = new Set(['user', 'db', 'host']);
 const MAX_WAIT_SECONDS = 86_400;
@@ -66,7 +66,8 @@ export function readFilter(options: FilterOptions): Filter {
   return (session) => tests.every((passes) => passes(session));
 }
 
-function isWaiting({ transaction, state }: ListedSession): boolean {
+/** True if a session waits for a lock. */
+export function isWaiting({ transaction, state }: ListedSession): boolean {
   return transaction?.state === 'LOCK WAIT' || LOCK_WAIT_STATE.test(state);
 }
 

@@ -4,6 +4,7 @@ import {
   readCount,
   readFilter,
   readWait,
+  transactionFilter,
   type Filter,
   type FilterOptions,
 } from './filters.ts';
@@ -40,6 +41,8 @@ export interface KillSettings {
   readonly scope: 'session' | 'statement';
   /** The most rows that a kill may have to undo; undefined with --force. */
   readonly maxRollbackRows: number | undefined;
+  /** The flag of a filter that needs to know the transactions. */
+  readonly transactionFilter: string | undefined;
 }
 
 const DEFAULT_MAX = '100';
@@ -79,6 +82,7 @@ export function readKillSettings(given: readonly string[], options: KillOptions)
       options.force === true
         ? undefined
         : readCount('--max-rollback-rows', options.maxRollbackRows ?? DEFAULT_MAX_ROLLBACK_ROWS),
+    transactionFilter: transactionFilter(options),
   };
 }
 

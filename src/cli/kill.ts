@@ -1,16 +1,16 @@
 import { confirmOnTerminal } from './ask.ts';
 import { formatCount } from './durations.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { usageError } from './failures.ts';
+import { CommandError, usageError } from './failures.ts';
 import { killAll } from './kill-nodes.ts';
 import { costOf, question, summaryOf, type KillCost } from './kill-question.ts';
 import { exitCodeOf, reportAsJson, printReport, type KillReport } from './kill-report.ts';
 import type { KillResult, NodeKill } from './kill-run.ts';
 import { idsOf, readKillSettings, type KillOptions, type KillSettings } from './kill-settings.ts';
 import { listFailure, listTrouble, requireTransactions } from './list.ts';
-import { transactionFilter } from './filters.ts';
 import type { Connection, ListedSession } from './listing.ts';
 import { withProgress } from './progress.ts';
+import type { GivenId } from './session-ids.ts';
 import { sessionTable } from './session-table.ts';
 import { connect } from './settings.ts';
 import type { CliContext } from './cli-context.ts';
@@ -20,16 +20,36 @@ import { visible } from './visible.ts';
 /** The question shows at most this number of sessions. */
 const MAX_SHOWN = 10;
 
-/** Shows the sessions, asks, and ends them. Throws a usage error before it ends a session, or the error of a list. */
+/** Asks a question about the text that the user was shown. Resolves to true only if the answer is yes. */
+export type Ask = (question: string, shown: string) => Promise<boolean>;
+
+/** The error of a kill that would have to undo more rows than allowed. */
+export class TooCostly extends CommandError {}
+
+/** Shows the sessions, asks, and ends them. Throws like `killThrough`. */
 export async function kill(
   given: readonly string[],
   options: KillOptions,
   cli: CliContext,
 ): Promise<ExitCode> {
   const settings = readKillSettings(given, options);
-  const flag = transactionFilter(options);
   const ids = await idsOf(given, cli);
   const connection = await connect(options, cli);
+  const ask: Ask = (message, text) => confirmOnTerminal(message, text, cli);
+  return killThrough(connection, ids, settings, options.yes === true ? undefined : ask, cli);
+}
+
+/**
+ * Shows the sessions, asks, and ends them. Without `ask`, there is no question.
+ * Throws a usage error before it ends a session, `TooCostly` among them, or the error of a list.
+ */
+export async function killThrough(
+  connection: Connection,
+  ids: readonly GivenId[] | undefined,
+  settings: KillSettings,
+  ask: Ask | undefined,
+  cli: CliContext,
+): Promise<ExitCode> {
   const { messages, signal } = cli;
   checkReason(settings, connection, cli);
   const { sessions, missing, listing, remarks } = await withProgress(
@@ -38,6 +58,7 @@ export async function kill(
     (progress) => findVictims(connection, ids, settings, signal, progress),
   );
   const { failures } = listing;
+  const { transactionFilter: flag } = settings;
   if (flag !== undefined) requireTransactions(flag, listing.noTransactions);
   for (const failure of failures) messages.line(messages.colors.red(listFailure(failure)));
   for (const remark of remarks) messages.line(messages.colors.yellow(visible(remark)));
@@ -77,10 +98,10 @@ export async function kill(
     ...summaryOf(sessions, shown.length, cost, settings.scope),
   ].join('\n');
   messages.line(text);
-  if (settings.isDryRun || options.yes === true) {
+  if (settings.isDryRun || ask === undefined) {
     return end(await killAll(connection, sessions, settings, cli));
   }
-  if (!(await confirmOnTerminal(question(sessions, nodes, settings.scope), text, cli))) {
+  if (!(await ask(question(sessions, nodes, settings.scope), text))) {
     messages.line('No session was ended.');
     return EXIT.declined;
   }
@@ -105,7 +126,8 @@ function refuseTooCostly(
   if (maxRollbackRows === undefined || rows === undefined || rows <= maxRollbackRows) return;
   const what = `The kill has to undo ${formatCount(rows)} rows, more than --max-rollback-rows ${maxRollbackRows}`;
   if (!isDryRun) {
-    throw usageError(
+    throw new TooCostly(
+      EXIT.usage,
       `${what}: no session was ended.`,
       'A rollback holds its locks until it ends. Use --force to end the sessions anyway.',
     );

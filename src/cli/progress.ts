@@ -14,6 +14,11 @@ const AFTER_MS = 500;
 
 /** Starts a progress line that appears after 500 ms. If standard error is no terminal, the text is printed once. */
 function startProgress(screen: Screen, text: string): Progress {
+  const { showProgress } = screen;
+  if (showProgress !== undefined) {
+    showProgress(text);
+    return { update: showProgress, end: () => undefined };
+  }
   const spinner = screen.isTerminal
     ? yoctoSpinner({ text, stream: screen.stream, handleSignals: false })
     : undefined;

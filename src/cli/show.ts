@@ -33,12 +33,12 @@ export async function show(
     }
   });
   if (format === 'json') output.write(formatJson(asWire(node, detail)));
-  else for (const line of linesOf(node, detail)) output.line(line);
+  else for (const line of detailLines(node, detail)) output.line(line);
   return EXIT.done;
 }
 
 /** Returns the error for a session that has ended; any other error unchanged. */
-function notFound(error: unknown, { nodeId, name }: NamedNode, id: bigint): unknown {
+export function notFound(error: unknown, { nodeId, name }: NamedNode, id: bigint): unknown {
   const isGone =
     error instanceof SessionControlError && error.status === 404 && error.code === 'DBS.290013';
   if (!isGone) return error;
@@ -50,7 +50,8 @@ function notFound(error: unknown, { nodeId, name }: NamedNode, id: bigint): unkn
   );
 }
 
-function linesOf(node: NamedNode, detail: SessionDetail): string[] {
+/** Formats everything about one session, a line for each fact. */
+export function detailLines(node: NamedNode, detail: SessionDetail): string[] {
   const { transaction, connectionAttributes, sources } = detail;
   const missing = (name: string): string =>
     `not known: ${sources[name] ?? 'the node does not show it'}`;

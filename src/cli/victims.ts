@@ -15,7 +15,10 @@ export interface Victims extends KillPlan {
   readonly remarks: readonly string[];
 }
 
-/** Finds the sessions to end: those with the ids, the root blockers of --blocker-of, or all that pass the filters. Rejects with an error of the service. */
+/**
+ * Finds the sessions to end: those with the ids, the root blockers of --blocker-of, or all that pass the filters. With ids and --blocker-of,
+ * finds the root blockers that have one of the ids. Rejects with an error of the service.
+ */
 export async function findVictims(
   connection: Connection,
   ids: readonly GivenId[] | undefined,
@@ -30,7 +33,9 @@ export async function findVictims(
     withTransactions: true,
   });
   const unread = listing.failures.map(({ node }) => node);
-  const wanted = roots?.ids ?? ids;
+  const isGiven = ({ node, id }: GivenId): boolean =>
+    ids === undefined || ids.some((given) => given.node === node && given.id === id);
+  const wanted = roots === undefined ? ids : roots.ids.filter(isGiven);
   const plan = bounded(() => planKill(listing.sessions, { all: nodes, unread }, wanted, passes));
   return { ...plan, listing, remarks: roots?.remarks ?? [] };
 }
