@@ -1,7 +1,7 @@
 import type { Transport } from '../client/index.ts';
 
 const WINDOW_MS = 60_000;
-/** The most summaries that are read at the same time. */
+/** The most summaries in the background that are read at the same time. */
 const MOST_IN_BACKGROUND = 4;
 
 /**
@@ -11,7 +11,10 @@ const MOST_IN_BACKGROUND = 4;
 export class ReadBudget {
   /** The most reads of the page in a minute. */
   perMinute: number;
-  readonly #sent: number[] = [];
+  /** The id of the node that the person looks at: its numbers do not wait for those of other nodes. */
+  chosenNode = '';
+  readonly #sent: { readonly at: number; readonly isBackground: boolean }[] = [];
+  readonly #queue: symbol[] = [];
   #inBackground = 0;
 
   constructor(requestsPerMinute: number) {
@@ -33,8 +36,7 @@ export class ReadBudget {
     return async (request) => {
       const { method, url, signal } = request;
       if (method !== 'GET' && url.searchParams.get('dry_run') !== 'true') return transport(request);
-      const isBackground = url.pathname.endsWith('/summary');
-      await this.#take(isBackground, signal);
+      const isBackground = await this.#take(url.pathname, signal);
       if (!isBackground) return transport(request);
       try {
         return await transport(request);
@@ -44,18 +46,39 @@ export class ReadBudget {
     };
   }
 
-  async #take(isBackground: boolean, signal: AbortSignal | undefined): Promise<void> {
-    for (;;) {
-      signal?.throwIfAborted();
-      const now = performance.now();
-      while ((this.#sent[0] ?? now) <= now - WINDOW_MS) this.#sent.shift();
-      const most = isBackground ? Math.max(1, this.perMinute / 2) : this.perMinute;
-      const isCrowded = isBackground && this.#inBackground >= MOST_IN_BACKGROUND;
-      if (this.#sent.length < most && !isCrowded) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+  /** Waits for room. Resolves to true for a read in the background: these wait in a queue, so that the page reads each node in turn. */
+  async #take(path: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const ticket = Symbol(path);
+    if (this.#isBackground(path)) this.#queue.push(ticket);
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        // A waiting read comes to the foreground if its node is chosen meanwhile.
+        const isBackground = this.#isBackground(path);
+        if (this.#hasRoom(isBackground) && (!isBackground || this.#queue[0] === ticket)) {
+          this.#sent.push({ at: performance.now(), isBackground });
+          if (isBackground) this.#inBackground += 1;
+          return isBackground;
+        }
+        if (isBackground && !this.#queue.includes(ticket)) this.#queue.push(ticket);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    } finally {
+      if (this.#queue.includes(ticket)) this.#queue.splice(this.#queue.indexOf(ticket), 1);
     }
-    this.#sent.push(performance.now());
-    if (isBackground) this.#inBackground += 1;
+  }
+
+  #isBackground(path: string): boolean {
+    return path.endsWith('/summary') && !path.endsWith(`/nodes/${this.chosenNode}/summary`);
+  }
+
+  #hasRoom(isBackground: boolean): boolean {
+    const start = performance.now() - WINDOW_MS;
+    while ((this.#sent[0]?.at ?? Infinity) <= start) this.#sent.shift();
+    if (this.#sent.length >= this.perMinute) return false;
+    if (!isBackground) return true;
+    const read = this.#sent.filter((sent) => sent.isBackground).length;
+    return read < Math.max(1, this.perMinute / 2) && this.#inBackground < MOST_IN_BACKGROUND;
   }
 }
 

@@ -1,9 +1,12 @@
 import { formatDuration, type NodeEntry, type SessionSummary } from '../client/index.ts';
 import { useApi } from './api.ts';
-import { addressOfNode, nameOf } from './format.ts';
+import { addressOfNode, clock, nameOf } from './format.ts';
 import { addressOf, usePlace } from './place.ts';
 import { useSummary } from './summary.tsx';
 import { useWords, type Words } from './words.ts';
+
+/** The numbers of many nodes are read less often. Then each node shows when that was. */
+const MOST_MS_WITHOUT_TIME = 10_000;
 
 /** A node in the list of nodes, with its problems. */
 export function NodeItem({
@@ -16,9 +19,12 @@ export function NodeItem({
   readonly count: number;
 }) {
   const words = useWords();
-  const { projectId } = useApi();
+  const { projectId, budget } = useApi();
   const { tab } = usePlace();
-  const { data, error } = useSummary(addressOfNode(projectId, node), isChosen ? 1 : count);
+  const { data, error, dataUpdatedAt } = useSummary(
+    addressOfNode(projectId, node),
+    isChosen ? 1 : count,
+  );
   const trouble = error ? words.nodes.unreachable : data && troubleOf(data, words);
   return (
     <li>
@@ -31,6 +37,9 @@ export function NodeItem({
         <span className={error || (data?.blocked ?? 0) > 0 ? 'bad' : 'calm'}>
           {trouble ?? words.loading}
         </span>
+        {data && budget.pauseFor(count) > MOST_MS_WITHOUT_TIME && (
+          <small>{words.head.asOf(clock(dataUpdatedAt))}</small>
+        )}
       </a>
     </li>
   );

@@ -15,7 +15,7 @@ const NO_NODES: readonly NodeEntry[] = [];
 /** The nodes of the project, and the chosen one of them. */
 export function NodesPage({ isCovered }: { readonly isCovered: boolean }) {
   const words = useWords();
-  const { projectId } = useApi();
+  const { projectId, budget } = useApi();
   const place = usePlace();
   const { data, error, refetch } = useNodes();
   const nodes = data?.nodes ?? NO_NODES;
@@ -23,6 +23,10 @@ export function NodesPage({ isCovered }: { readonly isCovered: boolean }) {
   useEffect(() => {
     if (only !== undefined && place.node === '') goTo({ project: projectId, node: only.nodeId });
   }, [only, place.node, projectId]);
+
+  useEffect(() => {
+    budget.chosenNode = place.node;
+  }, [budget, place.node]);
 
   const chosen = nodes.find(({ nodeId }) => nodeId === place.node);
   return (

@@ -18,13 +18,16 @@ export class ConsoleStage {
   readonly browser = new TestBrowser();
   origin = '';
 
-  /** Starts the service with this server as its node, and more settings if given. */
-  async start(server: Server, more: { server?: string; service?: string } = {}): Promise<void> {
+  /** Starts the service with this server as its node, and more settings and nodes if given. */
+  async start(
+    server: Server,
+    { otherNodes = '', ...more }: { server?: string; service?: string; otherNodes?: string } = {},
+  ): Promise<void> {
     const { projectId } = nodeKey;
     this.service.configure(server, OPS, {
       ...more,
       identity: `    - { sha256: ${sha256(READER)}, user: looker, project_id: ${projectId}, actions: [gaussdbformysql:instance:listProcesses] }`,
-      node: `name: ${NODE_NAME}`,
+      node: `name: ${NODE_NAME}\n${otherNodes}`,
     });
     this.service.start({ NODE_PASSWORD: server.control.password });
     this.origin = await this.service.url();
