@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { startServer, type OwnServer } from '../../tools/own-server.ts';
-import { executables } from '../../tools/server-binaries.ts';
+import { whyNoProgram } from '../../tools/program.ts';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
 import { nodeKey } from '../support/ids.ts';
 import { itNeeds } from '../support/needs.ts';
@@ -12,6 +12,9 @@ import { createAccounts, processList, type Server } from '../support/server.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import { Sessionctl } from '../support/sessionctl.ts';
 import { until } from '../support/until.ts';
+
+const noFish = await whyNoProgram('fish');
+const noZsh = await whyNoProgram('zsh');
 
 const { projectId, instanceId, nodeId } = nodeKey;
 const OTHER = `${'f'.repeat(32)}no07`;
@@ -174,8 +177,7 @@ describe('on a terminal', () => {
 });
 
 describe('fish offers', () => {
-  const missing = executables('fish').length > 0 ? undefined : 'there is no fish';
-  itNeeds(missing, 'contexts, nodes and ids with their descriptions', async () => {
+  itNeeds(noFish, 'contexts, nodes and ids with their descriptions', async () => {
     const offers = async (line: string): Promise<readonly string[]> => {
       const { output, messages } = await sessionctl.run(
         `fish --no-config -c ${quoted(`sessionctl completion fish | source; complete -C ${quoted(line)}`)}`,
@@ -201,8 +203,7 @@ describe('fish offers', () => {
 });
 
 describe('zsh offers', () => {
-  const missing = executables('zsh').length > 0 ? undefined : 'there is no zsh';
-  itNeeds(missing, 'contexts, nodes and ids with their descriptions', async () => {
+  itNeeds(noZsh, 'contexts, nodes and ids with their descriptions', async () => {
     const screen = sessionctl.open('zsh -f -i', { PS1: 'ready> ' });
     /** Types a text when zsh is ready, then a key: zsh takes a tab for text if it reads it together with other keys. */
     const press = async (text: string, key: string): Promise<void> => {
