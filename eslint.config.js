@@ -44,10 +44,15 @@ const ARROWS = {
   },
   // The client library runs in other programs, so it imports no part of the service.
   'src/client/**': { local: '^\\.\\./', packages: '^(?!node:|\\.|(lossless-json|re2js)$)' },
-  'src/cli/**': {
+  'src/cli/*': {
     local: '^\\.\\./(?!(client/index|require-node)\\.ts$)',
     packages:
       '^(?!node:|\\.|(commander|csv-stringify/sync|lossless-json|picocolors|string-width|yaml|yocto-spinner|zod)$|@inquirer/(confirm|password)$)',
+  },
+  // The screen of `top` imports the parts of `sessionctl`. It is the only place with Ink.
+  'src/cli/top/**': {
+    local: '^\\.\\./(?!\\.\\./client/index\\.ts$|[\\w-]+\\.ts$)',
+    packages: '^(?!node:|\\.|(ink|picocolors|react|string-width)$)',
   },
   // The page runs in browsers, and imports only the client library.
   'src/console/**': {

@@ -11,10 +11,15 @@ export class Terminal {
   code: number | null | undefined;
   readonly #child: ChildProcessWithoutNullStreams;
 
-  /** Runs a shell line on a terminal with this many columns. */
-  constructor(line: string, environment: Readonly<Record<string, string>>, columns: number) {
+  /** Runs a shell line on a terminal with this many columns and rows. */
+  constructor(
+    line: string,
+    environment: Readonly<Record<string, string>>,
+    columns: number,
+    rows = 24,
+  ) {
     // Without the trap, Ctrl-C would end the shell and hide the exit code of the program.
-    const all = `trap : INT; stty cols ${columns} rows 24; ${line}`;
+    const all = `trap : INT; stty cols ${columns} rows ${rows}; ${line}`;
     this.#child = spawn('script', ['--quiet', '--return', '--command', all, '/dev/null'], {
       env: environment,
     });

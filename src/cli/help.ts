@@ -48,6 +48,17 @@ Examples:
   sessionctl show 2075425
   sessionctl show orders-primary/2075425 --instance-wide -o json`;
 
+export const TOP_HELP = `${PATTERNS}
+
+The key ? shows all keys. K ends sessions in the way of \`sessionctl kill\`: it asks first.
+
+Examples:
+  sessionctl top
+  sessionctl top --node orders-primary --sort -trx
+  sessionctl top --user app --in-transaction --interval 5s
+
+Exit codes: 0 quit, 64 usage or no terminal, 69 unreachable, 77 denied, 130 Ctrl-C.`;
+
 export const NODES_HELP = `
 Examples:
   sessionctl nodes

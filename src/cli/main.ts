@@ -8,6 +8,9 @@ const { Interrupted } = await import('./failures.ts');
 const { run } = await import('./program.ts');
 const { createScreen } = await import('./cli-context.ts');
 
+// React, which draws the screen of `top`, otherwise checks each component and prints warnings.
+process.env['NODE_ENV'] ??= 'production';
+
 const interrupt = new AbortController();
 process.on('SIGINT', () => {
   // A second Ctrl-C ends the process at once, without a report.

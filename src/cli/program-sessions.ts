@@ -7,7 +7,7 @@ import type { ExitCode } from './exit-codes.ts';
 import { LIST_FORMATS } from './formats.ts';
 import { GROUP_KEYS } from './groups.ts';
 import { BLOCKERS_HELP, CAPABILITIES_HELP, CONSOLE_HELP, HISTORY_HELP } from './help.ts';
-import { KILL_HELP, LIST_HELP, NODES_HELP, SHOW_HELP } from './help.ts';
+import { KILL_HELP, LIST_HELP, NODES_HELP, SHOW_HELP, TOP_HELP } from './help.ts';
 import { history, type HistoryCommandOptions } from './history.ts';
 import type { KillOptions } from './kill-settings.ts';
 import { kill } from './kill.ts';
@@ -16,6 +16,7 @@ import { nodes } from './nodes.ts';
 import { addFilterOptions, collect, outputOption, sortOption } from './options.ts';
 import type { ConnectionOptions } from './settings.ts';
 import { show } from './show.ts';
+import { top, type TopOptions } from './top/top.ts';
 
 type OutputOptions = ConnectionOptions & { readonly output?: string };
 
@@ -74,6 +75,19 @@ export function addSessionCommands(
     .addHelpText('after', SHOW_HELP)
     .action(async (id: string, _options, command: Command) => {
       end(await show(id, command.optsWithGlobals<OutputOptions>(), cli));
+    });
+  addFilterOptions(program.command('top'))
+    .description('show the sessions on the whole screen, and end some of them')
+    .addOption(sortOption())
+    .option('--interval <time>', 'read the list again after this time (default 2s)')
+    .option('--max <count>', 'refuse to end more sessions than this at once (default 100)')
+    .option('--wait <time>', 'wait at most this time until the sessions have left (default 10s)')
+    .option('--max-rollback-rows <count>', 'refuse to undo more rows than this (default 1000000)')
+    .option('--force', 'end the sessions even if the rollback is larger')
+    .option('--reason <text>', 'the reason of all kills, for the audit record of the service')
+    .addHelpText('after', TOP_HELP)
+    .action(async (_options, command: Command) => {
+      end(await top(command.optsWithGlobals<TopOptions>(), cli));
     });
   program
     .command('nodes')

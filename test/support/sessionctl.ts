@@ -54,9 +54,14 @@ export class Sessionctl {
     for (const terminal of this.#terminals.splice(0)) terminal.close();
   }
 
-  /** Runs a shell line on a terminal with this number of columns. */
-  open(line: string, environment: Readonly<Record<string, string>> = {}, columns = 120): Terminal {
-    const terminal = new Terminal(line, { ...this.environment, ...environment }, columns);
+  /** Runs a shell line on a terminal with this number of columns and rows. */
+  open(
+    line: string,
+    environment: Readonly<Record<string, string>> = {},
+    columns = 120,
+    rows = 24,
+  ): Terminal {
+    const terminal = new Terminal(line, { ...this.environment, ...environment }, columns, rows);
     this.#terminals.push(terminal);
     return terminal;
   }

@@ -1,0 +1,32 @@
+import type { Page } from './state.ts';
+
+const KEYS = [
+  ['up, down, j, k', 'move; also PageUp, PageDown, Home and End'],
+  ['Space', 'mark the session, or unmark it'],
+  ['Enter', 'show everything about the session; in groups, show its sessions'],
+  ['K', 'end the marked sessions, else the one under the cursor; asks first'],
+  ['C', 'end only their statements: the sessions stay; asks first'],
+  ['b', 'show which sessions block others: this reads the lock tables'],
+  ['g', 'group by user, host, db, command, state, then show sessions again'],
+  ['s', 'sort by keys such as -time or user,-trx; - reverses the order'],
+  ['/', 'filter by words such as user=app min-time=5m waiting orders'],
+  ['p', 'pause, or go on'],
+  ['r', 'read now, also while paused'],
+  ['Esc', 'go back; in the list, unmark all sessions'],
+  ['q, Ctrl-C', 'quit'],
+] as const;
+
+const TEXT = `
+Filters are those of the command line without their dashes: user, db, host, command, state, info, min-time, min-trx-time, in-transaction, waiting. Any other word must be in the user, host, database, state or statement. Quote a text with spaces.
+
+The cursor and the marks follow their sessions, not their rows.`;
+
+/** The page of the keys. */
+export const HELP: Page = {
+  kind: 'help',
+  title: 'Keys',
+  lines: [...KEYS.map(([key, what]) => `${key.padEnd(16)}${what}`), ...TEXT.split('\n')].map(
+    (text) => ({ text }),
+  ),
+  position: 0,
+};
