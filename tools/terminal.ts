@@ -44,9 +44,9 @@ export class Terminal {
     );
   }
 
-  /** Hangs up if the program still runs. */
+  /** Takes the terminal away if the program still runs. The kernel then sends SIGHUP to the program. */
   close(): void {
-    if (this.code === undefined) this.#child.kill('SIGHUP');
+    if (this.code === undefined) this.#child.kill('SIGKILL');
   }
 
   /** Resolves to the exit code when the program has ended. */

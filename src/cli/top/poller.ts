@@ -50,8 +50,8 @@ export class Poller {
           failures += 1;
           const backoff = Math.min(LONGEST_PAUSE_MS, pauseMs * 2 ** (failures - 1));
           pauseMs = Math.max(pauseMs, backoff, this.#askedPause([error]));
-          const next = `Next attempt in ${Math.ceil(pauseMs / 1000)} s.`;
-          const trouble = `${failureOf(error).line} ${next}`;
+          // A narrow screen cuts the end of the line.
+          const trouble = `Next attempt in ${Math.ceil(pauseMs / 1000)} s: ${failureOf(error).line}`;
           this.#store.update((state) => ({ ...state, trouble }));
         }
       }
