@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSession, runUnwatched, type ClientSession } from '../support/client-session.ts';
 import { nodeKey } from '../support/ids.ts';
-import { asRoot, servers, type Server } from '../support/server.ts';
+import { asRoot, processList, servers, type Server } from '../support/server.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import { Sessionctl } from '../support/sessionctl.ts';
 import { until } from '../support/until.ts';
@@ -49,11 +49,11 @@ afterAll(async () => {
   });
 });
 
-/** Starts a service with these limits. */
-function launch(limits: string): ServiceProcess {
+/** Starts a service with these limits, and more settings if given. */
+function launch(limits: string, more = ''): ServiceProcess {
   const one = new ServiceProcess();
   services.push(one);
-  one.configure(server, 'token-of-ops', { service: `limits: { ${limits} }` });
+  one.configure(server, 'token-of-ops', { service: `limits: { ${limits} }\n${more}` });
   one.start({ NODE_PASSWORD: server.control.password });
   return one;
 }
@@ -346,5 +346,52 @@ describe('sessionctl top on a terminal', () => {
     screen.type('?');
     await screen.shows(/^Keys/m);
     expect(refused()).toBe(before);
+  });
+});
+
+describe('a kill from sessionctl top', () => {
+  it('asks for the reason that the service requires', async () => {
+    const own = launch('', 'audit: { file: audit.jsonl, require_reason: true }');
+    const { id } = await session();
+    const screen = new FullScreen(sessionctl, TOP, await environmentOf(own));
+    await screen.shows(new RegExp(`^> {2} *${id} `, 'm'));
+    screen.type('K');
+    await screen.shows('The service requires a reason: _');
+    screen.type('runaway report\r');
+    await screen.shows('y and Enter: yes.');
+    screen.type('y\r');
+    await screen.shows('1 killed (1 gone), 0 not found.');
+    const audit = readFileSync(join(own.folder, 'audit.jsonl'), 'utf8');
+    expect(audit).toContain('"reason":"runaway report"');
+  });
+
+  it('prints what is known if Ctrl-C ends the wait for a rollback', async () => {
+    const writer = await session();
+    const table = `${clients}.rolled_back`;
+    const columns = 'n INT, s CHAR(200), KEY (n)';
+    await writer.connection.query(`CREATE TABLE ${table} (${columns}) ENGINE=InnoDB`);
+    await writer.connection.query('START TRANSACTION');
+    await writer.connection.query(`INSERT INTO ${table} VALUES (1, REPEAT('x', 200))`);
+    for (let doubled = 0; doubled < 19; doubled += 1) {
+      await writer.connection.query(`INSERT INTO ${table} SELECT * FROM ${table}`);
+    }
+    const screen = new FullScreen(sessionctl, `${TOP} --wait 60s`, environment);
+    await screen.shows(new RegExp(`^> {2} *${writer.id} `, 'm'));
+    screen.type('K');
+    await screen.shows(/Rows to undo: 524\.3 K\./);
+    await screen.shows('y and Enter: yes.');
+    screen.type('y\r');
+    await screen.shows(/^End sessions {2}.*(Ending 1 session|have left)/m);
+    await until('it is being killed', async () => {
+      const row = (await processList(server)).find(({ Id: one }) => String(one) === `${writer.id}`);
+      return row === undefined || row['Command'] === 'Killed';
+    });
+
+    screen.type('\x03');
+
+    expect(await screen.ended()).toBe(130);
+    const after = screen.terminal.shown.slice(screen.terminal.shown.lastIndexOf('\x1b[?1049l'));
+    expect(after).toMatch(/^\S*(0 killed, 0 not found, 1 unknown\.|1 killed)/m);
+    expect(after).toMatch(/Outcome unknown: \d+ |1 killed/);
   });
 });

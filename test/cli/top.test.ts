@@ -307,3 +307,39 @@ describe.each(kinds)('sessionctl top in an incident on %s', (kind) => {
     await until('it is gone', async () => !(await isAlive(writer)));
   });
 });
+
+it('sessionctl top shows several nodes, and ends sessions on each of them', async () => {
+  const nodes = [...incident.nodes.values()];
+  // Only one kind of server can be started here.
+  if (nodes.length === 1) return;
+  const sessions = await Promise.all(nodes.map(({ stage }) => stage.hold()));
+  const bystanders = await Promise.all(nodes.map(({ stage }) => stage.hold()));
+  const names = nodes.map(({ name }) => `--node ${name}`).join(' ');
+  const line = `sessionctl top --interval 1s --sort id ${names}`;
+  const screen = new FullScreen(sessionctl, line, incident.environment, [140, 24]);
+  const rows = await screen.shows(/^4 sessions/m);
+  expect(rows[0]).toContain(nodes.map(({ name }) => name).join(', '));
+  for (const [index, { name }] of nodes.entries()) {
+    const { id } = sessions[index] as ClientSession;
+    const isRow = (row: string): boolean => new RegExp(`^.. ${name} +${id} `).test(row);
+    const shown = await screen.showsRows(`${name}/${id}`, (now) => now.some(isRow));
+    const at = shown.findIndex(isRow);
+    screen.type('\x1b[H');
+    await screen.showsRows('the first row', (now) => now[5]?.startsWith('>') === true);
+    screen.type(`${'j'.repeat(at - 5)} `);
+    await screen.shows(`${index + 1} marked`);
+  }
+
+  screen.type('K');
+  const counts = nodes.map(({ name }) => `${name}: 1`).join(', ');
+  await screen.shows(`End these 2 sessions on 2 nodes (${counts})?`);
+  await screen.shows('y and Enter: yes.');
+  screen.type('y\r');
+
+  await screen.shows('2 killed (2 gone), 0 not found.');
+  for (const [index, { server }] of nodes.entries()) {
+    const alive = await liveIds(server);
+    expect(alive.has(sessions[index]?.id ?? 0n)).toBe(false);
+    expect(alive.has(bystanders[index]?.id ?? 0n)).toBe(true);
+  }
+});

@@ -6,7 +6,7 @@ import ts from 'typescript';
 /** Each file of src with the files that it imports, also those imported only for types. */
 const imports = new Map(
   readdirSync('src', { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts'))
+    .filter((path) => /\.tsx?$/.test(path))
     .map((path) => [path, importsOf(path)]),
 );
 

@@ -3,11 +3,11 @@ import type { Page } from './state.ts';
 const KEYS = [
   ['up, down, j, k', 'move; also PageUp, PageDown, Home and End'],
   ['Space', 'mark the session, or unmark it'],
-  ['Enter', 'show everything about the session; in groups, show its sessions'],
-  ['K', 'end the marked sessions, else the one under the cursor; asks first'],
+  ['Enter', 'show everything about the session; in groups, its sessions'],
+  ['K', 'end the marked sessions, else the one at the cursor; asks first'],
   ['C', 'end only their statements: the sessions stay; asks first'],
   ['b', 'show which sessions block others: this reads the lock tables'],
-  ['g', 'group by user, host, db, command, state, then show sessions again'],
+  ['g', 'group by user, host, db, command, state; then sessions again'],
   ['s', 'sort by keys such as -time or user,-trx; - reverses the order'],
   ['/', 'filter by words such as user=app min-time=5m waiting orders'],
   ['p', 'pause, or go on'],
@@ -17,8 +17,7 @@ const KEYS = [
 ] as const;
 
 const TEXT = `
-Filters are those of the command line without their dashes: user, db, host, command, state, info, min-time, min-trx-time, in-transaction, waiting. Any other word must be in the user, host, database, state or statement. Quote a text with spaces.
-
+Filters: user= db= host= command= state= info= min-time= min-trx-time= waiting in-transaction, and words of the user, host, db, state or statement. Quote blanks.
 The cursor and the marks follow their sessions, not their rows.`;
 
 /** The page of the keys. */

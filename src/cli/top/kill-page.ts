@@ -3,6 +3,7 @@ import type { CliContext, Screen } from '../cli-context.ts';
 import { failureOf } from '../failures.ts';
 import { killThrough, TooCostly, type Ask } from '../kill.ts';
 import { readKillSettings, type KillOptions, type KillSettings } from '../kill-settings.ts';
+import type { Filter } from '../filters.ts';
 import type { Connection, ListedSession } from '../listing.ts';
 import { keyOf, type Page } from './state.ts';
 import type { Store } from './store.ts';
@@ -11,6 +12,8 @@ import type { Store } from './store.ts';
 export interface Victims {
   readonly sessions: readonly ListedSession[];
   readonly scope: 'session' | 'statement';
+  /** The filter of the list: a session that no longer passes is spared. */
+  readonly passes: Filter;
   /** The sessions that wait for the only one to end: it is spared if it no longer blocks any of them. */
   readonly waiters?: readonly bigint[];
 }
@@ -101,7 +104,7 @@ export async function endSessions(victims: Victims, scene: KillScene): Promise<r
 
 /** Returns the settings of the kill. Only the sessions that the user saw pass, not later ones with their ids. */
 async function settingsOf(
-  { sessions, scope, waiters }: Victims,
+  { sessions, scope, passes, waiters }: Victims,
   { connection, options, prompt }: KillScene,
 ): Promise<KillSettings> {
   const isMissing = connection.caller?.isReasonRequired === true && options.reason === undefined;
@@ -116,7 +119,7 @@ async function settingsOf(
   return {
     ...readKillSettings(['1'], Object.fromEntries(known)),
     scope,
-    passes: (session) => keys.has(keyOf(session)),
+    passes: (session) => keys.has(keyOf(session)) && passes(session),
     blockerOf: waiters?.map((id) => ({ node: first?.node, id })),
   };
 }

@@ -23,11 +23,12 @@ export class Poller {
     this.#store = store;
   }
 
-  /** Reads now, or right after the current read, unless the service has asked for a pause that is not over. */
-  refresh(): void {
-    if (performance.now() < this.#notBefore) return;
+  /** Reads now, or right after the current read. Returns false if the service has asked for a pause that is not over. */
+  refresh(): boolean {
+    if (performance.now() < this.#notBefore) return false;
     this.#isWanted = true;
     this.#wake();
+    return true;
   }
 
   /** Reads until the signal aborts. Does not read while the screen is paused, or asks about a kill. Rejects if the service denies access. */

@@ -90,7 +90,7 @@ export class TopScreen {
         this.#end.abort();
         break;
       case 'refresh':
-        this.#poller.refresh();
+        if (!this.#poller.refresh()) this.#change({ notice: 'The service has asked for a pause.' });
         break;
       case 'details':
         this.#showDetails();
@@ -161,11 +161,12 @@ export class TopScreen {
       const root = page.lines[page.position]?.root;
       if (root === undefined) return 'Move the cursor to a root blocker, at the left edge.';
       if ('why' in root) return root.why;
-      return { sessions: [root.session], scope, waiters: root.waiters };
+      return { sessions: [root.session], scope, passes: () => true, waiters: root.waiters };
     }
     if (state.groupBy !== undefined) return 'Open the group with Enter first.';
     const sessions = chosen(state);
-    return sessions.length === 0 ? 'Move the cursor to a session first.' : { sessions, scope };
+    if (sessions.length === 0) return 'Move the cursor to a session first.';
+    return { sessions, scope, passes: state.passes };
   }
 
   /** Shows a prompt on the page of a kill. Resolves to undefined after Esc, or when the user quits. */
