@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { exactPattern, filterTextOf, readFilterText } from '../../src/cli/top/filter-text.ts';
 import { keysOf } from '../../src/cli/top/keys.ts';
 import { press } from '../../src/cli/top/press.ts';
-import { chosen, firstState, keyOf, received, type TopState } from '../../src/cli/top/state.ts';
+import { firstState, keyOf, received, type TopState } from '../../src/cli/top/state.ts';
+import { chosen } from '../../src/cli/top/victims.ts';
 import type { ListedSession } from '../../src/cli/listing.ts';
 import { listed } from './sessions.ts';
 

@@ -5,9 +5,10 @@ import type { SessionControlClient } from '../../src/client/index.ts';
 import { NO_TERMINATION } from '../../src/client/termination.ts';
 import type { CliContext, Screen } from '../../src/cli/cli-context.ts';
 import type { ListedSession } from '../../src/cli/listing.ts';
-import { endSessions, type Victims } from '../../src/cli/top/kill-page.ts';
+import { endSessions } from '../../src/cli/top/kill-page.ts';
 import { firstState } from '../../src/cli/top/state.ts';
 import { Store } from '../../src/cli/top/store.ts';
+import type { Victims } from '../../src/cli/top/victims.ts';
 import { listed } from './sessions.ts';
 
 /** Plays a kill of a session that a scripted client lists as `lists`, one list at a time. The answer to the question is yes. */

@@ -3,7 +3,8 @@ import { useLayoutEffect, useSyncExternalStore } from 'react';
 import type { CliContext, Screen } from '../cli-context.ts';
 import type { Frames } from './frames.ts';
 import { keysOf } from './keys.ts';
-import { bodyLines, bodyRows, footLine, headLines, type Line } from './lines.ts';
+import { bodyRows, type Line } from './layout.ts';
+import { bodyLines, footLine, headLines } from './lines.ts';
 import type { Store } from './store.ts';
 
 interface AppProps {

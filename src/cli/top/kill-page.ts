@@ -3,20 +3,10 @@ import type { CliContext, Screen } from '../cli-context.ts';
 import { failureOf } from '../failures.ts';
 import { killThrough, TooCostly, type Ask } from '../kill.ts';
 import { readKillSettings, type KillOptions, type KillSettings } from '../kill-settings.ts';
-import type { Filter } from '../filters.ts';
-import type { Connection, ListedSession } from '../listing.ts';
+import type { Connection } from '../listing.ts';
 import { keyOf, type Page } from './state.ts';
 import type { Store } from './store.ts';
-
-/** The sessions to end. */
-export interface Victims {
-  readonly sessions: readonly ListedSession[];
-  readonly scope: 'session' | 'statement';
-  /** The filter of the list: a session that no longer passes is spared. */
-  readonly passes: Filter;
-  /** The sessions that wait for the only one to end: it is spared if it no longer blocks any of them. */
-  readonly waiters?: readonly bigint[];
-}
+import type { Victims } from './victims.ts';
 
 /** Shows a prompt and resolves to what the user typed, or to undefined after Esc. */
 export type Prompting = (label: string) => Promise<string | undefined>;

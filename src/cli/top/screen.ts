@@ -1,18 +1,16 @@
-import { SessionControlError } from '../../client/index.ts';
 import type { CliContext } from '../cli-context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { CommandError, failureOf, Interrupted } from '../failures.ts';
+import { Interrupted } from '../failures.ts';
 import type { KillOptions } from '../kill-settings.ts';
 import type { Connection } from '../listing.ts';
-import { sessionName } from '../session-table.ts';
-import { visible } from '../visible.ts';
 import { Frames } from './frames.ts';
-import { endSessions, type Victims } from './kill-page.ts';
-import { readBlockers, readDetails } from './pages.ts';
+import { endSessions } from './kill-page.ts';
+import { openPage } from './open-page.ts';
 import { Poller } from './poller.ts';
 import { press, type Action } from './press.ts';
-import { chosen, keyOf, type Page, type PageLine, type TopState } from './state.ts';
+import type { TopState } from './state.ts';
 import type { Store } from './store.ts';
+import { victimsOf, type Victims } from './victims.ts';
 
 /** The screen of `top`, from the first frame until the terminal is restored. */
 export class TopScreen {
@@ -93,10 +91,8 @@ export class TopScreen {
         if (!this.#poller.refresh()) this.#change({ notice: 'The service has asked for a pause.' });
         break;
       case 'details':
-        this.#showDetails();
-        break;
       case 'blockers':
-        this.#open('blockers', 'Blockers', () => readBlockers(this.#connection, this.#signal));
+        openPage(action.kind, this.#connection, this.#store, this.#cli).catch(this.#fail);
         break;
       case 'answer':
         this.#answer(action.text);
@@ -106,38 +102,8 @@ export class TopScreen {
     }
   }
 
-  #showDetails(): void {
-    const { shown, cursor } = this.#store.get();
-    const session = shown.find((one) => keyOf(one) === cursor);
-    if (session === undefined) this.#change({ notice: 'Move the cursor to a session first.' });
-    else {
-      const title = visible(`Session ${sessionName(session)}`);
-      this.#open('details', title, () => readDetails(this.#connection, session, this.#signal));
-    }
-  }
-
-  /** Shows a page, and fills it once its lines are read, unless the user has closed it. */
-  #open(kind: Page['kind'], title: string, read: () => Promise<readonly PageLine[]>): void {
-    const { page: before } = this.#store.get();
-    const same = before?.title === title ? before : undefined;
-    const page = { kind, title, lines: same?.lines ?? [], position: same?.position ?? 0 };
-    this.#change({ page: { ...page, progress: 'reading …' } });
-    const fill = (lines: readonly PageLine[]): void => {
-      const { page: now } = this.#store.get();
-      if (now?.title !== title) return;
-      const position = Math.min(now.position, Math.max(0, lines.length - 1));
-      this.#change({ page: { ...now, lines, position, progress: undefined } });
-    };
-    read().then(fill, (error: unknown) => {
-      if (this.#signal.aborted) return;
-      const isKnown = error instanceof SessionControlError || error instanceof CommandError;
-      if (isKnown) fill([{ text: failureOf(error, this.#cli.credentialSource).line }]);
-      else this.#fail(error);
-    });
-  }
-
   #startKill(scope: Victims['scope']): void {
-    const victims = this.#victims(scope);
+    const victims = victimsOf(this.#store.get(), scope);
     if (typeof victims === 'string') this.#change({ notice: victims });
     else if (this.#kill !== undefined) this.#change({ notice: 'The last kill has not ended.' });
     else {
@@ -151,22 +117,6 @@ export class TopScreen {
         this.#poller.refresh();
       }, this.#fail);
     }
-  }
-
-  /** Returns the sessions to end, or the reason why there are none. */
-  #victims(scope: Victims['scope']): Victims | string {
-    const state = this.#store.get();
-    const { page } = state;
-    if (page?.kind === 'blockers') {
-      const root = page.lines[page.position]?.root;
-      if (root === undefined) return 'Move the cursor to a root blocker, at the left edge.';
-      if ('why' in root) return root.why;
-      return { sessions: [root.session], scope, passes: () => true, waiters: root.waiters };
-    }
-    if (state.groupBy !== undefined) return 'Open the group with Enter first.';
-    const sessions = chosen(state);
-    if (sessions.length === 0) return 'Move the cursor to a session first.';
-    return { sessions, scope, passes: state.passes };
   }
 
   /** Shows a prompt on the page of a kill. Resolves to undefined after Esc, or when the user quits. */

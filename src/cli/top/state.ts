@@ -137,13 +137,6 @@ export function rowKeys({ groupBy, groups, shown }: TopState): readonly string[]
   return groupBy === undefined ? shown.map(keyOf) : groups.map(({ name }) => name);
 }
 
-/** Returns the sessions to end: the marked ones, else the one under the cursor. */
-export function chosen({ shown, marked, cursor, groupBy }: TopState): readonly ListedSession[] {
-  if (groupBy !== undefined) return [];
-  const keys = marked.size > 0 ? marked : new Set([cursor]);
-  return shown.filter((session) => keys.has(keyOf(session)));
-}
-
 function lostNotice({ shown, listing }: TopState, lost: readonly string[]): string {
   const listed = new Set(listing?.sessions.map(keyOf));
   const sessions = shown.filter((session) => lost.includes(keyOf(session)));
