@@ -79,6 +79,14 @@ export class FullScreen {
     this.terminal.type(keys);
   }
 
+  /** Writes a text over the first rows of the screen, as another program would. */
+  async spoil(text: string): Promise<void> {
+    await this.rows();
+    await new Promise<void>((done) => {
+      this.#view.write(`\x1b[H${text}\r\n${text}`, done);
+    });
+  }
+
   /** Resizes the terminal. */
   async resize(columns: number, rows: number): Promise<void> {
     await this.rows();

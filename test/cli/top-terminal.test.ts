@@ -278,6 +278,11 @@ describe('sessionctl top on a terminal', () => {
     );
     expect(tiny[0]).toMatch(/every 1 s/);
     expect(Math.max(...tiny.map((row) => row.length))).toBeLessThanOrEqual(60);
+    // Another program has written to the terminal.
+    await screen.spoil('spoilt');
+    screen.type('\x0c');
+    await screen.showsRows('its lines only', (rows) => !rows.join('\n').includes('spoilt'));
+
     await screen.resize(20, 4);
     screen.type('q');
     expect(await screen.ended()).toBe(0);

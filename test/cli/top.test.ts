@@ -72,9 +72,9 @@ describe.each(kinds)('sessionctl top in an incident on %s', (kind) => {
     expect(ids).toEqual([runner.id, sleeper.id].map(String));
 
     screen.type('/needle\r');
-    await screen.shows(/^1 of 2 sessions: needle /m);
+    await screen.shows(/^1 of 2 sessions .* filter needle$/m);
     screen.type('/\x15command=Sleep\r');
-    const idle = await screen.shows(/^1 of 2 sessions: command=Sleep /m);
+    const idle = await screen.shows(/^1 of 2 sessions .* filter command=Sleep$/m);
     expect(idle.join('\n')).toContain(` ${sleeper.id} `);
     screen.type('/\x15usr=app\r');
     await screen.shows('usr= is not a filter.');
@@ -90,7 +90,7 @@ describe.each(kinds)('sessionctl top in an incident on %s', (kind) => {
     screen.type('\x1b');
     await screen.shows(/sorted by/);
     screen.type('g\r');
-    await screen.shows(new RegExp(`^2 sessions: user=${server.app.user} `, 'm'));
+    await screen.shows(new RegExp(`^2 sessions .* filter user=${server.app.user}$`, 'm'));
     screen.type('q');
     expect(await screen.ended()).toBe(0);
   });

@@ -11,7 +11,7 @@ const KEYS = [
   ['s', 'sort by keys such as -time or user,-trx; - reverses the order'],
   ['/', 'filter by words such as user=app min-time=5m waiting orders'],
   ['p', 'pause, or go on'],
-  ['r', 'read now, also while paused'],
+  ['r, Ctrl-L', 'read now, also while paused; draw the screen again'],
   ['Esc', 'go back; in the list, unmark all sessions'],
   ['q, Ctrl-C', 'quit'],
 ] as const;

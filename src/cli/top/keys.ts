@@ -10,6 +10,7 @@ const CONTROLS: Readonly<Record<string, string>> = {
   '\x7f': 'backspace',
   '\b': 'backspace',
   '\x03': 'ctrl-c',
+  '\x0c': 'ctrl-l',
   '\x15': 'ctrl-u',
 };
 /** A key that Ink does not know, without its escape character. */

@@ -4,6 +4,7 @@ import { isWaiting } from '../filters.ts';
 import { groupTable } from '../groups.ts';
 import { listTrouble } from '../list.ts';
 import { sessionTable } from '../session-table.ts';
+import { cut } from '../table.ts';
 import { visible } from '../visible.ts';
 import { bodyRows, padded, windowStart, type Line } from './layout.ts';
 import { linesOfPage } from './page-lines.ts';
@@ -11,15 +12,17 @@ import { rowKeys, type TopState } from './state.ts';
 
 /** The marks of the cursor and of a marked session, with a blank. */
 const GUTTER = 3;
+const GROUP_KEYS = '? help  q quit  Enter shows the sessions of the group  g group  Esc back';
 const KEYS = '? help  q quit  / filter  s sort  g group  b blockers  Enter details  K end';
 
 /** Returns the lines above the list: nodes and time, numbers, what the list shows, and why something is missing. */
 export function headLines(state: TopState): readonly Line[] {
-  const { nodes, intervalSeconds, readAt, isPaused } = state;
+  const { nodes, intervalSeconds, readAt, isPaused, columns } = state;
   const time = readAt === undefined ? 'reading the list' : readAt.toLocaleTimeString('sv');
-  const first = `${nodes}  every ${intervalSeconds} s  ${time}${isPaused ? '  PAUSED' : ''}`;
+  const rest = `  every ${intervalSeconds} s  ${time}${isPaused ? '  PAUSED' : ''}`;
   return [
-    { text: first, tone: 'title' },
+    // Of many nodes, the last ones are cut, but never the time.
+    { text: cut(nodes, Math.max(1, columns - rest.length)) + rest, tone: 'title' },
     { text: numbers(state) },
     { text: view(state), tone: 'quiet' },
     message(state),
@@ -27,10 +30,12 @@ export function headLines(state: TopState): readonly Line[] {
 }
 
 /** Returns the line below the list: the prompt, else a notice, else the keys. */
-export function footLine({ prompt, notice, page }: TopState): Line {
+export function footLine({ prompt, notice, page, groupBy }: TopState): Line {
   if (prompt !== undefined) return { text: `${prompt.label}${visible(prompt.text)}_` };
   if (notice !== undefined) return { text: visible(notice), tone: 'warning' };
-  if (page === undefined) return { text: KEYS, tone: 'quiet' };
+  if (page === undefined) {
+    return { text: groupBy === undefined ? KEYS : GROUP_KEYS, tone: 'quiet' };
+  }
   if (page.isLocked)
     return { text: 'Ctrl-C stops the wait and prints what is known.', tone: 'quiet' };
   const more = page.kind === 'blockers' ? '  K end the root blocker  r read again' : '';
@@ -49,7 +54,7 @@ export function bodyLines(state: TopState, screen: Screen): readonly Line[] {
     groupBy === undefined
       ? sessionTable(shown.slice(start, end), narrow, isNodeShown)
       : groupTable(groups.slice(start, end), groupBy, narrow);
-  return table.split('\n').map((row, index): Line => {
+  const lines = table.split('\n').map((row, index): Line => {
     if (index === 0) return { text: ' '.repeat(GUTTER) + row };
     const key = keys[start + index - 1] ?? '';
     const isCursor = key === state.cursor;
@@ -57,6 +62,10 @@ export function bodyLines(state: TopState, screen: Screen): readonly Line[] {
     const text = `${isCursor ? '>' : ' '}${mark} ${row}`;
     return isCursor ? { text: padded(text, state.columns), tone: 'cursor' } : { text };
   });
+  const isEmpty = keys.length === 0 && state.listing !== undefined;
+  return isEmpty
+    ? [...lines, { text: `${' '.repeat(GUTTER)}No session passes the filter.`, tone: 'quiet' }]
+    : lines;
 }
 
 function numbers({ listing }: TopState): string {
@@ -82,9 +91,10 @@ function view(state: TopState): string {
       ? plural(total, 'session')
       : `${shown.length} of ${plural(total, 'session')}`;
   return [
-    ...(filterText === '' ? [count] : [`${count}: ${visible(filterText)}`]),
-    ...(groupBy === undefined ? [`sorted by ${sortText}`] : [`grouped by ${groupBy}`]),
+    count,
     ...(marked.size > 0 ? [`${marked.size} marked`] : []),
+    groupBy === undefined ? `sorted by ${sortText}` : `grouped by ${groupBy}`,
+    ...(filterText === '' ? [] : [`filter ${visible(filterText)}`]),
   ].join('  ');
 }
 

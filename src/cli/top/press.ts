@@ -8,7 +8,7 @@ import { rearranged, type Page, type Prompt, type TopState } from './state.ts';
 
 /** What the program does after a key, besides showing the new state. */
 export type Action =
-  | { readonly kind: 'quit' | 'interrupt' | 'refresh' | 'details' | 'blockers' }
+  | { readonly kind: 'quit' | 'interrupt' | 'redraw' | 'refresh' | 'details' | 'blockers' }
   | { readonly kind: 'kill'; readonly scope: 'session' | 'statement' }
   | { readonly kind: 'answer'; readonly text: string | undefined };
 
@@ -21,6 +21,7 @@ export interface Pressed {
 /** Returns the state after a key. */
 export function press(before: TopState, key: string): Pressed {
   if (key === 'ctrl-c') return { state: before, action: { kind: 'interrupt' } };
+  if (key === 'ctrl-l') return { state: before, action: { kind: 'redraw' } };
   const state = { ...before, notice: undefined };
   if (state.prompt !== undefined) return pressInPrompt(state, state.prompt, key);
   if (state.page !== undefined) return pressInPage(state, state.page, key);

@@ -19,6 +19,7 @@ export class TopScreen {
   readonly #store: Store;
   readonly #cli: CliContext;
   readonly #poller: Poller;
+  readonly #frames: Frames;
   readonly #end = new AbortController();
   /** Aborted when the user quits. */
   readonly #signal: AbortSignal;
@@ -36,16 +37,16 @@ export class TopScreen {
     this.#signal = AbortSignal.any([cli.signal, this.#end.signal]);
     this.#cli = { ...cli, signal: this.#signal };
     this.#poller = new Poller(connection, store);
+    this.#frames = new Frames(cli.output);
   }
 
   /** Shows the screen until the user quits, then prints the outcomes of the kills. Rejects if the service denies access. */
   async show(): Promise<ExitCode> {
     const { output, input, signal } = this.#cli;
     const { showApp } = await import('./app.tsx');
-    const frames = new Frames(output);
+    const frames = this.#frames;
     const resize = (): void => {
-      frames.clear();
-      this.#change({ columns: output.columns() ?? 0, rows: output.rows() ?? 0 });
+      this.#redraw();
     };
     const hangUp = (): void => {
       this.#end.abort();
@@ -86,6 +87,9 @@ export class TopScreen {
         break;
       case 'quit':
         this.#end.abort();
+        break;
+      case 'redraw':
+        this.#redraw();
         break;
       case 'refresh':
         if (!this.#poller.refresh()) this.#change({ notice: 'The service has asked for a pause.' });
@@ -134,6 +138,13 @@ export class TopScreen {
       this.#answer = answer;
       this.#change({ prompt: { kind: 'answer', label, text: '' } });
     });
+
+  /** Draws every line again, in the size that the terminal has by now. */
+  #redraw(): void {
+    const { output } = this.#cli;
+    this.#frames.clear();
+    this.#change({ columns: output.columns() ?? 0, rows: output.rows() ?? 0 });
+  }
 
   #change(change: Partial<TopState>): void {
     this.#store.update((state) => ({ ...state, ...change }));
