@@ -11,7 +11,7 @@ import type { Victims } from './victims.ts';
 /** Shows a prompt and resolves to what the user typed, or to undefined after Esc. */
 export type Prompting = (label: string) => Promise<string | undefined>;
 
-/** Everything that a kill needs. */
+/** The parts that a kill needs. */
 export interface KillScene {
   readonly connection: Connection;
   readonly options: KillOptions;
@@ -50,8 +50,6 @@ export async function endSessions(victims: Victims, scene: KillScene): Promise<r
     },
   };
   const ask: Ask = async (question) => {
-    // Esc has closed the page before the question came.
-    if (store.get().page?.kind !== 'kill') return false;
     change({ progress: undefined });
     add();
     add(question);
@@ -92,7 +90,7 @@ export async function endSessions(victims: Victims, scene: KillScene): Promise<r
   return lines.slice(outcomeFrom);
 }
 
-/** Returns the settings of the kill. Only the sessions that the user saw pass, not later ones with their ids. */
+/** Returns the settings of the kill. Only the sessions that the user saw pass its filter, not later sessions with their ids. */
 async function settingsOf(
   { sessions, scope, passes, waiters }: Victims,
   { connection, options, prompt }: KillScene,
@@ -107,6 +105,7 @@ async function settingsOf(
   const [first] = sessions;
   const keys = new Set(sessions.map(keyOf));
   return {
+    // The settings need some id. The kill gets its own ids.
     ...readKillSettings(['1'], Object.fromEntries(known)),
     scope,
     passes: (session) => keys.has(keyOf(session)) && passes(session),

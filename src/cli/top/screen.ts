@@ -123,9 +123,14 @@ export class TopScreen {
     }
   }
 
-  /** Shows a prompt on the page of a kill. Resolves to undefined after Esc, or when the user quits. */
+  /** Shows a prompt on the page of a kill. Resolves to undefined after Esc, after the page was closed, or when the user quits. */
   readonly #prompt = (label: string): Promise<string | undefined> =>
     new Promise((resolve) => {
+      // Esc may have closed the page before the question came.
+      if (this.#signal.aborted || this.#store.get().page?.kind !== 'kill') {
+        resolve(undefined);
+        return;
+      }
       const answer = (text: string | undefined): void => {
         this.#signal.removeEventListener('abort', quit);
         resolve(text);
@@ -134,7 +139,6 @@ export class TopScreen {
         answer(undefined);
       };
       this.#signal.addEventListener('abort', quit);
-      if (this.#signal.aborted) quit();
       this.#answer = answer;
       this.#change({ prompt: { kind: 'answer', label, text: '' } });
     });
