@@ -118,3 +118,28 @@ describe('the lines of top', () => {
     );
   });
 });
+
+describe('a page of top', () => {
+  const opened = (texts: readonly string[], columns = 80): TopState =>
+    state([], {
+      columns,
+      page: {
+        ...{ kind: 'details', title: 'Session 7', position: 0 },
+        lines: texts.map((text) => ({ text })),
+      },
+    });
+
+  it('breaks long lines at blanks, and wide characters at the edge', () => {
+    expect(body(opened(['SELECT one, two', '中文中文中文', 'x'.repeat(12)], 10)).slice(1)).toEqual([
+      ...['SELECT', 'one, two', '中文中文中', '文', 'xxxxxxxxxx', 'xx'],
+    ]);
+  });
+
+  it('scrolls to its end, and says where it is', () => {
+    const page = opened(['word '.repeat(400)]);
+    expect(body(page)[0]).toMatch(/^Session 7 {2}lines 1 to 18 of \d+$/);
+    const end = pressed(page, 'end');
+    expect(body(end)[0]).toMatch(/^Session 7 {2}lines \d+ to (\d+) of \1$/);
+    expect(body(pressed(end, 'k', 'k', 'home'))[0]).toContain('lines 1 to 18');
+  });
+});

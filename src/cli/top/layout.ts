@@ -28,18 +28,20 @@ export function padded(text: string, width: number): string {
 
 /** Breaks a text into lines, at blanks if there are any. */
 export function wrapped(text: string, width: number): readonly string[] {
+  // Measuring is slow, and a statement can have a million characters.
+  const widthOf = /^[\x20-\x7e]*$/.test(text) ? (part: string) => part.length : stringWidth;
   const lines: string[] = [];
   let [line, used, blank] = ['', 0, -1];
   for (const character of text) {
-    if (used + stringWidth(character) > width) {
+    if (used + widthOf(character) > width) {
       const end = blank > 0 ? blank : line.length;
       lines.push(line.slice(0, end));
       line = line.slice(blank > 0 ? blank + 1 : end);
-      [used, blank] = [stringWidth(line), -1];
+      [used, blank] = [widthOf(line), -1];
     }
     if (character === ' ') blank = line.length;
     line += character;
-    used += stringWidth(character);
+    used += widthOf(character);
   }
   return [...lines, line];
 }

@@ -2,10 +2,22 @@ import { cut } from '../table.ts';
 import { bodyRows, padded, windowStart, wrapped, type Line } from './layout.ts';
 import type { Page, PageLine, TopState } from './state.ts';
 
+/** The wrapped lines of pages, by their unwrapped lines. */
+const wrappedPages = new WeakMap<
+  readonly PageLine[],
+  { readonly columns: number; readonly lines: readonly PageLine[] }
+>();
+
 /** Returns the lines of a page as the screen shows them: trees are cut, all other lines are wrapped. */
 export function pageLines({ columns }: TopState, page: Page): readonly PageLine[] {
   if (page.kind === 'blockers') return page.lines;
-  return page.lines.flatMap(({ text }) => wrapped(text, columns).map((part) => ({ text: part })));
+  const known = wrappedPages.get(page.lines);
+  if (known?.columns === columns) return known.lines;
+  const lines = page.lines.flatMap(({ text }) =>
+    wrapped(text, columns).map((part) => ({ text: part })),
+  );
+  wrappedPages.set(page.lines, { columns, lines });
+  return lines;
 }
 
 /** Returns the title and the visible lines of a page. */
