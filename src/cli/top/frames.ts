@@ -8,8 +8,8 @@ const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 const [BEGIN, END] = ['\x1b[?2026h', '\x1b[?2026l'];
 
 /**
- * The standard output that Ink gets: it draws each frame on the alternate buffer, and writes only the lines that changed. Ink's own way of
- * drawing clears the scrollback of the terminal if a frame is as tall as the screen, and draws nothing where CI is set.
+ * A stand-in for standard output, to which Ink writes its frames. Draws each frame on the alternate buffer: only the lines that changed.
+ * Ink's own way of drawing clears the scrollback if a frame is as tall as the screen, and draws nothing where CI is set.
  */
 export class Frames extends EventEmitter {
   readonly isTTY = false;

@@ -12,10 +12,10 @@ import { rowKeys, type TopState } from './state.ts';
 
 /** The marks of the cursor and of a marked session, with a blank. */
 const GUTTER = 3;
-const GROUP_KEYS = '? help  q quit  Enter shows the sessions of the group  g group  Esc back';
-const KEYS = '? help  q quit  / filter  s sort  g group  b blockers  Enter details  K end';
+const HINT_IN_GROUPS = '? help  q quit  Enter shows the sessions of the group  g group  Esc back';
+const HINT = '? help  q quit  / filter  s sort  g group  b blockers  Enter details  K end';
 
-/** Returns the lines above the list: nodes and time, numbers, what the list shows, and why something is missing. */
+/** Returns the lines above the list: nodes and time, numbers, filter and order, and the cause of missing data. */
 export function headLines(state: TopState): readonly Line[] {
   const { nodes, intervalSeconds, readAt, isPaused, columns } = state;
   const time = readAt === undefined ? 'reading the list' : readAt.toLocaleTimeString('sv');
@@ -34,7 +34,7 @@ export function footLine({ prompt, notice, page, groupBy }: TopState): Line {
   if (prompt !== undefined) return { text: `${prompt.label}${visible(prompt.text)}_` };
   if (notice !== undefined) return { text: visible(notice), tone: 'warning' };
   if (page === undefined) {
-    return { text: groupBy === undefined ? KEYS : GROUP_KEYS, tone: 'quiet' };
+    return { text: groupBy === undefined ? HINT : HINT_IN_GROUPS, tone: 'quiet' };
   }
   if (page.isLocked)
     return { text: 'Ctrl-C stops the wait and prints what is known.', tone: 'quiet' };
@@ -98,9 +98,11 @@ function view(state: TopState): string {
   ].join('  ');
 }
 
-/** Returns the trouble of the last read, or why something is missing. */
+/** Returns the error of the last read, or the cause of missing data. */
 function message({ prompt, notice, trouble, listing }: TopState): Line {
-  if (prompt !== undefined && notice !== undefined) return { text: notice, tone: 'warning' };
+  if (prompt !== undefined && notice !== undefined) {
+    return { text: visible(notice), tone: 'warning' };
+  }
   if (trouble !== undefined) return { text: trouble, tone: 'failure' };
   const [failure] = listing?.failures ?? [];
   if (failure !== undefined) return { text: listTrouble(failure), tone: 'failure' };

@@ -6,13 +6,13 @@ import { exactPattern, readFilterText } from './filter-text.ts';
 import { HELP } from './help-page.ts';
 import { rearranged, type Page, type Prompt, type TopState } from './state.ts';
 
-/** What the program does after a key, besides showing the new state. */
+/** The work that follows a key, besides the new state on the screen. */
 export type Action =
   | { readonly kind: 'quit' | 'interrupt' | 'redraw' | 'refresh' | 'details' | 'blockers' }
   | { readonly kind: 'kill'; readonly scope: 'session' | 'statement' }
   | { readonly kind: 'answer'; readonly text: string | undefined };
 
-/** The state after a key, and what to do. */
+/** The state after a key, and the work that follows. */
 export interface Pressed {
   readonly state: TopState;
   readonly action?: Action;

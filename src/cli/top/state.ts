@@ -38,7 +38,7 @@ export interface Prompt {
   readonly text: string;
 }
 
-/** What the screen shows. */
+/** The content of the screen. */
 export interface TopState {
   readonly columns: number;
   readonly rows: number;
@@ -49,7 +49,7 @@ export interface TopState {
   /** The last list that was read; undefined before the first. */
   readonly listing: Listing | undefined;
   readonly readAt: Date | undefined;
-  /** Why the last attempt to read failed. */
+  /** The error of the last read; undefined if it succeeded. */
   readonly trouble: string | undefined;
   readonly isPaused: boolean;
   readonly filterText: string;
@@ -95,7 +95,7 @@ export function keyOf({ node, id, host, user }: ListedSession): string {
 export function received(state: TopState, listing: Listing, readAt: Date): TopState {
   const next = arranged({ ...state, listing, readAt, trouble: undefined });
   if (next.cursor === undefined) return { ...next, cursor: rowKeys(next)[0], position: 0 };
-  // A row that took the place of the cursor's session must not be ended by mistake: the cursor goes nowhere else.
+  // The cursor then has no row: K must not end the session that moved up.
   const isGone = !rowKeys(next).includes(next.cursor) && rowKeys(state).includes(next.cursor);
   return isGone ? { ...next, notice: next.notice ?? 'The row under the cursor is gone.' } : next;
 }

@@ -29,6 +29,7 @@ export async function top(options: TopOptions, cli: CliContext): Promise<ExitCod
   const intervalSeconds = readWait('--interval', options.interval ?? DEFAULT_INTERVAL);
   if (intervalSeconds < 1)
     throw usageError('--interval is shorter than a second.', 'Use at least 1s.');
+  // A wrong option is reported before the screen opens, and not by the first kill.
   readKillSettings(['1'], options);
   const start = { filterText: filterTextOf(options), sortText: options.sort ?? DEFAULT_SORT };
   const size = { columns: cli.output.columns() ?? 0, rows: cli.output.rows() ?? 0 };
