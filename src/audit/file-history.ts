@@ -48,7 +48,7 @@ export class FileHistory {
   async #readOnce(filter: HistoryFilter, budget: ReadBudget): Promise<HistoryPart> {
     const index = this.#index;
     await index.refresh();
-    const unknownUntil = await this.#indexSince(filter.from - CLOCK_STEP_MS, budget);
+    const unknownUntil = await this.#indexFor(filter, budget);
     const collector = new KillCollector(filter);
     const read = new Set<Block>();
     const { chosen, newestLeftOut } = choose(index.blocks(), filter, budget.left);
@@ -72,17 +72,20 @@ export class FileHistory {
   }
 
   /**
-   * Extends the index back to this time. Stops earlier if half of the read's time is over and the newest lines are known.
-   * Returns the latest time of an unknown line, or -Infinity if that is before `time`.
+   * Extends the index back to the begin of the period. Stops earlier if the newest lines are known, and hold more records than the read
+   * may have or half of its time is over. Returns the latest time of an unknown line, or -Infinity if that is before the period.
    */
-  async #indexSince(time: number, budget: ReadBudget): Promise<number> {
+  async #indexFor(filter: HistoryFilter, budget: ReadBudget): Promise<number> {
     const index = this.#index;
+    const since = filter.from - CLOCK_STEP_MS;
+    const isFull = (): boolean =>
+      choose(index.blocks(), filter, budget.left).newestLeftOut > -Infinity;
     await index.extend(() => {
       const unknownUntil = index.unknownUntil();
-      return unknownUntil < time || (unknownUntil < Infinity && budget.isHalfOver);
+      return unknownUntil < since || (unknownUntil < Infinity && (budget.isHalfOver || isFull()));
     });
     const unknownUntil = index.unknownUntil();
-    return unknownUntil < time ? -Infinity : unknownUntil;
+    return unknownUntil < since ? -Infinity : unknownUntil;
   }
 }
 

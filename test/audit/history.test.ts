@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { AuditHistory } from '../../src/audit/audit-history.ts';
-import type { History, HistoryFilter } from '../../src/domain/kill-history.ts';
+import { FileHistory } from '../../src/audit/file-history.ts';
+import { ReadBudget, type History, type HistoryFilter } from '../../src/domain/kill-history.ts';
 import { nodeKey } from '../support/ids.ts';
 import { until } from '../support/until.ts';
 
@@ -257,6 +258,16 @@ describe('the history of kills', () => {
     }
     expect(reads).toBeGreaterThan(1);
     expect(found.size).toBe(1000);
+  });
+
+  it('needs no index of lines that are older than those it reads', async () => {
+    write('audit.jsonl', kills(1, 25_000), 1);
+    const files = new FileHistory(path, () => undefined);
+    const filter = { projectId, instanceId, from: BEGIN, until: Infinity };
+    const part = await files.read(filter, new ReadBudget(1, NO_LIMIT_MS));
+    expect(part.kills.every(({ outcome: what }) => what === 'killed')).toBe(true);
+    expect(part.kills.map(({ id }) => id)).toContain(25_000n);
+    expect([part.readFrom > BEGIN, await files.completeIndex(0)]).toEqual([true, false]);
   });
 
   it('has at most eight waiting reads', async () => {
