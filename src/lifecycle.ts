@@ -124,8 +124,8 @@ export function close(parts: ServiceParts, endNow: () => void): void {
     .then(() => {
       mysqlNodes.close();
     })
-    .then(() => history?.close())
-    .then(() => audit?.close())
+    // A hanging read of the history must not keep the last records of kills from the file.
+    .then(() => Promise.all([audit?.close(), history?.close()]))
     .then(() => {
       log.info('stopped');
       setTimeout(endNow, LAST_LINES_MS).unref();
