@@ -52,6 +52,17 @@ describe.each(kinds)('sessionctl top in an incident on %s', (kind) => {
     await until(`the cursor is on ${id}`, isThere, 30_000, 300);
   }
 
+  /** Opens the page of the blockers, and reads it again until its first line is this root. */
+  async function openBlockers({ id }: ClientSession): Promise<void> {
+    screen.type('b');
+    const isRoot = async (): Promise<boolean> => {
+      if ((await screen.rows()).some((row) => row.startsWith(`> ${id} `))) return true;
+      screen.type('r');
+      return false;
+    };
+    await until('the locks are new', isRoot, 60_000, 300);
+  }
+
   it('shows the sessions, filters and sorts them, and opens a group', async () => {
     const { stage, server } = incident.node(kind);
     const sleeper = await stage.hold();
@@ -117,18 +128,7 @@ describe.each(kinds)('sessionctl top in an incident on %s', (kind) => {
     const root = await stage.hold('BEGIN', `${UPDATE} 1`, `${UPDATE} 5`);
     const waiter = await stage.wait(`${UPDATE} 1`);
     await screen.shows(/waiting for locks 1 /);
-    screen.type('b');
-    await until(
-      'the locks are new',
-      async () => {
-        const rows = await screen.rows();
-        const isNew = rows.some((row) => row.startsWith(`> ${root.id} `));
-        if (!isNew) screen.type('r');
-        return isNew;
-      },
-      60_000,
-      300,
-    );
+    await openBlockers(root);
     screen.type('jK');
     await screen.shows('Move the cursor to a root blocker');
     screen.type('kK');
@@ -155,18 +155,7 @@ describe.each(kinds)('sessionctl top in an incident on %s', (kind) => {
     const { stage } = incident.node(kind);
     const root = await stage.hold('BEGIN', `${UPDATE} 2`);
     await stage.wait(`${UPDATE} 2`);
-    screen.type('b');
-    await until(
-      'the locks are new',
-      async () => {
-        const rows = await screen.rows();
-        const isNew = rows.some((row) => row.startsWith(`> ${root.id} `));
-        if (!isNew) screen.type('r');
-        return isNew;
-      },
-      60_000,
-      300,
-    );
+    await openBlockers(root);
     screen.type('K');
     await screen.shows('y and Enter: yes.');
     await root.connection.query('COMMIT');
